@@ -1,0 +1,1 @@
+"""Generators: the baselines, the controls, and anyone's own."""

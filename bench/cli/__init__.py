@@ -1,0 +1,84 @@
+"""The command line: ``bench`` (also installed as ``fesbench``).
+
+Each command lives in a module of its own that is imported when the command is called, so that
+``bench --help`` needs nothing heavy. Data goes to stdout, messages to stderr; exit code 0 means all done,
+1 that some cells failed, 2 a usage or input error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+from .. import __version__
+from ..errors import BenchError
+
+
+class LazyCommand(NamedTuple):
+    """Where a command is, and its line in the help text of the group."""
+
+    target: str
+    short_help: str
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def __init__(self, *args, lazy: dict[str, LazyCommand], **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Command names in the order in which a user meets them."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name].target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module, __package__), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short_help) for name, entry in self.lazy.items()])
+
+
+COMMANDS = {
+    "run": LazyCommand(".run:run", "Compare generators on data sets."),
+    "data": LazyCommand(".data:data", "Add, list, show, prepare and export data sets."),
+    "models": LazyCommand(".models:models", "List and show the generators."),
+    "metrics": LazyCommand(".metrics:metrics", "List and show the metrics."),
+    "weights": LazyCommand(".weights:weights", "List, fetch and verify the weights of metric backends."),
+    "train": LazyCommand(".train:train", "Train generators under one protocol."),
+    "train-nets": LazyCommand(".train_nets:train_nets", "Train the embedded metric networks."),
+    "check-model": LazyCommand(".check_model:check_model", "Run the conformance suite on a generator."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fesbench")
+def cli() -> None:
+    """Measure facial-expression synthesis: run generators on data sets, score and compare them."""
+
+
+def main() -> None:
+    """Run the command line and turn expected errors into one clear message."""
+    try:
+        cli(standalone_mode=False)
+    except BenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)

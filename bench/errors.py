@@ -1,0 +1,45 @@
+"""The exception tree. Every message says what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of every error that a user can cause and mend; the command line exits with 2 on it."""
+
+
+class UnknownName(BenchError):
+    """A model, data set, metric, expression or backend that nobody registered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+        self.kind, self.name, self.known = kind, name, names
+
+
+class ImageError(BenchError):
+    """An image file that cannot be used: corrupt, truncated, empty, too large, not an image."""
+
+
+class DatasetError(BenchError):
+    """A data set whose files or labels do not fit its layout."""
+
+
+class CheckpointError(BenchError):
+    """A checkpoint that does not fit its model, or that tries to be more than tensors."""
+
+
+class WeightsMissing(BenchError):
+    """Weights that a metric backend needs and that are not on this machine."""
+
+
+class SpecError(BenchError):
+    """A run specification that is invalid or does not match the run it would continue."""
+
+
+class UnsupportedEdit(BenchError):
+    """An edit that a model cannot answer: a target outside its labels, or a source it needs to know."""

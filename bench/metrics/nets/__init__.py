@@ -1,0 +1,1 @@
+"""Frozen networks, and the files their weights come from."""

@@ -1,0 +1,1 @@
+"""Procedural paired faces, NumPy only."""

@@ -1,0 +1,1 @@
+"""RegGAN: closed-form local ridge regression, then refinement (arXiv 2603.15648; our reading)."""
