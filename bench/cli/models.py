@@ -1,0 +1,67 @@
+"""``bench models``: what can generate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fesbench.baselines.registry import GENERATORS, load_model
+
+from ..contracts import GeneratorCard
+from ..errors import BenchError
+
+
+@click.group()
+def models() -> None:
+    """List and show the generators."""
+
+
+@models.command("list", epilog="Example:  bench models list --json")
+@click.option("--json", "as_json", is_flag=True, help="Print cards as JSON.")
+def list_models(as_json: bool) -> None:
+    """List every generator with its training and weights."""
+    cards = {name: _card(name) for name in GENERATORS.names()}
+    if as_json:
+        click.echo(json.dumps({name: _as_dict(card) for name, card in cards.items()}, indent=2))
+        return
+    table = Table("name", "title", "year", "parameters", "supervision", "trained on", "weights")
+    for name, card in cards.items():
+        table.add_row(name, *_cells(card))
+    Console().print(table)
+
+
+def _card(name: str) -> GeneratorCard | str:
+    try:
+        return load_model(name).card
+    except BenchError as error:
+        return str(error)
+
+
+def _as_dict(card: GeneratorCard | str) -> dict[str, object]:
+    return {"error": card} if isinstance(card, str) else asdict(card)
+
+
+def _cells(card: GeneratorCard | str) -> list[str]:
+    if isinstance(card, str):
+        return [card]
+    year, parameters = str(card.year or ""), f"{card.parameters:,}" if card.parameters else ""
+    return [card.title, year, parameters, card.supervision, card.trained_on, card.weights]
+
+
+@models.command(epilog="Example:  bench models show stargan")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show the card of one generator: a name, FILE.py:CLASS or outputs:DIR."""
+    card = asdict(load_model(name).card)
+    if as_json:
+        click.echo(json.dumps(card, indent=2))
+        return
+    table = Table(show_header=False, box=None)
+    for field, value in card.items():
+        table.add_row(field, "\n".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    Console().print(table)

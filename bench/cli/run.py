@@ -1,0 +1,177 @@
+"""``bench run``: compare generators on data sets."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..errors import SpecError
+from ..plan import Plan, make_plan
+from ..spec import RunSpec, read_config, validate
+from ..store import RunStore
+
+if TYPE_CHECKING:
+    from ..execute.cells import Cell
+
+EXAMPLES = """
+\b
+Examples:
+  bench run --model all                        rendered faces, everything that is shipped
+  bench run --model all --data london --backend portable
+  bench run --model copy --model ./my_model.py:MyGAN --limit 10
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--model", "models", multiple=True, metavar="NAME", help="A model, FILE.py:CLASS, outputs:DIR, or all.")
+@click.option("--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric, or its full id (ecs@face-api).")
+@click.option("--backend", help="embedded, portable, face-api or paper.  [default: embedded]")
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model.")
+@click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
+@click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
+@click.option("--folds", type=int, help="Folds for closed-form models on small data sets.  [default: 5]")
+@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
+@click.option("--device", default="cpu", show_default=True, help="A torch device.")
+@click.option("--workers", type=click.IntRange(0), default=os.cpu_count() or 1, help="Processes that load images.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    config: Path | None,
+    out: Path | None,
+    device: str,
+    workers: int,
+    dry_run: bool,
+    as_json: bool,
+    **flags: object,
+) -> None:
+    """Run generators on data sets, score the outputs, and compare.
+
+    The same command run again continues where it was stopped. Exit code 1 says that something failed: see
+    failures.jsonl and the notes.
+    """
+    spec = _expanded(_spec(config, flags))
+    store = RunStore(out or Path("runs") / spec.run_name)
+    spec = store.grown_spec(spec)
+    plan = make_plan(spec)
+    console = Console(stderr=True)
+    _print_plan(plan, store, console)
+    if not dry_run:
+        ctx.exit(_execute(plan, store, device, workers, console, as_json))
+
+
+def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    fields = read_config(config).model_dump(exclude_unset=True) if config else {}
+    models = tuple(given.get("models") or fields.get("models") or ("all",))  # type: ignore[arg-type]
+    if "checkpoints" in given:
+        given["checkpoints"] = _checkpoints(given["checkpoints"], models)  # type: ignore[arg-type]
+    return validate(fields | given, "bench run")
+
+
+def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
+    pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
+    if any(name is None for name, _ in pairs) and len(models) != 1:
+        raise SpecError("--checkpoint FILE needs exactly one --model; write --checkpoint MODEL=FILE")
+    checkpoints = {name or models[0]: file for name, file in pairs}
+    for name, file in checkpoints.items():
+        if not file or not Path(file).is_file():
+            raise SpecError(f"the checkpoint for {name}, {file}, is not a file")
+    return checkpoints  # type: ignore[return-value]
+
+
+def _expanded(spec: RunSpec) -> RunSpec:
+    from fesbench.baselines.registry import expand
+
+    return spec.model_copy(update={"models": expand(spec.models)})
+
+
+def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
+    table = Table(title=f"{store.folder}", title_justify="left")
+    for column in ("data set", "domains", "subjects", "edits", "closed-form models are fitted on", "left out"):
+        table.add_column(column)
+    for item in plan.datasets:
+        table.add_row(
+            item.name,
+            ", ".join(item.dataset.domains),
+            str(len({edit.source.subject for edit in item.edits})),
+            str(len(item.edits)),
+            _protocol_text(item.protocol, item.home, plan.spec.folds),
+            f"{len(item.dataset.problems)} files",
+        )
+    console.print(table)
+    console.print(
+        f"{len(plan.spec.models)} models ({', '.join(plan.spec.models)}), {plan.edit_count} edits each; "
+        f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
+        f"{plan.spec.resolution} px; seed {plan.spec.seed}"
+    )
+
+
+def _protocol_text(protocol: str, home: str, folds: int) -> str:
+    if protocol == "cross-fit":
+        return f"itself, {folds} subject-disjoint folds"
+    return f"{home}, train split"
+
+
+def _execute(
+    plan: Plan, store: RunStore, device: str, workers: int, console: Console, as_json: bool
+) -> int:
+    from ..publish import Published, load_published, publish
+    from ..runner import check_unchanged, is_complete, run_plan
+
+    with store.writing():
+        if is_complete(plan, store):
+            check_unchanged(plan, store)
+            published: Published = load_published(store)
+            console.print("nothing left to do")
+        else:
+            _log_to(store)
+            with _progress(console) as progress:
+                finished = run_plan(plan, store, device, workers, _Bars(progress))
+            published = publish(plan, store, finished)
+            published.print_times(console)
+    published.print(Console(), as_json)
+    return 1 if published.failed or published.unavailable else 0
+
+
+def _log_to(store: RunStore) -> None:
+    logging.basicConfig(
+        filename=store.folder / "run.log",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        force=True,
+    )
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=not console.is_terminal)
+
+
+class _Bars:
+    """Shows progress as one bar over all units."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.task = progress.add_task("prepare models", total=None)
+
+    def begin(self, shards: int) -> None:
+        """The number of units is known."""
+        self.progress.reset(self.task, total=shards, description="shards of 32 edits")
+
+    def done(self, cell: Cell, edits: int, failed: int) -> None:
+        """One unit is stored."""
+        self.progress.update(self.task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
+        if failed:
+            self.progress.console.print(f"{cell.card.name}: {failed} of {edits} edits have no output")

@@ -1,0 +1,118 @@
+"""Makes each generator of a run answer the edits of each data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fesbench.baselines.registry import load_model
+
+from ..contracts import ClosedForm, Generator, GeneratorCard, Synthesizer
+from ..errors import BenchError
+from ..plan import DatasetPlan
+from ..spec import RunSpec
+from .fitting import CrossFitted, fit, folds
+from .loading import ImageLoader
+from .synthesis import GeneratorSynthesizer
+
+Block = Literal["main", "transfer", "control"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One generator on one data set, ready to answer.
+
+    ``block`` says with whom it is ranked: models trained on the data set's home with each other, all
+    other models in a block of their own, controls with nobody.
+    """
+
+    dataset: DatasetPlan
+    synthesizer: Synthesizer
+    block: Block
+
+    @property
+    def card(self) -> GeneratorCard:
+        """The generator's card."""
+        return self.synthesizer.card
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The models of a run that could be loaded, and why the others could not."""
+
+    references: dict[str, str]
+    models: dict[str, Generator | Synthesizer]
+    unavailable: dict[str, str]
+
+
+def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster:
+    """Load every model once; one that fails is listed and stops no other.
+
+    Raises:
+        BenchError: two models share a name.
+    """
+    roster = Roster({}, {}, {})
+    for reference in references:
+        try:
+            model = load_model(reference, spec.checkpoints.get(reference), device)
+        except BenchError as error:
+            roster.unavailable[reference] = str(error)
+            continue
+        if model.card.name in roster.models:
+            raise BenchError(f"two models are called {model.card.name!r}; rename one of them")
+        roster.references[model.card.name] = reference
+        roster.models[model.card.name] = model
+    return roster
+
+
+def make_cell(
+    model: Generator | Synthesizer,
+    reference: str,
+    plan: DatasetPlan,
+    spec: RunSpec,
+    loader: ImageLoader,
+    device: str,
+) -> Cell:
+    """Prepare a model for a data set: fit it where it has a closed form, translate where it generates."""
+    if isinstance(model, ClosedForm):
+        return Cell(plan, _fitted(reference, plan, spec, loader, device), "main")
+    answering = model if isinstance(model, Synthesizer) else _translated(model, plan, spec, device)
+    return Cell(plan, answering, _block(answering.card, plan))
+
+
+def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
+    if card.control:
+        return "control"
+    home = card.trained_on.replace("/", " ").split(" ")[0]
+    return "main" if home == plan.home else "transfer"
+
+
+def _translated(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:
+    return GeneratorSynthesizer(generator, plan.dataset.expressions, spec.resolution, device=device)
+
+
+def _fitted(
+    reference: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str
+) -> Synthesizer:
+    def make() -> ClosedForm:
+        model = load_model(reference, device=device)
+        assert isinstance(model, ClosedForm)
+        return model
+
+    def fitted_on(train) -> GeneratorSynthesizer:  # type: ignore[no-untyped-def]
+        return _translated(fit(make, train, spec.seed, loader), plan, spec, device)
+
+    if plan.protocol != "cross-fit":
+        return fitted_on(plan.train)
+    members = [(subjects, fitted_on(rest)) for subjects, rest in folds(plan.train, spec.folds, spec.seed)]
+    return CrossFitted(members)
+
+
+def checkpoint_digests(spec: RunSpec) -> dict[str, str]:
+    """sha256 of each checkpoint file that the spec names."""
+    return {
+        name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in spec.checkpoints.items()
+    }

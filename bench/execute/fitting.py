@@ -1,0 +1,126 @@
+"""Fits closed-form generators, once for each training set, and remembers the result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from fesbench.datasets.selection import select_subjects
+from fesbench.datasets.splits import subject_folds
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from .. import __version__
+from ..contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image, Sample, Synthesizer
+from ..errors import BenchError
+from ..settings import home
+from ..store import written_whole
+from .loading import ImageLoader, in_memory
+
+
+class Preloaded(Dataset):
+    """A training set whose pairs are in memory; pairs with an unusable image are left out."""
+
+    def __init__(self, dataset: Dataset, loader: ImageLoader) -> None:
+        self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
+        pairs = dataset.pairs()
+        distinct = {sample.id: sample for pair in pairs for sample in pair}
+        self._digest = dataset.digest
+        self._samples = {
+            sample.id: in_memory(sample, loaded)
+            for sample, loaded in loader.load(distinct.values())
+            if not isinstance(loaded, Failure)
+        }
+        self._pairs = [
+            (self._samples[source.id], self._samples[target.id])
+            for source, target in pairs
+            if source.id in self._samples and target.id in self._samples
+        ]
+
+    @property
+    def digest(self) -> str:
+        """That of the data set behind it."""
+        return self._digest
+
+    def samples(self) -> Sequence[Sample]:
+        """The samples of all usable pairs."""
+        return list(self._samples.values())
+
+    def pairs(self) -> Sequence[tuple[Sample, Sample]]:
+        """The usable pairs."""
+        return self._pairs
+
+
+def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader) -> ClosedForm:
+    """A fitted generator, from the cache where the same fit was made before.
+
+    Raises:
+        BenchError: the training set has no usable pairs.
+    """
+    model = make()
+    path = _cache_path(model, train, seed)
+    if not _restore(model, path):
+        preloaded = Preloaded(train, loader)
+        if not preloaded.pairs():
+            raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
+        model.fit(preloaded, None, seed)
+        with written_whole(path) as temporary:
+            save_file(_contiguous(model.state()), temporary)
+    return model
+
+
+def _cache_path(model: ClosedForm, train: Dataset, seed: int) -> Path:
+    settings = sorted((key, repr(value)) for key, value in vars(model).items())
+    key = repr((__version__, type(model).__qualname__, settings, repr(model.card), train.digest, seed))
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return home() / "cache" / "fitted" / f"{model.card.name}-{digest[:32]}.safetensors"
+
+
+def _contiguous(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(array) for name, array in state.items()}
+
+
+def _restore(model: ClosedForm, path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        model.load_state(load_file(path))
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return False
+    return True
+
+
+class CrossFitted(Synthesizer):
+    """Answers each subject's edits with the generator that was fitted without that subject.
+
+    Args:
+        members: For each fold, its subjects and the synthesizer fitted on all others.
+    """
+
+    def __init__(self, members: Sequence[tuple[frozenset[str], Synthesizer]]) -> None:
+        self._by_subject = {subject: member for subjects, member in members for subject in subjects}
+        first = members[0][1].card
+        self.card: GeneratorCard = replace(
+            first, trained_on=f"{first.trained_on.split(',')[0]}, {len(members)} subject-disjoint folds"
+        )
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Each edit answered by the member that has not seen its subject."""
+        answers: dict[str, Image | Failure] = {}
+        for member in dict.fromkeys(self._by_subject.values()):
+            own = [edit for edit in edits if self._by_subject.get(edit.source.subject) is member]
+            answers.update(zip((edit.id for edit in own), member.answer(own), strict=True))
+        unknown = Failure("the subject belongs to no fold")
+        return [answers.get(edit.id, unknown) for edit in edits]
+
+
+def folds(dataset: Dataset, count: int, seed: int) -> list[tuple[frozenset[str], Dataset]]:
+    """For each fold, its subjects and the data set of all other subjects."""
+    subjects = sorted({sample.subject for sample in dataset.samples()})
+    return [
+        (frozenset(fold), select_subjects(dataset, set(subjects) - set(fold)))
+        for fold in subject_folds(subjects, count, seed)
+    ]

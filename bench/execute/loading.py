@@ -1,0 +1,121 @@
+"""Loads the images of edits ahead of need, in worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from ..contracts import Edit, Failure, Image, Mask, Sample
+from ..errors import ImageError
+
+T = TypeVar("T")
+LoadedImage = tuple[Image, Mask | None] | Failure
+
+
+def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
+    """The image and the mask of a sample, or why the image is unusable."""
+    try:
+        return load(), load_mask() if load_mask else None
+    except ImageError as error:
+        return Failure(str(error))
+
+
+class ImageLoader:
+    """A pool of processes that load samples; with no workers, everything loads where it is asked for."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
+
+    def submit(self, sample: Sample) -> Future[LoadedImage]:
+        """Start loading a sample."""
+        task = partial(load_sample, sample.load, sample.load_mask)
+        if self._pool and _picklable(task):
+            return self._pool.submit(task)
+        future: Future[LoadedImage] = Future()
+        future.set_result(task())
+        return future
+
+    def load(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, LoadedImage]]:
+        """Each sample with its image, in order, a bounded number ahead."""
+        waiting: deque[tuple[Sample, Future[LoadedImage]]] = deque()
+        for sample in samples:
+            waiting.append((sample, self.submit(sample)))
+            if len(waiting) > 64:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+    def close(self) -> None:
+        """Stop the workers; what is in flight is dropped."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _picklable(task: object) -> bool:
+    try:
+        pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
+    """The same sample with its image already loaded."""
+    if isinstance(loaded, Failure):
+        return sample
+    image, mask = loaded
+    return replace(sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None)
+
+
+def _give(value: T) -> T:
+    return value
+
+
+@dataclass(frozen=True)
+class LoadedEdits:
+    """Edits whose images are in memory; ``failures[i]`` says why edit i cannot be answered at all."""
+
+    edits: Sequence[Edit]
+    failures: dict[int, Failure]
+
+
+def load_ahead(
+    shards: Sequence[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
+) -> Iterator[LoadedEdits]:
+    """The shards in order, each loaded while the ones before it are worked on."""
+    waiting: deque[tuple[Sequence[Edit], dict[str, Future[LoadedImage]]]] = deque()
+    for shard in shards:
+        waiting.append((shard, _submit(shard, loader)))
+        if len(waiting) > ahead:
+            yield _collect(*waiting.popleft())
+    while waiting:
+        yield _collect(*waiting.popleft())
+
+
+def _submit(shard: Sequence[Edit], loader: ImageLoader) -> dict[str, Future[LoadedImage]]:
+    samples = {sample.id: sample for edit in shard for sample in (edit.source, edit.truth) if sample}
+    return {name: loader.submit(sample) for name, sample in samples.items()}
+
+
+def _collect(shard: Sequence[Edit], futures: dict[str, Future[LoadedImage]]) -> LoadedEdits:
+    loaded = {name: future.result() for name, future in futures.items()}
+    failures = {i: loaded[edit.source.id] for i, edit in enumerate(shard)}
+    return LoadedEdits(
+        [_edit_in_memory(edit, loaded) for edit in shard],
+        {i: failure for i, failure in failures.items() if isinstance(failure, Failure)},
+    )
+
+
+def _edit_in_memory(edit: Edit, loaded: dict[str, LoadedImage]) -> Edit:
+    source = in_memory(edit.source, loaded[edit.source.id])
+    truth = in_memory(edit.truth, loaded[edit.truth.id]) if edit.truth else None
+    return replace(edit, source=source, truth=truth)

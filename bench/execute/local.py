@@ -1,0 +1,161 @@
+"""Executes a plan on this machine, shard by shard, skipping what the run directory already holds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fesbench.datasets.images import resize
+
+from ..contracts import Edit, Failure, Image
+from ..plan import DatasetPlan
+from ..store import FAILED, RunStore, concatenate
+from .cells import Cell
+from .loading import ImageLoader, load_ahead
+from .scoring import References, Scorer, ShardScores, score_shard, shard_references
+
+log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Hears of progress."""
+
+    def begin(self, shards: int) -> None:
+        """So many (generator, shard) units are still to be done."""
+
+    def done(self, cell: Cell, edits: int, failed: int) -> None:
+        """One unit is stored."""
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Where the outputs of a run are made, scored and stored."""
+
+    store: RunStore
+    scorer: Scorer
+    loader: ImageLoader
+    stopwatch: Stopwatch
+    listener: Listener
+
+    def execute(self, cells: Sequence[Cell]) -> None:
+        """Do what is missing of every cell; cells of one data set share the loading of its images."""
+        missing = {id(cell): self._missing(cell) for cell in cells}
+        self.listener.begin(sum(len(shards) for shards in missing.values()))
+        for plan in {id(cell.dataset): cell.dataset for cell in cells}.values():
+            own = [cell for cell in cells if cell.dataset is plan]
+            self._execute_dataset(plan, {id(cell): missing[id(cell)] for cell in own}, own)
+
+    def _missing(self, cell: Cell) -> dict[int, frozenset[str]]:
+        """Shards of a cell with the metrics that each still needs."""
+        wanted = self.scorer.metric_ids
+        scored = (
+            self.store.scored_metrics(cell.card.name, cell.dataset.name, i)
+            for i in range(len(cell.dataset.shards))
+        )
+        return {i: wanted - present for i, present in enumerate(scored) if wanted - present}
+
+    def _execute_dataset(
+        self, plan: DatasetPlan, missing: dict[int, dict[int, frozenset[str]]], cells: Sequence[Cell]
+    ) -> None:
+        numbers = [i for i in range(len(plan.shards)) if any(i in shards for shards in missing.values())]
+        loaded_shards = load_ahead([plan.shards[i] for i in numbers], self.loader)
+        for number in numbers:
+            with self.stopwatch("load images"):
+                loaded = next(loaded_shards)
+            with self.stopwatch("score"):
+                references = shard_references(loaded.edits, loaded.failures, self.scorer)
+            for cell in cells:
+                metrics = missing[id(cell)].get(number)
+                if metrics:
+                    self._do(cell, number, references, loaded.failures, metrics)
+
+    def _do(
+        self,
+        cell: Cell,
+        number: int,
+        references: References,
+        broken: dict[int, Failure],
+        metrics: frozenset[str],
+    ) -> None:
+        name, dataset = cell.card.name, cell.dataset.name
+        present = self.store.scored_metrics(name, dataset, number)
+        if present:
+            outputs = self._stored_outputs(cell, references.edits, number)
+        else:
+            with self.stopwatch(f"synthesize: {name}"):
+                outputs = self._synthesize(cell, references.edits, broken)
+            with self.stopwatch("store"):
+                self._write_outputs(cell, references.edits, outputs)
+        with self.stopwatch("score"):
+            scored = score_shard(outputs, references, self.scorer.only(metrics))
+        with self.stopwatch("store"):
+            self._write_scores(cell, number, scored, metrics | present)
+        failed = sum(isinstance(output, Failure) for output in outputs)
+        log.info("%s on %s, shard %d: %d edits, %d failed", name, dataset, number, len(outputs), failed)
+        self.listener.done(cell, len(outputs), failed)
+
+    def _synthesize(self, cell: Cell, edits: Sequence[Edit], broken: dict[int, Failure]) -> list[Image | Failure]:
+        usable = [edit for i, edit in enumerate(edits) if i not in broken]
+        answers = iter(_answers(cell, usable))
+        size = self.scorer.resolution
+        outputs = [broken.get(i) or next(answers) for i in range(len(edits))]
+        return [output if isinstance(output, Failure) else resize(output, size) for output in outputs]
+
+    def _write_outputs(self, cell: Cell, edits: Sequence[Edit], outputs: Sequence[Image | Failure]) -> None:
+        for edit, output in zip(edits, outputs, strict=True):
+            if not isinstance(output, Failure):
+                self.store.write_output(cell.card.name, cell.dataset.name, edit.id, output)
+
+    def _stored_outputs(self, cell: Cell, edits: Sequence[Edit], number: int) -> list[Image | Failure]:
+        rows = self.store.read_part(cell.card.name, cell.dataset.name, number)
+        failed = rows[rows["reason"].str.startswith(FAILED, na=False)]
+        reasons = dict(zip(failed["edit"], failed["reason"].str.removeprefix(FAILED), strict=True))
+        return [self._stored_output(cell, edit, reasons.get(edit.id)) for edit in edits]
+
+    def _stored_output(self, cell: Cell, edit: Edit, reason: str | None) -> Image | Failure:
+        if reason is not None:
+            return Failure(reason)
+        try:
+            return self.store.read_output(cell.card.name, cell.dataset.name, edit.id)
+        except OSError as error:
+            return Failure(f"its stored image cannot be read: {error}")
+
+    def _write_scores(self, cell: Cell, number: int, scored: ShardScores, metrics: frozenset[str]) -> None:
+        name, dataset = cell.card.name, cell.dataset.name
+        rows = scored.rows.assign(generator=name, dataset=dataset)
+        features = self.store.read_features(name, dataset, number) | scored.features
+        if features:
+            self.store.write_features(name, dataset, number, features)
+        earlier = self.store.read_part(name, dataset, number)
+        self.store.write_part(name, dataset, number, concatenate([earlier, rows]), metrics)
+
+
+def _answers(cell: Cell, edits: Sequence[Edit]) -> list[Image | Failure]:
+    try:
+        return cell.synthesizer.answer(edits)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("%s failed on a whole shard", cell.card.name)
+        return [Failure(f"{type(error).__name__}: {error}")] * len(edits)

@@ -1,0 +1,196 @@
+"""Scores a shard of outputs: every image passes once through every network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from fesbench.datasets.images import resize
+from numpy.typing import NDArray
+
+from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, Network, SetMetric
+from ..errors import ImageError
+from ..store import FAILED, concatenate
+
+Array = NDArray[np.float32]
+
+SHARD = 32
+"""Edits in a shard, and images in every pass through a network: fixed, so that a score never depends on
+which other images were scored with it or on what was resumed."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The metrics of a run and the networks they share."""
+
+    image_metrics: Sequence[ImageMetric]
+    set_metrics: Sequence[SetMetric]
+    resolution: int
+    device: str = "cpu"
+
+    @property
+    def networks(self) -> dict[str, Network]:
+        """The distinct networks of all metrics, by name."""
+        needed = [network for metric in self.image_metrics for network in metric.networks]
+        needed += [metric.network for metric in self.set_metrics]
+        return {network.card.name: network for network in needed}
+
+    @property
+    def metric_ids(self) -> frozenset[str]:
+        """Ids of all metrics."""
+        return frozenset(metric.card.id for metric in (*self.image_metrics, *self.set_metrics))
+
+    def only(self, ids: frozenset[str]) -> Scorer:
+        """The same scorer with some of its metrics."""
+        return Scorer(
+            [metric for metric in self.image_metrics if metric.card.id in ids],
+            [metric for metric in self.set_metrics if metric.card.id in ids],
+            self.resolution,
+            self.device,
+        )
+
+    def features(self, images: NDArray[np.uint8]) -> dict[str, Array]:
+        """(N, R, R, 3) uint8 to (N, d) float32 for each network, in batches of fixed size."""
+        return {name: _in_batches(network, images, self.device) for name, network in self.networks.items()}
+
+
+def _in_batches(network: Network, images: NDArray[np.uint8], device: str) -> Array:
+    if not len(images):
+        return np.empty((0, network.card.dimension), np.float32)
+    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % SHARD, axis=0)])
+    channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
+    with torch.inference_mode():
+        parts = [network.features(batch.to(device)).float().cpu() for batch in channels_first.split(SHARD)]
+    return torch.cat(parts).numpy()[: len(images)]
+
+
+@dataclass(frozen=True)
+class References:
+    """What the outputs of a shard are judged against; the same for every generator."""
+
+    edits: Sequence[Edit]
+    sources: NDArray[np.uint8]
+    truths: Sequence[Image | None]
+    masks: Sequence[Mask | None]
+    features: Mapping[str, Mapping[str, Array]]
+
+
+def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
+    """Load, resize and look at the sources and truths of a shard."""
+    size = scorer.resolution
+    blank = np.zeros((size, size, 3), np.uint8)
+    sources = np.stack([blank if i in broken else resize(e.source.load(), size) for i, e in enumerate(edits)])
+    truths = [_truth(edit, size) for edit in edits]
+    filled = np.stack([blank if truth is None else truth for truth in truths])
+    source_features, truth_features = _distinct_features(sources, scorer), scorer.features(filled)
+    missing = np.array([truth is None for truth in truths])
+    for values in truth_features.values():
+        values[missing] = np.nan
+    features = {
+        name: {"source": source_features[name], "truth": truth_features[name]} for name in source_features
+    }
+    return References(edits, sources, truths, [_mask(edit, size) for edit in edits], features)
+
+
+def _distinct_features(images: NDArray[np.uint8], scorer: Scorer) -> dict[str, Array]:
+    """Features of images many of which repeat."""
+    keys = [image.tobytes() for image in images]
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}
+    order = sorted(first.values())
+    place = {keys[i]: row for row, i in enumerate(order)}
+    rows = [place[key] for key in keys]
+    return {name: values[rows] for name, values in scorer.features(images[order]).items()}
+
+
+def _truth(edit: Edit, size: int) -> Image | None:
+    if edit.truth is None:
+        return None
+    try:
+        return resize(edit.truth.load(), size)
+    except ImageError:
+        return None
+
+
+def _mask(edit: Edit, size: int) -> Mask | None:
+    if edit.source.load_mask is None:
+        return None
+    levels = edit.source.load_mask().astype(np.uint8) * 255
+    return resize(np.repeat(levels[..., None], 3, axis=2), size)[..., 0] > 127
+
+
+@dataclass(frozen=True)
+class ShardScores:
+    """Rows of a shard (without the generator's and the data set's name) and its features, by network."""
+
+    rows: pd.DataFrame
+    features: dict[str, Array]
+
+
+def score_shard(
+    outputs: Sequence[Image | Failure], references: References, scorer: Scorer
+) -> ShardScores:
+    """Score one generator's outputs, which are already at the run's resolution."""
+    blank = np.zeros((scorer.resolution, scorer.resolution, 3), np.uint8)
+    images = np.stack([blank if isinstance(output, Failure) else output for output in outputs])
+    output_features = scorer.features(images)
+    batch = Batch(
+        references.edits,
+        images,
+        references.sources,
+        references.truths,
+        references.masks,
+        {name: {**references.features[name], "output": values} for name, values in output_features.items()},
+    )
+    failures = [output.reason if isinstance(output, Failure) else None for output in outputs]
+    rows = concatenate([_metric_rows(metric, batch, failures) for metric in scorer.image_metrics])
+    kept = {metric.network.card.name for metric in scorer.set_metrics}
+    failed = np.array([reason is not None for reason in failures])
+    for name in kept:
+        output_features[name][failed] = np.nan
+    return ShardScores(rows, {name: output_features[name] for name in sorted(kept)})
+
+
+def _metric_rows(metric: ImageMetric, batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
+    scores, fallback = metric.score(batch), metric.failed()
+    return concatenate([
+        _column_rows(name, scores[name], fallback[name], metric, batch, failures) for name in scores
+    ])
+
+
+def _column_rows(
+    column: str,
+    values: NDArray[np.float64],
+    fallback: float,
+    metric: ImageMetric,
+    batch: Batch,
+    failures: Sequence[str | None],
+) -> pd.DataFrame:
+    failed = np.array([reason is not None for reason in failures])
+    filled = np.where(failed, fallback, values)
+    reasons = [
+        f"{FAILED}{reason}" if reason is not None else _why_missing(value, metric, truth)
+        for reason, value, truth in zip(failures, filled, batch.truths, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "domain": [edit.source.domain for edit in batch.edits],
+            "subject": [edit.source.subject for edit in batch.edits],
+            "edit": [edit.id for edit in batch.edits],
+            "source": [edit.source.expression for edit in batch.edits],
+            "target": [edit.target for edit in batch.edits],
+            "metric": column,
+            "value": filled,
+            "reason": reasons,
+        }
+    )
+
+
+def _why_missing(value: float, metric: ImageMetric, truth: Image | None) -> str | None:
+    if np.isfinite(value):
+        return None
+    if metric.card.needs_truth and truth is None:
+        return "the data set has no true target for this edit"
+    return f"{metric.card.id} is not defined for this edit"

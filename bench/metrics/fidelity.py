@@ -1,0 +1,90 @@
+"""Fidelity to the truth: pixel errors where the true target of an edit exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contracts import Batch, Edit, Image, ImageMetric, Mask, MetricCard
+
+FACE_CENTRE = (0.54, 0.50)
+"""Row and column of the centre of the default face region, as shares of height and width."""
+FACE_AXES = (0.40, 0.31)
+"""Half axes of the default face region, down and across, as shares of height and width."""
+CHANGED_ABOVE = 10.0
+"""A pixel changes when source and truth differ by more than this: mean over the channels, in grey levels."""
+ROUNDING_ERROR = 1 / 12
+"""Variance of rounding to 8 bits: the floor of the squared error, so that a perfect output has a finite PSNR."""
+
+COLUMNS = ("mae.face", "psnr.face", "mae.changed", "psnr.changed", "mae.unchanged")
+
+
+class Fidelity(ImageMetric):
+    """Errors to the true target, in the face and where the expression changes it.
+
+    Columns: ``mae.face``, ``mae.changed``, ``mae.unchanged`` mean absolute error in grey levels (0..255),
+    lower is better; ``psnr.face``, ``psnr.changed`` peak signal-to-noise ratio in dB, higher is better, at
+    most 58.92 (perfect up to rounding). The face region is the sample's mask or, without one, an ellipse at
+    ``FACE_CENTRE``; it divides into pixels that change from source to truth by more than ``CHANGED_ABOVE``
+    and the others. NaN where there is no truth or a region is empty.
+    """
+
+    card = MetricCard(
+        id="fidelity",
+        title="Fidelity to the truth",
+        direction="lower",
+        low=0.0,
+        high=255.0,
+        unit="grey levels",
+        meaning="Mean absolute error to the true target in the face region.",
+        columns=COLUMNS,
+        needs_truth=True,
+    )
+
+    def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
+        """The errors of each output; see the class."""
+        rows = [
+            errors(output, source, truth, mask)
+            for output, source, truth, mask in zip(
+                batch.outputs, batch.sources, batch.truths, batch.masks, strict=True
+            )
+        ]
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+        return {column: table[:, index] for index, column in enumerate(COLUMNS)}
+
+    def reason(self, edit: Edit) -> str:
+        """Why an edit has no score; empty where it has one."""
+        return "" if edit.truth is not None else f"no true target is known for {edit.id}"
+
+
+@cache
+def face_ellipse(height: int, width: int) -> Mask:
+    """(height, width) the default face region in the crop geometry of ``bench data prepare``."""
+    rows = ((np.arange(height) + 0.5) / height - FACE_CENTRE[0]) / FACE_AXES[0]
+    columns = ((np.arange(width) + 0.5) / width - FACE_CENTRE[1]) / FACE_AXES[1]
+    return rows[:, None] ** 2 + columns[None, :] ** 2 <= 1
+
+
+def errors(output: Image, source: Image, truth: Image | None, mask: Mask | None) -> tuple[float, ...]:
+    """The value of each of ``COLUMNS`` for one output."""
+    if truth is None:
+        return (float("nan"),) * len(COLUMNS)
+    face = face_ellipse(*truth.shape[:2]) if mask is None else mask
+    target = truth.astype(np.float64)
+    error = output.astype(np.float64) - target
+    change = np.abs(source.astype(np.float64) - target).mean(axis=-1) > CHANGED_ABOVE
+    inside, changed, unchanged = error[face], error[face & change], error[face & ~change]
+    return _mae(inside), _psnr(inside), _mae(changed), _psnr(changed), _mae(unchanged)
+
+
+def _mae(error: NDArray[np.float64]) -> float:
+    return float(np.abs(error).mean()) if error.size else float("nan")
+
+
+def _psnr(error: NDArray[np.float64]) -> float:
+    if not error.size:
+        return float("nan")
+    return float(10 * np.log10(255**2 / max((error**2).mean(), ROUNDING_ERROR)))

@@ -1,0 +1,96 @@
+"""Face similarity score: is the subject of the output still the subject of the source?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contracts import Batch, ImageMetric, MetricCard, Network
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a backend decides that two faces are of one person, and what strangers get on average.
+
+    Attributes:
+        measure: What the threshold applies to: ``cosine`` similarity (verified at or above it) or
+            ``distance``, the Euclidean distance of the embeddings as they are (verified below it).
+        threshold: The backend's own threshold.
+        impostor_cosine: Mean cosine similarity of different subjects.
+        impostor_distance: Mean Euclidean distance of different subjects.
+        origin: Where threshold and levels come from.
+    """
+
+    measure: Literal["cosine", "distance"]
+    threshold: float
+    impostor_cosine: float
+    impostor_distance: float
+    origin: str
+
+    def decide(self, cosine: Floats, distance: Floats) -> NDArray[np.bool_]:
+        """(N,) whether each pair counts as one person."""
+        if self.measure == "cosine":
+            return cosine >= self.threshold
+        return distance < self.threshold
+
+
+class FaceSimilarity(ImageMetric):
+    """Similarity of the embeddings of output and source.
+
+    Columns: ``fss@B`` cosine similarity in [-1, 1]; ``fss.verified@B`` 1 where output and source pass the
+    backend's own verification threshold, else 0; ``fss.distance@B`` Euclidean distance of the embeddings.
+
+    Args:
+        embedder: Its features are face embeddings.
+        backend: The name after the ``@``.
+        verification: The backend's threshold and impostor levels.
+    """
+
+    def __init__(self, embedder: Network, backend: str, verification: Verification) -> None:
+        self.networks = (embedder,)
+        self.verification = verification
+        self._cosine, self._verified, self._distance = (
+            f"fss{part}@{backend}" for part in ("", ".verified", ".distance")
+        )
+        self.card = MetricCard(
+            id=self._cosine,
+            title=f"Face similarity ({backend})",
+            direction="higher",
+            low=-1.0,
+            high=1.0,
+            unit="cosine similarity",
+            meaning="Cosine similarity of the face embeddings of output and source; read it beside the levels "
+            "of real photos: same person (truth) and another person.",
+            columns=(self._cosine, self._verified, self._distance),
+        )
+
+    def score(self, batch: Batch) -> Mapping[str, Floats]:
+        """Similarity, verification and distance of each output to its source; see the class."""
+        features = batch.features[self.networks[0].card.name]
+        output, source = features["output"].astype(np.float64), features["source"].astype(np.float64)
+        cosine = _cosine(output, source)
+        distance = np.linalg.norm(output - source, axis=1)
+        verified = self.verification.decide(cosine, distance)
+        return {self._cosine: cosine, self._verified: verified.astype(np.float64), self._distance: distance}
+
+    def failed(self) -> Mapping[str, float]:
+        """A missing output is not verified and as near to the source as a stranger is on average."""
+        levels = self.verification
+        return {
+            self._cosine: levels.impostor_cosine,
+            self._verified: 0.0,
+            self._distance: levels.impostor_distance,
+        }
+
+
+def _cosine(a: Floats, b: Floats) -> Floats:
+    """(N,) cosine of the rows; 0 where a row is all zeros."""
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    products: Floats = (a * b).sum(axis=1)
+    return products / np.maximum(norms, np.finfo(np.float64).tiny)

@@ -1,0 +1,69 @@
+"""Kernel distance: the unbiased squared maximum mean discrepancy of feature sets.
+
+Binkowski et al. 2018 (arXiv 1801.01401): the kernel ``(x.y / d + 1)^3``. Their programs average it over random
+subsets to bound memory; the whole sample, used here, estimates the same quantity without bias, with less
+variance and without a seed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contracts import MetricCard, Network, SetMetric
+from ..errors import BenchError
+from .frechet import Floats, checked
+
+
+def kernel_distance(features_a: NDArray[np.floating], features_b: NDArray[np.floating]) -> float:
+    """The unbiased squared maximum mean discrepancy between two feature sets.
+
+    Args:
+        features_a: (N, d), N >= 2.
+        features_b: (M, d), M >= 2.
+
+    Returns:
+        An estimate whose expectation is 0 for sets of one distribution; single values may be negative.
+
+    Raises:
+        BenchError: the shapes do not fit, a set has fewer than two images, or a value is not finite.
+    """
+    a, b = checked(features_a, "the first"), checked(features_b, "the second")
+    if a.shape[1] != b.shape[1]:
+        raise BenchError(f"features of different networks: {a.shape[1]} against {b.shape[1]} dimensions")
+    if min(len(a), len(b)) < 2:
+        raise BenchError(f"the kernel distance needs two images or more, not {min(len(a), len(b))}")
+    return _within(a) + _within(b) - 2 * float(_kernel(a, b).mean())
+
+
+def _kernel(a: Floats, b: Floats) -> Floats:
+    kernel: Floats = (a @ b.T / a.shape[1] + 1) ** 3
+    return kernel
+
+
+def _within(a: Floats) -> float:
+    """The mean kernel over pairs of different images."""
+    kernel, n = _kernel(a, a), len(a)
+    return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
+
+
+class KernelDistance(SetMetric):
+    """Kernel distance of the outputs' features to those of real images."""
+
+    def __init__(self, network: Network, backend: str) -> None:
+        self.network = network
+        self.card = MetricCard(
+            id=f"kid@{backend}",
+            title=f"Kernel distance ({backend})",
+            direction="lower",
+            low=-float("inf"),
+            high=float("inf"),
+            unit="squared kernel distance",
+            meaning="How far the outputs as a set are from real images of other subjects, without bias at any "
+            "number of images; around 0 means no difference was found.",
+            columns=(f"kid@{backend}",),
+        )
+
+    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
+        """The unbiased squared MMD between (N, d) and (M, d) features."""
+        return kernel_distance(outputs, references)

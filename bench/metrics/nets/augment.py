@@ -1,0 +1,172 @@
+"""What happens to faces on the way into training: small harm that judges must see through, and graded
+degradations that the quality network must rank. Images are (B, 3, H, W) float32 in [0, 1] throughout."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+def uniform(count: int, low: float, high: float, random: Generator) -> Tensor:
+    """(count, 1, 1, 1) numbers, evenly spread over [low, high)."""
+    return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
+
+
+def sometimes(share: float, changed: Tensor, images: Tensor, random: Generator) -> Tensor:
+    """``changed`` for a random share of the batch, ``images`` for the rest."""
+    return torch.where(torch.rand(len(images), 1, 1, 1, generator=random) < share, changed, images)
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur; ``sigma`` in pixels, 0 for none."""
+    if sigma <= 0:
+        return images
+    radius = math.ceil(3 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = (taps / taps.sum()).expand(images.shape[1], 1, -1)
+    padded = functional.pad(images, [radius] * 4, mode="replicate")
+    rows = functional.conv2d(padded, kernel[:, :, None, :], groups=images.shape[1])
+    return functional.conv2d(rows, kernel[:, :, :, None], groups=images.shape[1])
+
+
+def jpeg(images: Tensor, quality: int) -> Tensor:
+    """Through a JPEG file of the given quality, 1..95."""
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return torch.stack([torch.from_numpy(_jpeg(one, quality)) for one in pixels]).permute(0, 3, 1, 2) / 255
+
+
+def _jpeg(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], quality: int) -> np.ndarray:  # type: ignore[type-arg]
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer), dtype=np.float32)
+
+
+def shrink(images: Tensor, factor: float) -> Tensor:
+    """Down by ``factor`` and up again, bilinearly."""
+    size = max(4, round(images.shape[-1] / factor))
+    small = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return functional.interpolate(small, size=images.shape[-2:], mode="bilinear")
+
+
+def warp(
+    images: Tensor, random: Generator, turn: float = 0.08, zoom: float = 0.06, shift: float = 0.06
+) -> Tensor:
+    """Turned (radians), zoomed and shifted (share of the half width) a little, each image its own way."""
+    count = len(images)
+    angle, scale = uniform(count, -turn, turn, random), uniform(count, 1 - zoom, 1 + zoom, random)
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = (scale * angle.cos()).flatten()
+    matrix[:, 0, 1] = (scale * angle.sin()).flatten()
+    matrix[:, 1, 0] = -matrix[:, 0, 1]
+    matrix[:, :, 2] = uniform(2 * count, -shift, shift, random).view(count, 2)
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def exposure(images: Tensor, random: Generator, contrast: float = 0.2, tint: float = 0.08) -> Tensor:
+    """Contrast, brightness and colour balance changed a little."""
+    count = len(images)
+    gain = uniform(count, 1 - contrast, 1 + contrast, random)
+    colour = 1 + tint * (2 * torch.rand(count, 3, 1, 1, generator=random) - 1)
+    return ((images - 0.5) * gain * colour + 0.5 + uniform(count, -0.1, 0.1, random)).clamp(0, 1)
+
+
+def noise(images: Tensor, most: float, random: Generator) -> Tensor:
+    """Gaussian noise of a standard deviation up to ``most``."""
+    grain = torch.randn(images.shape, generator=random)
+    return (images + grain * uniform(len(images), 0, most, random)).clamp(0, 1)
+
+
+def mirror(images: Tensor, random: Generator) -> Tensor:
+    """Half of the images left to right."""
+    return sometimes(0.5, images.flip(3), images, random)
+
+
+def first_judge(images: Tensor, random: Generator) -> Tensor:
+    """Harm for the first judge: geometry, exposure, Gaussian blur, noise, JPEG."""
+    images = exposure(warp(mirror(images, random), random), random)
+    images = sometimes(0.25, blur(images, 0.7), images, random)
+    images = sometimes(0.15, blur(images, 1.3), images, random)
+    images = sometimes(0.15, jpeg(images, 30), images, random)
+    return noise(images, 0.04, random)
+
+
+def second_judge(images: Tensor, random: Generator) -> Tensor:
+    """Harm for the second judge: geometry, low resolution, covered patches."""
+    images = warp(mirror(images, random), random, turn=0.12, zoom=0.09, shift=0.04)
+    images = sometimes(
+        0.3, shrink(images, 1.0 + 1.5 * float(torch.rand((), generator=random))), images, random
+    )
+    return noise(cover(images, random), 0.03, random)
+
+
+def identity(images: Tensor, random: Generator) -> Tensor:
+    """Harm for the identity network: geometry, exposure, blur and noise, no mirror."""
+    images = exposure(warp(images, random, turn=0.05, zoom=0.04, shift=0.05), random, tint=0.04)
+    images = sometimes(0.3, blur(images, 0.8), images, random)
+    return noise(images, 0.03, random)
+
+
+def cover(images: Tensor, random: Generator, side: float = 0.25) -> Tensor:
+    """A grey square over a random place of a third of the images."""
+    height, width = images.shape[-2:]
+    row, column = uniform(len(images), 0, 1, random), uniform(len(images), 0, 1, random)
+    rows = torch.linspace(0, 1, height).view(1, 1, -1, 1)
+    columns = torch.linspace(0, 1, width).view(1, 1, 1, -1)
+    inside = ((rows - row).abs() < side / 2) & ((columns - column).abs() < side / 2)
+    return sometimes(1 / 3, torch.where(inside, 0.5, images), images, random)
+
+
+def _blurred(images: Tensor, level: float, random: Generator) -> Tensor:
+    return blur(images, 3.5 * level)
+
+
+def _noisy(images: Tensor, level: float, random: Generator) -> Tensor:
+    return (images + 0.25 * level**1.5 * torch.randn(images.shape, generator=random)).clamp(0, 1)
+
+
+def _compressed(images: Tensor, level: float, random: Generator) -> Tensor:
+    return jpeg(images, round(95 - 91 * level**0.5))
+
+
+def _shrunk(images: Tensor, level: float, random: Generator) -> Tensor:
+    return shrink(images, 1 + 6 * level)
+
+
+def _ringing(images: Tensor, level: float, random: Generator) -> Tensor:
+    return (images + 5 * level * (images - blur(images, 1.2))).clamp(0, 1)
+
+
+def _checkered(images: Tensor, level: float, random: Generator) -> Tensor:
+    """The pattern that strided deconvolutions leave behind, stronger where the image has edges."""
+    period = 2 if float(torch.rand((), generator=random)) < 0.5 else 4
+    line = (torch.arange(images.shape[-1]) % period < period / 2) * 2.0 - 1.0
+    edges = (images - blur(images, 2.0)).abs().mean(dim=1, keepdim=True)
+    return (images + level * (0.12 + edges) * line.view(1, 1, 1, -1) * line.view(1, 1, -1, 1)).clamp(0, 1)
+
+
+def _ghosted(images: Tensor, level: float, random: Generator) -> Tensor:
+    """Averaged with displaced copies of itself, as regressions do to what they can't register."""
+    reach = max(1, round(8 * level))
+    offsets = [(reach, 0), (0, reach), (-reach, reach)]
+    copies = sum(images.roll(offset, dims=(2, 3)) for offset in offsets) / len(offsets)
+    return (1 - 0.6 * level**0.5) * images + 0.6 * level**0.5 * copies
+
+
+DEGRADATIONS: Mapping[str, Callable[[Tensor, float, Generator], Tensor]] = {
+    "blur": _blurred,
+    "noise": _noisy,
+    "jpeg": _compressed,
+    "shrink": _shrunk,
+    "ringing": _ringing,
+    "checkered": _checkered,
+    "ghosting": _ghosted,
+}
+"""Name to ``(images, level, random)``; level 0 leaves images nearly alone, 1 ruins them."""

@@ -1,0 +1,133 @@
+"""Metrics by name and backend. This module imports neither torch nor a network until a metric is loaded.
+
+A metric's id says through which network it looks: ``fss@dlib``. A plain name (``fss``) stands for the id that
+the chosen backend gives it. Installed packages add metrics through the entry-point group ``fesbench.metrics``:
+an id, and a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..contracts import ImageMetric, SetMetric
+from ..errors import BenchError, UnknownName, WeightsMissing
+from ..registry import Registry
+
+Metric = ImageMetric | SetMetric
+
+NAMES = ("ecs", "fss", "quality", "fid", "kid", "fidelity")
+"""Plain names; ``qualiclip`` is accepted for ``quality``."""
+
+_HERE = "fesbench.metrics.backends"
+
+METRICS = Registry(
+    "metric",
+    {
+        "ecs@embedded": f"{_HERE}:final_judge",
+        "ecs@embedded-judge1": f"{_HERE}:development_judge",
+        "ecs@embedded-judge2": f"{_HERE}:final_judge",
+        "fss@embedded": f"{_HERE}:embedded_similarity",
+        "quality@embedded": f"{_HERE}:embedded_quality",
+        "fid@embedded": f"{_HERE}:embedded_frechet",
+        "kid@embedded": f"{_HERE}:embedded_kernel",
+        "fidelity": "fesbench.metrics.fidelity:Fidelity",
+        "ecs@fer": f"{_HERE}:fer_consistency",
+        "fss@dlib": f"{_HERE}:dlib_similarity",
+        "ecs@face-api": f"{_HERE}:face_api_consistency",
+        "fss@face-api": f"{_HERE}:face_api_similarity",
+        "ecs@deepface": f"{_HERE}:deepface_consistency",
+        "fss@facenet512": f"{_HERE}:facenet_similarity",
+        "qualiclip": f"{_HERE}:qualiclip",
+        "fid@inception-2015": f"{_HERE}:inception_frechet",
+        "kid@inception-2015": f"{_HERE}:inception_kernel",
+    },
+    group="fesbench.metrics",
+)
+
+BACKENDS: Mapping[str, Mapping[str, str]] = {
+    "embedded": {
+        "ecs": "ecs@embedded",
+        "fss": "fss@embedded",
+        "quality": "quality@embedded",
+        "fid": "fid@embedded",
+        "kid": "kid@embedded",
+    },
+    "portable": {"ecs": "ecs@fer", "fss": "fss@dlib"},
+    "face-api": {"ecs": "ecs@face-api", "fss": "fss@face-api"},
+    "paper": {
+        "ecs": "ecs@deepface",
+        "fss": "fss@facenet512",
+        "quality": "qualiclip",
+        "fid": "fid@inception-2015",
+        "kid": "kid@inception-2015",
+    },
+}
+"""The id that each backend gives to the plain names it can serve."""
+
+
+def metric_id(name: str, backend: str) -> str:
+    """The id of a metric given by plain name or id; backends without it give ``name@backend``.
+
+    Raises:
+        UnknownName: there is no such metric or backend.
+    """
+    if backend not in BACKENDS:
+        raise UnknownName("backend", backend, BACKENDS)
+    plain = "quality" if name == "qualiclip" else name
+    if plain in NAMES and plain != "fidelity":
+        return BACKENDS[backend].get(plain, f"{plain}@{backend}")
+    if name not in METRICS.names():
+        raise UnknownName("metric", name, [*NAMES, *METRICS.names()])
+    return name
+
+
+def load_metric(identifier: str) -> Metric:
+    """The metric of an id.
+
+    Raises:
+        UnknownName: there is no such metric.
+        WeightsMissing: its backend's weights are not on this machine, or its backend has no such metric.
+        BenchError: a file or package that the backend needs is unusable.
+    """
+    plain, _, backend = identifier.partition("@")
+    if plain in NAMES and backend in BACKENDS and identifier not in METRICS.names():
+        raise WeightsMissing(_not_served(plain, backend))
+    metric: Metric = METRICS.load(identifier)()
+    return metric
+
+
+def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list[tuple[str, str]]]:
+    """The metrics that this machine can compute, and why it cannot compute the others.
+
+    Args:
+        names: Plain names or ids; repeated ones count once.
+        backend: What plain names stand for: ``embedded``, ``portable``, ``face-api`` or ``paper``.
+
+    Returns:
+        The metrics in order, and (id, reason) of those that are not available. Another backend never
+        steps in for one that is missing.
+
+    Raises:
+        UnknownName: there is no such metric or backend.
+    """
+    identifiers = dict.fromkeys(metric_id(name, backend) for name in names)
+    metrics: dict[str, Metric] = {}
+    unavailable: list[tuple[str, str]] = []
+    for identifier in identifiers:
+        try:
+            metric = load_metric(identifier)
+        except UnknownName:
+            raise
+        except BenchError as error:
+            unavailable.append((identifier, str(error)))
+        else:
+            metrics.setdefault(metric.card.id, metric)
+    return list(metrics.values()), unavailable
+
+
+def _not_served(plain: str, backend: str) -> str:
+    others = sorted(served[plain] for served in BACKENDS.values() if plain in served)
+    return (
+        f"the {backend} backend has no network for {plain}, and no other backend's number stands in for it; "
+        f"ask for one of {', '.join(others)} by id"
+    )

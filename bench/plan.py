@@ -1,0 +1,121 @@
+"""Turns a specification into the work to be done: data sets, edits, shards, and who is fitted on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from fesbench.datasets.registry import load_dataset
+from fesbench.datasets.selection import limit_subjects
+
+from .contracts import Dataset, Edit, Sample
+from .errors import DatasetError, SpecError
+from .spec import RunSpec
+
+SHARD = 32
+"""Edits in a shard: the unit of work, and of what a kill can lose."""
+
+ENOUGH_TEST_SUBJECTS = 30
+"""Fewer subjects than this in a test split make it too small; the data set is cross-fitted instead."""
+
+DEFAULT_HOME = "rendered"
+
+Protocol = Literal["split", "cross-fit", "transfer"]
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """How one data set is used.
+
+    ``protocol`` says where closed-form models are fitted: on the train split, on subject-disjoint folds of
+    the data set itself, or on another data set, ``home``. Models trained on ``home`` are ranked with each
+    other; all others stand in a transfer block.
+    """
+
+    name: str
+    dataset: Dataset
+    protocol: Protocol
+    home: str
+    train: Dataset
+
+    @cached_property
+    def edits(self) -> Sequence[Edit]:
+        """All edits, in a fixed order."""
+        return self.dataset.edits()
+
+    @cached_property
+    def shards(self) -> list[Sequence[Edit]]:
+        """The edits in groups of fixed size; the last may be shorter."""
+        return [self.edits[start : start + SHARD] for start in range(0, len(self.edits), SHARD)]
+
+    @cached_property
+    def references(self) -> Sequence[Sample]:
+        """Real images for set metrics: of subjects in no output where there are any, else the truths."""
+        return self.dataset.references() or [edit.truth for edit in self.edits if edit.truth]
+
+    @property
+    def references_label(self) -> str:
+        """What the references are, for the footnote under a table."""
+        if self.dataset.references():
+            return "real images of other subjects"
+        return "true targets of the same subjects" if self.references else "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All work of a run."""
+
+    spec: RunSpec
+    datasets: Sequence[DatasetPlan]
+
+    @property
+    def edit_count(self) -> int:
+        """Edits that each generator is asked to answer."""
+        return sum(len(item.edits) for item in self.datasets)
+
+
+def make_plan(spec: RunSpec) -> Plan:
+    """Load the data sets of a spec and decide how each is used.
+
+    Raises:
+        SpecError: two data sets share a name.
+        DatasetError: a data set has nothing to edit.
+        UnknownName: a data set is not known.
+    """
+    names = [Path(reference).name for reference in spec.data]
+    if len(set(names)) < len(names):
+        raise SpecError(f"two data sets share a name: {', '.join(names)}; add them under names of their own")
+    uses = {name: _use(reference) for name, reference in zip(names, spec.data, strict=True)}
+    home = next((name for name, use in uses.items() if use.train), DEFAULT_HOME)
+    return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in names])
+
+
+class _Use(NamedTuple):
+    """What is evaluated, how, and what closed-form models may be fitted on; nothing where it has no pairs."""
+
+    dataset: Dataset
+    protocol: Protocol
+    train: Dataset | None
+
+
+def _use(reference: str) -> _Use:
+    test, train = load_dataset(reference, "test"), load_dataset(reference, "train")
+    if train.pairs() and len({edit.source.subject for edit in test.edits()}) >= ENOUGH_TEST_SUBJECTS:
+        return _Use(test, "split", train)
+    everything = load_dataset(reference, "all")
+    return _Use(everything, "cross-fit", everything) if everything.pairs() else _Use(everything, "transfer", None)
+
+
+def _dataset_plan(name: str, uses: Mapping[str, _Use], home: str, spec: RunSpec) -> DatasetPlan:
+    use = uses[name]
+    limited = limit_subjects(use.dataset, spec.limit, spec.seed) if spec.limit else use.dataset
+    if not limited.edits():
+        raise DatasetError(
+            f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
+        )
+    home_train = uses[home].train if home in uses else None
+    train = use.train or home_train or load_dataset(home, "train")
+    return DatasetPlan(name, limited, use.protocol, name if use.train else home, train)

@@ -1,0 +1,129 @@
+"""Gathers what the shards of a run hold: rows of scores, and set metrics computed from stored features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from fesbench.datasets.images import resize
+from numpy.typing import NDArray
+from scipy import stats
+
+from .contracts import Failure, SetMetric
+from .execute.cells import Cell
+from .execute.loading import ImageLoader
+from .execute.scoring import Scorer
+from .plan import DatasetPlan
+from .store import RunStore, concatenate
+
+Array = NDArray[np.float32]
+
+SMALLEST_SET = 16
+"""A set metric of fewer outputs or references than this is not computed."""
+
+
+def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
+    """The rows of all cells, in the order of cells, shards and edits."""
+    return concatenate(
+        [
+            store.read_part(cell.card.name, cell.dataset.name, shard)
+            for cell in cells
+            for shard in range(len(cell.dataset.shards))
+        ]
+    )
+
+
+def set_scores(store: RunStore, cells: Sequence[Cell], scorer: Scorer, loader: ImageLoader) -> pd.DataFrame:
+    """Every set metric of every cell and domain, with a 95% delete-one-subject jackknife interval.
+
+    Returns:
+        Columns generator, dataset, domain, metric, value, low, high, n_outputs, n_references, references,
+        reason; value and interval are NaN where ``reason`` says why.
+    """
+    rows: list[dict[str, object]] = []
+    for plan in {id(cell.dataset): cell.dataset for cell in cells}.values():
+        references = _reference_features(plan, scorer, loader) if scorer.set_metrics else {}
+        for cell in (cell for cell in cells if cell.dataset is plan):
+            rows += _cell_rows(store, cell, scorer, references)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = [
+    "generator",
+    "dataset",
+    "domain",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n_outputs",
+    "n_references",
+    "references",
+    "reason",
+]
+
+
+def _reference_features(
+    plan: DatasetPlan, scorer: Scorer, loader: ImageLoader
+) -> dict[str, dict[str, Array]]:
+    """Features of the references by network and domain."""
+    domains: list[str] = []
+    images: list[NDArray[np.uint8]] = []
+    for sample, loaded in loader.load(plan.references):
+        if not isinstance(loaded, Failure):
+            domains.append(sample.domain)
+            images.append(resize(loaded[0], scorer.resolution))
+    if not images:
+        return {}
+    features = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics)).features(np.stack(images))
+    names = np.array(domains)
+    return {
+        network: {domain: values[names == domain] for domain in dict.fromkeys(domains)}
+        for network, values in features.items()
+    }
+
+
+def _cell_rows(
+    store: RunStore, cell: Cell, scorer: Scorer, references: dict[str, dict[str, Array]]
+) -> list[dict[str, object]]:
+    name, plan = cell.card.name, cell.dataset
+    parts = [store.read_features(name, plan.name, shard) for shard in range(len(plan.shards))]
+    domains = np.array([edit.source.domain for edit in plan.edits])
+    subjects = np.array([edit.source.subject for edit in plan.edits])
+    rows = []
+    for metric in scorer.set_metrics:
+        network = metric.network.card.name
+        features = np.concatenate([part[network] for part in parts])
+        for domain in plan.dataset.domains:
+            here = (domains == domain) & np.isfinite(features).all(axis=1)
+            known = references.get(network, {}).get(domain, features[:0])
+            rows.append(
+                {"generator": name, "dataset": plan.name, "domain": domain, "metric": metric.card.id}
+                | {"references": plan.references_label}
+                | _compute(metric, features[here], subjects[here], known)
+            )
+    return rows
+
+
+def _compute(
+    metric: SetMetric, outputs: Array, subjects: NDArray[np.str_], references: Array
+) -> dict[str, object]:
+    counts = {"n_outputs": len(outputs), "n_references": len(references)}
+    if min(counts.values()) < SMALLEST_SET:
+        reason = f"needs {SMALLEST_SET} outputs and references, has {len(outputs)} and {len(references)}"
+        return counts | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": reason}
+    value = metric.compute(outputs, references)
+    half = _jackknife_half_width(metric, outputs, subjects, references)
+    return counts | {"value": value, "low": value - half, "high": value + half, "reason": None}
+
+
+def _jackknife_half_width(
+    metric: SetMetric, outputs: Array, subjects: NDArray[np.str_], references: Array
+) -> float:
+    names = np.unique(subjects)
+    if len(names) < 3:
+        return float("nan")
+    values = np.array([metric.compute(outputs[subjects != name], references) for name in names])
+    error = np.sqrt((len(names) - 1) / len(names) * ((values - values.mean()) ** 2).sum())
+    return float(stats.t.ppf(0.975, len(names) - 1) * error)

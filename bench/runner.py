@@ -1,0 +1,134 @@
+"""Runs a plan from its first image to its report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from .contracts import ImageMetric
+from .errors import BenchError, SpecError
+from .execute.cells import Cell, Roster, checkpoint_digests, load_roster, make_cell
+from .execute.loading import ImageLoader
+from .execute.local import Executor, Listener, Stopwatch
+from .execute.scoring import Scorer
+from .metrics.registry import load_metrics
+from .plan import Plan
+from .provenance import commit, device_description, versions
+from .results import collect_scores, set_scores
+from .store import RunStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run came to. ``unavailable`` names models and metrics that could not be used, and why."""
+
+    cells: Sequence[Cell]
+    scores: pd.DataFrame
+    set_scores: pd.DataFrame
+    scorer: Scorer
+    failed: int
+    unavailable: dict[str, str]
+    seconds: dict[str, float]
+
+
+def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
+    """What a run records of its data sets."""
+    return {
+        item.name: {
+            "digest": item.dataset.digest,
+            "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
+            "edits": len(item.edits),
+            "references": {"count": len(item.references), "label": item.references_label},
+            "problems": [problem._asdict() for problem in item.dataset.problems],
+        }
+        for item in plan.datasets
+    }
+
+
+def check_unchanged(plan: Plan, store: RunStore) -> None:
+    """Refuse to continue a run whose data changed under it.
+
+    Raises:
+        SpecError: a data set's digest differs from the recorded one.
+    """
+    recorded = store.record.get("datasets", {})
+    assert isinstance(recorded, dict)
+    for name, entry in dataset_records(plan).items():
+        if name in recorded and recorded[name]["digest"] != entry["digest"]:
+            raise SpecError(
+                f"the data set {name} changed since {store.folder} was begun; choose another folder with --out"
+            )
+
+
+def is_complete(plan: Plan, store: RunStore) -> bool:
+    """Whether the run directory already holds all that the plan asks for."""
+    record = store.record
+    return record.get("status") == "complete" and record.get("spec") == plan.spec.model_dump(mode="json")
+
+
+def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> Finished:
+    """Do everything that the run directory does not hold yet, and gather the results.
+
+    The caller holds the store. Raises BenchError for what concerns the whole run; a failing model, metric
+    or image is recorded and stops nothing else.
+    """
+    torch.manual_seed(plan.spec.seed)
+    check_unchanged(plan, store)
+    store.update_record(
+        status="started",
+        spec=plan.spec.model_dump(mode="json"),
+        versions=versions(),
+        code=commit(),
+        device=device_description(device),
+        datasets=dataset_records(plan),
+        checkpoints=checkpoint_digests(plan.spec),
+    )
+    stopwatch = Stopwatch()
+    with closing(ImageLoader(workers)) as loader:
+        with stopwatch("load models"):
+            scorer, unavailable = load_scorer(plan, device)
+            roster = load_roster(plan.spec, plan.spec.models, device)
+        with stopwatch("fit"):
+            cells, unfitted = make_cells(plan, roster, loader, device)
+        Executor(store, scorer, loader, stopwatch, listener).execute(cells)
+        with stopwatch("set metrics"):
+            sets = set_scores(store, cells, scorer, loader)
+    scores = collect_scores(store, cells)
+    store.write_scores(scores)
+    failed = store.write_failures(scores)
+    reasons = unavailable | roster.unavailable | unfitted
+    return Finished(cells, scores, sets, scorer, failed, reasons, dict(stopwatch.seconds))
+
+
+def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:
+    """The metrics of a run that can be computed here, and why the others cannot."""
+    metrics, unavailable = load_metrics(plan.spec.metrics, plan.spec.backend)
+    for metric in metrics:
+        for network in metric.networks if isinstance(metric, ImageMetric) else (metric.network,):
+            network.to(device)
+    image_metrics = [metric for metric in metrics if isinstance(metric, ImageMetric)]
+    set_metrics = [metric for metric in metrics if not isinstance(metric, ImageMetric)]
+    return Scorer(image_metrics, set_metrics, plan.spec.resolution, device), dict(unavailable)
+
+
+def make_cells(
+    plan: Plan, roster: Roster, loader: ImageLoader, device: str
+) -> tuple[list[Cell], dict[str, str]]:
+    """Every generator on every data set, and why some could not be prepared."""
+    cells: list[Cell] = []
+    unfitted: dict[str, str] = {}
+    for item in plan.datasets:
+        for name, model in roster.models.items():
+            try:
+                cells.append(make_cell(model, roster.references[name], item, plan.spec, loader, device))
+            except BenchError as error:
+                unfitted[f"{name} on {item.name}"] = str(error)
+                log.warning("%s on %s: %s", name, item.name, error)
+    return cells, unfitted

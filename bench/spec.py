@@ -1,0 +1,99 @@
+"""What a run is asked to do: the part of a run that decides its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import SpecError
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+GROWING = ("models", "data", "metrics")
+"""Fields to which a later call may add; every other field is fixed once a run exists."""
+
+
+class RunSpec(BaseModel):
+    """A grid of generators and data sets, and how to score them.
+
+    ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
+    every image reaches the metrics. ``folds`` is for closed-form models on small real data sets.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Names = ("all",)
+    data: Names = ("rendered",)
+    metrics: Names = ("ecs", "fss", "quality", "fid", "kid", "fidelity")
+    backend: str = "embedded"
+    checkpoints: dict[str, str] = {}
+    resolution: int = Field(default=128, ge=32, le=1024)
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=5, ge=2)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over all fields."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def run_name(self) -> str:
+        """The default name of the run's folder: data sets and digest, as safe for a file system."""
+        data = "+".join(Path(name).name for name in self.data)
+        return f"{data}-{self.digest[:8]}"
+
+    def grown_from(self, earlier: RunSpec) -> RunSpec:
+        """This spec with everything the earlier one asked for.
+
+        Raises:
+            SpecError: a field that may not change differs; the message shows each difference.
+        """
+        old, new = earlier.model_dump(), self.model_dump()
+        changed = [name for name in new if name not in GROWING and old[name] != new[name]]
+        if changed:
+            lines = [f"  {name}: {old[name]!r} in the run, {new[name]!r} asked for" for name in changed]
+            raise SpecError(
+                "this run exists with another specification:\n"
+                + "\n".join(lines)
+                + "\nOnly models, data sets and metrics may be added; choose another folder with --out."
+            )
+        grown = {name: tuple(dict.fromkeys((*old[name], *new[name]))) for name in GROWING}
+        return self.model_copy(update=grown)
+
+
+def read_config(path: Path) -> RunSpec:
+    """A spec from a YAML file; fields that it leaves out keep their defaults.
+
+    Raises:
+        SpecError: the file is missing, is no YAML mapping, or has a wrong field; the message names it.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path} must hold a mapping such as 'models: [copy, stargan]'")
+    return validate(content, str(path))
+
+
+def validate(fields: dict[str, object], origin: str) -> RunSpec:
+    """A spec from plain fields; errors name ``origin``, the field and its value."""
+    try:
+        return RunSpec.model_validate(fields)
+    except ValidationError as error:
+        findings = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
+            for item in error.errors()
+        )
+        raise SpecError(f"{origin}: {findings}. Fields: {', '.join(RunSpec.model_fields)}.") from error
+
+
+def canonical_json(content: object) -> str:
+    """JSON with sorted keys and no NaN, one text for one content."""
+    return json.dumps(content, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

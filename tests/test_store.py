@@ -1,0 +1,117 @@
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from fesbench.errors import BenchError, SpecError
+from fesbench.spec import RunSpec
+from fesbench.store import SCORES, RunStore, safe_name, write_text, written_whole
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def rows(value: float, metric: str = "ecs@x") -> pd.DataFrame:
+    texts = {name: ["a"] for name in SCORES.names if name not in ("value", "reason")}
+    return pd.DataFrame(texts | {"metric": [metric], "value": [value], "reason": [None]})
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_safe_names_are_one_plain_folder(name):
+    safe = safe_name(name)
+    assert safe not in ("", ".", "..")
+    assert not set(safe) & set('/\\:*?"<>|\0')
+    assert not safe.endswith((".", " "))
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_says_what_to_do_and_keeps_what_was_there(tmp_path):
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    with pytest.raises(BenchError, match=r"a\.json.*run the same command again"), written_whole(path):
+        raise OSError(28, "No space left on device")
+    assert path.read_text() == "old"
+
+
+def test_a_part_carries_its_metrics_and_rows(tmp_path):
+    store = RunStore(tmp_path)
+    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
+    store.write_part("copy", "rendered", 0, rows(float("nan")), frozenset({"ecs@x", "fid@x"}))
+    assert store.scored_metrics("copy", "rendered", 0) == {"ecs@x", "fid@x"}
+    assert store.read_part("copy", "rendered", 0)["value"].isna().all()
+
+
+def test_a_damaged_part_counts_as_missing(tmp_path):
+    store = RunStore(tmp_path)
+    store.write_part("copy", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
+    (part,) = tmp_path.rglob("part-*.parquet")
+    part.write_bytes(part.read_bytes()[:40])
+    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
+
+
+def test_outputs_are_lossless(tmp_path):
+    store, image = RunStore(tmp_path), np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    store.write_output("my/model:x", "rendered", "edit", image)
+    assert (store.read_output("my/model:x", "rendered", "edit") == image).all()
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    hold = "import sys, time; from pathlib import Path; from fesbench.store import RunStore\n"
+    hold += "with RunStore(Path(sys.argv[1])).writing():\n  print('held', flush=True)\n  time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as first:
+        try:
+            assert first.stdout.readline() == "held\n"
+            with pytest.raises(BenchError, match="another process"), RunStore(tmp_path).writing():
+                pass
+        finally:
+            first.kill()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            with RunStore(tmp_path).writing():
+                return
+        except BenchError:
+            time.sleep(0.05)
+    pytest.fail("the lock of a killed writer is still held")
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path):
+    store = RunStore(tmp_path)
+    store.update_record(status="started")
+    litter = tmp_path / "outputs" / f".tmp-{os.getpid()}-x.png"
+    litter.parent.mkdir()
+    litter.write_bytes(b"half")
+    with store.writing():
+        assert not litter.exists()
+
+
+def test_a_run_grows_and_refuses_other_changes(tmp_path):
+    store = RunStore(tmp_path)
+    store.update_record(spec=RunSpec(models=("copy",)).model_dump(mode="json"))
+    assert store.grown_spec(RunSpec(models=("truth",))).models == ("copy", "truth")
+    with pytest.raises(SpecError, match="seed"):
+        store.grown_spec(RunSpec(models=("copy",), seed=9))
+
+
+def test_a_foreign_folder_is_not_used(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(SpecError, match=r"thesis\.tex"):
+        RunStore(tmp_path).grown_spec(RunSpec())
+
+
+@pytest.mark.parametrize("content", ["{", '{"schema_version": 99}'])
+def test_a_damaged_or_later_record_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(BenchError, match=r"run\.json"):
+        _ = RunStore(tmp_path).record
