@@ -62,7 +62,9 @@ class FolderOutputs(Synthesizer):
     def _inside(self, name: str, manifest: Path) -> Path:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder):
-            raise BenchError(f"{manifest} names {name!r}, which lies outside its folder; move the image inside")
+            raise BenchError(
+                f"{manifest} names {name!r}, which lies outside its folder; move the image inside"
+            )
         return path
 
 

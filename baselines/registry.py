@@ -55,9 +55,7 @@ def load_model(
     return model.to(device) if isinstance(model, Generator) else model
 
 
-def load_generator(
-    name_or_path: str, checkpoint: Path | str | None = None, device: str = "cpu"
-) -> Generator:
+def load_generator(name_or_path: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Generator:
     """A generator by registered name or ``path/to/file.py:Class``; see ``load_model``.
 
     Raises:

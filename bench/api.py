@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fesbench.baselines.registry import expand
-
-from .plan import make_plan
-from .spec import RunSpec, validate
+from .plan import make_plan, resolve
+from .session import complete_run
+from .spec import validate
 from .store import RunStore
 
 if TYPE_CHECKING:
@@ -54,15 +53,8 @@ def evaluate(
     Raises:
         BenchError: the specification, a data set or the folder cannot be used.
     """
-    from .publish import load_published, publish
-    from .runner import check_unchanged, is_complete, run_plan
-
-    fields = {"models": expand(tuple(generators)), "data": tuple(datasets), "metrics": tuple(metrics)}
-    spec: RunSpec = validate(fields | {"backend": backend, "limit": limit}, "evaluate")
+    fields = {"models": tuple(generators), "data": tuple(datasets), "metrics": tuple(metrics)}
+    spec = resolve(validate(fields | {"backend": backend, "limit": limit}, "evaluate"))
     store = RunStore(Path(out) if out else Path("runs") / spec.run_name)
     plan = make_plan(store.grown_spec(spec))
-    with store.writing():
-        if is_complete(plan, store):
-            check_unchanged(plan, store)
-            return load_published(store).cells
-        return publish(plan, store, run_plan(plan, store, device, 0, _Silent())).cells
+    return complete_run(plan, store, device, 0, _Silent()).cells

@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from fesbench.baselines.registry import expand
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
 
 from .contracts import Dataset, Edit, Sample
 from .errors import DatasetError, SpecError
+from .metrics.registry import served_metrics
 from .spec import RunSpec
 
 SHARD = 32
@@ -77,6 +79,16 @@ class Plan:
         return sum(len(item.edits) for item in self.datasets)
 
 
+def resolve(spec: RunSpec) -> RunSpec:
+    """The spec with ``all`` models, and the metrics of its backend where none are asked for, by name.
+
+    Raises:
+        UnknownName: the backend is not known.
+    """
+    metrics = spec.metrics if "metrics" in spec.model_fields_set else served_metrics(spec.backend)
+    return spec.model_copy(update={"models": expand(spec.models), "metrics": metrics})
+
+
 def make_plan(spec: RunSpec) -> Plan:
     """Load the data sets of a spec and decide how each is used.
 
@@ -106,7 +118,11 @@ def _use(reference: str) -> _Use:
     if train.pairs() and len({edit.source.subject for edit in test.edits()}) >= ENOUGH_TEST_SUBJECTS:
         return _Use(test, "split", train)
     everything = load_dataset(reference, "all")
-    return _Use(everything, "cross-fit", everything) if everything.pairs() else _Use(everything, "transfer", None)
+    return (
+        _Use(everything, "cross-fit", everything)
+        if everything.pairs()
+        else _Use(everything, "transfer", None)
+    )
 
 
 def _dataset_plan(name: str, uses: Mapping[str, _Use], home: str, spec: RunSpec) -> DatasetPlan:

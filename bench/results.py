@@ -76,7 +76,9 @@ def _reference_features(
             images.append(resize(loaded[0], scorer.resolution))
     if not images:
         return {}
-    features = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics)).features(np.stack(images))
+    features = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics)).features(
+        np.stack(images)
+    )
     names = np.array(domains)
     return {
         network: {domain: values[names == domain] for domain in dict.fromkeys(domains)}

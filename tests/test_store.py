@@ -69,7 +69,9 @@ def test_outputs_are_lossless(tmp_path):
 def test_a_second_writer_is_refused(tmp_path):
     hold = "import sys, time; from pathlib import Path; from fesbench.store import RunStore\n"
     hold += "with RunStore(Path(sys.argv[1])).writing():\n  print('held', flush=True)\n  time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as first:
         try:
             assert first.stdout.readline() == "held\n"
             with pytest.raises(BenchError, match="another process"), RunStore(tmp_path).writing():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..errors import SpecError
-from ..plan import Plan, make_plan
+from ..plan import Plan, make_plan, resolve
+from ..session import complete_run, is_complete
 from ..spec import RunSpec, read_config, validate
 from ..store import RunStore
 
@@ -30,19 +30,31 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--model", "models", multiple=True, metavar="NAME", help="A model, FILE.py:CLASS, outputs:DIR, or all.")
-@click.option("--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric, or its full id (ecs@face-api).")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="A model, FILE.py:CLASS, outputs:DIR, or all."
+)
+@click.option(
+    "--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]"
+)
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="A metric, or its full id (ecs@face-api)."
+)
 @click.option("--backend", help="embedded, portable, face-api or paper.  [default: embedded]")
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model.")
+@click.option(
+    "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."
+)
 @click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
 @click.option("--folds", type=int, help="Folds for closed-form models on small data sets.  [default: 5]")
 @click.option("--seed", type=int, help="[default: 0]")
-@click.option("--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
-@click.option("--workers", type=click.IntRange(0), default=os.cpu_count() or 1, help="Processes that load images.")
+@click.option(
+    "--workers", type=click.IntRange(0), default=os.cpu_count() or 1, help="Processes that load images."
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_context
@@ -61,14 +73,25 @@ def run(
     The same command run again continues where it was stopped. Exit code 1 says that something failed: see
     failures.jsonl and the notes.
     """
-    spec = _expanded(_spec(config, flags))
+    spec = resolve(_spec(config, flags))
     store = RunStore(out or Path("runs") / spec.run_name)
     spec = store.grown_spec(spec)
     plan = make_plan(spec)
     console = Console(stderr=True)
     _print_plan(plan, store, console)
-    if not dry_run:
-        ctx.exit(_execute(plan, store, device, workers, console, as_json))
+    if dry_run:
+        return
+    was_complete = is_complete(plan, store)
+    with _progress(console) as progress:
+        published = complete_run(plan, store, device, workers, _Bars(progress))
+    if was_complete:
+        console.print("nothing left to do")
+    else:
+        published.show_times(console)
+    if as_json:
+        click.echo(published.summary.to_json(), nl=False)
+    published.show(console if as_json else Console())
+    ctx.exit(published.exit_code)
 
 
 def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
@@ -91,15 +114,16 @@ def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str,
     return checkpoints  # type: ignore[return-value]
 
 
-def _expanded(spec: RunSpec) -> RunSpec:
-    from fesbench.baselines.registry import expand
-
-    return spec.model_copy(update={"models": expand(spec.models)})
-
-
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
     table = Table(title=f"{store.folder}", title_justify="left")
-    for column in ("data set", "domains", "subjects", "edits", "closed-form models are fitted on", "left out"):
+    for column in (
+        "data set",
+        "domains",
+        "subjects",
+        "edits",
+        "closed-form models are fitted on",
+        "left out",
+    ):
         table.add_column(column)
     for item in plan.datasets:
         table.add_row(
@@ -122,36 +146,6 @@ def _protocol_text(protocol: str, home: str, folds: int) -> str:
     if protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
     return f"{home}, train split"
-
-
-def _execute(
-    plan: Plan, store: RunStore, device: str, workers: int, console: Console, as_json: bool
-) -> int:
-    from ..publish import Published, load_published, publish
-    from ..runner import check_unchanged, is_complete, run_plan
-
-    with store.writing():
-        if is_complete(plan, store):
-            check_unchanged(plan, store)
-            published: Published = load_published(store)
-            console.print("nothing left to do")
-        else:
-            _log_to(store)
-            with _progress(console) as progress:
-                finished = run_plan(plan, store, device, workers, _Bars(progress))
-            published = publish(plan, store, finished)
-            published.print_times(console)
-    published.print(Console(), as_json)
-    return 1 if published.failed or published.unavailable else 0
-
-
-def _log_to(store: RunStore) -> None:
-    logging.basicConfig(
-        filename=store.folder / "run.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
 
 
 def _progress(console: Console) -> Progress:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -16,6 +17,12 @@ from ..errors import ImageError
 
 T = TypeVar("T")
 LoadedImage = tuple[Image, Mask | None] | Failure
+Pending = Callable[[], LoadedImage]
+
+AHEAD = 64
+"""Images that may wait in memory for their turn."""
+
+log = logging.getLogger(__name__)
 
 
 def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
@@ -27,32 +34,47 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
 
 
 class ImageLoader:
-    """A pool of processes that load samples; with no workers, everything loads where it is asked for."""
+    """A pool of processes that load samples; with no workers, everything loads where it is asked for.
+
+    Samples that cannot travel to another process, and all samples once a worker died, load in this one.
+    """
 
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
 
-    def submit(self, sample: Sample) -> Future[LoadedImage]:
-        """Start loading a sample."""
+    def submit(self, sample: Sample) -> Pending:
+        """Start loading a sample; call the answer for its image."""
         task = partial(load_sample, sample.load, sample.load_mask)
-        if self._pool and _picklable(task):
-            return self._pool.submit(task)
-        future: Future[LoadedImage] = Future()
-        future.set_result(task())
-        return future
+        if self._pool is None or not _picklable(task):
+            return task
+        try:
+            return partial(self._result, self._pool.submit(task), task)
+        except BrokenExecutor:
+            return partial(self._without_pool, task)
+
+    def _result(self, future: Future[LoadedImage], task: Pending) -> LoadedImage:
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return self._without_pool(task)
+
+    def _without_pool(self, task: Pending) -> LoadedImage:
+        if self._pool is not None:
+            log.warning("a worker died; images are loaded without workers from here on")
+            self._pool = None
+        return task()
 
     def load(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, LoadedImage]]:
         """Each sample with its image, in order, a bounded number ahead."""
-        waiting: deque[tuple[Sample, Future[LoadedImage]]] = deque()
+        waiting: deque[tuple[Sample, Pending]] = deque()
         for sample in samples:
             waiting.append((sample, self.submit(sample)))
-            if len(waiting) > 64:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
+            if len(waiting) > AHEAD:
+                first, pending = waiting.popleft()
+                yield first, pending()
+        for first, pending in waiting:
+            yield first, pending()
 
     def close(self) -> None:
         """Stop the workers; what is in flight is dropped."""
@@ -73,7 +95,9 @@ def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
     if isinstance(loaded, Failure):
         return sample
     image, mask = loaded
-    return replace(sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None)
+    return replace(
+        sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None
+    )
 
 
 def _give(value: T) -> T:
@@ -92,7 +116,7 @@ def load_ahead(
     shards: Sequence[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
 ) -> Iterator[LoadedEdits]:
     """The shards in order, each loaded while the ones before it are worked on."""
-    waiting: deque[tuple[Sequence[Edit], dict[str, Future[LoadedImage]]]] = deque()
+    waiting: deque[tuple[Sequence[Edit], dict[str, Pending]]] = deque()
     for shard in shards:
         waiting.append((shard, _submit(shard, loader)))
         if len(waiting) > ahead:
@@ -101,13 +125,13 @@ def load_ahead(
         yield _collect(*waiting.popleft())
 
 
-def _submit(shard: Sequence[Edit], loader: ImageLoader) -> dict[str, Future[LoadedImage]]:
+def _submit(shard: Sequence[Edit], loader: ImageLoader) -> dict[str, Pending]:
     samples = {sample.id: sample for edit in shard for sample in (edit.source, edit.truth) if sample}
     return {name: loader.submit(sample) for name, sample in samples.items()}
 
 
-def _collect(shard: Sequence[Edit], futures: dict[str, Future[LoadedImage]]) -> LoadedEdits:
-    loaded = {name: future.result() for name, future in futures.items()}
+def _collect(shard: Sequence[Edit], futures: dict[str, Pending]) -> LoadedEdits:
+    loaded = {name: pending() for name, pending in futures.items()}
     failures = {i: loaded[edit.source.id] for i, edit in enumerate(shard)}
     return LoadedEdits(
         [_edit_in_memory(edit, loaded) for edit in shard],

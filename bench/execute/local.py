@@ -115,7 +115,9 @@ class Executor:
         log.info("%s on %s, shard %d: %d edits, %d failed", name, dataset, number, len(outputs), failed)
         self.listener.done(cell, len(outputs), failed)
 
-    def _synthesize(self, cell: Cell, edits: Sequence[Edit], broken: dict[int, Failure]) -> list[Image | Failure]:
+    def _synthesize(
+        self, cell: Cell, edits: Sequence[Edit], broken: dict[int, Failure]
+    ) -> list[Image | Failure]:
         usable = [edit for i, edit in enumerate(edits) if i not in broken]
         answers = iter(_answers(cell, usable))
         size = self.scorer.resolution

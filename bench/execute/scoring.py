@@ -129,9 +129,7 @@ class ShardScores:
     features: dict[str, Array]
 
 
-def score_shard(
-    outputs: Sequence[Image | Failure], references: References, scorer: Scorer
-) -> ShardScores:
+def score_shard(outputs: Sequence[Image | Failure], references: References, scorer: Scorer) -> ShardScores:
     """Score one generator's outputs, which are already at the run's resolution."""
     blank = np.zeros((scorer.resolution, scorer.resolution, 3), np.uint8)
     images = np.stack([blank if isinstance(output, Failure) else output for output in outputs])
@@ -155,9 +153,9 @@ def score_shard(
 
 def _metric_rows(metric: ImageMetric, batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
     scores, fallback = metric.score(batch), metric.failed()
-    return concatenate([
-        _column_rows(name, scores[name], fallback[name], metric, batch, failures) for name in scores
-    ])
+    return concatenate(
+        [_column_rows(name, scores[name], fallback[name], metric, batch, failures) for name in scores]
+    )
 
 
 def _column_rows(

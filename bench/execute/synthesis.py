@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from fesbench.datasets.images import resize
+from torch import Tensor
 
 from ..contracts import UNKNOWN_LABEL, Edit, Failure, Generator, Image, Synthesizer
 from ..errors import UnsupportedEdit

@@ -55,8 +55,8 @@ class ExpressionConsistency(ImageMetric):
             low=0.0,
             high=1.0,
             unit="share",
-            meaning="Share of outputs that an expression classifier assigns to the target expression; read it "
-            "beside its ceiling (truth) and its floor (copy).",
+            meaning="Share of outputs that an expression classifier assigns to the target expression; read "
+            "it beside its ceiling (truth) and its floor (copy).",
             columns=(self._hit, self._probability, self._predicted),
         )
 
@@ -81,4 +81,5 @@ class ExpressionConsistency(ImageMetric):
         """Why an edit has no score; empty where it has one."""
         if edit.target in self._index:
             return ""
-        return f"{self.networks[0].card.name} has no label for {edit.target!r}; it knows {', '.join(self.labels)}"
+        judge = self.networks[0].card.name
+        return f"{judge} has no label for {edit.target!r}; it knows {', '.join(self.labels)}"

@@ -17,7 +17,7 @@ FACE_AXES = (0.40, 0.31)
 CHANGED_ABOVE = 10.0
 """A pixel changes when source and truth differ by more than this: mean over the channels, in grey levels."""
 ROUNDING_ERROR = 1 / 12
-"""Variance of rounding to 8 bits: the floor of the squared error, so that a perfect output has a finite PSNR."""
+"""Variance of rounding to 8 bits: the floor of the squared error, so that perfection has a finite PSNR."""
 
 COLUMNS = ("mae.face", "psnr.face", "mae.changed", "psnr.changed", "mae.unchanged")
 

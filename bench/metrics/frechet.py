@@ -108,7 +108,8 @@ def _factor(features: Floats) -> Floats:
     n, dimension = features.shape
     if n < dimension:
         _require_two(n)
-        return (features - features.mean(axis=0)) / np.sqrt(n - 1)
+        centred: Floats = (features - features.mean(axis=0)) / np.sqrt(n - 1)
+        return centred
     return _root(FeatureStatistics.of(features))
 
 

@@ -65,8 +65,8 @@ class FaceSimilarity(ImageMetric):
             low=-1.0,
             high=1.0,
             unit="cosine similarity",
-            meaning="Cosine similarity of the face embeddings of output and source; read it beside the levels "
-            "of real photos: same person (truth) and another person.",
+            meaning="Cosine similarity of the face embeddings of output and source; read it beside the "
+            "levels of real photos: same person (truth) and another person.",
             columns=(self._cosine, self._verified, self._distance),
         )
 
@@ -92,5 +92,5 @@ class FaceSimilarity(ImageMetric):
 def _cosine(a: Floats, b: Floats) -> Floats:
     """(N,) cosine of the rows; 0 where a row is all zeros."""
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    products: Floats = (a * b).sum(axis=1)
-    return products / np.maximum(norms, np.finfo(np.float64).tiny)
+    cosine: Floats = (a * b).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
+    return cosine

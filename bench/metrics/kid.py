@@ -1,8 +1,8 @@
 """Kernel distance: the unbiased squared maximum mean discrepancy of feature sets.
 
-Binkowski et al. 2018 (arXiv 1801.01401): the kernel ``(x.y / d + 1)^3``. Their programs average it over random
-subsets to bound memory; the whole sample, used here, estimates the same quantity without bias, with less
-variance and without a seed.
+Binkowski et al. 2018 (arXiv 1801.01401): the kernel ``(x.y / d + 1)^3``. Their programs average it over
+random subsets to bound memory; the whole sample, used here, estimates the same quantity without bias, with
+less variance and without a seed.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class KernelDistance(SetMetric):
             low=-float("inf"),
             high=float("inf"),
             unit="squared kernel distance",
-            meaning="How far the outputs as a set are from real images of other subjects, without bias at any "
-            "number of images; around 0 means no difference was found.",
+            meaning="How far the outputs as a set are from real images of other subjects, without bias at "
+            "any number of images; around 0 means no difference was found.",
             columns=(f"kid@{backend}",),
         )
 

@@ -1,8 +1,9 @@
 """Metrics by name and backend. This module imports neither torch nor a network until a metric is loaded.
 
 A metric's id says through which network it looks: ``fss@dlib``. A plain name (``fss``) stands for the id that
-the chosen backend gives it. Installed packages add metrics through the entry-point group ``fesbench.metrics``:
-an id, and a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``.
+the chosen backend gives it. Installed packages add metrics through the entry-point group
+``fesbench.metrics``: an id, and a callable without arguments that returns an ``ImageMetric`` or
+``SetMetric``.
 """
 
 from __future__ import annotations
@@ -79,6 +80,17 @@ def metric_id(name: str, backend: str) -> str:
     if name not in METRICS.names():
         raise UnknownName("metric", name, [*NAMES, *METRICS.names()])
     return name
+
+
+def served_metrics(backend: str) -> tuple[str, ...]:
+    """Plain names of all metrics that a backend has networks for, and fidelity, which needs none.
+
+    Raises:
+        UnknownName: there is no such backend.
+    """
+    if backend not in BACKENDS:
+        raise UnknownName("backend", backend, BACKENDS)
+    return (*BACKENDS[backend], "fidelity")
 
 
 def load_metric(identifier: str) -> Metric:

@@ -1,1 +1,21 @@
-"""Intervals, paired tests, ranks and the summary of a run."""
+"""Intervals, paired tests, ranks, and the summary of a run."""
+
+from .comparisons import gain_over, holm, joint_success, paired_differences, ranks
+from .intervals import Interval, clustered_mean, clustered_means
+from .measures import Measure, measures_of
+from .summary import Summary, summarise
+
+__all__ = [
+    "Interval",
+    "Measure",
+    "Summary",
+    "clustered_mean",
+    "clustered_means",
+    "gain_over",
+    "holm",
+    "joint_success",
+    "measures_of",
+    "paired_differences",
+    "ranks",
+    "summarise",
+]

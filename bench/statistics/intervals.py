@@ -1,12 +1,13 @@
 """Means with 95% intervals for values that come in clusters: several outputs of each subject.
 
-Outputs of one subject resemble each other, so the subject is what counts as independent. A mean of a
-bounded score gets a score (Wilson) interval whose variance is the cluster-robust one, that of an unbounded
-score a cluster-robust t interval; both are widened on the side of the long tail by the cubic transformation
+Outputs of one subject resemble each other, so the subject is what counts as independent. A share gets a
+score (Wilson) interval whose variance is the cluster-robust one, the mean of a graded score a cluster-robust
+t interval; both are widened on the side of the long tail by the cubic transformation
 that corrects a mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation',
-JRSS B 54, 1992). Where all subjects agree there is no variance to go by, and the interval is the exact
-binomial one for 'a share of subjects that nobody of these belongs to'. How often the intervals cover is
-measured by ``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
+JRSS B 54, 1992). Where all subjects agree there is no variance to go by: a share then
+gets the exact binomial interval for 'a part of the subjects that none of these belongs to', a graded score
+none. How often the intervals cover is measured by ``benchmarks/coverage_simulation.py``; the table is in
+``docs/intervals.md``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ AGREEMENT = "all subjects agree"
 NONE = "none"
 
 _TINY = 1e-10
+_SKEWNESS_DECIMALS = 8
+"""The sign of the skewness chooses the long tail; rounding errors must not."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Interval:
 
 
 class Estimates(NamedTuple):
-    """Means of K columns, every field (K,): ``mean``, ``low``, ``high`` and ``p`` float64, NaN where they do
-    not exist; ``n`` and ``clusters`` int64; ``method`` and ``reason`` str. ``p`` tests mean = null."""
+    """Means of K columns; every field is (K,).
+
+    ``mean``, ``low``, ``high`` and ``p`` are float64, NaN where they do not exist; ``n`` and ``clusters``
+    int64; ``method`` and ``reason`` str. ``p`` tests mean = null.
+    """
 
     mean: Floats
     low: Floats
@@ -80,12 +86,16 @@ def clustered_mean(values: ArrayLike, subjects: Sequence[str], bounds: Bounds = 
     Args:
         values: (N,) float; NaN where an output has no score, which leaves it out.
         subjects: (N,) the subject of each value; the order of rows does not matter.
-        bounds: The lowest and highest value that the score can take; infinite where there is none.
+        bounds: For a share, what a failure and a success count as: (0, 1), or (-1, 1) for differences of
+            two shares. Graded scores have no bounds in this sense, whatever their range.
     """
     column = np.asarray(values, dtype=np.float64).reshape(-1, 1)
     found = clustered_means(column, np.asarray(subjects, dtype=object), bounds)
+    mean, low, high = (None if np.isnan(ends[0]) else float(ends[0]) for ends in found[:3])
     return Interval(
-        *(None if np.isnan(field[0]) else float(field[0]) for field in (found.mean, found.low, found.high)),
+        mean,
+        low,
+        high,
         n=int(found.n[0]),
         clusters=int(found.clusters[0]),
         method=found.method[0],
@@ -105,10 +115,10 @@ def clustered_means(
     Args:
         values: (N, K) float64, NaN where missing.
         subjects: (N,) names.
-        bounds: The lowest and highest value of the scores.
+        bounds: As in ``clustered_mean``.
         strata: (N,) names of groups of rows; the mean is then the plain mean of the groups' means, as in
             'mean over domains'. None takes all rows as one group.
-        null: The mean that ``p`` tests against; two-sided, ``p`` < 0.05 exactly where the interval excludes it.
+        null: The mean that ``p`` tests against, two-sided: below 0.05 where the interval excludes it.
 
     Returns:
         ``Estimates`` of the K columns.
@@ -147,7 +157,7 @@ def _label(n: int, usable: bool, agree: bool, bounded: bool) -> tuple[str, str]:
     if not usable:
         return NONE, "an interval needs at least 2 subjects"
     if agree and not bounded:
-        return NONE, "all subjects agree and the score has no bounds"
+        return NONE, "all subjects agree: no variation to judge by"
     return (AGREEMENT if agree else SCORE if bounded else T), ""
 
 
@@ -165,9 +175,7 @@ def _sum_by(codes: NDArray[np.int64], rows: Floats) -> Floats:
     return sums
 
 
-def _moments(
-    values: Floats, subjects: NDArray[np.int64], strata: NDArray[np.int64] | None
-) -> _Moments:
+def _moments(values: Floats, subjects: NDArray[np.int64], strata: NDArray[np.int64] | None) -> _Moments:
     """Mean of the strata's means, with the cluster-robust (linearised) variance and skewness of that mean."""
     groups = np.zeros_like(subjects) if strata is None else strata
     seen = ~np.isnan(values)
@@ -184,7 +192,7 @@ def _moments(
     squares = (influence**2).sum(0)
     variance = squares * clusters / np.maximum(dof, 1)
     spread = np.where(squares > 0, squares / np.maximum(clusters, 1), 1.0) ** 1.5
-    skewness = (influence**3).sum(0) / np.maximum(clusters, 1) / spread
+    skewness = np.round((influence**3).sum(0) / np.maximum(clusters, 1) / spread, _SKEWNESS_DECIMALS)
     return _Moments(mean, variance, skewness, dof, seen.sum(0), clusters)
 
 
@@ -211,7 +219,7 @@ def _scale(moments: _Moments, bounds: Bounds) -> Floats | float:
 
 def _varied_interval(moments: _Moments, bounds: Bounds) -> tuple[Floats, Floats]:
     """Score or t interval, widened for skewness on the long tail, inside the bounds."""
-    quantile = stats.t.ppf((1 + LEVEL) / 2, np.maximum(moments.dof, 1))
+    quantile: Floats = np.asarray(stats.t.ppf((1 + LEVEL) / 2, np.maximum(moments.dof, 1)))
     error = np.sqrt(moments.variance)
     low, high = _base_interval(moments, bounds, quantile)
     skewed_low = moments.mean - error * _unskew(quantile, moments)
@@ -238,14 +246,15 @@ def _unskew(y: Floats, moments: _Moments) -> Floats:
     """The t statistic whose skewness-corrected value is ``y``: Hall's cubic, inverted."""
     root = np.sqrt(np.maximum(moments.clusters, 1))
     a = moments.skewness / (3 * root)
-    bent = (np.cbrt(1 + 3 * a * (y - moments.skewness / (6 * root))) - 1) / a
+    bent: Floats = (np.cbrt(1 + 3 * a * (y - moments.skewness / (6 * root))) - 1) / a
     return np.where(np.abs(a) > _TINY, bent, y)
 
 
 def _skew_corrected(t: Floats, moments: _Moments) -> Floats:
     root = np.sqrt(np.maximum(moments.clusters, 1))
     a = moments.skewness / (3 * root)
-    return t + a * t**2 + a**2 * t**3 / 3 + moments.skewness / (6 * root)
+    corrected: Floats = t + a * t**2 + a**2 * t**3 / 3 + moments.skewness / (6 * root)
+    return corrected
 
 
 def _varied_p(moments: _Moments, bounds: Bounds, null: float) -> Floats:

@@ -1,5 +1,8 @@
-"""What happens to faces on the way into training: small harm that judges must see through, and graded
-degradations that the quality network must rank. Images are (B, 3, H, W) float32 in [0, 1] throughout."""
+"""What happens to faces on the way into training.
+
+Judges must see through small harm; the quality network must rank graded degradations. Images are (B, 3, H, W)
+float32 in [0, 1] throughout.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -19,21 +23,28 @@ def uniform(count: int, low: float, high: float, random: Generator) -> Tensor:
     return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
 
-def sometimes(share: float, changed: Tensor, images: Tensor, random: Generator) -> Tensor:
-    """``changed`` for a random share of the batch, ``images`` for the rest."""
-    return torch.where(torch.rand(len(images), 1, 1, 1, generator=random) < share, changed, images)
+def some(share: float, change: Callable[[Tensor], Tensor], images: Tensor, random: Generator) -> Tensor:
+    """``change`` applied to a random share of the batch."""
+    picked = torch.rand(len(images), generator=random) < share
+    if not picked.any():
+        return images
+    result = images.clone()
+    result[picked] = change(images[picked])
+    return result
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
     """Gaussian blur; ``sigma`` in pixels, 0 for none."""
     if sigma <= 0:
         return images
-    radius = math.ceil(3 * sigma)
-    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = (taps / taps.sum()).expand(images.shape[1], 1, -1)
-    padded = functional.pad(images, [radius] * 4, mode="replicate")
-    rows = functional.conv2d(padded, kernel[:, :, None, :], groups=images.shape[1])
-    return functional.conv2d(rows, kernel[:, :, :, None], groups=images.shape[1])
+    return _smoother(images.shape[-2], sigma) @ images @ _smoother(images.shape[-1], sigma).T
+
+
+def _smoother(length: int, sigma: float) -> Tensor:
+    """(length, length) weights of the input pixels in each output pixel; rows sum to 1."""
+    pixels = torch.arange(length, dtype=torch.float32)
+    taps = torch.exp(-0.5 * ((pixels[:, None] - pixels) / sigma) ** 2)
+    return taps / taps.sum(1, keepdim=True)
 
 
 def jpeg(images: Tensor, quality: int) -> Tensor:
@@ -42,7 +53,7 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
     return torch.stack([torch.from_numpy(_jpeg(one, quality)) for one in pixels]).permute(0, 3, 1, 2) / 255
 
 
-def _jpeg(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], quality: int) -> np.ndarray:  # type: ignore[type-arg]
+def _jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(buffer), dtype=np.float32)
@@ -86,31 +97,30 @@ def noise(images: Tensor, most: float, random: Generator) -> Tensor:
 
 def mirror(images: Tensor, random: Generator) -> Tensor:
     """Half of the images left to right."""
-    return sometimes(0.5, images.flip(3), images, random)
+    return some(0.5, lambda picked: picked.flip(3), images, random)
 
 
 def first_judge(images: Tensor, random: Generator) -> Tensor:
     """Harm for the first judge: geometry, exposure, Gaussian blur, noise, JPEG."""
     images = exposure(warp(mirror(images, random), random), random)
-    images = sometimes(0.25, blur(images, 0.7), images, random)
-    images = sometimes(0.15, blur(images, 1.3), images, random)
-    images = sometimes(0.15, jpeg(images, 30), images, random)
+    images = some(0.25, lambda picked: blur(picked, 0.7), images, random)
+    images = some(0.15, lambda picked: blur(picked, 1.3), images, random)
+    images = some(0.15, lambda picked: jpeg(picked, 30), images, random)
     return noise(images, 0.04, random)
 
 
 def second_judge(images: Tensor, random: Generator) -> Tensor:
     """Harm for the second judge: geometry, low resolution, covered patches."""
     images = warp(mirror(images, random), random, turn=0.12, zoom=0.09, shift=0.04)
-    images = sometimes(
-        0.3, shrink(images, 1.0 + 1.5 * float(torch.rand((), generator=random))), images, random
-    )
+    factor = 1.0 + 1.5 * float(torch.rand((), generator=random))
+    images = some(0.3, lambda picked: shrink(picked, factor), images, random)
     return noise(cover(images, random), 0.03, random)
 
 
 def identity(images: Tensor, random: Generator) -> Tensor:
     """Harm for the identity network: geometry, exposure, blur and noise, no mirror."""
     images = exposure(warp(images, random, turn=0.05, zoom=0.04, shift=0.05), random, tint=0.04)
-    images = sometimes(0.3, blur(images, 0.8), images, random)
+    images = some(0.3, lambda picked: blur(picked, 0.8), images, random)
     return noise(images, 0.03, random)
 
 
@@ -121,7 +131,8 @@ def cover(images: Tensor, random: Generator, side: float = 0.25) -> Tensor:
     rows = torch.linspace(0, 1, height).view(1, 1, -1, 1)
     columns = torch.linspace(0, 1, width).view(1, 1, 1, -1)
     inside = ((rows - row).abs() < side / 2) & ((columns - column).abs() < side / 2)
-    return sometimes(1 / 3, torch.where(inside, 0.5, images), images, random)
+    covered = torch.rand(len(images), 1, 1, 1, generator=random) < 1 / 3
+    return torch.where(inside & covered, 0.5, images)
 
 
 def _blurred(images: Tensor, level: float, random: Generator) -> Tensor:
@@ -129,7 +140,7 @@ def _blurred(images: Tensor, level: float, random: Generator) -> Tensor:
 
 
 def _noisy(images: Tensor, level: float, random: Generator) -> Tensor:
-    return (images + 0.25 * level**1.5 * torch.randn(images.shape, generator=random)).clamp(0, 1)
+    return (images + 0.25 * math.pow(level, 1.5) * torch.randn(images.shape, generator=random)).clamp(0, 1)
 
 
 def _compressed(images: Tensor, level: float, random: Generator) -> Tensor:
@@ -156,8 +167,8 @@ def _ghosted(images: Tensor, level: float, random: Generator) -> Tensor:
     """Averaged with displaced copies of itself, as regressions do to what they can't register."""
     reach = max(1, round(8 * level))
     offsets = [(reach, 0), (0, reach), (-reach, reach)]
-    copies = sum(images.roll(offset, dims=(2, 3)) for offset in offsets) / len(offsets)
-    return (1 - 0.6 * level**0.5) * images + 0.6 * level**0.5 * copies
+    copies = torch.stack([images.roll(offset, dims=(2, 3)) for offset in offsets]).mean(dim=0)
+    return torch.lerp(images, copies, 0.6 * level**0.5)
 
 
 DEGRADATIONS: Mapping[str, Callable[[Tensor, float, Generator], Tensor]] = {

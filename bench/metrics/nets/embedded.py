@@ -45,8 +45,10 @@ class ConvNorm(nn.Sequential):
 
     def fuse(self) -> None:
         """Fold the normalisation into the convolution; the output stays, up to rounding."""
-        self[0] = fuse_conv_bn_eval(self[0], self[1])
-        self[1] = nn.Identity()
+        convolution, norm = self[0], self[1]
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        self[0], self[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
 
 
 class Residual(nn.Module):
@@ -131,12 +133,14 @@ def separable_judge(classes: int = 7) -> nn.Sequential:
     """(B, 3, 64, 64) to logits through depthwise-separable convolutions on local contrast."""
     return nn.Sequential(
         LocalContrast(),
-        ConvNorm(1, 16, kernel=7, stride=2),
-        Separable(16, 32, stride=2),
-        Separable(32, 32, stride=1),
-        Separable(32, 64, stride=2),
-        Separable(64, 64, stride=1),
-        ConvNorm(64, 96, kernel=3, stride=2),
+        nn.PixelUnshuffle(2),
+        ConvNorm(4, 48, kernel=5, stride=2),
+        Separable(48, 48, stride=1),
+        Separable(48, 48, stride=1),
+        Separable(48, 80, stride=2),
+        Separable(80, 80, stride=1),
+        Separable(80, 80, stride=1),
+        ConvNorm(80, 96, stride=2),
         nn.Flatten(),
         nn.Dropout(0.3),
         nn.Linear(96 * 16, classes),
@@ -187,7 +191,140 @@ class QualityNet(nn.Module):
         )
         self.head = nn.Linear(64, 1)
 
+    def logits(self, x: Tensor) -> Tensor:
+        """(B,) the quality before the sigmoid."""
+        logits: Tensor = self.head(self.trunk(x)).squeeze(1)
+        return logits
+
     def forward(self, x: Tensor) -> Tensor:
         """Quality and descriptors."""
         descriptors = self.trunk(x)
         return torch.cat([torch.sigmoid(self.head(descriptors)), descriptors], dim=1)
+
+
+ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
+    "judge1": residual_judge,
+    "judge2": separable_judge,
+    "identity": identity_embedder,
+    "quality": QualityNet,
+}
+"""Name to architecture, in the order of training."""
+
+SIDES = {"judge1": 64, "judge2": 64, "identity": 64, "quality": 128}
+"""Name to the side of the square that the network looks at, in pixels."""
+
+PREPROCESSING = "v1: whole image, mean over areas to {side} x {side}, RGB / 255"
+
+
+def build(name: str) -> nn.Module:
+    """A network of the given name with fresh weights."""
+    return ARCHITECTURES[name]()
+
+
+def area(images: Tensor, side: int) -> Tensor:
+    """(B, 3, H, W) uint8 to (B, 3, side, side) float32 in [0, 1]: each pixel the mean of its area."""
+    scaled = images.float() / 255
+    return scaled if images.shape[-2:] == (side, side) else functional.adaptive_avg_pool2d(scaled, side)
+
+
+class EmbeddedNetwork(Network):
+    """A trained network behind its preprocessing.
+
+    Args:
+        name: Its architecture.
+        module: Trained, in evaluation mode.
+        card: What it is.
+    """
+
+    def __init__(self, name: str, module: nn.Module, card: NetworkCard) -> None:
+        self.card, self._side = card, SIDES[name]
+        self._module = module.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """Probabilities (B, 7) of a judge, unit embeddings (B, 128), or quality and descriptors (B, 65)."""
+        device = next(self._module.parameters()).device
+        prepared = area(images.to(device), self._side).contiguous(memory_format=torch.channels_last)
+        features: Tensor = self._module(prepared)
+        return (features.softmax(dim=1) if self.card.labels else features).cpu()
+
+    def to(self, device: str) -> EmbeddedNetwork:
+        """Move the parameters."""
+        self._module.to(device)
+        return self
+
+
+def fused(module: nn.Module) -> nn.Module:
+    """The module in evaluation mode, its normalisations folded into its convolutions, in place."""
+    module.eval()
+    for part in module.modules():
+        if isinstance(part, ConvNorm):
+            part.fuse()
+    return module
+
+
+@cache
+def card(name: str, folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The JSON card of a network: how it was made, what it reaches, sha256 of its weights.
+
+    Raises:
+        CheckpointError: there is no readable card.
+    """
+    path = folder / f"{name}.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable card ({error}); run `bench train-nets`") from error
+    return content
+
+
+@cache
+def load(name: str, folder: Path = WEIGHTS) -> EmbeddedNetwork:
+    """The shipped network of the given name: ``judge1``, ``judge2``, ``identity`` or ``quality``.
+
+    Raises:
+        CheckpointError: its files are missing, damaged, or do not belong together.
+    """
+    described, path = card(name, folder), folder / f"{name}.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path} ({error}); run `bench train-nets`") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != described["sha256"]:
+        raise CheckpointError(f"{path} is not the file that {name}.json describes; run `bench train-nets`")
+    module = build(name)
+    try:
+        module.load_state_dict(safetensors.torch.load(data))
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not fit the architecture of {name}: {error}") from error
+    return EmbeddedNetwork(name, fused(module), network_card(name, digest, described))
+
+
+def network_card(name: str, digest: str, described: dict[str, Any]) -> NetworkCard:
+    """What the suite shows of a network."""
+    return NetworkCard(
+        name=f"embedded-{name}",
+        backend="embedded",
+        digest=digest,
+        preprocessing=PREPROCESSING.format(side=SIDES[name]),
+        dimension=described["dimension"],
+        licence="MIT",
+        source="bench train-nets",
+        labels=tuple(described["labels"]),
+    )
+
+
+def save(name: str, module: nn.Module, described: dict[str, Any], folder: Path) -> Path:
+    """Write a trained network in half precision, with its card; returns the path of the weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in module.state_dict().items()
+    }
+    data = safetensors.torch.save(state)
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(data)
+    complete = {"name": name, "sha256": hashlib.sha256(data).hexdigest()} | described
+    (folder / f"{name}.json").write_text(json.dumps(complete, indent=2) + "\n", "utf-8")
+    return path

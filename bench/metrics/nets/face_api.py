@@ -216,7 +216,8 @@ def _decode(data: bytes, entries: list[Mapping[str, Any]]) -> Iterator[tuple[str
         values = np.frombuffer(data, dtype, int(np.prod(shape, dtype=np.int64)), position).astype(np.float32)
         position += values.size * dtype.itemsize
         if quantised:
-            values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
         yield str(entry["name"]), values.reshape(shape)
     if position != len(data):
         raise ValueError(f"{len(data)} bytes in the file, {position} in the manifest")

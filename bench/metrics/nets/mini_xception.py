@@ -24,7 +24,6 @@ from ...contracts import Network, NetworkCard
 from ...errors import BenchError, CheckpointError
 from . import framing
 
-
 LABELS = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 INPUT_SIZE = 64
 EPSILON = 1e-3
@@ -81,7 +80,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Halves height and width, rounding up."""
         main, shortcut = self.second(self.first(x).relu()), self.shortcut(x)
-        return _max_pool_same(main) + shortcut
+        out: Tensor = _max_pool_same(main) + shortcut
+        return out
 
 
 class MiniXception(Network):
@@ -159,7 +159,8 @@ class _KerasFile:
         """Follow hard links only: soft and external ones may point outside the file."""
         node: Any = self.root
         for part in name.split("/"):
-            if not isinstance(node.get(part, getlink=True), self.h5py.HardLink):
+            group = isinstance(node, self.h5py.Group)
+            if not group or not isinstance(node.get(part, getlink=True), self.h5py.HardLink):
                 raise KeyError(part)
             node = node[part]
         return node

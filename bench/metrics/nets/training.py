@@ -1,17 +1,16 @@
-"""Training of the embedded networks on rendered faces, and the measurement of what they reach.
+"""Training of the embedded networks on rendered faces.
 
-Everything follows from a seed: the faces, the order of batches, the augmentation, the initial weights. Each
+Everything follows from a seed: the order of batches, the harm done to images, the initial weights. Each
 network trains in a process of its own with one thread, so that the result does not depend on the number of
-cores and two networks train at once on two.
+cores, and two networks train at once on two.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,65 +19,57 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from . import augment
-from .embedded import IDENTITY, JUDGES, QUALITY, area, build
+from .embedded import QualityNet, build
+from .faces import Faces
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Rendered faces as arrays, one row each: uint8 images (N, 3, side, side) and what they show."""
-
-    images: NDArray[np.uint8]
-    subject: NDArray[np.int64]
-    domain: NDArray[np.int64]
-    expression: NDArray[np.int64]
-
-    def where(self, rows: NDArray[Any]) -> Faces:
-        """The faces of a boolean or integer index."""
-        return Faces(self.images[rows], self.subject[rows], self.domain[rows], self.expression[rows])
-
-    def batch(self, rows: NDArray[Any] | Sequence[int]) -> Tensor:
-        """(B, 3, side, side) float32 in [0, 1]."""
-        return torch.from_numpy(self.images[rows]).float() / 255
+Rows = np.random.Generator
+Loss = Callable[[nn.Module, Faces, Generator, Rows], Tensor]
+CLASSES = 7
 
 
 class Recipe(NamedTuple):
-    """How one network is trained; ``loss(module, faces, random)`` is of one batch."""
+    """How one network is trained.
 
-    loss: Callable[[nn.Module, Faces, Generator, np.random.Generator], Tensor]
+    ``loss`` is that of one batch, ``rate`` the highest step size, ``subjects`` the share of the training
+    subjects that it sees (from, to).
+    """
+
+    loss: Loss
     steps: int
     rate: float
+    subjects: tuple[float, float] = (0.0, 1.0)
 
 
-def train(name: str, recipe: Recipe, faces: Faces, seed: int, report: Report) -> nn.Module:
-    """Train the network ``name`` and return it in evaluation mode."""
+def train(name: str, faces: Faces, seed: int, report: Report) -> nn.Module:
+    """Train the network ``name`` on its share of the faces; returns it in evaluation mode."""
+    recipe = RECIPES[name]
     torch.manual_seed(seed)
     random, rows = Generator().manual_seed(seed), np.random.default_rng(seed)
     module = build(name).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(module.parameters(), recipe.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, recipe.steps, pct_start=0.15)
-    started, smooth = time.monotonic(), 0.0
+    faces, started, smooth = faces.share(*recipe.subjects), time.monotonic(), 0.0
     for step in range(1, recipe.steps + 1):
         loss = recipe.loss(module, faces, random, rows)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         smooth += (loss.item() - smooth) * max(0.02, 1 / step)
-        if step % (recipe.steps // 10) == 0:
+        if step % max(1, recipe.steps // 10) == 0:
             left = (time.monotonic() - started) * (recipe.steps / step - 1)
             report(f"{name}: step {step} of {recipe.steps}, loss {smooth:.3f}, {left:.0f} s left")
     return module.eval()
 
 
-def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Callable[..., Tensor]:
+def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Loss:
     """Cross-entropy on harmed faces; ``blend`` mixes pairs of faces, so that half a smile is half happy."""
 
-    def loss(module: nn.Module, faces: Faces, random: Generator, rows: np.random.Generator) -> Tensor:
-        picked = rows.integers(len(faces.images), size=64)
+    def loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
+        picked = rows.integers(len(faces), size=64)
         images, labels = harm(faces.batch(picked), random), torch.from_numpy(faces.expression[picked])
-        targets = functional.one_hot(labels, 7).float()
+        targets = functional.one_hot(labels, CLASSES).float()
         if blend and rows.random() < 0.5:
             share = float(rows.beta(0.4, 0.4))
             images, targets = (share * x + (1 - share) * x.flip(0) for x in (images, targets))
@@ -87,25 +78,58 @@ def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Call
     return loss
 
 
-def identity_loss(module: nn.Module, faces: Faces, random: Generator, rows: np.random.Generator) -> Tensor:
-    """Supervised contrast (Khosla et al. 2020) among subjects of one domain, the hard case that FSS meets."""
-    picked = np.concatenate(
-        [subject_shots(faces, int(domain), 24, 3, rows) for domain in rows.permutation(5)[:2]]
-    )
+def identity_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
+    """Supervised contrast (Khosla et al. 2020) among subjects of one domain: the case that FSS meets."""
+    domains = rows.permutation(np.unique(faces.domain))[:2]
+    picked = np.concatenate([_shots(faces, int(domain), rows) for domain in domains])
     embedding = module(augment.identity(faces.batch(picked), random))
     subject, domain = torch.from_numpy(faces.subject[picked]), torch.from_numpy(faces.domain[picked])
-    same = subject[:, None] == subject[None, :]
-    within = (domain[:, None] == domain[None, :]) & ~torch.eye(len(picked), dtype=torch.bool)
-    logits = (embedding @ embedding.T / 0.1).masked_fill(~within, -1e9)
-    genuine = same & within
-    chances = functional.log_softmax(logits, dim=1)
+    rivals = (domain[:, None] == domain) & ~torch.eye(len(picked), dtype=torch.bool)
+    chances = functional.log_softmax((embedding @ embedding.T / 0.1).masked_fill(~rivals, -1e9), dim=1)
+    genuine = (subject[:, None] == subject) & rivals
     return -(chances * genuine).sum(1).div(genuine.sum(1)).mean()
 
 
-def subject_shots(
-    faces: Faces, domain: int, subjects: int, shots: int, rows: np.random.Generator
-) -> NDArray[np.int64]:
-    """Rows of ``shots`` faces each of ``subjects`` subjects in one domain."""
-    table = shot_table(faces, domain)
-    chosen = rows.permutation(len(table))[:subjects]
-    return np.concatenate([rows.permutation(table[index])[:shots] for index in chosen])
+def _shots(faces: Faces, domain: int, rows: Rows, subjects: int = 24, shots: int = 3) -> NDArray[np.int64]:
+    """Rows of some shots each of some subjects in one domain."""
+    table = _by_subject(faces)[domain]
+    return np.concatenate(
+        [rows.permutation(table[index])[:shots] for index in rows.permutation(len(table))[:subjects]]
+    )
+
+
+@cache
+def _by_subject(faces: Faces) -> Mapping[int, list[NDArray[np.int64]]]:
+    """For each domain the rows of each subject."""
+    return {
+        int(domain): [
+            np.flatnonzero((faces.domain == domain) & (faces.subject == subject))
+            for subject in np.unique(faces.subject)
+        ]
+        for domain in np.unique(faces.domain)
+    }
+
+
+def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
+    """The less degraded must rank above the more degraded version of a face (the idea of QualiCLIP).
+
+    The quality itself falls from near 1 to near 0 with the level of degradation.
+    """
+    assert isinstance(module, QualityNet)
+    images = faces.batch(rows.integers(len(faces), size=20))
+    degrade = augment.DEGRADATIONS[str(rows.choice(list(augment.DEGRADATIONS)))]
+    levels = np.sort(rows.uniform(0.05, 1, size=2))
+    versions = [images, *(degrade(images, float(level), random) for level in levels)]
+    logits = module.logits(torch.cat(versions)).view(3, -1)
+    targets = torch.tensor([0.95, *(0.95 - 0.9 * levels)], dtype=torch.float32)[:, None].expand_as(logits)
+    ranking = functional.softplus(0.5 - (logits[:-1] - logits[1:])).mean()
+    return functional.binary_cross_entropy_with_logits(logits, targets) + ranking
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2000, 3e-3, (0.0, 0.7)),
+    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 2000, 3e-3, (0.3, 1.0)),
+    "identity": Recipe(identity_loss, 1300, 2e-3),
+    "quality": Recipe(quality_loss, 800, 3e-3),
+}
+"""The judges share four tenths of their subjects, and neither architecture, input, harm nor seed."""

@@ -1,0 +1,61 @@
+# `make` lists what there is. Needed: Python 3.11, 3.12 or 3.13, git, make. Two variables change where it runs:
+# PYTHON=/path/to/python chooses the interpreter, VENV=folder the environment.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+EVERYTHING := dev,docs,paper,portable,prepare
+SITE := build/site
+
+export PYTHON
+export PYTHONSAFEPATH := 1
+
+.PHONY: help demo test lint type wheel bench docs constraints clean core everything site
+.NOTPARALLEL:
+
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 18
+
+demo: core ## set up, then compare all models on rendered faces
+	$(BIN)/bench run --model all
+
+test: everything ## set up, then run the tests
+	$(BIN)/pytest
+
+lint: site ## style, formatting, and which part may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=$(SITE) $(BIN)/lint-imports --no-cache
+
+type: site ## types, checked on the wheel
+	MYPYPATH=$(SITE) $(BIN)/mypy -p fesbench
+
+wheel: site ## build the wheel, install it in a clean environment, import all of it
+	rm -rf build/clean
+	$(BIN)/python -m venv build/clean
+	build/clean/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint "$$(.ci/constraints $(BIN)/python)" dist/*.whl
+	build/clean/bin/python .ci/check_installed.py
+
+bench: everything ## time the parts against their peers
+	$(BIN)/pytest benchmarks
+
+docs: everything ## build the documentation into build/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
+
+constraints: ## move the pins of this Python to the newest versions that fit
+	$(or $(PYTHON),python3.11) constraints/refresh.py
+
+clean: ## remove what the other targets made, runs excepted
+	rm -rf $(VENV) .tox build dist *.egg-info
+
+core:
+	@.ci/environment $(VENV)
+
+everything:
+	@.ci/environment $(VENV) $(EVERYTHING)
+
+# The wheel as it will be installed, unpacked where static tools can see it.
+site: everything
+	rm -rf dist $(SITE)
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	$(BIN)/python -m pip install --quiet --no-deps --target $(SITE) dist/*.whl

@@ -1,0 +1,223 @@
+"""Checkpoint files: ours written and read, official ones read, everything else refused.
+
+Ours is ``NAME.safetensors`` with ``NAME.json`` beside it (generator card, training record, digest of the
+tensors). Official files are pickles: they are read by ``torch.load(weights_only=True)`` alone, which builds
+tensors and plain containers and runs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from fesbench.contracts import GeneratorCard
+from fesbench.datasets.files import written_whole
+from fesbench.errors import CheckpointError
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .neural import NeuralGenerator
+
+MAX_BYTES = 2 << 30
+MAX_CARD_BYTES = 1 << 20
+MAX_TENSORS = 10_000
+WRAPPERS = ("G", "state_dict", "generator", "model")
+RUNNING_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+CARD_FORMAT = 1
+
+
+class Checkpoint(NamedTuple):
+    """The content of a file. ``card`` and ``training`` are None and empty for official files."""
+
+    state: dict[str, Tensor]
+    card: GeneratorCard | None
+    training: Mapping[str, Any]
+    digest: str
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read an official file (``.ckpt``, ``.pth``, ``.pth.tar``, …) or one of ours (``.safetensors``).
+
+    Returns:
+        Tensors on the CPU under their bare names: wrapping dictionaries and ``module.`` prefixes are gone.
+
+    Raises:
+        CheckpointError: no such file, too large, not tensors only, or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint file at {path}")
+    _refuse_above(path, path.stat().st_size, MAX_BYTES)
+    digest = file_digest(path)
+    if path.suffix == ".safetensors":
+        state, (card, training) = _read_safetensors(path), _read_card(path, digest)
+    else:
+        state, card, training = _bare_names(_unwrapped(_read_pickle(path), path)), None, {}
+    _refuse_unsound(state, path)
+    return Checkpoint(state, card, training, digest)
+
+
+def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put ``state`` into ``network``, which may be on the meta device, as float32.
+
+    Statistics that a normalisation layer once tracked are dropped where the network keeps none.
+
+    Raises:
+        CheckpointError: names or shapes differ; the message lists them.
+    """
+    wanted = network.state_dict()
+    given = {name: value for name, value in state.items() if name in wanted or not _is_statistic(name)}
+    missing, unexpected = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    wrong = [
+        f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & given.keys()
+        if given[name].shape != wanted[name].shape
+    ]
+    if missing or unexpected or wrong:
+        raise CheckpointError(
+            f"the checkpoint does not fit {type(network).__name__}: "
+            f"missing keys: {_listed(missing)}; unexpected keys: {_listed(unexpected)}; "
+            f"wrong shapes: {_listed(sorted(wrong))}"
+        )
+    network.load_state_dict({name: value.float() for name, value in given.items()}, assign=True)
+
+
+def save_checkpoint(
+    generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None, half: bool = False
+) -> None:
+    """Write ``path`` (``.safetensors``) and its card beside it, each atomically.
+
+    Args:
+        generator: Its network's state_dict and card are written.
+        path: Must end in ``.safetensors``.
+        training: How the weights came to be; kept in the card file.
+        half: Store float16, half the size, for shipping; loading gives float32 again.
+
+    Raises:
+        CheckpointError: another file name.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"a checkpoint of ours is named NAME.safetensors, not {path.name}")
+    dtype = torch.float16 if half else torch.float32
+    state = generator.network.state_dict()
+    with written_whole(path) as unfinished:
+        save_file(
+            {name: value.detach().cpu().to(dtype).contiguous() for name, value in state.items()}, unfinished
+        )
+    record = {
+        "format": CARD_FORMAT,
+        "sha256": file_digest(path),
+        "card": asdict(generator.card),
+        "training": dict(training or {}),
+    }
+    with written_whole(path.with_suffix(".json")) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_tensors(path: Path) -> Any:
+    """Whatever ``torch.save`` wrote, if it is tensors and plain containers only.
+
+    Raises:
+        CheckpointError: damaged, or a pickle that asks for anything to be run.
+    """
+    return _read_pickle(path)
+
+
+def _read_pickle(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _refuse_above(path, sum(entry.file_size for entry in archive.infolist()), MAX_BYTES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} was refused: it is no pickle of plain tensors, or it wants to run code while loading, "
+            f"and only tensors are accepted ({reason}). If you trust its maker, ask for the bare state_dict."
+        ) from error
+    except Exception as error:  # a damaged file can fail anywhere inside the reader
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no valid safetensors file: {error}") from error
+
+
+def _read_card(path: Path, digest: str) -> tuple[GeneratorCard, Mapping[str, Any]]:
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise CheckpointError(f"{path.name} needs its card {beside.name} beside it, in {path.parent}")
+    _refuse_above(beside, beside.stat().st_size, MAX_CARD_BYTES)
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+        card = TypeAdapter(GeneratorCard).validate_python(record["card"])
+        training, stated = dict(record["training"]), record["sha256"]
+    except (ValueError, ValidationError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{beside} is no card of a checkpoint: {error}") from error
+    if stated != digest:
+        raise CheckpointError(
+            f"{path.name} is not the file that {beside.name} describes (sha256 {digest}, not {stated}); "
+            "copy both again"
+        )
+    return card, training
+
+
+def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+    for _ in range(2):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content, dict) and key in content), None)
+        content = content if inner is None else inner
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path} holds {type(content).__name__}, not a state_dict")
+    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise CheckpointError(f"{path} holds entries that are no tensors: {_listed(strange)}")
+    return {str(key): value for key, value in content.items()}
+
+
+def _bare_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _refuse_unsound(state: Mapping[str, Tensor], path: Path) -> None:
+    if len(state) > MAX_TENSORS:
+        raise CheckpointError(f"{path} holds {len(state)} tensors; at most {MAX_TENSORS} are read")
+    for name, value in state.items():
+        if value.is_sparse or value.is_quantized or value.untyped_storage().nbytes() < value.nbytes:
+            raise CheckpointError(f"{path}: {name} claims more values than the file holds")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds values that are not finite; its training diverged")
+
+
+def _refuse_above(path: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise CheckpointError(f"{path} is {size / 2**20:.0f} MiB; at most {limit / 2**20:.0f} MiB are read")
+
+
+def _is_statistic(name: str) -> bool:
+    return name.endswith(RUNNING_STATISTICS)
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

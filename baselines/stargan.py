@@ -1,0 +1,139 @@
+"""StarGAN (Choi et al., CVPR 2018, arXiv 1711.09020): one generator for all expressions, trained unpaired.
+
+Source: yunjey/stargan @94dd002 (MIT), re-implemented layer for layer under the official state_dict names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import torch
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import CheckpointError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .checkpoints import load_exactly
+from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
+from .losses import LabelObjective, Settings
+from .neural import NeuralGenerator
+
+FOLDER_ORDER = {
+    7: ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
+    8: ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
+}
+"""Label order by class count: the official code takes labels from the sorted names of image folders."""
+
+
+class StarGANNetwork(nn.Module):
+    """The official generator: encoder, residual blocks, decoder, tanh.
+
+    Args:
+        classes: Length of the condition (``c_dim``).
+        width: Channels of the first layer (``conv_dim``).
+        blocks: Residual blocks (``repeat_num``).
+    """
+
+    def __init__(self, classes: int, width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+        bottleneck = [ResidualBlock(4 * width) for _ in range(blocks)]
+        self.main = nn.Sequential(*trunk(3 + classes, width, bottleneck), image_head(width), nn.Tanh())
+
+    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
+        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-1, 1)."""
+        outputs: Tensor = self.main(tile_condition(images, condition))
+        return outputs
+
+
+class StarGANDiscriminator(nn.Module):
+    """The official discriminator: a realness map and class logits from one strided body.
+
+    Args:
+        resolution: Image size R in pixels.
+        classes: Number of expressions.
+        width: Channels of the first layer (``conv_dim``).
+        depth: Halvings (``repeat_num``); the official 6 leave 2 × 2 at 128 pixels.
+    """
+
+    def __init__(self, resolution: int, classes: int, width: int = 64, depth: int = 6) -> None:
+        super().__init__()
+        top = width * 2 ** (depth - 1)
+        self.main = nn.Sequential(*strided_layers(width, depth))
+        self.conv1 = nn.Conv2d(top, 1, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(top, classes, resolution >> depth, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, R, R) to realness (B, 1, R / 2**depth, R / 2**depth) and logits (B, classes)."""
+        features = self.main(images)
+        return self.conv1(features), self.conv2(features).flatten(1)
+
+
+class StarGAN(NeuralGenerator):
+    """StarGAN behind the generator contract: one-hot target, instance statistics, no need of the source."""
+
+    template = GeneratorCard(
+        name="stargan",
+        title="StarGAN",
+        year=2018,
+        citation="Choi et al., StarGAN: Unified Generative Adversarial Networks for Multi-Domain "
+        "Image-to-Image Translation, CVPR 2018",
+        source="https://github.com/yunjey/stargan",
+        licence="MIT",
+        supervision="unpaired",
+        choices=("normalises by the image's own statistics, as the official inference does",),
+    )
+
+    training_choices = (
+        "discriminator halves the image down to 2 x 2, as the official one does at 128 pixels",
+        "discriminator starts from He's initialisation: with PyTorch's default a small one was still at "
+        "chance after 500 steps",
+        "optimiser, n_critic, widths and batch size suit a small budget; see the training record",
+        "weights are an exponential moving average over training",
+    )
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build from the official names; class count, width and block count are read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are not StarGAN's, or ``expressions`` is needed: it defaults to the
+                sorted folder names for 7 and 8 classes (``FOLDER_ORDER``).
+        """
+        classes, width, blocks = _architecture(state)
+        with torch.device("meta"):
+            network = StarGANNetwork(classes, width, blocks)
+        load_exactly(network, state)
+        names = tuple(expressions or FOLDER_ORDER.get(classes, ()))
+        if len(names) != classes:
+            raise CheckpointError(
+                f"the checkpoint has {classes} classes and {len(names)} names are known for them; "
+                "pass expressions in the order of its training labels"
+            )
+        return cls(network, names, resolution)
+
+    @staticmethod
+    def objective(classes: int, settings: Settings) -> LabelObjective:
+        """New networks and the official losses; see ``training_choices``."""
+        depth = settings.resolution.bit_length() - 2
+        discriminator = StarGANDiscriminator(
+            settings.resolution, classes, settings.discriminator_width, depth
+        )
+        he_initialise(discriminator.main)
+        return LabelObjective(StarGANNetwork(classes, settings.width), discriminator, classes, settings)
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to (B, classes) one-hot float32."""
+        return F.one_hot(target, len(self.card.expressions)).float()
+
+
+def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""
+    first = state.get("main.0.weight")
+    if first is None or first.ndim != 4 or first.shape[1] <= 3:
+        return 7, 64, 6
+    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
+    return first.shape[1] - 3, first.shape[0], blocks

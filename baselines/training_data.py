@@ -1,0 +1,101 @@
+"""Training images in memory: every image is read or rendered once, then batches are cut from one array."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from fesbench.contracts import NEUTRAL, Dataset, Image, Problem, Sample
+from fesbench.datasets.images import resize
+from fesbench.errors import DatasetError, ImageError
+from torch import Tensor
+
+STUDIO = "studio"
+"""The domain that models learn from; all others are kept to test them out of distribution."""
+
+SMALL = 64
+"""With fewer images than this, starting processes takes longer than loading."""
+
+
+class TrainingImages(NamedTuple):
+    """A data set in memory.
+
+    ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``; ``problems`` lists the
+    samples that could not be read.
+    """
+
+    images: Tensor
+    labels: Tensor
+    expressions: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
+    """Load every labelled studio image once, resized as for inference.
+
+    Raises:
+        DatasetError: there is no such image, or fewer than two expressions.
+    """
+    samples = [sample for sample in dataset.samples() if sample.domain == STUDIO and sample.expression]
+    loaded = list(zip(samples, _load_all(samples, resolution, workers), strict=True))
+    usable = [(sample, pixels) for sample, pixels in loaded if not isinstance(pixels, str)]
+    present = {sample.expression for sample, _ in usable}
+    expressions = tuple(name for name in dataset.expressions if name in present)
+    if len(expressions) < 2:
+        raise DatasetError(
+            f"{dataset.name} has {len(usable)} usable labelled {STUDIO} images of {len(expressions)} "
+            "expressions; training needs images of two or more"
+        )
+    return TrainingImages(
+        torch.from_numpy(np.stack([pixels for _, pixels in usable])).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([expressions.index(str(sample.expression)) for sample, _ in usable]),
+        expressions,
+        tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
+    )
+
+
+def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
+    """The first neutral studio images of different subjects: (count or fewer, 3, R, R) uint8."""
+    neutral = {
+        sample.subject: sample
+        for sample in reversed(dataset.samples())
+        if sample.domain == STUDIO and sample.expression == NEUTRAL
+    }
+    chosen = sorted(neutral.values(), key=lambda sample: sample.id)[:count]
+    pixels = [image for image in _load_all(chosen, resolution, workers=1) if not isinstance(image, str)]
+    stacked = np.stack(pixels) if pixels else np.zeros((0, resolution, resolution, 3), np.uint8)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
+
+
+def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[Image | str]:
+    """The pixels of each sample, or why there are none."""
+    tasks = [partial(_pixels, sample.load, resolution) for sample in samples]
+    if workers < 2 or len(tasks) < SMALL or not _picklable(tasks[0]):
+        return [task() for task in tasks]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_call, tasks, chunksize=16))
+
+
+def _pixels(load: Callable[[], Image], resolution: int) -> Image | str:
+    try:
+        return resize(load(), resolution)
+    except ImageError as error:
+        return str(error)
+
+
+def _call(task: Callable[[], Image | str]) -> Image | str:
+    return task()
+
+
+def _picklable(task: object) -> bool:
+    try:
+        pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True

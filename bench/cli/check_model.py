@@ -1,0 +1,41 @@
+"""``bench check-model``: does a generator keep the contract?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from fesbench.baselines.registry import load_generator
+from rich.console import Console
+from rich.table import Table
+
+from ..testing import ConformanceError, Finding, check_generator
+
+
+@click.command(epilog="Example:  bench check-model ./my_model.py:MyGAN")
+@click.argument("model")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights instead of the shipped ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
+    """Run the conformance suite on a registered name or FILE.py:CLASS; exit code 1 when a check fails."""
+    generator = load_generator(model, checkpoint)
+    try:
+        findings: Sequence[Finding] = check_generator(generator)
+    except ConformanceError as error:
+        findings = error.findings
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        Console().print(_table(generator.card.title, findings))
+    if any(finding.problem for finding in findings):
+        sys.exit(1)
+
+
+def _table(title: str, findings: Sequence[Finding]) -> Table:
+    table = Table("check", "result", title=title)
+    for finding in findings:
+        table.add_row(finding.check, finding.problem or "passed")
+    return table

@@ -1,0 +1,106 @@
+"""``bench metrics``: what can be measured, and through which network."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..contracts import ImageMetric, MetricCard, Network
+from ..errors import BenchError
+from ..metrics.registry import BACKENDS, METRICS, Metric, load_metric, metric_id
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@click.group()
+def metrics() -> None:
+    """List and show the metrics.
+
+    A metric's id names the network that it looks through (fss@dlib); a plain name (fss) stands for the id
+    that `bench run --backend` gives it.
+    """
+
+
+@metrics.command("list", epilog="Example:  bench metrics list --json")
+@click.option("--json", "as_json", is_flag=True, help="Print cards as JSON.")
+def list_metrics(as_json: bool) -> None:
+    """List every metric, or why it cannot be computed here."""
+    found = {identifier: _try(identifier) for identifier in METRICS.names()}
+    if as_json:
+        described = {
+            name: {"unavailable": metric} if isinstance(metric, str) else _describe(metric)
+            for name, metric in found.items()
+        }
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        return
+    table = Table("id", "", "range", "unit", "meaning")
+    for identifier, metric in found.items():
+        table.add_row(identifier, *_cells(metric))
+    Console().print(table)
+
+
+def _try(identifier: str) -> Metric | str:
+    try:
+        return load_metric(identifier)
+    except BenchError as error:
+        return str(error)
+
+
+def _cells(metric: Metric | str) -> list[str]:
+    if isinstance(metric, str):
+        return ["", "", "", f"[yellow]not available:[/] {metric}"]
+    card = metric.card
+    return [ARROWS[card.direction], f"{card.low:g} … {card.high:g}", card.unit, card.meaning]
+
+
+@metrics.command(epilog="Example:  bench metrics show fss --backend embedded")
+@click.argument("name")
+@click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", help="For plain names.")
+@click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
+def show(name: str, backend: str, as_json: bool) -> None:
+    """Show one metric and the networks it looks through: an id, or a plain name with --backend.
+
+    Exit code 2 where the metric cannot be computed here, with the reason.
+    """
+    described = _describe(load_metric(metric_id(name, backend)))
+    if as_json:
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None)
+    for field, value in described.items():
+        table.add_row(field, _text(value))
+    Console().print(table)
+
+
+def _describe(metric: Metric) -> dict[str, Any]:
+    """The metric's card and its networks' cards, with infinite bounds as null."""
+    return _card(metric.card) | {"networks": [_network(network) for network in _networks(metric)]}
+
+
+def _networks(metric: Metric) -> tuple[Network, ...]:
+    return metric.networks if isinstance(metric, ImageMetric) else (metric.network,)
+
+
+def _card(card: MetricCard) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in vars(card).items()}
+
+
+def _network(network: Network) -> dict[str, Any]:
+    return dict(vars(network.card))
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return "\n".join(_text(item) for item in value)
+    return str(value)

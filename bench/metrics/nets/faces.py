@@ -1,0 +1,53 @@
+"""Rendered faces as arrays: what the embedded networks learn from and are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+FIELDS = ("images", "subject", "domain", "expression")
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Faces, one row each: uint8 images (N, 3, side, side) and the numbers of what they show."""
+
+    images: NDArray[np.uint8]
+    subject: NDArray[np.int64]
+    domain: NDArray[np.int64]
+    expression: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def where(self, rows: NDArray[Any]) -> Faces:
+        """The faces of a boolean or integer index."""
+        return Faces(*(getattr(self, name)[rows] for name in FIELDS))
+
+    def share(self, start: float, stop: float) -> Faces:
+        """The faces of a share of the subjects, from one fraction of their number to another."""
+        subjects = np.unique(self.subject)
+        chosen = subjects[round(start * len(subjects)) : round(stop * len(subjects))]
+        return self.where(np.isin(self.subject, chosen))
+
+    def batch(self, rows: NDArray[Any] | Sequence[int]) -> Tensor:
+        """(B, 3, side, side) float32 in [0, 1]."""
+        return torch.from_numpy(self.images[rows]).float() / 255
+
+    def save(self, path: Path) -> None:
+        """Write one array file per field into a new folder."""
+        path.mkdir(parents=True)
+        for name in FIELDS:
+            np.save(path / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def open(cls, path: Path) -> Faces:
+        """What ``save`` wrote; images stay on disk until they are used."""
+        return cls(*(np.load(path / f"{name}.npy", mmap_mode="r") for name in FIELDS))

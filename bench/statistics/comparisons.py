@@ -1,0 +1,272 @@
+"""Comparing generators on the same edits: paired differences, ranks, gain over a baseline, joint success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .intervals import UNBOUNDED, Bounds, Estimates, Floats, clustered_means
+from .measures import Measure, joint_column
+
+Block = Literal["main", "transfer", "control"]
+
+ALL, OOD = "all", "ood"
+IN_DISTRIBUTION = "studio"
+SIGNIFICANT = 0.05
+
+DIFFERENCE_COLUMNS = [
+    "dataset", "domain", "metric", "generator", "versus", "difference", "low", "high", "p", "p_holm",
+    "n_asked", "n_scored", "subjects", "method", "reason",
+]  # fmt: skip
+RANK_COLUMNS = [
+    "dataset", "domain", "metric", "block", "generator", "rank", "rank_low", "rank_high", "of", "reason",
+]  # fmt: skip
+
+
+class Scope(NamedTuple):
+    """The rows behind one column of a table: a domain, or a mean over domains."""
+
+    domain: str
+    rows: NDArray[np.bool_]
+    strata: NDArray[np.object_] | None
+
+
+def scopes(domains: NDArray[np.object_], in_distribution: str = IN_DISTRIBUTION) -> Iterator[Scope]:
+    """Each domain and, where there are several, means over domains.
+
+    'ood' is the plain mean of the domains other than ``in_distribution``, 'all' that of all domains.
+
+    Args:
+        domains: (N,) the domain of each row.
+        in_distribution: The domain that generators were trained on.
+    """
+    names = list(dict.fromkeys(domains))
+    for name in names:
+        yield Scope(name, domains == name, None)
+    if len(names) == 1:
+        return
+    if in_distribution in names:
+        outside = domains != in_distribution
+        yield Scope(OOD, outside, domains[outside])
+    yield Scope(ALL, np.ones(len(domains), dtype=bool), domains)
+
+
+def by_edit(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of one data set and metric as a table: (domain, subject, edit) by generator, NaN where missing.
+
+    Rows are sorted, so that the order of ``scores`` changes no digit of any result.
+    """
+    index = ["domain", "subject", "edit"]
+    table = scores.assign(value=pd.to_numeric(scores["value"])).pivot(
+        index=index, columns="generator", values="value"
+    )
+    generators = sorted(scores["generator"].unique())
+    return table.sort_index()[generators].astype(np.float64)
+
+
+def groups(scores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(data set, metric, ``by_edit`` table) of each data set and metric."""
+    for (dataset, metric), part in scores.groupby(["dataset", "metric"], sort=False):
+        yield str(dataset), str(metric), by_edit(part)
+
+
+def paired_differences(
+    scores: pd.DataFrame,
+    metric: str,
+    bounds: Bounds = UNBOUNDED,
+    in_distribution: str = IN_DISTRIBUTION,
+) -> pd.DataFrame:
+    """Each generator against each other one on the edits that both have scores for.
+
+    Args:
+        scores: Long-form scores: one row for each output and metric.
+        metric: The column id to compare by.
+        bounds: (0, 1) for a share; graded scores have none, whatever their range.
+        in_distribution: The domain left out of the mean over 'ood' domains.
+
+    Returns:
+        ``DIFFERENCE_COLUMNS``, one row for each unordered pair in each domain, 'ood' and 'all':
+        ``difference`` is the mean of generator minus versus, with its 95% interval clustered by subject and
+        the two-sided ``p`` of no difference that belongs to it; ``p_holm`` is adjusted by Holm's method
+        over all pairs in (dataset, domain, metric). Missing numbers are NaN, with a ``reason``.
+    """
+    frames = [
+        _pairs_in(scope, table, bounds).assign(dataset=dataset, domain=scope.domain, metric=metric)
+        for dataset, _, table in groups(scores[scores["metric"] == metric])
+        for scope in scopes(_level(table, "domain"), in_distribution)
+        if table.shape[1] > 1
+    ]
+    if not frames:
+        return pd.DataFrame(columns=DIFFERENCE_COLUMNS)
+    return pd.concat(frames, ignore_index=True)[DIFFERENCE_COLUMNS]
+
+
+def _level(table: pd.DataFrame, name: str) -> NDArray[np.object_]:
+    values: NDArray[np.object_] = table.index.get_level_values(name).to_numpy(dtype=object)
+    return values
+
+
+def _pairs_in(scope: Scope, table: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
+    rows = table[scope.rows]
+    first, second = (list(side) for side in zip(*combinations(range(rows.shape[1]), 2), strict=True))
+    values = rows.to_numpy()
+    width = bounds[1] - bounds[0]
+    found = clustered_means(
+        values[:, first] - values[:, second], _level(rows, "subject"), (-width, width), scope.strata, null=0.0
+    )
+    return pd.DataFrame(
+        {
+            "generator": rows.columns[first],
+            "versus": rows.columns[second],
+            "difference": found.mean,
+            "p_holm": holm(found.p),
+            "n_asked": len(rows),
+            **interval_columns(found),
+        }
+    )
+
+
+def interval_columns(found: Estimates) -> dict[str, object]:
+    """The columns that every frame with estimates has."""
+    return {
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "n_scored": found.n,
+        "subjects": found.clusters,
+        "method": found.method,
+        "reason": found.reason,
+    }
+
+
+def holm(p: Floats) -> Floats:
+    """Holm's step-down adjusted p values of (K,) p values; NaN stays NaN and counts for no test.
+
+    S. Holm, 'A simple sequentially rejective multiple test procedure', Scand. J. Statist. 6, 1979.
+    """
+    adjusted = np.full_like(p, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def gain_over(differences: pd.DataFrame, baseline: str = "copy") -> pd.DataFrame:
+    """How much each generator's score is above that of ``baseline`` on the same edits.
+
+    Args:
+        differences: What ``paired_differences`` returns, of any number of metrics.
+        baseline: The generator to measure from.
+
+    Returns:
+        ``DIFFERENCE_COLUMNS`` with ``versus`` the baseline in every row. The sign is that of the score:
+        where lower is better, a good model's gain is negative.
+    """
+    as_first = differences[differences["versus"] == baseline]
+    turned = differences[differences["generator"] == baseline].copy()
+    turned[["generator", "versus"]] = turned[["versus", "generator"]].to_numpy()
+    turned["difference"] = -turned["difference"]
+    turned[["low", "high"]] = -turned[["high", "low"]].to_numpy()
+    parts = [part for part in (as_first, turned) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else differences.iloc[:0]
+
+
+def ranks(
+    cells: pd.DataFrame,
+    differences: pd.DataFrame,
+    measures: Mapping[str, Measure],
+    blocks: Mapping[tuple[str, str], Block],
+) -> pd.DataFrame:
+    """Ranks of generators among those of their block, with the ranks that the data cannot exclude.
+
+    A generator's best possible rank is 1 plus the number of others that are significantly better, its worst
+    the number of all minus those significantly worse, by the paired tests adjusted by Holm's method within
+    the block. With probability of at least 95% all true ranks lie inside together.
+
+    Args:
+        cells: Means, with columns dataset, domain, metric, generator, value, complete.
+        differences: What ``paired_differences`` gave for the same scores; set metrics have none.
+        measures: Column id to measure: which direction is better.
+        blocks: (generator, dataset) to block; controls and generators that are left out get no rank.
+
+    Returns:
+        ``RANK_COLUMNS``; incomplete cells are not ranked and say so in ``reason``. Ties share
+        the better rank.
+    """
+    keys = ["dataset", "domain", "metric"]
+    tests = dict(list(differences.groupby(keys, sort=False)))
+    placed = cells.assign(
+        block=[blocks.get(pair, "") for pair in zip(cells["generator"], cells["dataset"], strict=True)]
+    )
+    frames = [
+        _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction == "higher")
+        for key, part in placed[placed["block"].isin(["main", "transfer"])].groupby(
+            [*keys, "block"], sort=False
+        )
+    ]
+    if not frames:
+        return pd.DataFrame(columns=RANK_COLUMNS)
+    return pd.concat(frames, ignore_index=True)[RANK_COLUMNS]
+
+
+def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, higher: bool) -> pd.DataFrame:
+    ranked = part["complete"].astype(bool) & part["value"].notna()
+    names = part["generator"].where(ranked)
+    of = int(ranked.sum())
+    result = part.assign(
+        rank=part["value"].where(ranked).rank(ascending=not higher, method="min"),
+        of=of,
+        reason=np.where(ranked, "", "incomplete: not ranked"),
+    )
+    if tests is None:
+        result["reason"] = np.where(ranked, "no paired test for a set metric", result["reason"])
+        return result.assign(rank_low=np.nan, rank_high=np.nan)
+    better, worse = _significant(tests, set(names.dropna()), higher)
+    return result.assign(
+        rank_low=[1 + better[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
+        rank_high=[of - worse[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
+    )
+
+
+def _significant(tests: pd.DataFrame, names: set[str], higher: bool) -> tuple[dict[str, int], dict[str, int]]:
+    """How many of ``names`` are significantly better, and worse, than each of them."""
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    inside = tests[tests["generator"].isin(names) & tests["versus"].isin(names)]
+    p_holm = holm(inside["p"].to_numpy(np.float64))
+    for first, second, difference, p in zip(
+        inside["generator"], inside["versus"], inside["difference"], p_holm, strict=True
+    ):
+        if p < SIGNIFICANT:
+            winner, loser = (first, second) if (difference > 0) == higher else (second, first)
+            better[loser] += 1
+            worse[winner] += 1
+    return better, worse
+
+
+def joint_success(scores: pd.DataFrame, expression: str, verified: str) -> pd.DataFrame:
+    """Whether an output shows the right expression and is still the same person.
+
+    Args:
+        scores: Long-form scores.
+        expression: Column id that is 1 where the expression is right, such as ``ecs@embedded``.
+        verified: Column id that is 1 where the identity is verified, such as ``fss.verified@embedded``.
+
+    Returns:
+        Long-form rows, to be appended to ``scores``, with metric ``joint@BACKENDS``: 1 where both are 1, 0
+        where either is not, null with the reason where that cannot be known.
+    """
+    keys = ["generator", "dataset", "domain", "subject", "edit", "source", "target"]
+    left = scores[scores["metric"] == expression]
+    right = scores[scores["metric"] == verified]
+    pair = left.merge(right[[*keys, "value", "reason"]], on=keys, how="outer", suffixes=("", "_verified"))
+    first, second = (pd.to_numeric(pair[name]).to_numpy(np.float64) for name in ("value", "value_verified"))
+    failed = (first == 0) | (second == 0)
+    value = np.where(failed, 0.0, np.where((first == 1) & (second == 1), 1.0, np.nan))
+    reason = pair["reason"].where(pair["reason"].notna(), pair["reason_verified"])
+    return pair[keys].assign(metric=joint_column(expression, verified), value=value, reason=reason)

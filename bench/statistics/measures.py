@@ -1,0 +1,114 @@
+"""What each column of scores is: its direction, range and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from ..contracts import Direction, MetricCard
+from .intervals import UNBOUNDED, Bounds
+
+JOINT = "joint"
+SHARE = "share"
+"""The unit of scores that are 1 or 0 for each output."""
+LABELS = ("ecs.predicted",)
+"""Columns that hold a label, not a score."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One column of scores.
+
+    ``column`` is its id, as in ``fss.verified@dlib``; ``low`` and ``high`` are the ends of its range,
+    infinite where it has none; ``headline`` says that main tables show it.
+    """
+
+    column: str
+    title: str
+    direction: Direction
+    low: float
+    high: float
+    unit: str
+    headline: bool = False
+
+    @property
+    def bounds(self) -> Bounds:
+        """The bounds for ``clustered_means``: finite for shares, whose values are 0 and 1."""
+        return (self.low, self.high) if self.unit == SHARE else UNBOUNDED
+
+
+class _Kind(NamedTuple):
+    title: str
+    direction: Direction
+    low: float
+    high: float
+    unit: str
+
+
+_KNOWN = {
+    "ecs.probability": _Kind("probability of the target expression", "higher", 0.0, 1.0, "probability"),
+    "fss.verified": _Kind("same person, at the verification threshold", "higher", 0.0, 1.0, SHARE),
+    "fss.distance": _Kind("Euclidean distance of the face embeddings", "lower", 0.0, inf, "distance"),
+    "mae.face": _Kind("absolute error to the truth, face", "lower", 0.0, 255.0, "grey levels"),
+    "mae.changed": _Kind("absolute error to the truth, changed pixels", "lower", 0.0, 255.0, "grey levels"),
+    "mae.unchanged": _Kind(
+        "absolute error to the truth, unchanged pixels", "lower", 0.0, 255.0, "grey levels"
+    ),
+    "psnr.face": _Kind("peak signal-to-noise ratio to the truth, face", "higher", 0.0, inf, "dB"),
+    "psnr.changed": _Kind(
+        "peak signal-to-noise ratio to the truth, changed pixels", "higher", 0.0, inf, "dB"
+    ),
+}
+
+
+def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
+    """Column id to measure, for every column of the cards that holds a score.
+
+    A column that the suite does not know takes direction, range and unit of its card.
+    """
+    return {
+        column: _measure(card, column)
+        for card in cards
+        for column in (card.columns or (card.id,))
+        if stem(column) not in LABELS
+    }
+
+
+def _measure(card: MetricCard, column: str) -> Measure:
+    headline = column == (card.columns or (card.id,))[0]
+    kind = _KNOWN.get(stem(column)) or _Kind(card.title, card.direction, card.low, card.high, card.unit)
+    return Measure(column, *kind, headline=headline)
+
+
+def joint_measure(column: str) -> Measure:
+    """The measure of a column that ``joint_success`` made."""
+    return Measure(column, "right expression and verified identity", "higher", 0.0, 1.0, SHARE, True)
+
+
+def stem(column: str) -> str:
+    """``fss.verified`` of ``fss.verified@dlib``."""
+    return column.partition("@")[0]
+
+
+def backend(column: str) -> str:
+    """``dlib`` of ``fss.verified@dlib``; empty for a measure that looks through no network."""
+    return column.partition("@")[2]
+
+
+def joint_column(expression: str, verified: str) -> str:
+    """The id of joint success by these two columns: both backends, or the one that they share."""
+    names = dict.fromkeys((backend(expression), backend(verified)))
+    return f"{JOINT}@{'+'.join(names)}"
+
+
+def joint_pairs(columns: Mapping[str, object]) -> list[tuple[str, str]]:
+    """(expression column, verification column) of each joint success that the columns allow."""
+    return [
+        (expression, verified)
+        for expression in columns
+        if stem(expression) == "ecs"
+        for verified in columns
+        if stem(verified) == "fss.verified"
+    ]

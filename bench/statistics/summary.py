@@ -1,0 +1,302 @@
+"""The summary of a run: every cell with its interval and counts, comparisons, and what a reader must know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fesbench.reports.delimited import csv_text
+
+from ..contracts import MetricCard
+from .comparisons import (
+    ALL,
+    IN_DISTRIBUTION,
+    OOD,
+    Block,
+    gain_over,
+    groups,
+    interval_columns,
+    joint_success,
+    paired_differences,
+    ranks,
+    scopes,
+)
+from .intervals import NONE, clustered_means
+from .measures import Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
+
+SCHEMA_VERSION = 1
+OF_SET = "given with the set"
+"""The method of intervals that came with the scores of sets."""
+RELIABLE_FID = 2048
+"""Fréchet distances of fewer images than this mostly measure the number of images."""
+
+CELL_COLUMNS = [
+    "generator", "dataset", "domain", "metric", "value", "low", "high", "n_asked", "n_scored", "subjects",
+    "complete", "method", "reason", "n_references", "references",
+]  # fmt: skip
+
+_METHOD_NOTES = (
+    "Intervals are 95%, clustered by subject: for shares a score interval with the cluster-robust variance, "
+    "for graded scores a t interval, both widened for skewness; where all subjects agree, an exact binomial "
+    "interval on subjects for shares, none for graded scores.",
+    "'ood' is the plain mean of the domains other than {in_distribution}; 'all' that of all domains.",
+    "p values of paired differences are adjusted by Holm's method within data set, domain and metric; ranks "
+    "span what these tests cannot tell apart among models with the same training data.",
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``summarise`` found.
+
+    ``cells``: one row for each generator, data set, domain ('ood' and 'all' included) and metric
+    (``CELL_COLUMNS``). ``differences``, ``ranks``, ``gains``: see ``comparisons``. ``measures``: the columns'
+    directions, ranges and units. ``notes``: sentences for the reader. Missing numbers are NaN here and null
+    in files, always beside a reason.
+    """
+
+    cells: pd.DataFrame
+    differences: pd.DataFrame
+    ranks: pd.DataFrame
+    gains: pd.DataFrame
+    measures: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """JSON text: ``schema_version``, ``notes``, and each frame as a list of records; never NaN."""
+        frames = {
+            name: _records(getattr(self, name))
+            for name in ("measures", "cells", "ranks", "gains", "differences")
+        }
+        content = {"schema_version": SCHEMA_VERSION, "notes": list(self.notes), **frames}
+        text: str = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        return text + "\n"
+
+    def to_csv(self) -> str:
+        """The cells as CSV text, safe to open in a spreadsheet."""
+        return csv_text(self.cells)
+
+
+def summarise(
+    scores: pd.DataFrame,
+    set_scores: pd.DataFrame,
+    cards: Iterable[MetricCard],
+    blocks: Mapping[tuple[str, str], Block],
+    in_distribution: str = IN_DISTRIBUTION,
+    baseline: str = "copy",
+) -> Summary:
+    """Summarise the scores of a run.
+
+    Args:
+        scores: Long-form: generator, dataset, domain, subject, edit, source, target, metric, value, reason.
+        set_scores: Long-form: generator, dataset, domain, metric, value, n_outputs, n_references, references,
+            low, high; reason where value is null.
+        cards: The cards of the metrics.
+        blocks: (generator, dataset) to 'main', 'transfer' or 'control'.
+        in_distribution: The domain that generators were trained on.
+        baseline: The generator that gains are measured from.
+
+    Returns:
+        The summary; columns that hold labels are left out, joint success is added where it can be computed.
+    """
+    measures = measures_of(cards)
+    scores, measures = _with_joint(scores[scores["metric"].isin(list(measures))], measures)
+    image_cells = _image_cells(scores, measures, in_distribution)
+    set_cells = _set_cells(set_scores, scores, measures)
+    cells = _in_order(
+        pd.concat([part for part in (image_cells, set_cells) if len(part)] or [image_cells]), scores
+    )
+    present = {column: measures[column] for column in cells["metric"].unique()}
+    differences = _in_order(_differences(scores, measures, in_distribution), scores)
+    return Summary(
+        cells=cells,
+        differences=differences,
+        ranks=ranks(cells, differences, present, blocks),
+        gains=gain_over(differences, baseline),
+        measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
+        notes=tuple(_notes(cells, in_distribution)),
+    )
+
+
+def _in_order(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with data sets, metrics, domains and generators in the order in which ``scores`` has them."""
+    order: dict[str, list[object]] = {
+        name: list(scores[name].unique()) for name in ("dataset", "metric", "domain", "generator")
+    }
+    order["domain"] += [OOD, ALL]
+    keys = {
+        name: frame[name].map({value: place for place, value in enumerate(values)})
+        for name, values in order.items()
+    }
+    order_of_rows = pd.DataFrame(keys).reset_index(drop=True).sort_values(list(keys), kind="stable").index
+    return frame.iloc[order_of_rows].reset_index(drop=True)
+
+
+def _with_joint(
+    scores: pd.DataFrame, measures: dict[str, Measure]
+) -> tuple[pd.DataFrame, dict[str, Measure]]:
+    present = dict.fromkeys(scores["metric"].unique())
+    parts, known = [scores], dict(measures)
+    for expression, verified in joint_pairs(present):
+        column = joint_column(expression, verified)
+        parts.append(joint_success(scores, expression, verified))
+        known[column] = joint_measure(column)
+    return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else scores), known
+
+
+def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
+    found = [
+        paired_differences(scores, metric, measures[metric].bounds, in_distribution)
+        for metric in scores["metric"].unique()
+    ]
+    filled = [frame for frame in found if len(frame)] or found[:1]
+    return pd.concat(filled, ignore_index=True) if filled else paired_differences(scores, "")
+
+
+def _image_cells(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
+    reasons = _main_reasons(scores)
+    asked = scores.drop_duplicates(["dataset", "edit"])
+    frames = [
+        _cells_in(
+            dataset, metric, table.reindex(_edits(asked, dataset)), measures[metric], in_distribution, reasons
+        )
+        for dataset, metric, table in groups(scores)
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CELL_COLUMNS)
+
+
+def _edits(asked: pd.DataFrame, dataset: str) -> pd.MultiIndex:
+    """All edits of a data set that any generator was asked for, whatever was scored."""
+    rows = asked[asked["dataset"] == dataset]
+    return pd.MultiIndex.from_frame(rows[["domain", "subject", "edit"]]).sort_values()
+
+
+def _cells_in(
+    dataset: str,
+    metric: str,
+    table: pd.DataFrame,
+    measure: Measure,
+    in_distribution: str,
+    reasons: Mapping[tuple[str, str, str], str],
+) -> pd.DataFrame:
+    subjects, domains = (
+        table.index.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
+    )
+    frames = []
+    for scope in scopes(domains, in_distribution):
+        values = table.to_numpy()[scope.rows]
+        found = clustered_means(values, subjects[scope.rows], measure.bounds, scope.strata)
+        frame = pd.DataFrame(
+            {
+                "generator": table.columns,
+                "dataset": dataset,
+                "domain": scope.domain,
+                "metric": metric,
+                "value": found.mean,
+                "n_asked": len(values),
+                "complete": found.n == len(values),
+                **interval_columns(found),
+            }
+        )
+        missing = [reasons.get((name, dataset, metric), "not scored") for name in table.columns]
+        frame["reason"] = np.where(frame["complete"], frame["reason"], missing)
+        frame[["low", "high"]] = frame[["low", "high"]].clip(measure.low, measure.high)
+        frames.append(frame.drop(columns="p"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _main_reasons(scores: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """(generator, dataset, metric) to the most frequent reason why a value is missing."""
+    missing = scores[scores["value"].isna()]
+    keys = ["generator", "dataset", "metric"]
+    return {
+        (str(key[0]), str(key[1]), str(key[2])): _told(part["reason"])
+        for key, part in missing.groupby(keys, sort=False)
+    }
+
+
+def _told(reasons: pd.Series[str]) -> str:
+    counts = reasons.fillna("").replace("", "no reason was recorded").value_counts(sort=True)
+    return (
+        f"{counts.index[0]} (and {len(counts) - 1} other reasons)"
+        if len(counts) > 1
+        else str(counts.index[0])
+    )
+
+
+def _set_cells(
+    set_scores: pd.DataFrame, scores: pd.DataFrame, measures: Mapping[str, Measure]
+) -> pd.DataFrame:
+    """Cells of set metrics; complete where every output that was asked for took part."""
+    known = set_scores[set_scores["metric"].isin(list(measures))]
+    if known.empty:
+        return pd.DataFrame(columns=CELL_COLUMNS)
+    asked = _asked(scores)
+    counts = np.array(
+        [
+            asked.get((str(row[0]), str(row[1])), row[2])
+            for row in known[["dataset", "domain", "n_outputs"]].to_numpy()
+        ]
+    )
+    numbers = {name: pd.to_numeric(known[name]).astype(np.float64) for name in ("value", "low", "high")}
+    reasons = known["reason"] if "reason" in known else pd.Series("", index=known.index)
+    whole = known["n_outputs"].to_numpy() >= counts
+    frame = known.assign(
+        **numbers,
+        n_asked=counts,
+        n_scored=known["n_outputs"],
+        subjects=0,
+        complete=numbers["value"].notna() & whole,
+        method=np.where(numbers["low"].notna(), OF_SET, NONE),
+        reason=np.where(
+            reasons.isna() | (reasons == ""), np.where(whole, "", "outputs are missing"), reasons
+        ),
+    )
+    return frame[CELL_COLUMNS]
+
+
+def _asked(scores: pd.DataFrame) -> dict[tuple[str, str], int]:
+    edits = scores.drop_duplicates(["dataset", "edit"])
+    sizes = edits.groupby(["dataset", "domain"]).size()
+    return {(str(key[0]), str(key[1])): int(size) for key, size in sizes.items()}  # type: ignore[index]
+
+
+def _notes(cells: pd.DataFrame, in_distribution: str) -> list[str]:
+    notes = [note.format(in_distribution=in_distribution) for note in _METHOD_NOTES]
+    frechet = cells["metric"].map(stem) == "fid"
+    small = cells[frechet & (cells["n_scored"] < RELIABLE_FID)]
+    if len(small):
+        notes.append(
+            f"Fréchet distances here rest on {_span(small['n_scored'])} outputs; below {RELIABLE_FID} they "
+            "are biased upwards and compare only at equal numbers of images: read KID beside them."
+        )
+    incomplete = int((~cells["complete"].astype(bool)).sum())
+    if incomplete:
+        notes.append(
+            f"{incomplete} of {len(cells)} cells are incomplete: not ranked and never marked as best."
+        )
+    return notes
+
+
+def _span(counts: pd.Series[int]) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    columns: Sequence[str] = [str(name) for name in frame.columns]
+    rows = frame.astype(object).to_numpy().tolist()
+    return [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+
+
+def _plain(value: object) -> object:
+    """A JSON value: null for what is missing or not finite."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    return value

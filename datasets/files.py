@@ -1,0 +1,125 @@
+"""Reads folders that others filled and writes files whole: no path leaves its folder, no half-written file.
+
+Debris of operating systems is set apart from files that somebody meant to be images, so that reports list
+what matters and nothing is dropped without being counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from fesbench.contracts import Problem
+from fesbench.errors import DatasetError
+
+from .images import SUFFIXES
+
+PICTURES = re.compile(
+    r"\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|svg|raw|cr[23]|nef|arw|dng|tga|ico|pdf|eps|exr)", re.IGNORECASE
+)
+"""Suffixes of image formats that are not read, because their decoders are missing, partial or unsafe."""
+
+DEBRIS = re.compile(r"\..*|thumbs\.db|desktop\.ini|__macosx|icon\r", re.IGNORECASE)
+
+
+@dataclass
+class Listing:
+    """What a folder holds, as sorted posix paths relative to it.
+
+    ``images`` carry the suffix of a format that is read; ``problems`` look like images but cannot be;
+    ``ignored`` are other files and debris such as ``.DS_Store``.
+    """
+
+    images: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def list_images(root: Path, skip: Path | None = None) -> Listing:
+    """Every file under ``root``, sorted into images, problems and the rest; nothing is opened.
+
+    Links are followed only to files inside ``root``; linked folders are not entered. ``skip`` names a folder
+    to stay out of.
+
+    Raises:
+        DatasetError: ``root`` is no folder or cannot be read.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder; name the one that holds the images")
+    listing = Listing()
+    _walk(root.resolve(), PurePosixPath(), skip.resolve() if skip else None, listing)
+    return listing
+
+
+def _walk(root: Path, inside: PurePosixPath, skip: Path | None, listing: Listing) -> None:
+    try:
+        entries = sorted(os.scandir(root / inside), key=lambda entry: entry.name)
+    except OSError as error:
+        listing.problems.append(Problem(str(inside), f"the folder cannot be read: {error.strerror}"))
+        return
+    for entry in entries:
+        relative = inside / entry.name
+        if DEBRIS.fullmatch(entry.name):
+            listing.ignored.append(str(relative))
+        elif entry.is_dir(follow_symlinks=False):
+            if relative.suffix.lower() in SUFFIXES:
+                listing.problems.append(Problem(str(relative), "a folder that is named like an image"))
+            if Path(entry.path) != skip:
+                _walk(root, relative, skip, listing)
+        else:
+            _sort_file(root, relative, listing)
+
+
+def _sort_file(root: Path, relative: PurePosixPath, listing: Listing) -> None:
+    suffix = relative.suffix.lower()
+    if PICTURES.fullmatch(suffix):
+        listing.problems.append(Problem(str(relative), f"{suffix} images are not read; use PNG or JPEG"))
+    elif suffix not in SUFFIXES and not (root / relative).is_symlink():
+        listing.ignored.append(str(relative))
+    elif reason := why_unusable(root, str(relative)):
+        listing.problems.append(Problem(str(relative), reason))
+    else:
+        listing.images.append(str(relative))
+
+
+def why_unusable(root: Path, relative: str) -> str:
+    """Why ``relative`` is no file inside ``root`` that may be opened; empty when it is one.
+
+    Pipes, devices and links out of the folder are refused unopened. ``root`` must be resolved.
+    """
+    path = root / relative
+    try:
+        target = path.resolve()
+        if not target.is_relative_to(root):
+            return "it leads outside the folder of the data set; put the image itself inside"
+        if not target.exists():
+            return "a link to a missing file" if path.is_symlink() else "there is no such file"
+        if target.is_dir():
+            return "a folder, not an image; folders that are links are not followed"
+        return "" if target.is_file() else "not a regular file"
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"the path cannot be followed: {error}"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends without error.
+
+    Raises:
+        DatasetError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}"[:200])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise DatasetError(
+            f"cannot write {path}: {error.strerror or error}; choose a place with room"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

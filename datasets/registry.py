@@ -1,0 +1,145 @@
+"""Data sets by name: built in, registered by the user, installed as plug-ins, or simply a folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from fesbench.contracts import Dataset
+from fesbench.errors import DatasetError, UnknownName
+from fesbench.registry import Registry
+from fesbench.settings import home
+from filelock import FileLock
+
+from .files import written_whole
+from .folder import FolderDataset, FolderSpec, folder_dataset
+
+DEFAULT = "rendered"
+"""The data set of those who have none."""
+
+REGISTRY = Registry(
+    "data set", {"rendered": "fesbench.datasets.rendered.dataset:RenderedDataset"}, "fesbench.datasets"
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dataset:
+    """A data set, one split of it; no image is kept in memory.
+
+    Args:
+        name_or_path: A registered, built-in or installed name, or the path of a folder whose layout can be
+            told from the names in it. An installed entry point is called with ``split=split``.
+        split: ``train``, ``val`` or ``test``, which share no subject; folders also have ``all``, rendered
+            faces ``reference`` and ``judge``.
+
+    Raises:
+        UnknownName: nothing is called so and there is no such folder, or there is no such split.
+        DatasetError: the folder does not fit its layout.
+    """
+    name, registered = str(name_or_path), registrations()
+    if name in registered:
+        return FolderDataset(registered[name], split)
+    if name in REGISTRY.names():
+        dataset: Dataset = REGISTRY.load(name)(split=split)
+        return dataset
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return folder_dataset(path, split)
+    if path.exists() or "/" in name:
+        raise DatasetError(f"{path} is not a folder; give a folder of images, or a name of `bench data list`")
+    raise UnknownName("data set", name, [*REGISTRY.names(), *registered])
+
+
+def registrations() -> dict[str, FolderSpec]:
+    """The data sets that the user added, by name.
+
+    Raises:
+        DatasetError: the file that holds them is damaged.
+    """
+    file = _file()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {name: _from_json(name, entry) for name, entry in content["datasets"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f"{file} is damaged ({error!r}); move it away and add the data sets again"
+        ) from error
+
+
+def register(spec: FolderSpec) -> FolderDataset:
+    """Remember a folder under a name, after reading it; answers with all of its samples.
+
+    Raises:
+        DatasetError: the name is taken or malformed, or the folder holds no usable image in its layout.
+        UnknownName: there is no such layout.
+    """
+    if not _NAME.fullmatch(spec.name):
+        raise DatasetError(
+            f"{spec.name!r} is no name for a data set; use letters, digits, dot, dash, underscore"
+        )
+    if spec.name in REGISTRY.names():
+        raise DatasetError(f"{spec.name!r} is a built-in or installed data set; choose another name")
+    dataset = FolderDataset(replace(spec, path=spec.path.expanduser().resolve()), "all")
+    if not dataset.samples():
+        raise DatasetError(_nothing_usable(dataset))
+    with _changing() as entries:
+        if spec.name in entries:
+            raise DatasetError(
+                f"there is a data set {spec.name!r} ({entries[spec.name].path}); choose another name, or "
+                f"`bench data remove {spec.name}` first"
+            )
+        entries[spec.name] = replace(dataset.spec, layout=dataset.layout)
+    return dataset
+
+
+def unregister(name: str) -> None:
+    """Forget a registered data set; its files stay.
+
+    Raises:
+        UnknownName: the user added none of that name.
+    """
+    with _changing() as entries:
+        if name not in entries:
+            raise UnknownName("registered data set", name, entries)
+        del entries[name]
+
+
+def _nothing_usable(dataset: FolderDataset) -> str:
+    shown = "".join(f"\n  {problem.path}: {problem.reason}" for problem in dataset.problems[:5])
+    more = f"\n  … and {len(dataset.problems) - 5} more" if len(dataset.problems) > 5 else ""
+    return f"{dataset.root} holds no usable image in the layout {dataset.layout}.{shown}{more}"
+
+
+@contextmanager
+def _changing() -> Iterator[dict[str, FolderSpec]]:
+    """The registrations, to be changed in place while no other process does."""
+    with FileLock(home() / "datasets.lock", timeout=30):
+        entries = registrations()
+        yield entries
+        text = json.dumps(
+            {"version": 1, "datasets": {name: _to_json(entries[name]) for name in entries}}, indent=2
+        )
+        with written_whole(_file()) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _file() -> Path:
+    return home() / "datasets.json"
+
+
+def _to_json(spec: FolderSpec) -> dict[str, Any]:
+    return {
+        key: str(value) if key == "path" else value for key, value in asdict(spec).items() if key != "name"
+    }
+
+
+def _from_json(name: str, entry: Mapping[str, Any]) -> FolderSpec:
+    return FolderSpec(**{**entry, "name": name, "path": Path(entry["path"])})

@@ -1,0 +1,70 @@
+"""Parts of a data set: chosen subjects, or a few subjects of each domain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+
+from fesbench.contracts import Dataset, Edit, Sample
+
+from .splits import shuffled
+
+
+class Selection(Dataset):
+    """A data set reduced to some of its people.
+
+    Args:
+        base: The data set to choose from; references stay those of ``base``.
+        keep: The (domain, subject) pairs whose samples, edits and pairs stay.
+    """
+
+    def __init__(self, base: Dataset, keep: Collection[tuple[str, str]]) -> None:
+        self.base, self.keep = base, frozenset(keep)
+        self.name, self.split, self.expressions = base.name, base.split, base.expressions
+        self.problems = base.problems
+
+    def _keeps(self, sample: Sample) -> bool:
+        return (sample.domain, sample.subject) in self.keep
+
+    def samples(self) -> Sequence[Sample]:
+        """The samples of the chosen people, in the order of the base."""
+        return [sample for sample in self.base.samples() if self._keeps(sample)]
+
+    def edits(self) -> Sequence[Edit]:
+        """The edits of the chosen people, in the order of the base."""
+        return [edit for edit in self.base.edits() if self._keeps(edit.source)]
+
+    def pairs(self) -> Sequence[tuple[Sample, Sample]]:
+        """The pairs of the chosen people, in the order of the base."""
+        return [pair for pair in self.base.pairs() if self._keeps(pair[0])]
+
+    def references(self) -> Sequence[Sample]:
+        """Those of the base."""
+        return self.base.references()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the digest of the base and of who was chosen."""
+        return hashlib.sha256(repr((self.base.digest, sorted(self.keep))).encode()).hexdigest()
+
+
+def select_subjects(dataset: Dataset, subjects: Collection[str]) -> Dataset:
+    """The part of a data set that shows the given subjects, in every domain."""
+    chosen = frozenset(subjects)
+    people = {(sample.domain, sample.subject) for sample in dataset.samples()}
+    return Selection(dataset, {(domain, subject) for domain, subject in people if subject in chosen})
+
+
+def limit_subjects(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """At most ``count`` subjects of each domain, the same at every call with this seed.
+
+    Only subjects with something to edit count. They have one order in all domains, so that the same people
+    are chosen wherever the same people appear.
+    """
+    people: dict[str, set[str]] = {}
+    for edit in dataset.edits():
+        people.setdefault(edit.source.domain, set()).add(edit.source.subject)
+    return Selection(
+        dataset,
+        {(domain, name) for domain, names in people.items() for name in shuffled(names, seed)[:count]},
+    )

@@ -1,0 +1,58 @@
+"""Who is trained on and who is tested: every subject has one place, fixed by a seeded hash of the name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from fesbench.errors import DatasetError, UnknownName
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+SPLITS = (*PARTS, "all")
+
+TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
+"""Shares of the subjects; the rest is the test split."""
+
+
+def position(subject: str, seed: int) -> float:
+    """A number in [0, 1) that depends on the subject and the seed alone, uniform over subjects."""
+    digest = hashlib.sha256(f"{seed}\n{subject}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def split_of(subject: str, seed: int = 0) -> Part:
+    """The split of a subject; no other subject, image or count can change it."""
+    place = position(subject, seed)
+    if place < TRAIN_SHARE:
+        return "train"
+    return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
+
+
+def check_split(name: str) -> str:
+    """``name`` itself.
+
+    Raises:
+        UnknownName: it is none of train, val, test, all.
+    """
+    if name not in SPLITS:
+        raise UnknownName("split", name, SPLITS)
+    return name
+
+
+def subject_folds(subjects: Iterable[str], count: int, seed: int) -> list[tuple[str, ...]]:
+    """Disjoint folds that together hold every subject once; their sizes differ by at most one.
+
+    Raises:
+        DatasetError: there are fewer subjects than folds.
+    """
+    order = shuffled(subjects, seed)
+    if not 0 < count <= len(order):
+        raise DatasetError(f"{len(order)} subjects cannot be put into {count} folds; ask for fewer folds")
+    return [tuple(order[start::count]) for start in range(count)]
+
+
+def shuffled(subjects: Iterable[str], seed: int) -> list[str]:
+    """The distinct subjects in an order that depends on their names and the seed alone."""
+    return sorted(set(subjects), key=lambda subject: (position(subject, seed), subject))

@@ -1,0 +1,212 @@
+"""Closed-form generators: one local linear map for each target expression, fitted on paired photos."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fesbench.contracts import ClosedForm, Dataset, GeneratorCard, Sample
+from fesbench.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
+
+from .regression import Channels, LocalRidge, apply_windows
+
+BATCH_BYTES = 64 * 2**20
+"""Size of the float64 sources and targets that are summed up at a time."""
+CACHE_BYTES = 256 * 2**20
+"""Size of the 8-bit images that are kept for their next use within one fit."""
+
+
+class PairedRegression(ClosedForm):
+    """What the closed-form generators share; they differ in the value range in which they are linear.
+
+    Args:
+        receptive_field: Side of the window in pixels, odd.
+        alpha: Ridge penalty, positive, not scaled by the number of images.
+        channels: See ``LocalRidge``.
+        residual: See ``LocalRidge``.
+        resolution: Side of the square images in pixels; None takes that of the first training pair.
+    """
+
+    card: GeneratorCard
+
+    def __init__(
+        self,
+        receptive_field: int,
+        alpha: float,
+        channels: Channels,
+        residual: bool,
+        resolution: int | None = None,
+    ) -> None:
+        LocalRidge(receptive_field, alpha, channels, residual)
+        self.receptive_field, self.alpha = receptive_field, alpha
+        self.channels: Channels = channels
+        self.residual, self.resolution = residual, resolution
+        self._device = "cpu"
+        self._weights: Tensor | None = None
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, 3, R, R) images in [-1, 1] to the values between which the map is linear."""
+
+    @abstractmethod
+    def decode(self, predicted: Tensor) -> Tensor:
+        """(N, 3, R, R) predicted values to images in [-1, 1]."""
+
+    def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
+        """Solve for every expression that ``train.pairs()`` holds.
+
+        Deterministic; ``val`` and ``seed`` are not used. Images of another size are resized (bilinear,
+        antialiased). Each image is loaded once, as long as ``CACHE_BYTES`` hold those that are needed again.
+
+        Raises:
+            DatasetError: there are no pairs.
+        """
+        pairs = train.pairs()
+        if not pairs:
+            raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
+        size = self.resolution or min(pairs[0][0].load().shape[:2])
+        expressions = [name for name in train.expressions if any(y.expression == name for _, y in pairs)]
+        images = _ImageReader(size)
+        weights: dict[str, Tensor] = {}
+        for names, rows in _jointly_solvable(pairs, expressions):
+            weights |= zip(names, self._solve(rows, images), strict=True)
+        self._weights = torch.stack([weights[name] for name in expressions])
+        subjects = len({source.subject for source, _ in pairs})
+        self._describe(expressions, f"{train.name} {train.split}, {subjects} subjects")
+
+    def _solve(self, rows: Sequence[Sequence[Sample]], images: _ImageReader) -> Tensor:
+        """Rows of a source and its K targets to (K, p, C, R, R) weights."""
+        ridge = LocalRidge(self.receptive_field, self.alpha, self.channels, self.residual)
+        batch = max(1, BATCH_BYTES // (8 * 3 * images.size**2 * len(rows[0])))
+        for start in range(0, len(rows), batch):
+            block = images.read(rows[start : start + batch]).to(self._device)
+            values = self.encode(block.flatten(0, 1)).reshape(block.shape)
+            ridge.partial_fit(values[:, 0], values[:, 1:])
+        return ridge.coef_.float().movedim(-1, 1).contiguous()
+
+    def _describe(self, expressions: Sequence[str], trained_on: str) -> None:
+        assert self._weights is not None
+        self.card = replace(
+            self.card,
+            expressions=tuple(expressions),
+            trained_on=trained_on,
+            resolution=self._weights.shape[-1],
+            parameters=self._weights.numel(),
+        )
+
+    def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Map each image by the weights of its target expression; ``source`` is not used.
+
+        Raises:
+            UnsupportedEdit: a target is not among ``card.expressions``.
+            BenchError: the model is not fitted, or the images are not of ``card.resolution``.
+        """
+        weights = self._fitted()
+        if images.shape[1:] != weights.shape[-3:]:
+            raise BenchError(f"images must be (N, {tuple(weights.shape[-3:])}), not {tuple(images.shape)}")
+        outputs = torch.empty_like(images)
+        for label in torch.unique(target).tolist():
+            if not 0 <= label < len(weights):
+                raise UnsupportedEdit(f"{self.card.name} knows targets 0 to {len(weights) - 1}, not {label}")
+            chosen = target == label
+            values = self.encode(images[chosen])
+            outputs[chosen] = self.decode(apply_windows(values, weights[label], self.channels, self.residual))
+        return outputs
+
+    def to(self, device: str) -> PairedRegression:
+        """Move the weights, and fit there from now on."""
+        self._device = device
+        if self._weights is not None:
+            self._weights = self._weights.to(device)
+        return self
+
+    def state(self) -> Mapping[str, NDArray[np.generic]]:
+        """``weights`` (expressions, features, 3, R, R) float32; ``about``, what the card says of them."""
+        about = json.dumps([self.card.expressions, self.card.trained_on])
+        return {
+            "weights": self._fitted().cpu().numpy(),
+            "about": np.frombuffer(about.encode(), dtype=np.uint8),
+        }
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Restore what ``state`` gave.
+
+        Raises:
+            CheckpointError: the arrays are not those of this model with these settings.
+        """
+        planes = 3 if self.channels == "all" else 1
+        features = planes * self.receptive_field**2 + 1
+        try:
+            weights = torch.from_numpy(np.array(state["weights"], dtype=np.float32))
+            expressions, trained_on = json.loads(state["about"].tobytes())
+            fits = weights.shape[:3] == (len(expressions), features, 3) and weights.ndim == 5
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(f"not the state of {self.card.name}: {error!r}; fit it again") from error
+        if not fits:
+            raise CheckpointError(
+                f"weights of {self.card.name} must be ({len(expressions)}, {features}, 3, R, R), "
+                f"not {tuple(weights.shape)}; fit it again"
+            )
+        self._weights = weights.to(self._device)
+        self._describe(expressions, trained_on)
+
+    def _fitted(self) -> Tensor:
+        if self._weights is None:
+            raise BenchError(f"{self.card.name} is not fitted: call fit or load_state first")
+        return self._weights
+
+
+class _ImageReader:
+    """Loads samples at one size, in [-1, 1], and keeps recent ones."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._recent = lru_cache(CACHE_BYTES // (3 * size**2))(self._load)
+
+    def read(self, rows: Sequence[Sequence[Sample]]) -> Tensor:
+        """(N, K, 3, size, size) float64."""
+        images = torch.stack([torch.stack([self._recent(sample) for sample in row]) for row in rows])
+        return images.double() / 127.5 - 1
+
+    def _load(self, sample: Sample) -> Tensor:
+        pixels = torch.tensor(sample.load()).permute(2, 0, 1)
+        if pixels.shape[1:] == (self.size, self.size):
+            return pixels
+        resized = torch.nn.functional.interpolate(
+            pixels[None].float(), (self.size, self.size), mode="bilinear", antialias=True
+        )
+        return resized[0].round().byte()
+
+
+def _jointly_solvable(
+    pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
+) -> list[tuple[list[str], list[list[Sample]]]]:
+    """Expressions that exist for the same sources, with rows of each source and its targets.
+
+    Those share one Gram matrix. In a complete data set these are all expressions at once.
+    """
+    by_name: dict[str, dict[str, tuple[Sample, Sample]]] = {name: {} for name in expressions}
+    for source, target in pairs:
+        if target.expression in by_name:
+            by_name[target.expression][source.id] = (source, target)
+    groups: dict[frozenset[str], list[str]] = {}
+    for name, found in by_name.items():
+        groups.setdefault(frozenset(found), []).append(name)
+    return [
+        (
+            names,
+            [
+                [source, *(by_name[name][id][1] for name in names)]
+                for id, (source, _) in by_name[names[0]].items()
+            ],
+        )
+        for names in groups.values()
+    ]

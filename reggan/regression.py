@@ -1,0 +1,293 @@
+"""Local ridge regression: every output pixel from the window of pixels around it, in closed form.
+
+The model is that of masked regression (Khan, Akram, Mahmood et al., IJCV 2020, arXiv 2011.09104), and
+RegGAN's first stage as we read it (arXiv 2603.15648). The official program inverts one matrix per pixel from
+a dense mask; here one pass over the images gives displacement correlations, from which all windows are
+solved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fesbench.errors import BenchError
+
+from .correlations import Correlations, Problem
+from .solvers import dual, prefers_dual, primal
+
+Channels = Literal["same", "all"]
+Array = Tensor | NDArray[np.floating]
+Solver = Callable[[float, torch.dtype], Tensor]
+
+
+class Layout(NamedTuple):
+    """What all images given to a regression share: the targets' (..., C, H, W) and the sources' type."""
+
+    targets: tuple[int, ...] = ()
+    dtype: torch.dtype = torch.float32
+
+
+def apply_windows(images: Tensor, weights: Tensor, channels: Channels, residual: bool) -> Tensor:
+    """Evaluate fitted maps.
+
+    Args:
+        images: (N, C, H, W) float32 or float64.
+        weights: (p, ..., C, H, W): ``LocalRidge.coef_`` with its last axis first, of the images' type.
+        channels: What the weights were fitted with.
+        residual: Whether they give the difference to the image.
+
+    Returns:
+        (N, ..., C, H, W); each result depends on its own image alone.
+    """
+    result = weights[-1].expand(len(images), *weights.shape[1:]).clone()
+    if residual:
+        result += images.reshape(len(images), *[1] * (result.ndim - 4), *images.shape[1:])
+    for image, total in zip(images, result, strict=True):
+        for weight, shifted in zip(weights, _shifts(image, len(weights), channels), strict=False):
+            total.addcmul_(weight, shifted)
+    return result
+
+
+def _shifts(image: Tensor, features: int, channels: Channels) -> Iterator[Tensor]:
+    """The (C or 1, H, W) planes that the weights multiply, in the order of the weights."""
+    planes = [image] if channels == "same" else torch.split(image, 1)
+    window = round(((features - 1) // len(planes)) ** 0.5)
+    for plane in planes:
+        padded = torch.nn.functional.pad(plane, [window // 2] * 4)
+        for row in range(window):
+            for column in range(window):
+                yield padded[:, row : row + image.shape[1], column : column + image.shape[2]]
+
+
+class LocalRidge:
+    """Ridge regression of images on images with local receptive fields.
+
+    For each output pixel, the weights w minimise ``sum_n (t_n - w·x_n)² + alpha |w|²``, where x_n is the
+    window around that pixel in source n, zero outside the image, with a constant 1 behind it. Exact; the
+    arithmetic is float64 for any input.
+
+    Args:
+        receptive_field: Side r of the window in pixels, odd.
+        alpha: Ridge penalty, positive; it is not scaled by the number of images, and holds for the bias too.
+        channels: ``"same"``: each channel from itself; ``"all"``: each channel from all of them.
+        residual: Fit the difference to the source, so that a strong penalty copies the source and does not
+            blacken it.
+
+    Attributes:
+        errors_: Mean squared held-out error of each alpha, after ``select_alpha``.
+    """
+
+    def __init__(
+        self,
+        receptive_field: int = 3,
+        alpha: float = 0.4,
+        channels: Channels = "same",
+        residual: bool = False,
+    ) -> None:
+        if receptive_field < 1 or receptive_field % 2 == 0:
+            raise BenchError(f"receptive_field must be odd and positive, not {receptive_field}")
+        if channels not in ("same", "all"):
+            raise BenchError(f"channels must be 'same' or 'all', not {channels!r}")
+        self.receptive_field, self.channels, self.residual = receptive_field, channels, residual
+        self.alpha = alpha
+        self.errors_: dict[float, float] = {}
+        self._layout = Layout()
+        self._images: tuple[Tensor, Tensor] | None = None
+        self._statistics: Correlations | None = None
+        self._solver: Solver = _unfitted
+
+    @property
+    def alpha(self) -> float:
+        """The ridge penalty."""
+        return self._alpha
+
+    @alpha.setter
+    def alpha(self, value: float) -> None:
+        self._alpha = _positive(value)
+        self._coef: Tensor | None = None
+
+    @property
+    def coef_(self) -> Tensor:
+        """Fitted weights, of the sources' type.
+
+        (..., C, H, W, r·r + 1) for ``channels="same"``, (..., C, H, W, C·r·r + 1) for ``"all"``: the windows
+        of the channels one after the other, each in row-major order, then the bias; ``...`` are the extra
+        axes of the targets. With ``residual=True`` they give the difference to the source.
+        """
+        if self._coef is None:
+            self._coef = self._weights(self._solver, self._alpha)
+        return self._coef
+
+    def fit(self, sources: Array, targets: Array) -> LocalRidge:
+        """Fit anew. The images are kept by reference, for ``select_alpha``.
+
+        Args:
+            sources: (N, C, H, W) float32 or float64, tensor or array.
+            targets: (N, ..., C, H, W): axes between N and C stand for several targets of the same source,
+                which share the source's statistics and factorisations.
+
+        Returns:
+            The regression itself.
+
+        Raises:
+            BenchError: shapes or types do not fit, or values are not finite.
+        """
+        self._layout, self._statistics = Layout(), None
+        images = self._checked(sources, targets)
+        if prefers_dual(self._problem, len(images[0])):
+            self._solver = partial(dual, self._problem, *self._grouped(*images))
+        else:
+            self._add(*images)
+        self._images, self._coef = images, None
+        _ = self.coef_
+        return self
+
+    def partial_fit(self, sources: Array, targets: Array) -> LocalRidge:
+        """Take in more images, of the shapes of those before; memory does not grow, and no image is kept.
+
+        Returns:
+            The regression itself; it is solved when ``coef_`` or ``predict`` is next asked for.
+
+        Raises:
+            BenchError: shapes or types do not fit, or values are not finite.
+        """
+        batch = self._checked(sources, targets)
+        if self._statistics is None and self._images is not None:
+            self._add(*self._images)
+        self._add(*batch)
+        self._images, self._coef = None, None
+        return self
+
+    def select_alpha(self, alphas: Iterable[float], groups: Sequence[Hashable]) -> LocalRidge:
+        """Choose the penalty by exact leave-subjects-out cross-validation on the images given to ``fit``.
+
+        Each group is held out once: its own statistics are taken out of the sum over all images, so what is
+        left is exactly that of a fit without the group.
+
+        Args:
+            alphas: Candidates, positive.
+            groups: N labels, one for each image. Images of one person must share a label; several people may
+                share one, which makes fewer folds.
+
+        Returns:
+            The regression itself, with the ``alpha`` of the smallest held-out error.
+
+        Raises:
+            BenchError: ``fit`` was not the last to give images, or the labels do not fit them.
+        """
+        if self._images is None:
+            raise BenchError("select_alpha needs the images: call fit, not partial_fit, before it")
+        sources, targets = self._images
+        folds = _folds(groups, sources.device)
+        if len(groups) != len(sources) or len(folds) < 2:
+            raise BenchError(
+                f"groups must label {len(sources)} images with at least 2 subjects, "
+                f"not {len(groups)} with {len(folds)}"
+            )
+        squares = {_positive(alpha): 0.0 for alpha in alphas}
+        if not squares:
+            raise BenchError("alphas must hold at least one candidate")
+        for held in folds:
+            solve = self._without(held, sources, targets)
+            for alpha in squares:
+                missed = self._apply(sources[held], self._weights(solve, alpha)) - targets[held]
+                squares[alpha] += float(missed.double().square().sum())
+        self.errors_ = {alpha: total / targets.numel() for alpha, total in squares.items()}
+        self.alpha = min(self.errors_, key=self.errors_.__getitem__)
+        return self
+
+    def predict(self, images: Array) -> Tensor:
+        """Map (N, C, H, W) images to (N, ..., C, H, W), of the fitted weights' type; not clamped."""
+        inputs = torch.as_tensor(images)
+        coef = self.coef_
+        if inputs.ndim != 4 or inputs.shape[1:] != coef.shape[-4:-1]:
+            raise BenchError(
+                f"images must be (N, C, H, W) with (C, H, W) = {tuple(coef.shape[-4:-1])}, as fitted, "
+                f"not {tuple(inputs.shape)}"
+            )
+        return self._apply(inputs.to(coef), coef)
+
+    def _apply(self, images: Tensor, coef: Tensor) -> Tensor:
+        return apply_windows(images, coef.movedim(-1, 0).contiguous(), self.channels, self.residual)
+
+    def _checked(self, sources: Array, targets: Array) -> tuple[Tensor, Tensor]:
+        """The two as tensors that fit each other and those before."""
+        x = torch.as_tensor(sources)
+        y = torch.as_tensor(targets).to(x.device)
+        if x.dtype not in (torch.float32, torch.float64) or not y.is_floating_point():
+            raise BenchError(f"images must be float32 or float64, not {x.dtype} and {y.dtype}")
+        if x.ndim != 4 or y.ndim < 4 or len(x) != len(y) or x.shape[1:] != y.shape[-3:] or not y.numel():
+            raise BenchError(
+                "sources must be (N, C, H, W) and targets (N, ..., C, H, W) with N > 0, "
+                f"not {tuple(x.shape)} and {tuple(y.shape)}"
+            )
+        if not (x.sum().isfinite() and y.sum().isfinite()):
+            raise BenchError("images must be finite; these hold NaN or infinite values")
+        layout = Layout(tuple(y.shape[1:]), x.dtype)
+        if self._layout not in (Layout(), layout):
+            raise BenchError(f"shapes and types differ from those before: {layout} after {self._layout}")
+        self._layout = layout
+        return x, y
+
+    @property
+    def _problem(self) -> Problem:
+        *extra, channels, height, width = self._layout.targets
+        targets, size = math.prod(extra), (height, width, self.receptive_field, self.residual)
+        return (
+            Problem(channels, 1, targets, *size)
+            if self.channels == "same"
+            else Problem(1, channels, targets * channels, *size)
+        )
+
+    def _grouped(self, sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Views (N, groups, planes, H, W) and (N, groups, targets, H, W), as the problem sees the images."""
+        targets = targets.reshape(len(targets), -1, *targets.shape[-3:])
+        if self.channels == "same":
+            return sources[:, :, None], targets.transpose(1, 2)
+        return sources[:, None], targets.flatten(1, 2)[:, None]
+
+    def _add(self, sources: Tensor, targets: Tensor) -> None:
+        if self._statistics is None:
+            self._statistics = Correlations(self._problem, sources.device)
+            self._solver = partial(primal, self._statistics)
+        self._statistics.add(*self._grouped(sources, targets))
+
+    def _weights(self, solve: Solver, alpha: float) -> Tensor:
+        return solve(alpha, self._layout.dtype).reshape(*self._layout.targets, -1)
+
+    def _without(self, held: Tensor, sources: Tensor, targets: Tensor) -> Solver:
+        """What solves for all images but those at ``held``."""
+        if self._statistics is None:
+            rest = torch.ones(len(sources), dtype=torch.bool, device=sources.device)
+            rest[held] = False
+            return partial(dual, self._problem, *self._grouped(sources[rest], targets[rest]))
+        others = Correlations(self._problem, sources.device)
+        others.add(*self._grouped(sources[held], targets[held]))
+        others.complement(self._statistics)
+        return partial(primal, others)
+
+
+def _positive(alpha: float) -> float:
+    if not 0 < alpha < math.inf:
+        raise BenchError(f"alpha must be positive and finite (0 leaves border windows singular), not {alpha}")
+    return float(alpha)
+
+
+def _unfitted(alpha: float, dtype: torch.dtype) -> Tensor:
+    raise BenchError("the regression is not fitted: call fit or partial_fit first")
+
+
+def _folds(groups: Sequence[Hashable], device: torch.device) -> list[Tensor]:
+    """Indices of the images of each label."""
+    members: dict[Hashable, list[int]] = {}
+    for index, label in enumerate(groups):
+        members.setdefault(label, []).append(index)
+    return [torch.tensor(indices, device=device) for indices in members.values()]

@@ -1,0 +1,158 @@
+"""``bench data`` as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fesbench.contracts import Edit, Sample
+from fesbench.datasets.images import load_image
+from PIL import Image as Pillow
+
+
+class Bench:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fesbench", "data", *map(str, arguments)]
+        environment = os.environ | {"FESBENCH_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture
+def bench(tmp_path) -> Bench:
+    return Bench(tmp_path / "home")
+
+
+def make_image(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(list(path.name.encode()))
+    Pillow.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(path)
+
+
+@pytest.fixture
+def cfee(tmp_path) -> Path:
+    """A made-up CFEE tree with some files that do not belong."""
+    root = tmp_path / "cfee"
+    for i in range(12):
+        for name in ("Neutral", "Happily_Surprised", "sadlyangry", "Awed"):
+            make_image(root / f"batch{i % 2}" / f"{name}-p{i}.jpg")
+    make_image(root / "batch0" / "Confused-p1.jpg")
+    (root / "batch1" / "Awed-p99.jpg").touch()
+    (root / "batch1" / ".DS_Store").touch()
+    (root / "notes.txt").write_text("x")
+    return root
+
+
+def test_a_made_up_cfee_tree(bench, cfee, tmp_path):
+    wrong = bench("add", "cfee", cfee, "--layout", "cfee")
+    assert wrong.returncode == 2
+    assert "does not match {subject}_{expression}; give the right one with --pattern" in wrong.stderr
+
+    added = bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
+    assert (added.returncode, added.stdout) == (0, "")
+    assert "48 images of 12 subjects" in added.stderr
+    assert "2 images or lines left out" in added.stderr
+    assert "batch0/Confused-p1.jpg" in added.stderr
+    assert "the file is empty" in added.stderr
+    assert "2 other files (not images) ignored" in added.stderr
+
+    counts = json.loads(bench("show", "cfee", "--json", "--sheet", tmp_path / "sheet.png").stdout)
+    assert counts["expressions"] == {"neutral": 12, "happily-surprised": 12, "sadly-angry": 12, "awed": 12}
+    assert (counts["samples"], counts["subjects"], counts["domains"]) == (48, 12, {"studio": 48})
+    assert sum(split["subjects"] for split in counts["splits"].values()) == 12
+    assert {problem["path"] for problem in counts["problems"]} == {
+        "batch0/Confused-p1.jpg",
+        "batch1/Awed-p99.jpg",
+    }
+    assert load_image(tmp_path / "sheet.png").shape == (4 * 96, 150 + 10 * 96, 3)
+
+
+def test_show_prints_counts_on_stdout_and_problems_on_stderr(bench, cfee):
+    bench(
+        "add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}", "--domain", "statue"
+    )
+    shown = bench("show", "cfee")
+    assert shown.returncode == 0
+    assert "cfee: 48 images of 12 subjects" in shown.stdout
+    assert "statue" in shown.stdout
+    assert "Confused" in shown.stderr
+    assert "Confused" not in shown.stdout
+
+
+def test_list_and_remove(bench, cfee):
+    bench("add", "mine", cfee, "--layout", "flat")
+    entries = {entry["name"]: entry for entry in json.loads(bench("list", "--json").stdout)}
+    assert (entries["rendered"]["kind"], entries["mine"]["kind"]) == ("built-in", "flat")
+    assert f"mine\tflat\t{cfee}" in bench("list").stdout
+    assert bench("remove", "mine").returncode == 0
+    assert "mine" not in bench("list").stdout
+    assert (cfee / "notes.txt").exists()
+
+
+def test_input_errors_exit_with_two_and_one_line(bench, cfee, tmp_path):
+    for arguments, message in (
+        (("add", "x", tmp_path / "none"), "not a folder"),
+        (("add", "x", cfee), "choose one with --layout"),
+        (("add", "x/y", cfee, "--layout", "flat"), "no name for a data set"),
+        (("show", "renderd"), "Did you mean rendered"),
+        (("remove", "x"), "unknown registered data set"),
+        (("add", "x", cfee, "--layout", "cfe"), "Invalid value for '--layout'"),
+    ):
+        process = bench(*arguments)
+        assert (process.returncode, process.stdout) == (2, ""), arguments
+        assert message in process.stderr
+        assert "Traceback" not in process.stderr
+
+
+def test_file_names_cannot_drive_the_terminal(bench, tmp_path):
+    make_image(tmp_path / "set" / "a.png")
+    (tmp_path / "set" / "\x1b[2Jevil.png").touch()
+    (tmp_path / "set" / os.fsdecode(b"\xff.png")).touch()
+    process = bench("add", "set", tmp_path / "set", "--layout", "flat")
+    assert process.returncode == 0
+    assert "\\x1b[2Jevil.png" in process.stderr
+    assert "\x1b" not in process.stderr
+
+
+def test_exported_edits_are_what_outputs_reads(bench, cfee, tmp_path):
+    from fesbench.baselines.external import FolderOutputs
+
+    bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
+    folder = tmp_path / "exported"
+    process = bench("export-edits", "cfee", folder, "--limit", 3, "--size", 32)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == str(folder / "manifest.csv")
+    with (folder / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 9
+    assert {row["target"] for row in rows} == {"happily-surprised", "sadly-angry", "awed"}
+    for row in rows:
+        assert load_image(folder / row["input"]).shape == (32, 32, 3)
+        shutil.copyfile(folder / row["input"], folder / row["path"])
+    source = Sample(Path(rows[0]["input"]).stem, "p", "neutral", "studio", lambda: None)
+    [answer] = FolderOutputs(folder).answer([Edit(source, rows[0]["target"])])
+    assert np.array_equal(answer, load_image(folder / rows[0]["input"]))
+
+
+def test_london_is_one_command(bench, shared):
+    added = bench("add", "london", shared / "data" / "london", "--layout", "expression-folders")
+    assert "164 images of 82 subjects" in added.stderr
+    counts = json.loads(bench("show", "london", "--json").stdout)
+    assert counts["expressions"] == {"neutral": 82, "happy": 82}
+    assert counts["problems"] == []
+
+
+@pytest.mark.parametrize("command", ["add", "list", "show", "prepare", "export-edits", "remove"])
+def test_every_command_shows_an_example(bench, command):
+    process = bench(command, "--help")
+    assert process.returncode == 0
+    assert f"Example:  bench data {command}" in process.stdout

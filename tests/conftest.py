@@ -1,0 +1,75 @@
+"""What all tests share: the folder of real photos and parity vectors, and the rule about skips on CI."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+NO_SHARED = "needs the folder 'shared' beside the checkout (real photos, parity vectors)"
+
+ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the checkout with real photos and parity vectors."""
+    if not SHARED.is_dir():
+        pytest.skip(NO_SHARED)
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests away from what the user has registered, fetched and cached."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FESBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+def _allowed() -> re.Pattern[str]:
+    """Reasons to skip that this machine cannot help; a missing 'shared' is one only where it is missing."""
+    named = os.environ.get("FESBENCH_CI_ALLOWED_SKIPS", "")
+    reasons = ["cuda", *named.split(","), *([] if SHARED.is_dir() else [re.escape(NO_SHARED)])]
+    return re.compile("|".join(filter(None, reasons)), re.IGNORECASE)
+
+
+class SkipWatch:
+    """On CI, a test that skips for a reason which could have been mended fails the session."""
+
+    def __init__(self) -> None:
+        self.unexpected: list[str] = []
+
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        """Remember a report of an unexpected skip."""
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not _allowed().search(reason):
+            self.unexpected.append(f"{report.nodeid}: {reason}")
+
+    pytest_runtest_logreport = note
+    pytest_collectreport = note
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Turn success into failure."""
+        if self.unexpected and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say which tests skipped that should have run."""
+        if self.unexpected:
+            terminalreporter.section("skipped, though nothing may skip for this on CI", red=True)
+            for line in self.unexpected:
+                terminalreporter.write_line(line)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch skips on CI only: a laptop may lack things."""
+    if ON_CI:
+        config.pluginmanager.register(SkipWatch(), "skip-watch")

