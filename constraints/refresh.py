@@ -39,7 +39,7 @@ def main() -> None:
     """Write ``pyXY.txt`` beside this file."""
     target = FOLDER / f"py{sys.version_info.major}{sys.version_info.minor}.txt"
     versions = resolved(wanted())
-    head = f"# Written by constraints/refresh.py; why each package is there: docs/dependencies.md\n"
+    head = "# Written by constraints/refresh.py; why each package is there: docs/dependencies.md\n"
     target.write_text(head + "".join(f"{name}=={versions[name]}\n" for name in sorted(versions)))
     print(f"{target.name}: {len(versions)} packages")
 

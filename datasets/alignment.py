@@ -7,9 +7,10 @@ The geometry is that of the London crops: eye centres on a horizontal line at 40
 from __future__ import annotations
 
 import numpy as np
-from fesbench.contracts import Image
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+
+from fesbench.contracts import Image
 
 EYE_HEIGHT = 0.40
 EYE_DISTANCE = 0.28

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
 from fesbench.contracts import Image
 from fesbench.errors import BenchError, WeightsMissing
 from fesbench.settings import weights_folder
-from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from .alignment import Points
 

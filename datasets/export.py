@@ -6,9 +6,10 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from PIL import Image as Pillow
+
 from fesbench.contracts import Edit, Problem, Sample
 from fesbench.errors import ImageError
-from PIL import Image as Pillow
 
 from .files import written_whole
 from .images import resize

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fesbench.contracts import Problem
 from fesbench.errors import DatasetError
@@ -50,40 +50,47 @@ def list_images(root: Path, skip: Path | None = None) -> Listing:
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name the one that holds the images")
+    root, skip = root.resolve(), skip.resolve() if skip else None
     listing = Listing()
-    _walk(root.resolve(), PurePosixPath(), skip.resolve() if skip else None, listing)
+    folders = [""]
+    while folders:
+        inside = folders.pop()
+        for entry in _entries(root, inside, listing):
+            relative = f"{inside}{entry.name}"
+            if DEBRIS.fullmatch(entry.name):
+                listing.ignored.append(relative)
+            elif not entry.is_dir(follow_symlinks=False):
+                _sort_file(root, relative, entry, listing)
+            elif Path(entry.path) != skip:
+                folders.append(f"{relative}/")
+                if Path(entry.name).suffix.lower() in SUFFIXES:
+                    listing.problems.append(Problem(relative, "a folder that is named like an image"))
+    listing.images.sort()
     return listing
 
 
-def _walk(root: Path, inside: PurePosixPath, skip: Path | None, listing: Listing) -> None:
+def _entries(root: Path, inside: str, listing: Listing) -> list[os.DirEntry[str]]:
     try:
-        entries = sorted(os.scandir(root / inside), key=lambda entry: entry.name)
+        with os.scandir(root / inside) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        listing.problems.append(Problem(str(inside), f"the folder cannot be read: {error.strerror}"))
-        return
-    for entry in entries:
-        relative = inside / entry.name
-        if DEBRIS.fullmatch(entry.name):
-            listing.ignored.append(str(relative))
-        elif entry.is_dir(follow_symlinks=False):
-            if relative.suffix.lower() in SUFFIXES:
-                listing.problems.append(Problem(str(relative), "a folder that is named like an image"))
-            if Path(entry.path) != skip:
-                _walk(root, relative, skip, listing)
-        else:
-            _sort_file(root, relative, listing)
+        listing.problems.append(Problem(inside, f"the folder cannot be read: {error.strerror}"))
+        return []
 
 
-def _sort_file(root: Path, relative: PurePosixPath, listing: Listing) -> None:
-    suffix = relative.suffix.lower()
+def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: Listing) -> None:
+    suffix = Path(entry.name).suffix.lower()
+    plain = entry.is_file(follow_symlinks=False)
     if PICTURES.fullmatch(suffix):
-        listing.problems.append(Problem(str(relative), f"{suffix} images are not read; use PNG or JPEG"))
-    elif suffix not in SUFFIXES and not (root / relative).is_symlink():
-        listing.ignored.append(str(relative))
-    elif reason := why_unusable(root, str(relative)):
-        listing.problems.append(Problem(str(relative), reason))
+        listing.problems.append(Problem(relative, f"{suffix} images are not read; use PNG or JPEG"))
+    elif suffix not in SUFFIXES and not entry.is_symlink():
+        listing.ignored.append(relative)
+    elif reason := "" if plain else why_unusable(root, relative):
+        listing.problems.append(Problem(relative, reason))
+    elif suffix in SUFFIXES:
+        listing.images.append(relative)
     else:
-        listing.images.append(str(relative))
+        listing.ignored.append(relative)
 
 
 def why_unusable(root: Path, relative: str) -> str:

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from fesbench.contracts import Image
-from fesbench.errors import ImageError
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
+
+from fesbench.contracts import Image
+from fesbench.errors import ImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset(

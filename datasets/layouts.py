@@ -210,18 +210,16 @@ def guess_layout(images: list[str], has_manifest: bool) -> str:
     """
     if has_manifest:
         return "manifest"
-    fits = {name: sum(_fits(labels, path) for path in images) for name, labels in LABELLERS.items()}
-    structured = [
-        name for name in ("stargan", "expression-folders", "kdef", "rafd") if fits[name] == len(images)
-    ]
-    if images and structured:
-        return structured[0]
+    for name in ("stargan", "expression-folders", "kdef", "rafd"):
+        if images and all(_fits(LABELLERS[name], path) for path in images):
+            return name
     if images and not any(_names_expression(path) for path in images):
         return "flat"
-    counts = "\n".join(
-        f"  {name}: {fits.get(name, 0)} of {len(images)} images ({LAYOUTS[name]})" for name in LAYOUTS
+    fits = {name: sum(_fits(labels, path) for path in images) for name, labels in LABELLERS.items()}
+    counts = [f"  {name}: {fits.get(name, 0)} of {len(images)} images ({LAYOUTS[name]})" for name in LAYOUTS]
+    raise DatasetError(
+        "\n".join(["no layout can be told from the names; choose one with --layout:", *counts])
     )
-    raise DatasetError(f"no layout can be told from the names; choose one with --layout:\n{counts}")
 
 
 def _names_expression(path: str) -> bool:

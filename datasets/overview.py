@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fesbench.contracts import Dataset, Sample
-from fesbench.errors import ImageError
 from PIL import Image as Pillow
 from PIL import ImageDraw
+
+from fesbench.contracts import Dataset, Sample
+from fesbench.errors import ImageError
 
 from .expressions import in_order
 from .files import written_whole

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
+from PIL import Image as Pillow
+
 from fesbench.contracts import Problem
 from fesbench.errors import DatasetError, ImageError
-from PIL import Image as Pillow
 
 from .alignment import align, share_outside
 from .detection import EyeFinder
 from .files import Listing, list_images, written_whole
-from .images import decode_image, read_bytes
+from .images import decode_image, load_image, read_bytes
 
 REPORT = "prepare.csv"
 FIELDS = ("path", "status", "reason", "faces", "left_x", "left_y", "right_x", "right_y", "outside")
@@ -59,12 +60,19 @@ def plan_outputs(source: Path, destination: Path) -> tuple[dict[str, str], Listi
 def prepare(
     source: Path, destination: Path, outputs: dict[str, str], size: int, finder: EyeFinder
 ) -> Iterator[Outcome]:
-    """Align every photo; one outcome after the other, in order. Crops that exist already stay as they are."""
+    """Align every photo; one outcome after the other, in order. Crops of this size that exist stay."""
     for path, output in outputs.items():
-        if (destination / output).exists():
+        if _is_crop(destination / output, size):
             yield Outcome(path, "skipped", "the crop exists")
         else:
             yield _prepare_one(source, path, destination / output, size, finder)
+
+
+def _is_crop(path: Path, size: int) -> bool:
+    try:
+        return load_image(path).shape == (size, size, 3)
+    except ImageError:
+        return False
 
 
 def _prepare_one(source: Path, path: str, target: Path, size: int, finder: EyeFinder) -> Outcome:

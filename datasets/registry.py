@@ -10,11 +10,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from fesbench.contracts import Dataset
 from fesbench.errors import DatasetError, UnknownName
 from fesbench.registry import Registry
 from fesbench.settings import home
-from filelock import FileLock
 
 from .files import written_whole
 from .folder import FolderDataset, FolderSpec, folder_dataset

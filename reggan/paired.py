@@ -142,17 +142,16 @@ class PairedRegression(ClosedForm):
         Raises:
             CheckpointError: the arrays are not those of this model with these settings.
         """
-        planes = 3 if self.channels == "all" else 1
-        features = planes * self.receptive_field**2 + 1
         try:
             weights = torch.from_numpy(np.array(state["weights"], dtype=np.float32))
-            expressions, trained_on = json.loads(state["about"].tobytes())
-            fits = weights.shape[:3] == (len(expressions), features, 3) and weights.ndim == 5
+            expressions, trained_on = _parsed(state["about"].tobytes())
         except (KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(f"not the state of {self.card.name}: {error!r}; fit it again") from error
-        if not fits:
+            raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
+        planes = 3 if self.channels == "all" else 1
+        wanted = (len(expressions), planes * self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
+        if weights.shape != wanted:
             raise CheckpointError(
-                f"weights of {self.card.name} must be ({len(expressions)}, {features}, 3, R, R), "
+                f"{self.card.name} with these settings needs weights of {wanted}, "
                 f"not {tuple(weights.shape)}; fit it again"
             )
         self._weights = weights.to(self._device)
@@ -184,6 +183,13 @@ class _ImageReader:
             pixels[None].float(), (self.size, self.size), mode="bilinear", antialias=True
         )
         return resized[0].round().byte()
+
+
+def _parsed(about: bytes) -> tuple[list[str], str]:
+    expressions, trained_on = json.loads(about)
+    if not all(isinstance(text, str) for text in (*expressions, trained_on)):
+        raise ValueError("names that are not text")
+    return list(expressions), trained_on
 
 
 def _jointly_solvable(

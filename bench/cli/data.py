@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from fesbench.datasets import layouts, registry
 from fesbench.datasets.folder import FolderSpec
 from fesbench.datasets.overview import overview, write_sheet

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
 from fesbench.contracts import Edit, Sample
 from fesbench.datasets.images import load_image
-from PIL import Image as Pillow
 
 
 class Bench:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
 from fesbench import weights
 from fesbench.errors import WeightsMissing
-from PIL import Image as Pillow
 
 MakeImage = Callable[[str], Path]
 

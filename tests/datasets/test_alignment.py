@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fesbench.datasets.alignment import align, crop_to_photo, eye_targets, share_outside
-from fesbench.datasets.detection import eye_centres
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fesbench.datasets.alignment import align, crop_to_photo, eye_targets, share_outside
+from fesbench.datasets.detection import eye_centres
 
 
 def dots(points: np.ndarray, size: int, sigma: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fesbench.datasets.expressions import ALIASES, BASIC, CFEE, COMPOUND, canonical, in_order
 from fesbench.errors import UnknownName
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
 from fesbench.datasets import inspection
 from fesbench.datasets.folder import FolderDataset, FolderSpec
 from fesbench.datasets.splits import PARTS
 from fesbench.errors import DatasetError, UnknownName
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from PIL import Image as Pillow
 
 
 def folder(path: Path, split: str = "all", **options) -> FolderDataset:
@@ -123,7 +124,14 @@ def test_edits_have_their_truth(pairs):
 def test_unlabelled_images_are_asked_for_every_basic_expression(make_image, tmp_path):
     make_image("bust.png")
     dataset = folder(tmp_path, domain="statue")
-    assert [edit.target for edit in dataset.edits()] == "angry disgusted fearful happy sad surprised".split()
+    assert [edit.target for edit in dataset.edits()] == [
+        "angry",
+        "disgusted",
+        "fearful",
+        "happy",
+        "sad",
+        "surprised",
+    ]
     assert all(edit.truth is None and edit.source.domain == "statue" for edit in dataset.edits())
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fesbench.datasets.images import MAX_PIXELS, decode_image, image_digest, load_image, resize
-from fesbench.errors import ImageError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
+
+from fesbench.datasets.images import MAX_PIXELS, decode_image, image_digest, load_image, resize
+from fesbench.errors import ImageError
 
 
 def encoded(image: Pillow.Image, format_: str = "PNG", **options) -> bytes:
@@ -110,9 +111,20 @@ def test_palette_with_transparent_entry():
         (encoded(Pillow.new("F", (3, 3), 0.5), "TIFF"), "32-bit"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image in PNG"),
     ],
-    ids=(
-        "empty text cut-png cut-jpeg cut-webp bomb large-png larger-png short-png gif float postscript"
-    ).split(),
+    ids=[
+        "empty",
+        "text",
+        "cut-png",
+        "cut-jpeg",
+        "cut-webp",
+        "bomb",
+        "large-png",
+        "larger-png",
+        "short-png",
+        "gif",
+        "float",
+        "postscript",
+    ],
 )
 def test_unusable_bytes_say_why(data, reason):
     with pytest.raises(ImageError, match=reason):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import pytest
+
 from fesbench.datasets.layouts import LAYOUTS, Labels, Unmatched, guess_layout, labeller
 from fesbench.errors import DatasetError, UnknownName
 

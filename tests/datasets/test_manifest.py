@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from fesbench.datasets.manifest import MAX_BYTES, read_manifest
 from fesbench.errors import DatasetError
 

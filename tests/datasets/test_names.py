@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from fesbench.datasets.names import safe_name, sample_ids
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fesbench.datasets.names import safe_name, sample_ids
 
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

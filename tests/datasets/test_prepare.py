@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+
 from fesbench.datasets.alignment import crop_to_photo, eye_targets
 from fesbench.datasets.detection import load_eye_finder
 from fesbench.datasets.images import load_image
 from fesbench.datasets.prepare import plan_outputs
 from fesbench.errors import DatasetError, WeightsMissing
-from PIL import Image as Pillow
 
 
 def bench(*arguments: object, weights: Path) -> subprocess.CompletedProcess[str]:
@@ -112,11 +113,15 @@ def test_started_again_it_makes_only_what_is_missing(prepared, weights_with_pred
     raw, crops, eyes, _ = prepared
     before = report(crops)
     stamps = {path: path.stat().st_mtime_ns for path in crops.rglob("*.png")}
-    gone = min(stamps)
+    gone, other = sorted(stamps)[:2]
     gone.unlink()
+    Pillow.new("RGB", (64, 64)).save(other)
     process = bench("prepare", raw, crops, "--size", 128, weights=weights_with_predictor)
-    assert f"1 aligned, {len(eyes) - 1} there already" in process.stderr
-    assert [path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp] == [gone]
+    assert f"2 aligned, {len(eyes) - 2} there already" in process.stderr
+    assert [path for path, stamp in sorted(stamps.items()) if path.stat().st_mtime_ns != stamp] == [
+        gone,
+        other,
+    ]
     assert report(crops) == before
 
 

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+
 from fesbench.datasets.folder import FolderSpec
 from fesbench.datasets.registry import load_dataset, register, registrations, unregister
 from fesbench.errors import DatasetError, UnknownName

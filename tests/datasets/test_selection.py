@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fesbench.datasets.folder import FolderDataset, FolderSpec
 from fesbench.datasets.selection import limit_subjects, select_subjects
 

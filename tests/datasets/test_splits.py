@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from fesbench.datasets.splits import check_split, split_of, subject_folds
-from fesbench.errors import DatasetError, UnknownName
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fesbench.datasets.splits import check_split, split_of, subject_folds
+from fesbench.errors import DatasetError, UnknownName
 
 names = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=40)
 

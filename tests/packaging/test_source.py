@@ -18,8 +18,6 @@ INDEXES = (r"pypi\.", "/pypi", "pythonhosted", r"download\.pytorch", r"npmjs\.",
 FORBIDDEN = re.compile(
     rf"""(?<![\w.~}})$/])/(?:{"|".join(MACHINE_PATHS)})/|{"|".join(INDEXES)}""", re.IGNORECASE
 )
-    rf"""(?<![\w.~}})$/])/(?:{"|".join(MACHINE_PATHS)})/|{"|".join(INDEXES)}""", re.IGNORECASE
-)
 
 
 def imported_modules(source: str) -> list[str]:
