@@ -32,7 +32,7 @@ type: site ## types, checked on the wheel
 wheel: site ## build the wheel, install it in a clean environment, import all of it
 	rm -rf build/clean
 	$(BIN)/python -m venv build/clean
-	build/clean/bin/python -m pip install --quiet --disable-pip-version-check \
+	build/clean/bin/python -m pip install -qq --disable-pip-version-check \
 	  --constraint "$$(.ci/constraints $(BIN)/python)" dist/*.whl
 	build/clean/bin/python .ci/check_installed.py
 
@@ -58,4 +58,4 @@ everything:
 site: everything
 	rm -rf dist $(SITE)
 	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
-	$(BIN)/python -m pip install --quiet --no-deps --target $(SITE) dist/*.whl
+	$(BIN)/python -m pip install -qq --no-deps --target $(SITE) dist/*.whl

@@ -9,9 +9,14 @@ from torch import Tensor
 
 def stretch(images: Tensor) -> Tensor:
     """Each (C, H, W) of ``images`` moved and scaled to fill [0, 1]; constant images become 0."""
+    low, span = _extent(images)
+    return (images - low) / span
+
+
+def _extent(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Darkest value of each image and its distance to the brightest, 1 where they are the same."""
     low, high = images.amin((-3, -2, -1), keepdim=True), images.amax((-3, -2, -1), keepdim=True)
-    span = high - low
-    return (images - low) / span.where(span > 0, 1)
+    return low, (high - low).where(high > low, 1)
 
 
 class MaskedRegression(PairedRegression):
@@ -19,8 +24,12 @@ class MaskedRegression(PairedRegression):
 
     As in the authors' program (github.com/arbishakram/masked_regression_code): every pixel of every channel
     is a ridge regression on the 3 x 3 window of the same channel and a penalised constant, with lambda 0.4.
-    Source and target are each stretched to [0, 1] by their own extremes over all channels, and so is the
-    predicted image, which is how that program writes its results. One model for each target expression.
+    Source and target are each stretched to [0, 1] by their own extremes over all channels. One model for each
+    target expression.
+
+    That program compares and saves everything stretched, its results too. Here results stand beside photos
+    that are not, so a prediction goes back to the extremes of its source, and what lies beyond [-1, 1] is
+    clamped: otherwise a dull photo would come back with other light, and be scored for that.
 
     Args:
         receptive_field: Side of the window in pixels, odd.
@@ -39,7 +48,7 @@ class MaskedRegression(PairedRegression):
         supervision="paired",
         weights="fitted in closed form on the training split",
         choices=(
-            "output stretched to the full range of values, image by image, as the authors' program does",
+            "output in the value range of its source; the authors' program stretches each to the full range",
         ),
     )
 
@@ -50,6 +59,7 @@ class MaskedRegression(PairedRegression):
         """Stretched to [0, 1], image by image."""
         return stretch(images)
 
-    def decode(self, predicted: Tensor) -> Tensor:
-        """Stretched to [-1, 1], image by image; a constant prediction becomes black."""
-        return stretch(predicted) * 2 - 1
+    def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
+        """Back to the extremes of ``images``, clamped to [-1, 1]."""
+        low, span = _extent(images)
+        return (predicted * span + low).clamp(-1, 1)

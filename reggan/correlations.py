@@ -89,7 +89,7 @@ def displaced_products(left: Tensor, right: Tensor, problem: Problem, dy: int, r
     """Sums over images of each pixel times its neighbours ``dy`` rows below and -reach to reach columns away.
 
     A matrix product of TILE pixels with their TILE + 2 reach neighbours holds the wanted band, and more: a
-    multiplication by BLAS wastes half of its work and is still faster than maps added one by one.
+    multiplication by BLAS wastes a part of its work and is still faster than maps added one by one.
 
     Args:
         left: (N, rows, stride) flat planes, float64.

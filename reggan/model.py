@@ -51,6 +51,6 @@ class RegressionStage(PairedRegression):
         """The images as they are."""
         return images
 
-    def decode(self, predicted: Tensor) -> Tensor:
+    def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
         """Clamped to [-1, 1]."""
         return predicted.clamp(-1, 1)

@@ -57,8 +57,8 @@ class PairedRegression(ClosedForm):
         """(N, 3, R, R) images in [-1, 1] to the values between which the map is linear."""
 
     @abstractmethod
-    def decode(self, predicted: Tensor) -> Tensor:
-        """(N, 3, R, R) predicted values to images in [-1, 1]."""
+    def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
+        """(N, 3, R, R) values predicted for ``images`` to images in [-1, 1]."""
 
     def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
         """Solve for every expression that ``train.pairs()`` holds.
@@ -117,8 +117,9 @@ class PairedRegression(ClosedForm):
             if not 0 <= label < len(weights):
                 raise UnsupportedEdit(f"{self.card.name} knows targets 0 to {len(weights) - 1}, not {label}")
             chosen = target == label
-            values = self.encode(images[chosen])
-            outputs[chosen] = self.decode(apply_windows(values, weights[label], self.channels, self.residual))
+            inputs = images[chosen]
+            values = apply_windows(self.encode(inputs), weights[label], self.channels, self.residual)
+            outputs[chosen] = self.decode(values, inputs)
         return outputs
 
     def to(self, device: str) -> PairedRegression:

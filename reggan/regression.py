@@ -85,6 +85,11 @@ class LocalRidge:
         errors_: Mean squared held-out error of each alpha, after ``select_alpha``.
     """
 
+    _images: tuple[Tensor, Tensor] | None
+    _statistics: Correlations | None
+    _solver: Solver
+    _coef: Tensor | None
+
     def __init__(
         self,
         receptive_field: int = 3,
@@ -99,10 +104,7 @@ class LocalRidge:
         self.receptive_field, self.channels, self.residual = receptive_field, channels, residual
         self.alpha = alpha
         self.errors_: dict[float, float] = {}
-        self._layout = Layout()
-        self._images: tuple[Tensor, Tensor] | None = None
-        self._statistics: Correlations | None = None
-        self._solver: Solver = _unfitted
+        self._forget()
 
     @property
     def alpha(self) -> float:
@@ -112,7 +114,7 @@ class LocalRidge:
     @alpha.setter
     def alpha(self, value: float) -> None:
         self._alpha = _positive(value)
-        self._coef: Tensor | None = None
+        self._coef = None
 
     @property
     def coef_(self) -> Tensor:
@@ -140,14 +142,14 @@ class LocalRidge:
         Raises:
             BenchError: shapes or types do not fit, or values are not finite.
         """
-        self._layout, self._statistics = Layout(), None
+        self._forget()
         images = self._checked(sources, targets)
         if prefers_dual(self._problem, len(images[0])):
             self._solver = partial(dual, self._problem, *self._grouped(*images))
         else:
             self._add(*images)
-        self._images, self._coef = images, None
-        _ = self.coef_
+        self._images = images
+        self._coef = self._weights(self._solver, self._alpha)
         return self
 
     def partial_fit(self, sources: Array, targets: Array) -> LocalRidge:
@@ -217,6 +219,11 @@ class LocalRidge:
 
     def _apply(self, images: Tensor, coef: Tensor) -> Tensor:
         return apply_windows(images, coef.movedim(-1, 0).contiguous(), self.channels, self.residual)
+
+    def _forget(self) -> None:
+        self._layout = Layout()
+        self._images = self._statistics = self._coef = None
+        self._solver = _unfitted
 
     def _checked(self, sources: Array, targets: Array) -> tuple[Tensor, Tensor]:
         """The two as tensors that fit each other and those before."""

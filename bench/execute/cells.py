@@ -10,7 +10,7 @@ from typing import Literal
 
 from fesbench.baselines.registry import load_model
 
-from ..contracts import ClosedForm, Generator, GeneratorCard, Synthesizer
+from ..contracts import ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
 from ..errors import BenchError
 from ..plan import DatasetPlan
 from ..spec import RunSpec
@@ -102,8 +102,8 @@ def _fitted(
         assert isinstance(model, ClosedForm)
         return model
 
-    def fitted_on(train) -> GeneratorSynthesizer:  # type: ignore[no-untyped-def]
-        return _translated(fit(make, train, spec.seed, loader), plan, spec, device)
+    def fitted_on(train: Dataset) -> GeneratorSynthesizer:
+        return _translated(fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device)
 
     if plan.protocol != "cross-fit":
         return fitted_on(plan.train)

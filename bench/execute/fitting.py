@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fesbench.datasets.images import resize
 from fesbench.datasets.selection import select_subjects
 from fesbench.datasets.splits import subject_folds
 from safetensors import SafetensorError
@@ -22,15 +23,15 @@ from .loading import ImageLoader, in_memory
 
 
 class Preloaded(Dataset):
-    """A training set whose pairs are in memory; pairs with an unusable image are left out."""
+    """A training set whose pairs are in memory at one resolution; pairs with an unusable image are left out."""
 
-    def __init__(self, dataset: Dataset, loader: ImageLoader) -> None:
+    def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
         self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
         pairs = dataset.pairs()
         distinct = {sample.id: sample for pair in pairs for sample in pair}
         self._digest = dataset.digest
         self._samples = {
-            sample.id: in_memory(sample, loaded)
+            sample.id: in_memory(sample, (resize(loaded[0], resolution), None))
             for sample, loaded in loader.load(distinct.values())
             if not isinstance(loaded, Failure)
         }
@@ -54,16 +55,18 @@ class Preloaded(Dataset):
         return self._pairs
 
 
-def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader) -> ClosedForm:
-    """A fitted generator, from the cache where the same fit was made before.
+def fit(
+    make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader, resolution: int
+) -> ClosedForm:
+    """A generator fitted on images of ``resolution``, from the cache where the same fit was made before.
 
     Raises:
         BenchError: the training set has no usable pairs.
     """
     model = make()
-    path = _cache_path(model, train, seed)
+    path = _cache_path(model, train, seed, resolution)
     if not _restore(model, path):
-        preloaded = Preloaded(train, loader)
+        preloaded = Preloaded(train, loader, resolution)
         if not preloaded.pairs():
             raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
         model.fit(preloaded, None, seed)
@@ -72,9 +75,9 @@ def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: Image
     return model
 
 
-def _cache_path(model: ClosedForm, train: Dataset, seed: int) -> Path:
+def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
     settings = sorted((key, repr(value)) for key, value in vars(model).items())
-    key = repr((__version__, type(model).__qualname__, settings, repr(model.card), train.digest, seed))
+    key = repr((__version__, type(model).__qualname__, settings, repr(model.card), train.digest, seed, resolution))
     digest = hashlib.sha256(key.encode()).hexdigest()
     return home() / "cache" / "fitted" / f"{model.card.name}-{digest[:32]}.safetensors"
 

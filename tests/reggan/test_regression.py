@@ -95,8 +95,8 @@ def test_all_solvers_agree(channels, residual, monkeypatch):
     x, y = images(12, 2, 6, 6), images(12, 2, 2, 6, 6, seed=1)
     y = np.stack([y[:, 0], y[:, 1], x], axis=1)
     results = []
-    for advantage, limit, room in [(99, 99, 2**22), (99, 0, 2**22), (0, 0, 2**22), (99, 99, 1), (0, 0, 1)]:
-        monkeypatch.setattr(solvers, "DUAL_ADVANTAGE", advantage)
+    for share, limit, room in [(0, 99, 2**22), (0, 0, 2**22), (9, 0, 2**22), (0, 99, 1), (9, 0, 1)]:
+        monkeypatch.setattr(solvers, "DUAL_SHARE", share)
         monkeypatch.setattr(solvers, "ELIMINATION_LIMIT", limit)
         monkeypatch.setattr(solvers, "SOLVE_BYTES", room)
         results.append(LocalRidge(3, 0.4, channels, residual).fit(x, y).coef_)
@@ -292,3 +292,11 @@ def test_apply_windows_leaves_its_inputs_alone():
     regression.apply_windows(x, weights, "same", residual=True)
     assert torch.equal(x, before[0])
     assert torch.equal(weights, before[1])
+
+
+def test_a_fit_that_is_refused_leaves_nothing_behind():
+    ridge = LocalRidge(3).fit(images(20, 1, 4, 4), images(20, 1, 4, 4))
+    with pytest.raises(BenchError, match="finite"):
+        ridge.fit(np.full((2, 1, 5, 5), np.nan), images(2, 1, 5, 5))
+    with pytest.raises(BenchError, match="not fitted"):
+        ridge.predict(images(1, 1, 4, 4))

@@ -36,10 +36,9 @@ class ConvNorm(nn.Sequential):
         outputs: int,
         kernel: int = 3,
         stride: int = 1,
-        groups: int = 1,
         linear: bool = False,
     ) -> None:
-        convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
         activation = nn.Identity() if linear else nn.ReLU(inplace=True)
         super().__init__(convolution, nn.BatchNorm2d(outputs), activation)
 
@@ -63,46 +62,42 @@ class Residual(nn.Module):
         return functional.relu(x + self.body(x))
 
 
-class Separable(nn.Module):
-    """Expand, filter each channel by itself, project (Sandler et al. 2018)."""
+class Dense(nn.Module):
+    """The input with what a convolution finds in it put beside it (Huang et al. 2017)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int = 3) -> None:
+    def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
-        wide = inputs * expansion
-        self.skip = stride == 1 and inputs == outputs
-        self.body = nn.Sequential(
-            ConvNorm(inputs, wide, kernel=1),
-            ConvNorm(wide, wide, kernel=5, stride=stride, groups=wide),
-            ConvNorm(wide, outputs, kernel=1, linear=True),
-        )
+        self.body = ConvNorm(inputs, growth)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        y: Tensor = self.body(x)
-        return x + y if self.skip else y
+        """(B, inputs, H, W) to (B, inputs + growth, H, W)."""
+        return torch.cat([x, self.body(x)], dim=1)
 
 
 class LocalContrast(nn.Module):
-    """Luminance with its local mean removed and its local contrast evened out.
+    """Luminance of 64 x 64 images with its local mean removed and its local contrast evened out.
 
     What is left does not depend on the colour of skin, stone or paint.
     """
 
     luminance: Tensor
+    window: Tensor
 
-    def __init__(self, window: int = 17) -> None:
+    def __init__(self, side: int = 64, reach: int = 8) -> None:
         super().__init__()
-        self.window = window
+        places = torch.arange(side)
+        near = ((places[:, None] - places).abs() <= reach).float()
+        self.register_buffer("window", near / near.sum(1, keepdim=True), persistent=False)
         self.register_buffer("luminance", torch.tensor(LUMINANCE).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] to (B, 1, H, W)."""
+        """(B, 3, 64, 64) in [0, 1] to (B, 1, 64, 64)."""
         grey = (x * self.luminance).sum(dim=1, keepdim=True)
         centred = grey - self._mean(grey)
         return centred / (self._mean(centred**2) + 1e-3).sqrt()
 
     def _mean(self, x: Tensor) -> Tensor:
-        return functional.avg_pool2d(x, self.window, 1, self.window // 2, count_include_pad=False)
+        return self.window @ x @ self.window.T
 
 
 class Scale(nn.Module):
@@ -129,21 +124,20 @@ def residual_judge(classes: int = 7) -> nn.Sequential:
     )
 
 
-def separable_judge(classes: int = 7) -> nn.Sequential:
-    """(B, 3, 64, 64) to logits through depthwise-separable convolutions on local contrast."""
+def dense_judge(classes: int = 7) -> nn.Sequential:
+    """(B, 3, 64, 64) to logits through densely connected layers that see local contrast only."""
     return nn.Sequential(
         LocalContrast(),
         nn.PixelUnshuffle(2),
         ConvNorm(4, 48, kernel=5, stride=2),
-        Separable(48, 48, stride=1),
-        Separable(48, 48, stride=1),
-        Separable(48, 80, stride=2),
-        Separable(80, 80, stride=1),
-        Separable(80, 80, stride=1),
-        ConvNorm(80, 96, stride=2),
+        *(Dense(48 + 24 * layer, 24) for layer in range(3)),
+        ConvNorm(120, 64, kernel=1),
+        nn.AvgPool2d(2),
+        *(Dense(64 + 32 * layer, 32) for layer in range(3)),
+        ConvNorm(160, 64, stride=2),
         nn.Flatten(),
         nn.Dropout(0.3),
-        nn.Linear(96 * 16, classes),
+        nn.Linear(64 * 16, classes),
     )
 
 
@@ -204,7 +198,7 @@ class QualityNet(nn.Module):
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "judge1": residual_judge,
-    "judge2": separable_judge,
+    "judge2": dense_judge,
     "identity": identity_embedder,
     "quality": QualityNet,
 }

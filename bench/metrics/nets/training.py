@@ -128,7 +128,7 @@ def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows)
 
 RECIPES: Mapping[str, Recipe] = {
     "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2000, 3e-3, (0.0, 0.7)),
-    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 2000, 3e-3, (0.3, 1.0)),
+    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 1600, 3e-3, (0.3, 1.0)),
     "identity": Recipe(identity_loss, 1300, 2e-3),
     "quality": Recipe(quality_loss, 800, 3e-3),
 }
