@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from fesbench.contracts import GeneratorCard
-from fesbench.datasets.files import written_whole
-from fesbench.errors import CheckpointError
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import CheckpointError
+from fesbench.files import written_whole
 
 if TYPE_CHECKING:
     from .neural import NeuralGenerator

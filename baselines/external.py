@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import inspect
 from collections.abc import Sequence
@@ -10,10 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from fesbench.contracts import Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
-from fesbench.datasets.images import load_image
+from fesbench.datasets.images import SUFFIXES, load_image
+from fesbench.datasets.manifest import read_cells
 from fesbench.errors import BenchError, ImageError, UnknownName
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class FolderOutputs(Synthesizer):
@@ -53,11 +51,10 @@ class FolderOutputs(Synthesizer):
         return {path.stem: path for path in files if path.resolve().is_relative_to(self.folder)}
 
     def _from_manifest(self, manifest: Path) -> dict[str, Path]:
-        with manifest.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            if not {"edit", "path"} <= set(reader.fieldnames or ()):
-                raise BenchError(f"{manifest} needs the columns edit and path; it has {reader.fieldnames}")
-            return {row["edit"]: self._inside(row["path"], manifest) for row in reader if row["path"]}
+        cells = [row for _, row in read_cells(manifest, ("edit", "path"))]
+        return {
+            row["edit"]: self._inside(row["path"], manifest) for row in cells if row["edit"] and row["path"]
+        }
 
     def _inside(self, name: str, manifest: Path) -> Path:
         path = (self.folder / name).resolve()

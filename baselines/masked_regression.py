@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from fesbench.contracts import GeneratorCard
 from fesbench.reggan.paired import PairedRegression
-from torch import Tensor
 
 
 def stretch(images: Tensor) -> Tensor:

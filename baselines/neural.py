@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from torch import Tensor, nn
+
 from fesbench.contracts import Generator, GeneratorCard
 from fesbench.errors import CheckpointError, UnsupportedEdit
-from torch import Tensor, nn
 
 from .checkpoints import read_checkpoint
 from .losses import Objective, Settings

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
-from fesbench.contracts import GeneratorCard
-from fesbench.errors import CheckpointError
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import CheckpointError
 
 from .checkpoints import load_exactly
 from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk

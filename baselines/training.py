@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import torch
-from fesbench.contracts import UNKNOWN_LABEL, Dataset, Image
-from fesbench.datasets.files import written_whole
-from fesbench.errors import BenchError, CheckpointError, SpecError
 from PIL import Image as PILImage
 from torch import Tensor, nn
+
+from fesbench.contracts import UNKNOWN_LABEL, Dataset, Image
+from fesbench.errors import BenchError, CheckpointError, SpecError
+from fesbench.files import written_whole
 
 from .checkpoints import read_tensors, save_checkpoint
 from .losses import Objective, Settings

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from fesbench.contracts import NEUTRAL, Dataset, Image, Problem, Sample
 from fesbench.datasets.images import resize
 from fesbench.errors import DatasetError, ImageError
-from torch import Tensor
 
 STUDIO = "studio"
 """The domain that models learn from; all others are kept to test them out of distribution."""

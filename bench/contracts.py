@@ -243,8 +243,10 @@ class Network(ABC):
 
 @dataclass(frozen=True)
 class MetricCard:
-    """What a score means. ``id`` carries the backend, as in ``fss@dlib``; ``columns`` names every value
-    that the metric gives for one output, the headline one first.
+    """What a score means.
+
+    ``id`` carries the backend, as in ``fss@dlib``; ``columns`` names every value that the metric gives for
+    one output, the headline one first.
     """
 
     id: str

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+
 from fesbench.reports.assemble import build_table
 from fesbench.reports.delimited import csv_text
 from fesbench.reports.grid import GridRow, qualitative_grid
@@ -16,13 +18,13 @@ from fesbench.reports.latex import latex_document, latex_table
 from fesbench.reports.markdown import csv_table, markdown_table
 from fesbench.reports.tables import Block, Table
 from fesbench.reports.terminal import terminal_table
-from rich.console import Console
 
 from .contracts import Edit, Failure, GeneratorCard, Image
 from .errors import ImageError
+from .files import write_text
 from .plan import DatasetPlan, Plan
 from .statistics.summary import Summary, summarise
-from .store import RunStore, safe_name, write_text
+from .store import RunStore, safe_name
 
 if TYPE_CHECKING:
     from .execute.cells import Cell

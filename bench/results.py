@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from fesbench.datasets.images import resize
 from numpy.typing import NDArray
 from scipy import stats
+
+from fesbench.datasets.images import resize
 
 from .contracts import Failure, SetMetric
 from .execute.cells import Cell

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+
 from fesbench.baselines.controls import Truth
 
 from .contracts import ImageMetric

@@ -71,7 +71,7 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
     for name, entry in dataset_records(plan).items():
         if name in recorded and recorded[name]["digest"] != entry["digest"]:
             raise SpecError(
-                f"the data set {name} changed since {store.folder} was begun; choose another folder with --out"
+                f"the data set {name} changed since {store.folder} was begun; choose another with --out"
             )
 
 

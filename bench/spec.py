@@ -22,7 +22,8 @@ class RunSpec(BaseModel):
     """A grid of generators and data sets, and how to score them.
 
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
-    every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for closed-form models on small real data sets.
+    every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
+    closed-form models on small real data sets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -9,7 +9,6 @@ written when a run ends.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,10 +24,10 @@ from PIL import Image as PillowImage
 
 from .contracts import Image
 from .errors import BenchError, SpecError
+from .files import TEMPORARY, write_text, written_whole
 from .spec import RunSpec, canonical_json
 
 SCHEMA_VERSION = 1
-TEMPORARY = ".tmp-"
 
 SCORES = pa.schema(
     [
@@ -44,33 +43,6 @@ Features = Mapping[str, NDArray[np.float32]]
 def safe_name(name: str) -> str:
     """``name`` as a folder on any file system; unequal names stay unequal for all practical purposes."""
     return re.sub(r"[^A-Za-z0-9._@+-]", "_", name).strip(". ") or "_"
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without error.
-
-    Raises:
-        BenchError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise BenchError(
-            f"cannot write {path}: {error.strerror or error}. Make room and run the same command again; "
-            "everything finished so far is kept."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 class RunStore:
@@ -92,7 +64,7 @@ class RunStore:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise BenchError(
-                f"another process is writing to {self.folder}; wait for it, or choose another folder with --out"
+                f"another process is writing to {self.folder}; wait for it, or choose another with --out"
             ) from error
         except OSError as error:
             raise BenchError(
@@ -128,7 +100,7 @@ class RunStore:
             raise BenchError(f"{path} is damaged ({error}); restore it or choose another folder") from error
         if record.get("schema_version") != SCHEMA_VERSION:
             raise BenchError(
-                f"{path} has schema version {record.get('schema_version')}, this program reads {SCHEMA_VERSION}"
+                f"{path} has schema version {record.get('schema_version')}, not {SCHEMA_VERSION}"
             )
         return record
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from fesbench.statistics.intervals import UNBOUNDED, Bounds, clustered_means
 from numpy.typing import NDArray
 from scipy import stats
+
+from fesbench.statistics.intervals import UNBOUNDED, Bounds, clustered_means
 
 Floats = NDArray[np.float64]
 Limits = tuple[Floats, Floats]

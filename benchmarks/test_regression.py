@@ -17,6 +17,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from fesbench.reggan import LocalRidge
 
 pytest.importorskip("pytest_benchmark")

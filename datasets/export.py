@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 
 from fesbench.contracts import Edit, Problem, Sample
 from fesbench.errors import ImageError
+from fesbench.files import written_whole
 
-from .files import written_whole
 from .images import resize
 
 MANIFEST = "manifest.csv"

@@ -1,4 +1,4 @@
-"""Reads folders that others filled and writes files whole: no path leaves its folder, no half-written file.
+"""Reads folders that others filled: no path leaves its folder, nothing is dropped without being counted.
 
 Debris of operating systems is set apart from files that somebody meant to be images, so that reports list
 what matters and nothing is dropped without being counted.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,23 +108,3 @@ def why_unusable(root: Path, relative: str) -> str:
         return "" if target.is_file() else "not a regular file"
     except (OSError, RuntimeError, ValueError) as error:
         return f"the path cannot be followed: {error}"
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without error.
-
-    Raises:
-        DatasetError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}"[:200])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise DatasetError(
-            f"cannot write {path}: {error.strerror or error}; choose a place with room"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fesbench.errors import ImageError
+from fesbench.files import written_whole
 from fesbench.settings import home
 
-from .files import written_whole
 from .images import DECODER, decode_image, read_bytes
 
 

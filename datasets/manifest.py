@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
     file, root = root / NAME, root.resolve()
     rows: dict[str, Row] = {}
     problems = []
-    for line, cells in _table(file, _text(file)):
+    for line, cells in read_cells(file, REQUIRED):
         try:
             row = _row(root, cells)
             if row.path in rows:
@@ -64,6 +64,18 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
         except _BadRow as error:
             problems.append(Problem(f"{NAME}:{line}: {cells.get('path') or ''}"[:MAX_TEXT], str(error)))
     return list(rows.values()), problems
+
+
+def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
+    """The rows of a CSV file that nobody vouches for: line number, and column name to text.
+
+    Comma, semicolon and tab separate; column names are lower-cased; a row with too many cells has the key
+    ``…``.
+
+    Raises:
+        DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
+    """
+    return _table(file, _text(file), required)
 
 
 def _text(file: Path) -> str:
@@ -82,7 +94,7 @@ def _text(file: Path) -> str:
         raise DatasetError(f"{file} is not UTF-8 text ({error}); save it as CSV UTF-8") from error
 
 
-def _table(file: Path, text: str) -> list[tuple[int, dict[str, str | None]]]:
+def _table(file: Path, text: str, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
     header = text.partition("\n")[0]
     reader = csv.DictReader(
         io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), restkey="…"
@@ -95,7 +107,7 @@ def _table(file: Path, text: str) -> list[tuple[int, dict[str, str | None]]]:
         raise DatasetError(
             f"{file}, after line {reader.line_num}: {error}; save it again as plain CSV"
         ) from error
-    missing = [name for name in REQUIRED if name not in columns]
+    missing = [name for name in required if name not in columns]
     if missing:
         raise DatasetError(
             f"{file} lacks the column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"

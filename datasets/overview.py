@@ -12,9 +12,9 @@ from PIL import ImageDraw
 
 from fesbench.contracts import Dataset, Sample
 from fesbench.errors import ImageError
+from fesbench.files import written_whole
 
 from .expressions import in_order
-from .files import written_whole
 from .images import resize
 
 UNLABELLED = "not stated"

@@ -12,10 +12,11 @@ from PIL import Image as Pillow
 
 from fesbench.contracts import Problem
 from fesbench.errors import DatasetError, ImageError
+from fesbench.files import written_whole
 
 from .alignment import align, share_outside
 from .detection import EyeFinder
-from .files import Listing, list_images, written_whole
+from .files import Listing, list_images
 from .images import decode_image, load_image, read_bytes
 
 REPORT = "prepare.csv"

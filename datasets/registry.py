@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from fesbench.contracts import Dataset
 from fesbench.errors import DatasetError, UnknownName
+from fesbench.files import written_whole
 from fesbench.registry import Registry
 from fesbench.settings import home
 
-from .files import written_whole
 from .folder import FolderDataset, FolderSpec, folder_dataset
 
 DEFAULT = "rendered"

@@ -10,6 +10,7 @@ from string import ascii_lowercase
 from typing import Any, cast
 
 import pandas as pd
+
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import BenchError
 

@@ -11,10 +11,11 @@ from textwrap import wrap
 
 import matplotlib
 import numpy as np
-from fesbench.contracts import Failure, Image
-from fesbench.errors import BenchError
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
+
+from fesbench.contracts import Failure, Image
+from fesbench.errors import BenchError
 
 TILE = 128
 """Side of a tile in pixels; other sizes are resized to it."""

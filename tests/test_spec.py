@@ -1,4 +1,5 @@
 import pytest
+
 from fesbench.errors import SpecError
 from fesbench.spec import RunSpec, read_config, validate
 

@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from fesbench.errors import BenchError, SpecError
-from fesbench.spec import RunSpec
-from fesbench.store import SCORES, RunStore, safe_name, write_text, written_whole
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fesbench.errors import BenchError, SpecError
+from fesbench.files import write_text, written_whole
+from fesbench.spec import RunSpec
+from fesbench.store import SCORES, RunStore, safe_name
 
 
 def rows(value: float, metric: str = "ecs@x") -> pd.DataFrame:
@@ -26,12 +28,17 @@ def test_safe_names_are_one_plain_folder(name):
     assert not safe.endswith((".", " "))
 
 
+def fail_half_way(path):
+    with written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), written_whole(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_half_way(path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 

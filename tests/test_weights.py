@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from fesbench import weights
 from fesbench.errors import CheckpointError, UnknownName, WeightsMissing
 from fesbench.weights import Package, WeightFile

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -27,8 +27,8 @@ class LazyCommand(NamedTuple):
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
-    def __init__(self, *args, lazy: dict[str, LazyCommand], **kwargs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, lazy: dict[str, LazyCommand], **attributes: Any) -> None:
+        super().__init__(**attributes)
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from fesbench.baselines.registry import load_generator
 from rich.console import Console
 from rich.table import Table
+
+from fesbench.baselines.registry import load_generator
 
 from ..testing import ConformanceError, Finding, check_generator
 

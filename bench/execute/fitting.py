@@ -8,22 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
 from fesbench.datasets.images import resize
 from fesbench.datasets.selection import select_subjects
 from fesbench.datasets.splits import subject_folds
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from .. import __version__
 from ..contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image, Sample, Synthesizer
 from ..errors import BenchError
+from ..files import written_whole
 from ..settings import home
-from ..store import written_whole
 from .loading import ImageLoader, in_memory
 
 
 class Preloaded(Dataset):
-    """A training set whose pairs are in memory at one resolution; pairs with an unusable image are left out."""
+    """A training set with its pairs in memory at one resolution, without pairs of unusable images."""
 
     def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
         self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
@@ -77,7 +78,9 @@ def fit(
 
 def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
     settings = sorted((key, repr(value)) for key, value in vars(model).items())
-    key = repr((__version__, type(model).__qualname__, settings, repr(model.card), train.digest, seed, resolution))
+    key = repr(
+        (__version__, type(model).__qualname__, settings, repr(model.card), train.digest, seed, resolution)
+    )
     digest = hashlib.sha256(key.encode()).hexdigest()
     return home() / "cache" / "fitted" / f"{model.card.name}-{digest[:32]}.safetensors"
 
@@ -91,7 +94,7 @@ def _restore(model: ClosedForm, path: Path) -> bool:
         return False
     try:
         model.load_state(load_file(path))
-    except (SafetensorError, OSError, KeyError, ValueError):
+    except (BenchError, SafetensorError, OSError, KeyError, ValueError):
         return False
     return True
 

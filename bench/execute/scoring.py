@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from fesbench.datasets.images import resize
 from numpy.typing import NDArray
+
+from fesbench.datasets.images import resize
 
 from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, Network, SetMetric
 from ..errors import ImageError

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from fesbench.datasets.images import resize
 from torch import Tensor
+
+from fesbench.datasets.images import resize
 
 from ..contracts import UNKNOWN_LABEL, Edit, Failure, Generator, Image, Synthesizer
 from ..errors import UnsupportedEdit

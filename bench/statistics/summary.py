@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fesbench.reports.delimited import csv_text
 
 from ..contracts import MetricCard
 from .comparisons import (
@@ -75,10 +74,6 @@ class Summary:
         content = {"schema_version": SCHEMA_VERSION, "notes": list(self.notes), **frames}
         text: str = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         return text + "\n"
-
-    def to_csv(self) -> str:
-        """The cells as CSV text, safe to open in a spreadsheet."""
-        return csv_text(self.cells)
 
 
 def summarise(

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from fesbench.errors import UnknownName
 from numpy.typing import NDArray
+
+from fesbench.errors import UnknownName
 
 EXPRESSIONS = ("neutral", "angry", "disgusted", "fearful", "happy", "sad", "surprised")
 """The basic expressions, neutral first."""

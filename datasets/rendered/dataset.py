@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
+
 from fesbench.contracts import NEUTRAL, Dataset, Image, Mask, Sample
 from fesbench.errors import DatasetError, UnknownName
-from numpy.typing import NDArray
 
 from .action_units import EXPRESSIONS, PROTOTYPES
 from .face import RENDERER_VERSION, Shot, render_shot

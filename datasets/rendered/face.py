@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from fesbench.contracts import Image, Mask
 from numpy.typing import NDArray
+
+from fesbench.contracts import Image, Mask
 
 from .action_units import ActionUnits, action_units_of
 from .figure import Figure, figure

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from fesbench.errors import UnknownName
 
 DOMAINS: tuple[str, ...] = ("studio", "celebrity", "portrait", "statue", "avatar")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from fesbench.baselines import checkpoints
 from fesbench.baselines.checkpoints import read_checkpoint, save_checkpoint
 from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANNetwork

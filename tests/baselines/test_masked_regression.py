@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+
 from fesbench.baselines.masked_regression import MaskedRegression, stretch
 from fesbench.contracts import Dataset, Sample
 from fesbench.reggan import LocalRidge

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+
 from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANDiscriminator, StarGANNetwork
 from fesbench.errors import CheckpointError, UnsupportedEdit
 from fesbench.testing import check_generator

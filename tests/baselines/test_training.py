@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
+from torch import nn
+
 from fesbench.baselines.losses import LabelObjective, LossWeights, Settings, gradient_penalty
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.training import Limit, Trainer, TrainingRun, sample_grid
@@ -20,8 +23,6 @@ from fesbench.baselines.training_data import load_images, preview_images
 from fesbench.cli import cli
 from fesbench.contracts import Dataset, Sample
 from fesbench.errors import BenchError, CheckpointError, DatasetError, ImageError, SpecError
-from PIL import Image
-from torch import nn
 
 SMALL = Settings(resolution=32, width=4, discriminator_width=8, batch_size=4, seed=3)
 GREY = {"neutral": 60, "happy": 200}

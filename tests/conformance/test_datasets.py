@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from fesbench.contracts import Dataset, Sample
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.rendered.dataset import SPLITS, RenderedDataset

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from click.testing import CliRunner
+
 from fesbench.baselines.registry import GENERATORS, load_model
 from fesbench.cli import cli
 from fesbench.contracts import ClosedForm, Generator, GeneratorCard

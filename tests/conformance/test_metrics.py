@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from fesbench.contracts import ImageMetric, MetricCard, Network, NetworkCard, SetMetric
 from fesbench.metrics.registry import BACKENDS, METRICS
 from fesbench.testing import ConformanceError, check_metric

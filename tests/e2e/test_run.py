@@ -290,7 +290,8 @@ def test_outputs_made_elsewhere(bench, tmp_path):
 
 
 def test_a_disk_that_fills_up_is_named_and_nothing_is_lost(bench, tmp_path):
-    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv = sys.argv[1:]\n"
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+    limited += "sys.argv = sys.argv[1:]\n"
     limited += "from fesbench.cli import main; main()"
     arguments = (
         "run",

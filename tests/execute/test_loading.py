@@ -2,6 +2,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from fesbench.contracts import Edit, Failure, Sample
 from fesbench.datasets.images import decode_image
 from fesbench.execute.loading import ImageLoader, load_ahead

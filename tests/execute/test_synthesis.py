@@ -3,10 +3,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from fesbench.contracts import UNKNOWN_LABEL, Edit, Failure, Generator, GeneratorCard, Sample
-from fesbench.execute.synthesis import GeneratorSynthesizer, image_to_input, output_to_image
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fesbench.contracts import UNKNOWN_LABEL, Edit, Failure, Generator, GeneratorCard, Sample
+from fesbench.execute.synthesis import GeneratorSynthesizer, image_to_input, output_to_image
 
 LABELS = ("neutral", "happy", "sad")
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+
 from fesbench.contracts import Batch, Edit, Network, NetworkCard, Sample
 
 

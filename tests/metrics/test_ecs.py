@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from fesbench.metrics.ecs import ExpressionConsistency
 
 FER_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")

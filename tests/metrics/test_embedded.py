@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+
 from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS
 from fesbench.errors import CheckpointError
 from fesbench.metrics.nets import embedded, measure, workshop

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from fesbench.metrics.fidelity import CHANGED_ABOVE, COLUMNS, Fidelity, face_ellipse
 
 SIDE = 32

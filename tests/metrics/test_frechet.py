@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fesbench.errors import BenchError
 from fesbench.metrics import frechet_distance
 from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def sample(seed, n, d, scale=1.0, shift=0.0):

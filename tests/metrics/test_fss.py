@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from fesbench.metrics.fss import FaceSimilarity, Verification
 
 ORIGIN = "a test"

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from fesbench.errors import BenchError
 from fesbench.metrics.kid import KernelDistance, kernel_distance
 

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+
 from fesbench.contracts import ImageMetric, SetMetric
 from fesbench.errors import UnknownName, WeightsMissing
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id

@@ -4,12 +4,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
+
 from fesbench.contracts import Dataset, Sample
 from fesbench.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
 from fesbench.reggan import LocalRidge, paired
 from fesbench.reggan.model import RegressionStage
 from fesbench.testing import check_generator
-from safetensors.numpy import load_file, save_file
 
 SIZE = 12
 

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from fesbench.errors import BenchError
-from fesbench.reggan import LocalRidge, regression, solvers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fesbench.errors import BenchError
+from fesbench.reggan import LocalRidge, regression, solvers
 
 
 def images(count, *shape, seed=0):

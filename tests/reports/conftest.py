@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from fesbench.contracts import GeneratorCard
 from fesbench.reports.assemble import build_table
 

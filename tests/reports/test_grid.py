@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
+
 from fesbench.contracts import Failure
 from fesbench.errors import BenchError
 from fesbench.reports.grid import TILE, GridRow, qualitative_grid
-from PIL import Image as PillowImage
 
 RED = np.full((TILE, TILE, 3), (200, 10, 10), np.uint8)
 

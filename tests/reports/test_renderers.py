@@ -5,13 +5,14 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
 from fesbench.reports.delimited import csv_rows, safe_text
 from fesbench.reports.latex import comment, escape, latex_document, latex_table
 from fesbench.reports.markdown import csv_table, markdown_table
 from fesbench.reports.terminal import terminal_table
-from hypothesis import given
-from hypothesis import strategies as st
-from rich.console import Console
 
 
 def printed(table, width=100):

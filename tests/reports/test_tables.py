@@ -1,10 +1,11 @@
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import BenchError
 from fesbench.reports.tables import Cell, Column, Row, Table, mark_best, metric_title
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def marks(table, column=0):

@@ -5,6 +5,7 @@ from math import inf
 import numpy as np
 import pandas as pd
 import pytest
+
 from fesbench.contracts import MetricCard
 from fesbench.statistics import summarise
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
 from fesbench.contracts import MetricCard
 from fesbench.statistics import gain_over, holm, joint_success, measures_of, paired_differences, ranks
-from scipy import stats
 
 ECS = "ecs@embedded"
 SHARE = (0.0, 1.0)

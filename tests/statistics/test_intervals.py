@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from fesbench.statistics import clustered_mean, clustered_means
-from fesbench.statistics.intervals import UNBOUNDED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
+from fesbench.statistics import clustered_mean, clustered_means
+from fesbench.statistics.intervals import UNBOUNDED
 
 SHARE = (0.0, 1.0)
 

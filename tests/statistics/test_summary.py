@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+
 from fesbench.contracts import GeneratorCard
 from fesbench.reports.assemble import build_table
+from fesbench.reports.delimited import csv_text
 from fesbench.statistics import clustered_mean, summarise
 
 ECS = "ecs@embedded"
@@ -130,7 +132,7 @@ def test_json_is_strict_and_csv_reads_back(summary):
     content = json.loads(summary.to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert content["schema_version"] == 1
     assert {"cells", "differences", "ranks", "gains", "measures", "notes"} <= set(content)
-    rows = list(csv.DictReader(io.StringIO(summary.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(csv_text(summary.cells))))
     assert len(rows) == len(content["cells"])
     assert float(rows[0]["value"]) == content["cells"][0]["value"]
 

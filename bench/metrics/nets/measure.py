@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...contracts import Network
+from ..frechet import frechet_distance
+from ..kid import kernel_distance
 from . import augment
 from .faces import Faces
 
@@ -88,10 +90,49 @@ def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[st
     ladders: dict[str, list[float]] = {}
     for kind, degrade in augment.DEGRADATIONS.items():
         steps = (images if level == 0 else degrade(images, level, random) for level in LADDER)
-        ladders[kind] = [float(_quality(network, step).mean()) for step in steps]
+        ladders[kind] = [float(_features(network, step)[:, 0].mean()) for step in steps]
     return ladders
 
 
-def _quality(network: Network, images: torch.Tensor) -> Values:
+def set_distances(network: Network, faces: Faces, neutral: int = 0) -> dict[int, dict[str, dict[str, float]]]:
+    """Fréchet and kernel distance to real faces, in each domain, of sets that are less and less real.
+
+    The references are the non-neutral faces of half of the subjects; the sets are made from as many of the
+    other half: as they are (``real``), blurred by 1 and by 2 pixels of 128, with noise, one face of each
+    expression over and over (``collapsed``), and the subjects' neutral faces instead (``unchanged``).
+    """
+    return {
+        int(domain): _set_distances(network, faces, int(domain), neutral)
+        for domain in np.unique(faces.domain)
+    }
+
+
+def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) -> dict[str, dict[str, float]]:
+    rows = faces.where(faces.domain == domain)
+    subjects = np.unique(rows.subject)
+    others = np.isin(rows.subject, subjects[::2])
+    reference = look(network, rows.where(others & (rows.expression != neutral)))
+    real = rows.where(~others & (rows.expression != neutral))
+    images, random = real.batch(np.arange(len(real))), torch.Generator().manual_seed(domain)
+    same = rows.where(~others & (rows.expression == neutral))
+    versions = {
+        "real": images,
+        "blurred by 1": augment.blur(images, 1.0),
+        "blurred by 2": augment.blur(images, 2.0),
+        "noisy": augment.DEGRADATIONS["noise"](images, 0.4, random),
+        "collapsed": images[np.resize(np.arange(6), len(images))],
+        "unchanged": same.batch(np.resize(np.arange(len(same)), len(images))),
+    }
+    found = {}
+    for name, version in versions.items():
+        features = _features(network, version)
+        found[name] = {
+            "fid": frechet_distance(features, reference),
+            "kid": kernel_distance(features, reference),
+        }
+    return found
+
+
+def _features(network: Network, images: torch.Tensor) -> Values:
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.concatenate([network.features(block).numpy()[:, 0] for block in torch.split(pixels, 64)])
+    return np.concatenate([network.features(block).numpy() for block in torch.split(pixels, 64)])

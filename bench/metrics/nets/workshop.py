@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS, RENDERER_VERSION, render_face, subject_seed
 from numpy.typing import NDArray
+
+from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS, RENDERER_VERSION, render_face, subject_seed
 
 from . import embedded, measure, training
 from .faces import Faces

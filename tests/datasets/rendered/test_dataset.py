@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from fesbench.contracts import NEUTRAL
 from fesbench.datasets.rendered import (
     DOMAINS,

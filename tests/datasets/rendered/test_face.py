@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fesbench.datasets.rendered import (
     AU_NUMBERS,
     DOMAINS,
@@ -17,8 +20,6 @@ from fesbench.datasets.rendered import (
 )
 from fesbench.datasets.rendered.view import EYE_LINE, EYE_SPAN, view
 from fesbench.errors import UnknownName
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SEEDS = st.integers(0, 2**40)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fesbench.datasets.rendered import DOMAINS, RENDERER_VERSION, render_face
 from PIL import Image
+
+from fesbench.datasets.rendered import DOMAINS, RENDERER_VERSION, render_face
 
 DIGESTS = Path(__file__).with_name("golden.json")
 STRIP = Path(__file__).with_name("golden.png")

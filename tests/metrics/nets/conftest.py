@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fesbench import weights
-from fesbench.errors import WeightsMissing
 from PIL import Image
 from torch import Tensor
+
+from fesbench import weights
+from fesbench.errors import WeightsMissing
 
 Photos = Callable[[str, int], Tensor]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fesbench.errors import CheckpointError, WeightsMissing
-from fesbench.metrics.nets.dlib_resnet import VERIFIED_DISTANCE, DlibResNet
 from PIL import Image
 from torch import Tensor
+
+from fesbench.errors import CheckpointError, WeightsMissing
+from fesbench.metrics.nets.dlib_resnet import VERIFIED_DISTANCE, DlibResNet
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 

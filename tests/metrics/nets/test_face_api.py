@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from fesbench.errors import CheckpointError, WeightsMissing
 from fesbench.metrics.nets.dlib_resnet import VERIFIED_DISTANCE
 from fesbench.metrics.nets.face_api import FaceApiExpression, FaceApiRecognition
-from torch import Tensor
 
 # @vladmandic/face-api 1.7.15's own code (TensorFlow.js 4.22, CPU backend, in node) on the patterns below.
 EXPRESSIONS = [

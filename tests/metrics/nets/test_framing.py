@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fesbench.metrics.nets import framing
 from PIL import Image
+
+from fesbench.metrics.nets import framing
 
 NOISE = np.random.default_rng(0).random((96, 96), dtype=np.float32)
 

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from fesbench.errors import BenchError, CheckpointError, WeightsMissing
 from fesbench.metrics.nets.mini_xception import MiniXception
-from torch import Tensor
 
 FIRST = "model_weights/conv2d_1/conv2d_1_1/kernel:0"
 
