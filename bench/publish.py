@@ -74,7 +74,7 @@ class Published:
 
 def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     """Summarise a run, write every file that readers need, and mark the run as complete."""
-    cards = [metric.card for metric in (*finished.scorer.image_metrics, *finished.scorer.set_metrics)]
+    cards = finished.scorer.cards
     blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in finished.cells}
     summary = summarise(finished.scores, finished.set_scores, cards, blocks)
     write_text(store.folder / "summary.json", summary.to_json())
@@ -136,7 +136,8 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
 
 
 def _card(fields: dict[str, Any]) -> GeneratorCard:
-    return GeneratorCard(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+    tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return GeneratorCard(**(fields | tuples))
 
 
 def _write_tables(published: Published) -> None:

@@ -163,7 +163,8 @@ class RunStore:
         """The rows of a shard; none where it has not been scored."""
         path = self._part(generator, dataset, shard)
         table = pq.read_table(path, schema=SCORES) if path.exists() else SCORES.empty_table()
-        return table.to_pandas()
+        rows: pd.DataFrame = table.to_pandas()
+        return rows
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
         """Store the features of a shard's outputs, by network."""

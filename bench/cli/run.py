@@ -60,6 +60,7 @@ Examples:
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     config: Path | None,
     out: Path | None,
     device: str,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.images import resize
 
-from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, Network, SetMetric
+from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, MetricCard, Network, SetMetric
 from ..errors import ImageError
 from ..store import FAILED, concatenate
 
@@ -42,7 +42,12 @@ class Scorer:
     @property
     def metric_ids(self) -> frozenset[str]:
         """Ids of all metrics."""
-        return frozenset(metric.card.id for metric in (*self.image_metrics, *self.set_metrics))
+        return frozenset(card.id for card in self.cards)
+
+    @property
+    def cards(self) -> list[MetricCard]:
+        """The cards of all metrics."""
+        return [m.card for m in self.image_metrics] + [m.card for m in self.set_metrics]
 
     def only(self, ids: frozenset[str]) -> Scorer:
         """The same scorer with some of its metrics."""
@@ -64,7 +69,7 @@ def _in_batches(network: Network, images: NDArray[np.uint8], device: str) -> Arr
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % SHARD, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
     with torch.inference_mode():
-        parts = [network.features(batch.to(device)).float().cpu() for batch in channels_first.split(SHARD)]
+        parts = [network.features(batch.to(device)).float().cpu() for batch in torch.split(channels_first, SHARD)]
     return torch.cat(parts).numpy()[: len(images)]
 
 
