@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fesbench.reports.markdown import csv_table, markdown_table
 from fesbench.reports.tables import Block, Table
 from fesbench.reports.terminal import terminal_table
 
-from .contracts import Edit, Failure, GeneratorCard, Image
+from .contracts import Edit, Failure, GeneratorCard, Image, MetricCard
 from .errors import ImageError
 from .files import write_text
 from .plan import DatasetPlan, Plan
@@ -84,7 +85,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     store.update_record(
         status="partial" if finished.unavailable or finished.failed else "complete",
         models=_model_records(finished.cells),
-        metrics={card.id: asdict(card) for card in cards},
+        metrics={card.id: _metric_record(card) for card in cards},
         networks={name: asdict(network.card) for name, network in finished.scorer.networks.items()},
         unavailable=finished.unavailable,
         failed=finished.failed,
@@ -117,6 +118,12 @@ def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, object]]:
     return records
 
 
+def _metric_record(card: MetricCard) -> dict[str, object]:
+    """The card; null for the end of a range that has none."""
+    ends = {name: end if isfinite(end := getattr(card, name)) else None for name in ("low", "high")}
+    return asdict(card) | ends
+
+
 def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
     for dataset in record["datasets"]:
         models = {name: entry[dataset] for name, entry in record["models"].items() if dataset in entry}
@@ -131,8 +138,21 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
             {name: _card(entry["card"]) for name, entry in models.items()},
             blocks,
             dataset,
-            summary.notes,
+            [*_cautions(dataset, summary.measures["column"]), *summary.notes],
         )
+
+
+def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
+    """What keeps a number from being mistaken for another one."""
+    cautions = []
+    if dataset == "rendered":
+        cautions.append("These faces are rendered, not photographed: no number here is one of a paper's.")
+    if any(column.endswith("@embedded") for column in columns):
+        cautions.append(
+            "Metrics @embedded look through small networks trained on rendered faces; they compare with no "
+            "number that another network gave."
+        )
+    return cautions
 
 
 def _card(fields: dict[str, Any]) -> GeneratorCard:

@@ -239,8 +239,13 @@ class EmbeddedNetwork(Network):
         """Probabilities (B, 7) of a judge, unit embeddings (B, 128), or quality and descriptors (B, 65)."""
         device = next(self._module.parameters()).device
         prepared = area(images.to(device), self._side).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self._module(prepared)
-        return (features.softmax(dim=1) if self.card.labels else features).cpu()
+        features: Tensor = self._judged(prepared) if self.card.labels else self._module(prepared)
+        return features.cpu()
+
+    def _judged(self, prepared: Tensor) -> Tensor:
+        """Probabilities, the mean over an image and its mirror image: a face has no preferred side."""
+        both: Tensor = self._module(prepared).softmax(dim=1) + self._module(prepared.flip(3)).softmax(dim=1)
+        return both / 2
 
     def to(self, device: str) -> EmbeddedNetwork:
         """Move the parameters."""

@@ -127,9 +127,9 @@ def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2000, 3e-3, (0.0, 0.7)),
-    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 1600, 3e-3, (0.3, 1.0)),
+    "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2200, 3e-3, (0.0, 0.85)),
+    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 2400, 3e-3, (0.15, 1.0)),
     "identity": Recipe(identity_loss, 1300, 2e-3),
     "quality": Recipe(quality_loss, 800, 3e-3),
 }
-"""The judges share four tenths of their subjects, and neither architecture, input, harm nor seed."""
+"""The judges share seven tenths of their subjects, and neither architecture, input, harm nor seed."""
