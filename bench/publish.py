@@ -87,6 +87,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         models=_model_records(finished.cells),
         metrics={card.id: _metric_record(card) for card in cards},
         networks={name: asdict(network.card) for name, network in finished.scorer.networks.items()},
+        face_levels=finished.levels,
         unavailable=finished.unavailable,
         failed=finished.failed,
         seconds=finished.seconds,
@@ -138,7 +139,11 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
             {name: _card(entry["card"]) for name, entry in models.items()},
             blocks,
             dataset,
-            [*_cautions(dataset, summary.measures["column"]), *summary.notes],
+            [
+                *_cautions(dataset, summary.measures["column"]),
+                *_level_notes(dataset, record["face_levels"]),
+                *summary.notes,
+            ],
         )
 
 
@@ -153,6 +158,16 @@ def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
             "number that another network gave."
         )
     return cautions
+
+
+def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The scale of each face similarity: what real photos reach."""
+    for level in levels:
+        if level["dataset"] == dataset and level["genuine"] is not None and level["impostor"] is not None:
+            yield (
+                f"{level['metric']} of real {level['domain']} images: {level['genuine']:.3f} for one subject "
+                f"({level['pairs']} pairs), {level['impostor']:.3f} for two ({level['subjects']} subjects)."
+            )
 
 
 def _card(fields: dict[str, Any]) -> GeneratorCard:

@@ -15,6 +15,7 @@ from .contracts import Failure, SetMetric
 from .execute.cells import Cell
 from .execute.loading import ImageLoader
 from .execute.scoring import Scorer
+from .metrics.fss import FaceSimilarity
 from .plan import DatasetPlan
 from .store import RunStore, concatenate
 
@@ -63,6 +64,29 @@ COLUMNS = [
     "references",
     "reason",
 ]
+
+
+def face_levels(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
+    """What real photos of each data set and domain reach in each face similarity; see ``Levels``."""
+    metrics = [metric for metric in scorer.image_metrics if isinstance(metric, FaceSimilarity)]
+    return [row for plan in plans for metric in metrics for row in _levels_in(store, plan, metric)]
+
+
+def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> list[dict[str, object]]:
+    network = metric.networks[0].card.name
+    shards = [store.read_reference_features(plan.name, shard) for shard in range(len(plan.shards))]
+    sources, truths = (
+        np.concatenate([shard[f"{network}/{role}"] for shard in shards]).astype(np.float64)
+        for role in ("source", "truth")
+    )
+    rows: list[dict[str, object]] = []
+    for domain in plan.dataset.domains:
+        here = [i for i, edit in enumerate(plan.edits) if edit.source.domain == domain]
+        subjects = [plan.edits[i].source.subject for i in here]
+        levels = metric.levels(sources[here], truths[here], subjects)._asdict()
+        finite = {key: None if np.isnan(value) else value for key, value in levels.items()}
+        rows.append({"dataset": plan.name, "domain": domain, "metric": metric.card.id} | finite)
+    return rows
 
 
 def _reference_features(

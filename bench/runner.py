@@ -21,7 +21,7 @@ from .execute.scoring import Scorer
 from .metrics.registry import load_metrics
 from .plan import Plan
 from .provenance import commit, device_description, versions
-from .results import collect_scores, set_scores
+from .results import collect_scores, face_levels, set_scores
 from .session import dataset_records
 from .store import RunStore
 
@@ -35,6 +35,7 @@ class Finished:
     cells: Sequence[Cell]
     scores: pd.DataFrame
     set_scores: pd.DataFrame
+    levels: list[dict[str, object]]
     scorer: Scorer
     failed: int
     unavailable: dict[str, str]
@@ -71,7 +72,8 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     store.write_scores(scores)
     failed = store.write_failures(_of_models(scores, cells))
     reasons = unavailable | roster.unavailable | unfitted
-    return Finished(cells, scores, sets, scorer, failed, reasons, dict(stopwatch.seconds))
+    levels = face_levels(store, plan.datasets if cells else (), scorer)
+    return Finished(cells, scores, sets, levels, scorer, failed, reasons, dict(stopwatch.seconds))
 
 
 def _of_models(scores: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:

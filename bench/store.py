@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ SCORES = pa.schema(
     + [("value", pa.float64()), ("reason", pa.string())]
 )
 
-Features = Mapping[str, NDArray[np.float32]]
+Features = dict[str, NDArray[np.float32]]
 
 
 def safe_name(name: str) -> str:
@@ -168,16 +168,24 @@ class RunStore:
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
         """Store the features of a shard's outputs, by network."""
-        with written_whole(self._part(generator, dataset, shard).with_suffix(".npz")) as temporary:
-            np.savez(temporary, **features)  # type: ignore[arg-type]
+        _write_arrays(self._part(generator, dataset, shard).with_suffix(".npz"), features)
 
     def read_features(self, generator: str, dataset: str, shard: int) -> dict[str, NDArray[np.float32]]:
         """The features of a shard's outputs, by network."""
-        path = self._part(generator, dataset, shard).with_suffix(".npz")
-        if not path.exists():
-            return {}
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return _read_arrays(self._part(generator, dataset, shard).with_suffix(".npz"))
+
+    def _references(self, dataset: str, shard: int) -> Path:
+        return self.folder / "scores" / safe_name(dataset) / f"references-{shard:05d}.npz"
+
+    def write_reference_features(self, dataset: str, shard: int, features: Features) -> None:
+        """Store the features of a shard's sources and truths, beside those that are there already."""
+        _write_arrays(
+            self._references(dataset, shard), self.read_reference_features(dataset, shard) | features
+        )
+
+    def read_reference_features(self, dataset: str, shard: int) -> dict[str, NDArray[np.float32]]:
+        """The features of a shard's sources and truths, by ``network/role``."""
+        return _read_arrays(self._references(dataset, shard))
 
     # The end of a run
 
@@ -193,6 +201,18 @@ class RunStore:
         lines = [json.dumps(row, ensure_ascii=False) for row in failed.to_dict("records")]
         write_text(self.folder / "failures.jsonl", "".join(line + "\n" for line in lines))
         return len(failed)
+
+
+def _write_arrays(path: Path, arrays: Features) -> None:
+    with written_whole(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 FAILED = "no output: "

@@ -13,6 +13,7 @@ from typing import Protocol
 from fesbench.datasets.images import resize
 
 from ..contracts import Edit, Failure, Image
+from ..metrics.fss import FaceSimilarity
 from ..plan import DatasetPlan
 from ..store import FAILED, RunStore, concatenate
 from .cells import Cell
@@ -85,10 +86,24 @@ class Executor:
                 loaded = next(loaded_shards)
             with self.stopwatch("score"):
                 references = shard_references(loaded.edits, loaded.failures, self.scorer)
+            with self.stopwatch("store"):
+                self._write_references(plan, number, references)
             for cell in cells:
                 metrics = missing[id(cell)].get(number)
                 if metrics:
                     self._do(cell, number, references, loaded.failures, metrics)
+
+    def _write_references(self, plan: DatasetPlan, number: int, references: References) -> None:
+        """Keep the embeddings of sources and truths, from which the levels of real photos follow."""
+        networks = {
+            m.networks[0].card.name for m in self.scorer.image_metrics if isinstance(m, FaceSimilarity)
+        }
+        features = {
+            f"{name}/{role}": references.features[name][role]
+            for name in networks
+            for role in ("source", "truth")
+        }
+        self.store.write_reference_features(plan.name, number, features)
 
     def _do(
         self,

@@ -69,7 +69,9 @@ def _in_batches(network: Network, images: NDArray[np.uint8], device: str) -> Arr
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % SHARD, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
     with torch.inference_mode():
-        parts = [network.features(batch.to(device)).float().cpu() for batch in torch.split(channels_first, SHARD)]
+        parts = [
+            network.features(batch.to(device)).float().cpu() for batch in torch.split(channels_first, SHARD)
+        ]
     return torch.cat(parts).numpy()[: len(images)]
 
 
@@ -95,6 +97,8 @@ def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], score
     missing = np.array([truth is None for truth in truths])
     for values in truth_features.values():
         values[missing] = np.nan
+    for values in source_features.values():
+        values[list(broken)] = np.nan
     features = {
         name: {"source": source_features[name], "truth": truth_features[name]} for name in source_features
     }

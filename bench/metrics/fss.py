@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,18 @@ class Verification:
         if self.measure == "cosine":
             return cosine >= self.threshold
         return distance < self.threshold
+
+
+class Levels(NamedTuple):
+    """Mean cosine similarities of real photos: two of one subject, and of different subjects (all pairs).
+
+    ``pairs`` counts the former, ``subjects`` whom the latter is over; NaN where there are none.
+    """
+
+    genuine: float
+    pairs: int
+    impostor: float
+    subjects: int
 
 
 class FaceSimilarity(ImageMetric):
@@ -79,6 +91,22 @@ class FaceSimilarity(ImageMetric):
         verified = self.verification.decide(cosine, distance)
         return {self._cosine: cosine, self._verified: verified.astype(np.float64), self._distance: distance}
 
+    def levels(self, sources: Floats, truths: Floats, subjects: Sequence[str]) -> Levels:
+        """What real photos reach: the scale on which a similarity is read.
+
+        Args:
+            sources: (N, d) embeddings of the sources; rows of NaN are left out.
+            truths: (N, d) embeddings of another real photo of each source's subject; NaN where there is none.
+            subjects: (N,) who is shown.
+        """
+        genuine = _cosine(sources, truths)
+        genuine = genuine[np.isfinite(genuine)]
+        usable = np.flatnonzero(np.isfinite(sources[:, 0]))
+        first = list({subjects[i]: i for i in usable[::-1]}.values())
+        impostor = _mean_of_pairs(sources[first]) if len(first) > 1 else float("nan")
+        same = float(genuine.mean()) if len(genuine) else float("nan")
+        return Levels(same, len(genuine), impostor, len(first))
+
     def failed(self) -> Mapping[str, float]:
         """A missing output is not verified and as near to the source as a stranger is on average."""
         levels = self.verification
@@ -87,6 +115,13 @@ class FaceSimilarity(ImageMetric):
             self._verified: 0.0,
             self._distance: levels.impostor_distance,
         }
+
+
+def _mean_of_pairs(embeddings: Floats) -> float:
+    """Mean cosine over all pairs of different rows, by way of the length of their sum."""
+    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    count = len(units)
+    return float(((units.sum(axis=0) ** 2).sum() - count) / (count * (count - 1)))
 
 
 def _cosine(a: Floats, b: Floats) -> Floats:

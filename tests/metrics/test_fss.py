@@ -40,3 +40,14 @@ def test_an_empty_embedding_is_no_match(given, batch_of):
 def test_a_failed_output_is_a_stranger(given):
     failed = similarity(given, "cosine", 0.5).failed()
     assert failed == {"fss@test": 0.25, "fss.verified@test": 0.0, "fss.distance@test": 1.2}
+
+
+def test_levels_are_the_means_over_real_pairs_counted_by_hand(given):
+    metric = similarity(given, "cosine", 0.5)
+    sources = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [np.nan, np.nan], [-3.0, 0.0]])
+    truths = np.array([[2.0, 0.0], [np.nan, np.nan], [1.0, 1.0], [1.0, 0.0], [np.nan, np.nan]])
+    levels = metric.levels(sources, truths, ["a", "a", "b", "c", "d"])
+    assert levels.genuine == pytest.approx((1 + np.sqrt(0.5)) / 2)
+    assert levels.impostor == pytest.approx((0 - 1 + 0) / 3)
+    assert (levels.pairs, levels.subjects) == (2, 3)
+    assert np.isnan(metric.levels(sources[:1], truths[:1], ["a"]).impostor)
