@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fesbench import weights
+from fesbench.errors import WeightsMissing
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 NO_SHARED = "needs the folder 'shared' beside the checkout (real photos, parity vectors)"
@@ -24,6 +27,19 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def weights_folder(request: pytest.FixtureRequest) -> Path:
+    """A weights folder with the portable files, fetched once into pytest's cache."""
+    folder = request.config.cache.mkdir("fesbench-weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FESBENCH_WEIGHTS", str(folder))
+        try:
+            weights.fetch("portable")
+        except WeightsMissing as error:
+            pytest.skip(f"the portable weights cannot be fetched here: {error}")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests away from what the user has registered, fetched and cached."""
@@ -35,7 +51,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _allowed() -> re.Pattern[str]:
     """Reasons to skip that this machine cannot help; a missing 'shared' is one only where it is missing."""
     named = os.environ.get("FESBENCH_CI_ALLOWED_SKIPS", "")
-    reasons = ["cuda", *named.split(","), *([] if SHARED.is_dir() else ["shared"])]
+    reasons = [
+        "cuda",
+        "another kind of processor",
+        *named.split(","),
+        *([] if SHARED.is_dir() else ["shared"]),
+    ]
     return re.compile("|".join(filter(None, reasons)), re.IGNORECASE)
 
 

@@ -61,7 +61,10 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FESBENCH"}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="fesbench")
 def cli() -> None:
     """Measure facial-expression synthesis: run generators on data sets, score and compare them."""

@@ -50,12 +50,12 @@ def embedded_quality() -> ImageMetric:
 
 def embedded_frechet() -> SetMetric:
     """``fid@embedded``."""
-    return FrechetDistance(embedded.load("identity"), "embedded")
+    return FrechetDistance(embedded.load("quality"), "embedded")
 
 
 def embedded_kernel() -> SetMetric:
     """``kid@embedded``."""
-    return KernelDistance(embedded.load("identity"), "embedded")
+    return KernelDistance(embedded.load("quality"), "embedded")
 
 
 @cache

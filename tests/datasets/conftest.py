@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from fesbench import weights
-from fesbench.errors import WeightsMissing
-
 MakeImage = Callable[[str], Path]
 
 
@@ -28,14 +25,7 @@ def make_image(tmp_path: Path) -> MakeImage:
 
 
 @pytest.fixture(scope="session")
-def weights_with_predictor(request: pytest.FixtureRequest) -> Path:
-    """A weights folder with the portable files, fetched once into pytest's cache."""
+def weights_with_predictor(weights_folder: Path) -> Path:
+    """A weights folder with the landmark predictor, where dlib can read it."""
     pytest.importorskip("dlib", reason="needs dlib (fesbench[prepare])")
-    folder = request.config.cache.mkdir("fesbench-weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FESBENCH_WEIGHTS", str(folder))
-        try:
-            weights.fetch("portable")
-        except WeightsMissing as error:
-            pytest.skip(f"the portable weights cannot be fetched here: {error}")
-    return folder
+    return weights_folder

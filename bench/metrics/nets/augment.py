@@ -168,7 +168,7 @@ def _checkered(images: Tensor, level: float, random: Generator) -> Tensor:
     period = 2 if float(torch.rand((), generator=random)) < 0.5 else 4
     line = (torch.arange(images.shape[-1]) % period < period / 2) * 2.0 - 1.0
     edges = (images - blur(images, 2.0)).abs().mean(dim=1, keepdim=True)
-    return (images + level * (0.12 + edges) * line.view(1, 1, 1, -1) * line.view(1, 1, -1, 1)).clamp(0, 1)
+    return (images + level * (0.05 + edges) * line.view(1, 1, 1, -1) * line.view(1, 1, -1, 1)).clamp(0, 1)
 
 
 def _ghosted(images: Tensor, level: float, random: Generator) -> Tensor:

@@ -94,7 +94,7 @@ def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[st
     return ladders
 
 
-def set_distances(network: Network, faces: Faces, neutral: int = 0) -> dict[int, dict[str, dict[str, float]]]:
+def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dict[str, dict[str, float]]]:
     """Fréchet and kernel distance to real faces, in each domain, of sets that are less and less real.
 
     The references are the non-neutral faces of half of the subjects; the sets are made from as many of the

@@ -110,6 +110,10 @@ def _by_subject(faces: Faces) -> Mapping[int, list[NDArray[np.int64]]]:
     }
 
 
+DEGRADATION_SHARES = (0.26, 0.16, 0.18, 0.1, 0.1, 0.1, 0.1)
+"""How often the quality network meets each of ``augment.DEGRADATIONS``: most often what it must get right."""
+
+
 def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
     """The less degraded must rank above the more degraded version of a face (the idea of QualiCLIP).
 
@@ -117,8 +121,8 @@ def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows)
     """
     assert isinstance(module, QualityNet)
     images = faces.batch(rows.integers(len(faces), size=20))
-    degrade = augment.DEGRADATIONS[str(rows.choice(list(augment.DEGRADATIONS)))]
-    levels = np.sort(rows.uniform(0.05, 1, size=2))
+    degrade = augment.DEGRADATIONS[str(rows.choice(list(augment.DEGRADATIONS), p=DEGRADATION_SHARES))]
+    levels = np.sort(rows.uniform(0.15, 1, size=2) ** 1.5)
     versions = [images, *(degrade(images, float(level), random) for level in levels)]
     logits = module.logits(torch.cat(versions)).view(3, -1)
     targets = torch.tensor([0.95, *(0.95 - 0.9 * levels)], dtype=torch.float32)[:, None].expand_as(logits)
@@ -130,6 +134,6 @@ RECIPES: Mapping[str, Recipe] = {
     "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2200, 3e-3, (0.0, 0.85)),
     "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 2400, 3e-3, (0.15, 1.0)),
     "identity": Recipe(identity_loss, 1300, 2e-3),
-    "quality": Recipe(quality_loss, 800, 3e-3),
+    "quality": Recipe(quality_loss, 1300, 3e-3),
 }
 """The judges share seven tenths of their subjects, and neither architecture, input, harm nor seed."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS, RENDERER_VERSION, render_face, subject_seed
 
+from ...contracts import NEUTRAL
 from . import embedded, measure, training
 from .faces import Faces
 
@@ -212,11 +213,11 @@ def _measured(name: str, network: embedded.EmbeddedNetwork, folder: Path) -> dic
     """What it reaches on held-out subjects, after rounding to half precision."""
     held_out = Faces.open(folder / f"test-{embedded.SIDES[name]}")
     if name == "quality":
+        ladders = measure.quality_ladders(network, held_out)
+        distances = measure.set_distances(network, held_out, neutral=EXPRESSIONS.index(NEUTRAL))
         return {
-            "reached": {
-                "levels": measure.LADDER,
-                "quality": _rounded(measure.quality_ladders(network, held_out)),
-            }
+            "reached": {"levels": measure.LADDER, "quality": _rounded(ladders)},
+            "set_distances": _rounded(_by_name(distances)),
         }
     if name == "identity":
         validation = Faces.open(folder / f"validation-{embedded.SIDES[name]}")

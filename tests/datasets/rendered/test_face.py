@@ -82,10 +82,8 @@ def test_view_maps_pixels_and_landmarks_to_each_other():
     np.testing.assert_allclose(seen.pixels(points), np.stack([columns, rows], axis=1), atol=0.5)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", [name for name in DOMAINS if name != "statue"])
 def test_pupils_are_dark_where_the_landmarks_say(domain):
-    if domain == "statue":
-        pytest.skip("statues have no coloured eyes")
     face = render_face(11, "surprised", domain, 11, intensity=1.0, size=256)
     for name in ("eye_left", "eye_right"):
         x, y = np.rint(landmark(face, name)).astype(int)

@@ -1,4 +1,4 @@
-"""The real weight files, fetched once into pytest's cache, and the London photos as batches."""
+"""The real weight files, and the London photos as batches."""
 
 from __future__ import annotations
 
@@ -11,23 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fesbench import weights
-from fesbench.errors import WeightsMissing
-
 Photos = Callable[[str, int], Tensor]
 
 
 @pytest.fixture(scope="session")
-def portable(request: pytest.FixtureRequest) -> Path:
+def portable(weights_folder: Path) -> Path:
     """The folder of the portable weight files."""
-    folder = request.config.cache.mkdir("fesbench-weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FESBENCH_WEIGHTS", str(folder))
-        try:
-            weights.fetch("portable")
-        except WeightsMissing as error:
-            pytest.skip(f"the portable weights cannot be fetched here: {error}")
-    return folder / "portable"
+    return weights_folder / "portable"
 
 
 @pytest.fixture(scope="session")
