@@ -165,8 +165,8 @@ def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str
     for level in levels:
         if level["dataset"] == dataset and level["genuine"] is not None and level["impostor"] is not None:
             yield (
-                f"{level['metric']} of real {level['domain']} images: {level['genuine']:.3f} for one subject "
-                f"({level['pairs']} pairs), {level['impostor']:.3f} for two ({level['subjects']} subjects)."
+                f"{level['metric']} between true {level['domain']} images: {level['genuine']:.3f} of one subject "
+                f"({level['pairs']} pairs), {level['impostor']:.3f} of two ({level['subjects']} subjects)."
             )
 
 

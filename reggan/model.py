@@ -15,7 +15,8 @@ class RegressionStage(PairedRegression):
 
     Only the abstract of the paper is public to us: it names a sparsified ridge regression with local
     receptive fields, whose output is an intermediate representation that a second network refines. Window,
-    penalty, channels and the residual target are our reading.
+    penalty, channels and the residual target are our reading, chosen on validation subjects by
+    ``benchmarks/select_regression.py`` (docs/regression.md).
 
     Args:
         receptive_field: Side of the window in pixels, odd.
@@ -39,8 +40,8 @@ class RegressionStage(PairedRegression):
 
     def __init__(
         self,
-        receptive_field: int = 5,
-        alpha: float = 1.0,
+        receptive_field: int = 7,
+        alpha: float = 3.0,
         channels: Channels = "same",
         residual: bool = True,
         resolution: int | None = None,

@@ -32,10 +32,12 @@ class Faces:
         return Faces(*(getattr(self, name)[rows] for name in FIELDS))
 
     def share(self, start: float, stop: float) -> Faces:
-        """The faces of a share of the subjects, from one fraction of their number to another."""
-        subjects = np.unique(self.subject)
-        chosen = subjects[round(start * len(subjects)) : round(stop * len(subjects))]
-        return self.where(np.isin(self.subject, chosen))
+        """The faces of a share of each domain's subjects, from one fraction of their number to another."""
+        chosen: list[NDArray[np.int64]] = []
+        for domain in np.unique(self.domain):
+            subjects = np.unique(self.subject[self.domain == domain])
+            chosen.append(subjects[round(start * len(subjects)) : round(stop * len(subjects))])
+        return self.where(np.isin(self.subject, np.concatenate(chosen)))
 
     def batch(self, rows: NDArray[Any] | Sequence[int]) -> Tensor:
         """(B, 3, side, side) float32 in [0, 1]."""

@@ -55,11 +55,11 @@ class Portion(NamedTuple):
 
 
 PORTIONS = {
-    "train": Portion(0, 640, 3),
-    "validation": Portion(640, 664, len(EXPRESSIONS)),
-    "test": Portion(664, 704, len(EXPRESSIONS)),
+    "train": Portion(0, 960, 3),
+    "validation": Portion(960, 984, len(EXPRESSIONS)),
+    "test": Portion(984, 1024, len(EXPRESSIONS)),
 }
-LARGE = {"train": 3, "validation": 0, "test": 1}
+LARGE = {"train": 4, "validation": 0, "test": 1}
 """One in so many faces is kept at full size too, for the quality network; 0 for none."""
 
 
@@ -173,7 +173,9 @@ def train_nets(
 def _train_one(name: str, folder: Path, out: Path, seed: int) -> dict[str, Any]:
     started = time.monotonic()
     side = embedded.SIDES[name]
-    module = training.train(name, Faces.open(folder / f"train-{side}"), seed + SEEDS[name], _say)
+    module = training.train(
+        name, training.RECIPES[name], Faces.open(folder / f"train-{side}"), seed + SEEDS[name], _say
+    )
     described = _described(name, module, seed)
     embedded.save(name, module, described | {"reached": {}}, out)
     network = embedded.load(name, out)
