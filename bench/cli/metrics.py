@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..contracts import ImageMetric, MetricCard, Network
 from ..errors import BenchError
@@ -38,7 +38,7 @@ def list_metrics(as_json: bool) -> None:
         }
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
-    table = Table("id", "", "range", "unit", "meaning")
+    table = Table(Column("id", no_wrap=True), "", "range", "unit", "meaning")
     for identifier, metric in found.items():
         table.add_row(identifier, *_cells(metric))
     Console().print(table)

@@ -81,7 +81,8 @@ def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Loss
 def _weights(faces: Faces) -> NDArray[np.float64]:
     """How often a judge meets each face: those of the last domain, the hardest to read, twice as often."""
     weights = np.where(faces.domain == faces.domain.max(), 2.0, 1.0)
-    return weights / weights.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def identity_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
