@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fesbench.contracts import Generator, Synthesizer
-from fesbench.errors import BenchError
+from fesbench.errors import BenchError, UnknownName
 from fesbench.registry import Registry
 
 from .external import FolderOutputs, load_class
@@ -27,6 +27,25 @@ def expand(references: tuple[str, ...]) -> tuple[str, ...]:
     """``all`` becomes every registered name; duplicates are dropped, order kept."""
     names = [name for entry in references for name in (GENERATORS.names() if entry == "all" else [entry])]
     return tuple(dict.fromkeys(names))
+
+
+def check_reference(reference: str) -> None:
+    """Whether there is anything behind a model reference, without loading it.
+
+    Raises:
+        UnknownName: nothing is registered under the name.
+        BenchError: the file or folder that it names does not exist.
+    """
+    if reference.startswith("outputs:"):
+        if not Path(reference.removeprefix("outputs:")).is_dir():
+            raise BenchError(
+                f"{reference}: there is no such folder; outputs:DIR needs one image for each edit"
+            )
+    elif ".py:" in reference:
+        if not Path(reference.rpartition(":")[0]).is_file():
+            raise BenchError(f"{reference}: there is no such file; a model is path/to/file.py:Class")
+    elif reference not in GENERATORS.targets():
+        raise UnknownName("model", reference, GENERATORS.targets())
 
 
 def load_model(

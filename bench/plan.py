@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fesbench.baselines.registry import expand
+from fesbench.baselines.registry import check_reference, expand
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
 
 from .contracts import Dataset, Edit, Sample
 from .errors import DatasetError, SpecError
-from .metrics.registry import served_metrics
+from .metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
 
 SHARD = 32
@@ -82,11 +82,22 @@ class Plan:
 def resolve(spec: RunSpec) -> RunSpec:
     """The spec with ``all`` models, and the metrics of its backend where none are asked for, by name.
 
+    Every name is checked here, before a run directory remembers it.
+
     Raises:
-        UnknownName: the backend is not known.
+        UnknownName: a model, metric or backend is not known.
+        BenchError: a file or folder that the spec names is missing.
     """
-    metrics = spec.metrics if "metrics" in spec.model_fields_set else served_metrics(spec.backend)
-    return spec.model_copy(update={"models": expand(spec.models), "metrics": metrics})
+    metrics = spec.metrics or served_metrics(spec.backend)
+    for name in metrics:
+        metric_id(name, spec.backend)
+    models = expand(spec.models)
+    for reference in models:
+        check_reference(reference)
+    for name, path in spec.checkpoints.items():
+        if not Path(path).is_file():
+            raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
+    return spec.model_copy(update={"models": models, "metrics": metrics})
 
 
 def make_plan(spec: RunSpec) -> Plan:

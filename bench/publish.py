@@ -83,7 +83,6 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     for item in plan.datasets:
         _write_grid(item, [cell for cell in finished.cells if cell.dataset is item], plan, store)
     store.update_record(
-        status="partial" if finished.unavailable or finished.failed else "complete",
         models=_model_records(finished.cells),
         metrics={card.id: _metric_record(card) for card in cards},
         networks={name: asdict(network.card) for name, network in finished.scorer.networks.items()},
@@ -93,6 +92,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         seconds=finished.seconds,
     )
     _write_tables(load_published(store))
+    store.update_record(status="partial" if finished.unavailable or finished.failed else "complete")
 
 
 def load_published(store: RunStore) -> Published:
@@ -165,8 +165,8 @@ def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str
     for level in levels:
         if level["dataset"] == dataset and level["genuine"] is not None and level["impostor"] is not None:
             yield (
-                f"{level['metric']} between true {level['domain']} images: {level['genuine']:.3f} of one subject "
-                f"({level['pairs']} pairs), {level['impostor']:.3f} of two ({level['subjects']} subjects)."
+                f"{level['metric']} between true {level['domain']} images: {level['genuine']:.3f} of one "
+                f"({level['pairs']} pairs), {level['impostor']:.3f} of two people ({level['subjects']})."
             )
 
 

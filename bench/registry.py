@@ -49,7 +49,7 @@ class Registry:
         module, _, attribute = targets[name].partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
             if name in self.builtin:
                 raise
             raise BenchError(

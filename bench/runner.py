@@ -14,7 +14,7 @@ from fesbench.baselines.controls import Truth
 
 from .contracts import ImageMetric
 from .errors import BenchError
-from .execute.cells import Cell, Roster, checkpoint_digests, load_roster, make_cell
+from .execute.cells import Cell, Roster, checkpoint_digests, explain, load_roster, make_cell
 from .execute.loading import ImageLoader
 from .execute.local import Executor, Listener, Stopwatch
 from .execute.scoring import Scorer
@@ -48,7 +48,12 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     The caller holds the store. Raises BenchError for what concerns the whole run; a failing model, metric
     or image is recorded and stops nothing else.
     """
+    check_device(device)
     torch.manual_seed(plan.spec.seed)
+    stopwatch = Stopwatch()
+    with stopwatch("load models"):
+        scorer, unavailable = load_scorer(plan, device)
+        roster = load_roster(plan.spec, plan.spec.models, device)
     store.update_record(
         status="started",
         spec=plan.spec.model_dump(mode="json"),
@@ -58,11 +63,7 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         datasets=dataset_records(plan),
         checkpoints=checkpoint_digests(plan.spec),
     )
-    stopwatch = Stopwatch()
     with closing(ImageLoader(workers)) as loader:
-        with stopwatch("load models"):
-            scorer, unavailable = load_scorer(plan, device)
-            roster = load_roster(plan.spec, plan.spec.models, device)
         with stopwatch("fit"):
             cells, unfitted = make_cells(plan, roster, loader, device)
         Executor(store, scorer, loader, stopwatch, listener).execute(cells)
@@ -72,8 +73,24 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     store.write_scores(scores)
     failed = store.write_failures(_of_models(scores, cells))
     reasons = unavailable | roster.unavailable | unfitted
-    levels = face_levels(store, plan.datasets if cells else (), scorer)
+    used = {id(cell.dataset): cell.dataset for cell in cells}
+    levels = face_levels(store, list(used.values()), scorer)
     return Finished(cells, scores, sets, levels, scorer, failed, reasons, dict(stopwatch.seconds))
+
+
+def check_device(device: str) -> None:
+    """Try the device.
+
+    Raises:
+        BenchError: PyTorch cannot compute there.
+    """
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BenchError(
+            f"the device {device!r} cannot be used: {reason}; --device cpu always can"
+        ) from error
 
 
 def _of_models(scores: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
@@ -105,7 +122,7 @@ def make_cells(
                 continue
             try:
                 cells.append(make_cell(model, roster.references[name], item, plan.spec, loader, device))
-            except BenchError as error:
-                unfitted[f"{name} on {item.name}"] = str(error)
-                log.warning("%s on %s: %s", name, item.name, error)
+            except Exception as error:
+                unfitted[f"{name} on {item.name}"] = explain(error)
+                log.warning("%s on %s", name, item.name, exc_info=error)
     return cells, unfitted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import SpecError
@@ -30,20 +32,26 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
     with store.writing():
         check_unchanged(plan, store)
         if not is_complete(plan, store):
-            _log_to(store)
             from .runner import run_plan
 
-            publish(plan, store, run_plan(plan, store, device, workers, listener))
+            with _logged(store):
+                publish(plan, store, run_plan(plan, store, device, workers, listener))
         return load_published(store)
 
 
-def _log_to(store: RunStore) -> None:
-    logging.basicConfig(
-        filename=store.folder / "run.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
+@contextmanager
+def _logged(store: RunStore) -> Iterator[None]:
+    """Write what the suite logs to the run's own file."""
+    handler = logging.FileHandler(store.folder / "run.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.getLogger("fesbench")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
@@ -69,13 +77,17 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
     recorded = store.record.get("datasets", {})
     assert isinstance(recorded, dict)
     for name, entry in dataset_records(plan).items():
-        if name in recorded and recorded[name]["digest"] != entry["digest"]:
-            raise SpecError(
-                f"the data set {name} changed since {store.folder} was begun; choose another with --out"
-            )
+        for field in ("digest", "trained_on"):
+            if name in recorded and recorded[name][field] != entry[field]:
+                raise SpecError(
+                    f"{field} of the data set {name} is no longer what it was when {store.folder} was begun; "
+                    "choose another folder with --out"
+                )
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
     """Whether the run directory already holds all that the plan asks for."""
     record = store.record
-    return record.get("status") == "complete" and record.get("spec") == plan.spec.model_dump(mode="json")
+    asked = plan.spec.model_dump(mode="json")
+    published = (store.folder / "summary.json").is_file() and (store.folder / "report").is_dir()
+    return published and record.get("status") == "complete" and record.get("spec") == asked

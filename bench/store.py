@@ -9,10 +9,10 @@ written when a run ends.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+
+from fesbench.datasets.names import safe_name
 
 from .contracts import Image
 from .errors import BenchError, SpecError
@@ -38,11 +40,6 @@ SCORES = pa.schema(
 )
 
 Features = dict[str, NDArray[np.float32]]
-
-
-def safe_name(name: str) -> str:
-    """``name`` as a folder on any file system; unequal names stay unequal for all practical purposes."""
-    return re.sub(r"[^A-Za-z0-9._@+-]", "_", name).strip(". ") or "_"
 
 
 class RunStore:
@@ -143,26 +140,39 @@ class RunStore:
         )
 
     def scored_metrics(self, generator: str, dataset: str, shard: int) -> frozenset[str]:
-        """Ids of the metrics that a shard has been scored by; none where its part is missing or damaged."""
+        """Ids of the metrics that a shard has been scored by.
+
+        None where its part is missing or damaged, or where an edit had no output: that is tried again.
+        """
+        part = self._part(generator, dataset, shard)
         try:
-            metadata = pq.read_schema(self._part(generator, dataset, shard)).metadata or {}
-            return frozenset(json.loads(metadata.get(b"metrics", b"[]")))
+            stored = json.loads((pq.read_schema(part).metadata or {}).get(b"fesbench", b"{}"))
         except (OSError, ValueError, pa.ArrowException):
             return frozenset()
+        whole = not stored.get("failed") and (not stored.get("features") or part.with_suffix(".npz").exists())
+        return frozenset(stored.get("metrics", ())) if whole else frozenset()
 
     def write_part(
         self, generator: str, dataset: str, shard: int, rows: pd.DataFrame, metrics: frozenset[str]
     ) -> None:
         """Store the rows of a shard and the ids of the metrics they hold."""
-        schema = SCORES.with_metadata({"metrics": json.dumps(sorted(metrics))})
+        part = self._part(generator, dataset, shard)
+        stored = {
+            "metrics": sorted(metrics),
+            "failed": int(rows["reason"].str.startswith(FAILED, na=False).any()),
+            "features": part.with_suffix(".npz").exists(),
+        }
+        schema = SCORES.with_metadata({"fesbench": json.dumps(stored)})
         table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-        with written_whole(self._part(generator, dataset, shard)) as temporary:
+        with written_whole(part) as temporary:
             pq.write_table(table.replace_schema_metadata(schema.metadata), temporary)
 
     def read_part(self, generator: str, dataset: str, shard: int) -> pd.DataFrame:
-        """The rows of a shard; none where it has not been scored."""
-        path = self._part(generator, dataset, shard)
-        table = pq.read_table(path, schema=SCORES) if path.exists() else SCORES.empty_table()
+        """The rows of a shard; none where it has not been scored or its part is damaged."""
+        try:
+            table = pq.read_table(self._part(generator, dataset, shard), schema=SCORES)
+        except (OSError, ValueError, pa.ArrowException):
+            table = SCORES.empty_table()
         rows: pd.DataFrame = table.to_pandas()
         return rows
 
@@ -209,10 +219,12 @@ def _write_arrays(path: Path, arrays: Features) -> None:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    if not path.exists():
+    """The arrays of a file; none where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, BadZipFile):
         return {}
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
 
 
 FAILED = "no output: "

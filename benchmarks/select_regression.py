@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+
 from fesbench.contracts import Batch, Dataset, Edit, Image
 from fesbench.datasets.images import resize
 from fesbench.datasets.registry import load_dataset

@@ -73,14 +73,12 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and turn expected errors into one clear message."""
     try:
-        cli(standalone_mode=False)
+        sys.exit(cli(standalone_mode=False))
     except BenchError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)

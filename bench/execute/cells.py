@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..spec import RunSpec
 from .fitting import CrossFitted, fit, folds
 from .loading import ImageLoader
 from .synthesis import GeneratorSynthesizer
+
+log = logging.getLogger(__name__)
 
 Block = Literal["main", "transfer", "control"]
 
@@ -48,6 +51,11 @@ class Roster:
     unavailable: dict[str, str]
 
 
+def explain(error: Exception) -> str:
+    """An error as a reason; unexpected ones with their type."""
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+
+
 def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster:
     """Load every model once; one that fails is listed and stops no other.
 
@@ -58,8 +66,9 @@ def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster
     for reference in references:
         try:
             model = load_model(reference, spec.checkpoints.get(reference), device)
-        except BenchError as error:
-            roster.unavailable[reference] = str(error)
+        except Exception as error:
+            log.warning("%s cannot be loaded", reference, exc_info=error)
+            roster.unavailable[reference] = explain(error)
             continue
         if model.card.name in roster.models:
             raise BenchError(f"two models are called {model.card.name!r}; rename one of them")
@@ -87,7 +96,8 @@ def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
     if card.control:
         return "control"
     home = card.trained_on.replace("/", " ").split(" ")[0]
-    return "main" if home == plan.home else "transfer"
+    seen = plan.protocol == "cross-fit"  # its own training subjects are among those that are tested
+    return "main" if home == plan.home and not seen else "transfer"
 
 
 def _translated(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:

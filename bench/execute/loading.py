@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import pickle
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 from ..contracts import Edit, Failure, Image, Mask, Sample
@@ -33,6 +36,19 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
         return Failure(str(error))
 
 
+def serve_parent_only() -> None:
+    """Make a worker leave Ctrl-C to its parent, and end with it even where that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
 class ImageLoader:
     """A pool of processes that load samples; with no workers, everything loads where it is asked for.
 
@@ -41,7 +57,7 @@ class ImageLoader:
 
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
+        self._pool = ProcessPoolExecutor(workers, context, serve_parent_only) if workers else None
 
     def submit(self, sample: Sample) -> Pending:
         """Start loading a sample; call the answer for its image."""

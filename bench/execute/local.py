@@ -125,7 +125,7 @@ class Executor:
         with self.stopwatch("score"):
             scored = score_shard(outputs, references, self.scorer.only(metrics))
         with self.stopwatch("store"):
-            self._write_scores(cell, number, scored, metrics | present)
+            self._write_scores(cell, number, scored, metrics, present)
         failed = sum(isinstance(output, Failure) for output in outputs)
         log.info("%s on %s, shard %d: %d edits, %d failed", name, dataset, number, len(outputs), failed)
         self.listener.done(cell, len(outputs), failed)
@@ -158,14 +158,21 @@ class Executor:
         except OSError as error:
             return Failure(f"its stored image cannot be read: {error}")
 
-    def _write_scores(self, cell: Cell, number: int, scored: ShardScores, metrics: frozenset[str]) -> None:
+    def _write_scores(
+        self,
+        cell: Cell,
+        number: int,
+        scored: ShardScores,
+        metrics: frozenset[str],
+        present: frozenset[str],
+    ) -> None:
         name, dataset = cell.card.name, cell.dataset.name
         rows = scored.rows.assign(generator=name, dataset=dataset)
         features = self.store.read_features(name, dataset, number) | scored.features
         if features:
             self.store.write_features(name, dataset, number, features)
-        earlier = self.store.read_part(name, dataset, number)
-        self.store.write_part(name, dataset, number, concatenate([earlier, rows]), metrics)
+        earlier = self.store.read_part(name, dataset, number) if present else rows[:0]
+        self.store.write_part(name, dataset, number, concatenate([earlier, rows]), metrics | present)
 
 
 def _answers(cell: Cell, edits: Sequence[Edit]) -> list[Image | Failure]:
