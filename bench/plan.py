@@ -116,6 +116,20 @@ def make_plan(spec: RunSpec) -> Plan:
     return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in names])
 
 
+def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
+    """What a run records of its data sets."""
+    return {
+        item.name: {
+            "digest": item.dataset.digest,
+            "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
+            "edits": len(item.edits),
+            "references": {"count": len(item.references), "label": item.references_label},
+            "problems": [problem._asdict() for problem in item.dataset.problems],
+        }
+        for item in plan.datasets
+    }
+
+
 class _Use(NamedTuple):
     """What is evaluated, how, and what closed-form models may be fitted on; nothing where it has no pairs."""
 

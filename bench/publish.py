@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from fesbench.datasets.names import safe_name
 from fesbench.reports.assemble import build_table
 from fesbench.reports.delimited import csv_text
 from fesbench.reports.grid import GridRow, qualitative_grid
@@ -25,7 +26,7 @@ from .errors import ImageError
 from .files import write_text
 from .plan import DatasetPlan, Plan
 from .statistics.summary import Summary, summarise
-from .store import RunStore, safe_name
+from .store import RunStore
 
 if TYPE_CHECKING:
     from .execute.cells import Cell

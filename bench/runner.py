@@ -19,10 +19,9 @@ from .execute.loading import ImageLoader
 from .execute.local import Executor, Listener, Stopwatch
 from .execute.scoring import Scorer
 from .metrics.registry import load_metrics
-from .plan import Plan
+from .plan import Plan, dataset_records
 from .provenance import commit, device_description, versions
 from .results import collect_scores, face_levels, set_scores
-from .session import dataset_records
 from .store import RunStore
 
 log = logging.getLogger(__name__)

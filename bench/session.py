@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import SpecError
-from .plan import Plan
+from .plan import Plan, dataset_records
 from .publish import Published, load_published, publish
 from .store import RunStore
 
@@ -52,20 +52,6 @@ def _logged(store: RunStore) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
-
-
-def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
-    """What a run records of its data sets."""
-    return {
-        item.name: {
-            "digest": item.dataset.digest,
-            "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
-            "edits": len(item.edits),
-            "references": {"count": len(item.references), "label": item.references_label},
-            "problems": [problem._asdict() for problem in item.dataset.problems],
-        }
-        for item in plan.datasets
-    }
 
 
 def check_unchanged(plan: Plan, store: RunStore) -> None:

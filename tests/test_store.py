@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fesbench.datasets.names import safe_name
 from fesbench.errors import BenchError, SpecError
 from fesbench.files import write_text, written_whole
 from fesbench.spec import RunSpec
-from fesbench.store import SCORES, RunStore, safe_name
+from fesbench.store import SCORES, RunStore
 
 
 def rows(value: float, metric: str = "ecs@x") -> pd.DataFrame:
