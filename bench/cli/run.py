@@ -106,7 +106,7 @@ def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
 
 def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
     pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
-    if any(name is None for name, _ in pairs) and len(models) != 1:
+    if any(name is None for name, _ in pairs) and (len(models) != 1 or models == ("all",)):
         raise SpecError("--checkpoint FILE needs exactly one --model; write --checkpoint MODEL=FILE")
     checkpoints = {name or models[0]: file for name, file in pairs}
     for name, file in checkpoints.items():

@@ -221,7 +221,7 @@ def test_a_model_in_a_file_and_its_failures(bench, tmp_path):
         tmp_path / "run",
         code=1,
     )
-    assert "mine" in done.stdout
+    assert "Inverse" in done.stdout
     failures = pd.read_json(tmp_path / "run/failures.jsonl", lines=True)
     assert len(failures) == 25
     assert failures["reason"].str.contains("out of luck").sum() == 5
@@ -259,7 +259,7 @@ def test_an_installed_package_adds_a_model(bench, tmp_path):
         code=1,
         PYTHONPATH=str(site),
     )
-    assert "inverse" in done.stdout
+    assert "Inverse" in done.stdout
     assert "broken" in done.stdout + done.stderr
 
 
@@ -268,7 +268,7 @@ def test_outputs_made_elsewhere(bench, tmp_path):
     manifest = pd.read_csv(tmp_path / "edits/manifest.csv")
     (tmp_path / "theirs").mkdir()
     for row in manifest.itertuples():
-        with Image.open(tmp_path / "edits" / row.path) as image:
+        with Image.open(tmp_path / "edits" / row.input) as image:
             Image.fromarray(255 - np.asarray(image)).save(tmp_path / "theirs" / f"{row.edit}.png")
     missing = manifest["edit"].iloc[0]
     (tmp_path / "theirs" / f"{missing}.png").unlink()
