@@ -18,7 +18,11 @@ from .metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
 
 SHARD = 32
-"""Edits in a shard: the unit of work, and of what a kill can lose."""
+"""Edits in a shard: the unit of work, and of what a kill can lose.
+
+Also the images in every pass through a network: fixed, so that a score never depends on which other images
+were scored with it or on what was resumed.
+"""
 
 ENOUGH_TEST_SUBJECTS = 30
 """Fewer subjects than this in a test split make it too small; the data set is cross-fitted instead."""

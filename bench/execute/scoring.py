@@ -14,13 +14,10 @@ from fesbench.datasets.images import resize
 
 from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, MetricCard, Network, SetMetric
 from ..errors import ImageError
+from ..plan import SHARD
 from ..store import FAILED, concatenate
 
 Array = NDArray[np.float32]
-
-SHARD = 32
-"""Edits in a shard, and images in every pass through a network: fixed, so that a score never depends on
-which other images were scored with it or on what was resumed."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fesbench.datasets.images import resize
 
 from ..contracts import UNKNOWN_LABEL, Edit, Failure, Generator, Image, Synthesizer
 from ..errors import UnsupportedEdit
+from ..plan import SHARD
 
 
 def image_to_input(image: Image) -> Tensor:
@@ -43,7 +44,7 @@ class GeneratorSynthesizer(Synthesizer):
         generator: Generator,
         expressions: tuple[str, ...],
         resolution: int,
-        batch: int = 32,
+        batch: int = SHARD,
         device: str = "cpu",
     ) -> None:
         self.generator, self.card = generator, generator.card
