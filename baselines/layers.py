@@ -7,11 +7,12 @@ state_dict names (``main.N…``), so a trunk is a flat list of modules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def instance_norm(channels: int) -> nn.InstanceNorm2d:
@@ -90,6 +91,11 @@ def tile_condition(images: Tensor, condition: Tensor) -> Tensor:
     """(B, 3, H, W) and (B, C) to (B, 3 + C, H, W): every pixel sees the whole condition."""
     maps = condition[:, :, None, None].expand(-1, -1, *images.shape[2:])
     return torch.cat([images, maps], dim=1)
+
+
+def one_hot(classes: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """The conditioning by target alone: (B,) source and (B,) target labels to (B, classes) float32."""
+    return lambda source, target: F.one_hot(target, classes).float()
 
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:

@@ -16,19 +16,22 @@ from fesbench.contracts import Generator, GeneratorCard
 from fesbench.errors import CheckpointError, UnsupportedEdit
 
 from .checkpoints import read_checkpoint
-from .losses import Objective, Settings
+from .objectives import Objective
+from .settings import Settings
+from .training_data import TrainingImages
 
 
 class NeuralGenerator(Generator):
     """A network behind the generator contract.
 
-    A subclass states ``template``, the card of the method itself, ``training_choices``, where our training
-    departs from the official one, and how labels become the network's condition.
+    A subclass states ``template``, the card of the method itself, ``official``, how its authors train it,
+    ``training_choices``, where our training departs from that, and how labels become the network's condition.
     ``network(images, condition)`` takes the official model's own conditioning and returns its composed
     image before clamping.
     """
 
     template: GeneratorCard
+    official: Settings
     training_choices: tuple[str, ...] = ()
 
     def __init__(self, network: nn.Module, expressions: Sequence[str], resolution: int) -> None:
@@ -59,8 +62,8 @@ class NeuralGenerator(Generator):
 
     @staticmethod
     @abstractmethod
-    def objective(classes: int, settings: Settings) -> Objective:
-        """New networks, and the losses by which they are trained."""
+    def objective(data: TrainingImages, settings: Settings) -> Objective:
+        """New networks for ``data``'s expressions, and the losses by which they are trained."""
 
     @abstractmethod
     def condition(self, source: Tensor, target: Tensor) -> Tensor:

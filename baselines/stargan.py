@@ -11,15 +11,16 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import CheckpointError
 
 from .checkpoints import load_exactly
-from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
-from .losses import LabelObjective, Settings
+from .layers import ResidualBlock, he_initialise, image_head, one_hot, strided_layers, tile_condition, trunk
 from .neural import NeuralGenerator
+from .objectives import LabelObjective
+from .settings import Settings
+from .training_data import TrainingImages
 
 FOLDER_ORDER = {
     7: ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
@@ -86,6 +87,16 @@ class StarGAN(NeuralGenerator):
         choices=("normalises by the image's own statistics, as the official inference does",),
     )
 
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=16,
+        n_critic=5,
+        learning_rate=1e-4,
+        average=0.0,
+    )
+
     training_choices = (
         "discriminator halves the image down to 2 x 2, as the official one does at 128 pixels",
         "discriminator starts from He's initialisation: with PyTorch's default a small one was still at "
@@ -117,18 +128,21 @@ class StarGAN(NeuralGenerator):
         return cls(network, names, resolution)
 
     @staticmethod
-    def objective(classes: int, settings: Settings) -> LabelObjective:
+    def objective(data: TrainingImages, settings: Settings) -> LabelObjective:
         """New networks and the official losses; see ``training_choices``."""
+        classes = len(data.expressions)
         depth = settings.resolution.bit_length() - 2
         discriminator = StarGANDiscriminator(
             settings.resolution, classes, settings.discriminator_width, depth
         )
         he_initialise(discriminator.main)
-        return LabelObjective(StarGANNetwork(classes, settings.width), discriminator, classes, settings)
+        return LabelObjective(
+            StarGANNetwork(classes, settings.width), discriminator, one_hot(classes), settings
+        )
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
         """(B,) labels to (B, classes) one-hot float32."""
-        return F.one_hot(target, len(self.card.expressions)).float()
+        return one_hot(len(self.card.expressions))(source, target)
 
 
 def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:

@@ -27,8 +27,9 @@ from fesbench.errors import BenchError, CheckpointError, SpecError
 from fesbench.files import written_whole
 
 from .checkpoints import read_tensors, save_checkpoint
-from .losses import Objective, Settings
 from .neural import NeuralGenerator
+from .objectives import Batch, Objective
+from .settings import Settings
 from .training_data import STUDIO, TrainingImages, load_images
 
 
@@ -56,11 +57,11 @@ class Trainer:
     def advance(self) -> dict[str, float]:
         """Make one step and return its weighted losses by name."""
         random = _random(self.settings.seed, "step", self.step)
-        images, labels = self._batch(random)
-        terms = self.objective.discriminator_terms(images, labels, random)
+        batch = self._batch(random)
+        terms = self.objective.weighted(self.objective.discriminator_terms(batch, random))
         _update(self.discriminator_optimizer, terms.values())
         if (self.step + 1) % self.settings.n_critic == 0:
-            generator_terms = self.objective.generator_terms(images, labels, random)
+            generator_terms = self.objective.weighted(self.objective.generator_terms(batch, random))
             _update(self.generator_optimizer, generator_terms.values())
             self._follow((self.step + 1) // self.settings.n_critic)
             terms |= generator_terms
@@ -85,18 +86,23 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer,
         }
 
-    def _batch(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _batch(self, random: torch.Generator) -> Batch:
         """The step's images, some of them mirrored, from an order that is new in every epoch."""
         total = len(self.data.labels)
         size = min(self.settings.batch_size, total)
         epoch, position = divmod(self.step, total // size)
         order = torch.randperm(total, generator=_random(self.settings.seed, "epoch", epoch))
         chosen = order[position * size : (position + 1) * size]
-        images = self.data.images[chosen].float() / 127.5 - 1
+        pixels = torch.stack([self.data.images[chosen], self.data.images[self.data.neutrals[chosen]]])
+        images, neutrals = pixels.float() / 127.5 - 1
         if self.settings.flip:
-            mirrored = torch.rand(size, generator=random) < 0.5
-            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-        return images.to(self.device), self.data.labels[chosen].to(self.device)
+            mirrored = (torch.rand(size, generator=random) < 0.5)[:, None, None, None]
+            images = torch.where(mirrored, images.flip(3), images)
+            neutrals = torch.where(mirrored, neutrals.flip(3), neutrals)
+        batch = Batch(
+            images, self.data.labels[chosen], self.data.subjects[chosen], neutrals, self.data.paired[chosen]
+        )
+        return Batch(*(part.to(self.device) for part in batch))
 
     @torch.no_grad()
     def _follow(self, updates: int) -> None:
@@ -150,7 +156,7 @@ class TrainingRun:
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
         self.data = load_images(train, settings.resolution)
         torch.manual_seed(settings.seed)
-        objective = model.objective(len(self.data.expressions), settings)
+        objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
         self.seconds = 0.0
 

@@ -27,12 +27,16 @@ SMALL = 64
 class TrainingImages(NamedTuple):
     """A data set in memory.
 
-    ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``; ``problems`` lists the
-    samples that could not be read.
+    ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
+    from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
+    ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
     """
 
     images: Tensor
     labels: Tensor
+    subjects: Tensor
+    neutrals: Tensor
+    paired: Tensor
     expressions: tuple[str, ...]
     problems: tuple[Problem, ...]
 
@@ -53,9 +57,14 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
             f"{dataset.name} has {len(usable)} usable labelled {STUDIO} images of {len(expressions)} "
             "expressions; training needs images of two or more"
         )
+    names = list(dict.fromkeys(sample.subject for sample, _ in usable))
+    neutral = {s.subject: row for row, (s, _) in reversed(list(enumerate(usable))) if s.expression == NEUTRAL}
     return TrainingImages(
         torch.from_numpy(np.stack([pixels for _, pixels in usable])).permute(0, 3, 1, 2).contiguous(),
         torch.tensor([expressions.index(str(sample.expression)) for sample, _ in usable]),
+        torch.tensor([names.index(sample.subject) for sample, _ in usable]),
+        torch.tensor([neutral.get(sample.subject, row) for row, (sample, _) in enumerate(usable)]),
+        torch.tensor([sample.subject in neutral for sample, _ in usable]),
         expressions,
         tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
     )

@@ -65,7 +65,7 @@ def train(
     """
     if (budget is None) == (steps is None):
         raise click.UsageError("say how long to train: either --budget or --steps")
-    from fesbench.baselines.losses import Settings
+    from fesbench.baselines.settings import Settings
     from fesbench.baselines.training import Limit, TrainingRun
     from fesbench.baselines.training_data import preview_images
     from fesbench.datasets.registry import load_dataset

@@ -16,7 +16,10 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from fesbench.baselines.losses import LabelObjective, LossWeights, Settings, gradient_penalty
+from fesbench.baselines.layers import one_hot
+from fesbench.baselines.losses import gradient_penalty
+from fesbench.baselines.objectives import Batch, LabelObjective
+from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.training import Limit, Trainer, TrainingRun, sample_grid
 from fesbench.baselines.training_data import load_images, preview_images
@@ -49,7 +52,7 @@ class Flat(Dataset):
 def new_trainer(settings=SMALL, subjects=8):
     data = load_images(Flat(subjects), settings.resolution)
     torch.manual_seed(settings.seed)
-    return Trainer(StarGAN.objective(2, settings), data, settings)
+    return Trainer(StarGAN.objective(data, settings), data, settings)
 
 
 def test_gradient_penalty_of_a_linear_critic_is_closed_form():
@@ -73,12 +76,13 @@ def test_losses_are_the_official_sums():
                 len(images), 3
             ) + images.mean() * 0
 
-    settings = replace(SMALL, weights=LossWeights(classification=2.0, cycle=3.0, penalty=5.0))
-    objective = LabelObjective(Painter(), Reader(), 3, settings)
+    settings = replace(SMALL, weights={"d_class": 2.0, "g_class": 2.0, "g_cycle": 3.0, "d_penalty": 5.0})
+    objective = LabelObjective(Painter(), Reader(), one_hot(3), settings)
     images, labels = torch.full((4, 3, 2, 2), 0.5), torch.tensor([2, 2, 2, 2])
     random = torch.Generator().manual_seed(0)
-    terms = objective.discriminator_terms(images, labels, random) | objective.generator_terms(
-        images, labels, random
+    batch = Batch(images, labels, labels, images, labels > 0)
+    terms = objective.weighted(
+        objective.discriminator_terms(batch, random) | objective.generator_terms(batch, random)
     )
     expected = {
         "d_real": -0.5,
@@ -122,7 +126,7 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
     for _ in range(2):
         images = []
         for _ in range(4):
-            batch, _ = trainer._batch(torch.Generator())
+            batch = trainer._batch(torch.Generator()).images
             images += [image.numpy().tobytes() for image in batch]
             trainer.step += 1
         epochs.append(images)
