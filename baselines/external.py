@@ -7,11 +7,49 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
-from fesbench.contracts import Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
+
+from fesbench.contracts import (
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Supervision,
+    Synthesizer,
+)
 from fesbench.datasets.images import SUFFIXES, load_image
 from fesbench.datasets.manifest import read_cells
 from fesbench.errors import BenchError, ImageError, UnknownName
+
+MANIFEST, CARD = "manifest.csv", "card.json"
+MAX_CARD_BYTES = 1 << 16
+
+
+def _text(longest: int) -> StringConstraints:
+    """Printable text on one line, not empty."""
+    return StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=longest)
+
+
+class _StatedCard(BaseModel):
+    """What ``card.json`` may say of images that were made elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, _text(60)] | None = None
+    title: Annotated[str, _text(80)] | None = None
+    trained_on: Annotated[str, _text(200)] | None = None
+    supervision: Supervision | None = None
+    citation: Annotated[str, _text(2000)] | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _printable(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError("holds characters that cannot be printed, such as line breaks")
+        return value
 
 
 class FolderOutputs(Synthesizer):
@@ -19,18 +57,20 @@ class FolderOutputs(Synthesizer):
 
     Args:
         folder: Holds one image for each edit, named ``<edit id>`` plus an image suffix, directly or in
-            sub-folders; or a ``manifest.csv`` with the columns ``edit`` and ``path``.
+            sub-folders; or a ``manifest.csv`` with the columns ``edit`` and ``path``. A ``card.json`` may
+            state ``name``, ``title``, ``trained_on``, ``supervision`` and ``citation`` of the model.
 
     Raises:
-        BenchError: the folder or a column of its manifest is missing, or a path leaves the folder.
+        BenchError: the folder or a column of its manifest is missing, a path leaves the folder, or
+            ``card.json`` says something else.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise BenchError(f"{folder} is not a folder; outputs:DIR needs one with an image for each edit")
         self.folder = folder.resolve()
-        self.card = GeneratorCard(name=folder.resolve().name, title=folder.resolve().name, weights="outputs")
-        manifest = self.folder / "manifest.csv"
+        self.card = _card(self.folder)
+        manifest = self.folder / MANIFEST
         self.paths = self._from_manifest(manifest) if manifest.is_file() else self._from_names()
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
@@ -38,23 +78,32 @@ class FolderOutputs(Synthesizer):
         return [self._load(edit) for edit in edits]
 
     def _load(self, edit: Edit) -> Image | Failure:
-        path = self.paths.get(edit.id)
-        if path is None:
+        found = self.paths.get(edit.id, ())
+        if not found:
             return Failure(f"no image named {edit.id} in {self.folder.name}")
+        if len(found) > 1:
+            named = " and ".join(path.relative_to(self.folder).as_posix() for path in found)
+            return Failure(f"{named} both answer {edit.id}; keep one of them")
         try:
-            return load_image(path)
+            return load_image(found[0])
         except ImageError as error:
             return Failure(str(error))
 
-    def _from_names(self) -> dict[str, Path]:
-        files = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        return {path.stem: path for path in files if path.resolve().is_relative_to(self.folder)}
+    def _from_names(self) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = {}
+        for path in sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+            if path.resolve().is_relative_to(self.folder):
+                paths.setdefault(path.stem, []).append(path)
+        return paths
 
-    def _from_manifest(self, manifest: Path) -> dict[str, Path]:
-        cells = [row for _, row in read_cells(manifest, ("edit", "path"))]
-        return {
-            row["edit"]: self._inside(row["path"], manifest) for row in cells if row["edit"] and row["path"]
-        }
+    def _from_manifest(self, manifest: Path) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = {}
+        for _, row in read_cells(manifest, ("edit", "path")):
+            if row["edit"] and row["path"]:
+                path = self._inside(row["path"], manifest)
+                known = paths.setdefault(row["edit"], [])
+                known += [path] if path not in known else []
+        return paths
 
     def _inside(self, name: str, manifest: Path) -> Path:
         path = (self.folder / name).resolve()
@@ -63,6 +112,44 @@ class FolderOutputs(Synthesizer):
                 f"{manifest} names {name!r}, which lies outside its folder; move the image inside"
             )
         return path
+
+
+def _card(folder: Path) -> GeneratorCard:
+    """The card of the images in a folder: as stated there, else named after the folder."""
+    file = folder / CARD
+    stated = _read_card(file).model_dump(exclude_none=True) if file.is_file() else {}
+    name = stated.get("name", folder.name)
+    return GeneratorCard(**({"name": name, "title": name} | stated), weights="outputs")
+
+
+def _read_card(file: Path) -> _StatedCard:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_CARD_BYTES + 1)
+        if len(data) > MAX_CARD_BYTES:
+            raise BenchError(f"{file} is larger than {MAX_CARD_BYTES >> 10} kB; it only states a few names")
+        return _StatedCard.model_validate_json(data)
+    except OSError as error:
+        raise BenchError(f"{file} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        findings = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'its content'}: {item['msg']}" for item in error.errors()
+        )
+        raise BenchError(
+            f"{file}: {findings}. It may state {', '.join(_StatedCard.model_fields)}."
+        ) from error
+
+
+def output_files(folder: Path) -> dict[str, Path]:
+    """What decides the answers of ``FolderOutputs``: every image, the manifest and the card, by their path.
+
+    Raises:
+        BenchError: as for ``FolderOutputs``.
+    """
+    outputs = FolderOutputs(folder)
+    images = sorted({path for found in outputs.paths.values() for path in found})
+    named = {path.relative_to(outputs.folder).as_posix(): path for path in images}
+    return {name: outputs.folder / name for name in (MANIFEST, CARD)} | named
 
 
 def load_class(reference: str) -> type[Generator] | type[Synthesizer]:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from fesbench.contracts import Generator, Synthesizer
 from fesbench.errors import BenchError, UnknownName
 from fesbench.registry import Registry
 
-from .external import FolderOutputs, load_class
+from .external import FolderOutputs, load_class, output_files
 
 GENERATORS = Registry(
     "model",
     {
+        "reggan": "fesbench.reggan.model:RegGAN",
         "reggan-regression": "fesbench.reggan.model:RegressionStage",
         "masked-regression": "fesbench.baselines.masked_regression:MaskedRegression",
         "stargan": "fesbench.baselines.stargan:StarGAN",
+        "ganimation": "fesbench.baselines.ganimation:GANimation",
+        "stgan": "fesbench.baselines.stgan:STGAN",
+        "attgan": "fesbench.baselines.attgan:AttGAN",
+        "degan": "fesbench.baselines.degan:DEGAN",
+        "ganmut": "fesbench.baselines.ganmut:GANmut",
+        "usgan": "fesbench.baselines.usgan:USGAN",
+        "sargan": "fesbench.baselines.sargan:SARGAN",
         "truth": "fesbench.baselines.controls:Truth",
         "copy": "fesbench.baselines.controls:Copy",
     },
     group="fesbench.generators",
 )
+
+CHECKPOINT = "checkpoint"
+"""What a file of weights that the user gave is to its model; see ``identifying_files``."""
 
 
 def expand(references: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,6 +58,33 @@ def check_reference(reference: str) -> None:
             raise BenchError(f"{reference}: there is no such file; a model is path/to/file.py:Class")
     elif reference not in GENERATORS.targets():
         raise UnknownName("model", reference, GENERATORS.targets())
+
+
+def identifying_files(reference: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
+    """The files that decide what a model answers, by their part in it; they need not exist.
+
+    Args:
+        reference: As for ``load_model``; nothing of it is loaded.
+        checkpoint: Likewise.
+    """
+    if reference.startswith("outputs:"):
+        return output_files(Path(reference.removeprefix("outputs:")))
+    weights = _shipped(reference) if checkpoint is None else _given(Path(checkpoint))
+    if ".py:" in reference:
+        return {"source": Path(reference.rpartition(":")[0])} | weights
+    return GENERATORS.files(reference) | weights
+
+
+def _shipped(reference: str) -> dict[str, Path]:
+    folder = Path(str(files(__package__) / "shipped"))
+    named = [path for path in sorted(folder.glob("*")) if path.stem == reference]
+    return {path.name: path for path in named}
+
+
+def _given(checkpoint: Path) -> dict[str, Path]:
+    """A checkpoint, and where it is one of ours the card that is read with it."""
+    card = {"card of its checkpoint": checkpoint.with_suffix(".json")}
+    return {CHECKPOINT: checkpoint} | (card if checkpoint.suffix == ".safetensors" else {})
 
 
 def load_model(

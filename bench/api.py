@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class _Silent:
     """Hears of progress and says nothing."""
 
-    def begin(self, shards: int) -> None:
+    def begin(self, shards: int, edits: int) -> None:
         """Nothing."""
 
     def done(self, cell: Cell, edits: int, failed: int) -> None:

@@ -286,6 +286,10 @@ class ImageMetric(ABC):
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
         """(N,) float64 for each of ``card.columns``; NaN where the score does not exist."""
 
+    def reason(self, edit: Edit) -> str:
+        """Why an edit with an output has no score, where that can be told from the edit; else empty."""
+        return ""
+
     def failed(self) -> Mapping[str, float]:
         """What an edit without a usable output counts as: wrong, unverified; NaN leaves it out."""
         return dict.fromkeys(self.card.columns, float("nan"))

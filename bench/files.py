@@ -1,7 +1,8 @@
-"""Writes files whole or not at all."""
+"""Writes files whole or not at all, and tells whether one is still the same."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,19 @@ def written_whole(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal.
+
+    Raises:
+        BenchError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fesbench.baselines.registry import check_reference, expand
+from fesbench.datasets.edits import safe_edits
+from fesbench.datasets.names import safe_name
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
 
@@ -49,8 +51,8 @@ class DatasetPlan:
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
-        """All edits, in a fixed order."""
-        return self.dataset.edits()
+        """All edits, in a fixed order; their ids can name files."""
+        return safe_edits(self.dataset.edits())
 
     @cached_property
     def shards(self) -> list[Sequence[Edit]]:
@@ -99,6 +101,8 @@ def resolve(spec: RunSpec) -> RunSpec:
     for reference in models:
         check_reference(reference)
     for name, path in spec.checkpoints.items():
+        if name not in models:
+            raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
         if not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
     return spec.model_copy(update={"models": models, "metrics": metrics})
@@ -112,12 +116,19 @@ def make_plan(spec: RunSpec) -> Plan:
         DatasetError: a data set has nothing to edit.
         UnknownName: a data set is not known.
     """
-    names = [Path(reference).name for reference in spec.data]
-    if len(set(names)) < len(names):
-        raise SpecError(f"two data sets share a name: {', '.join(names)}; add them under names of their own")
-    uses = {name: _use(reference) for name, reference in zip(names, spec.data, strict=True)}
+    uses: dict[str, _Use] = {}
+    for reference in spec.data:
+        use = _use(reference)
+        name = safe_name(use.dataset.name)
+        if name in uses and uses[name].dataset.digest == use.dataset.digest:
+            continue  # the same folder, spelt in another way
+        if name.casefold() in (known.casefold() for known in uses):
+            raise SpecError(
+                f"two data sets are called {name}: {', '.join(spec.data)}; add them under names of their own"
+            )
+        uses[name] = use
     home = next((name for name, use in uses.items() if use.train), DEFAULT_HOME)
-    return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in names])
+    return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in uses])
 
 
 def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +17,16 @@ from fesbench.datasets.names import safe_name
 from fesbench.reports.assemble import build_table
 from fesbench.reports.delimited import csv_text
 from fesbench.reports.grid import GridRow, qualitative_grid
-from fesbench.reports.latex import latex_document, latex_table
-from fesbench.reports.markdown import csv_table, markdown_table
-from fesbench.reports.tables import Block, Table
-from fesbench.reports.terminal import terminal_table
+from fesbench.reports.latex import latex_document, latex_tables
+from fesbench.reports.markdown import csv_tables, markdown_tables
+from fesbench.reports.tables import Block, Table, metric_title
+from fesbench.reports.terminal import TerminalTable
 
 from .contracts import Edit, Failure, GeneratorCard, Image, MetricCard
-from .errors import ImageError
+from .execute.loading import load_sample
 from .files import write_text
 from .plan import DatasetPlan, Plan
+from .statistics.measures import OUTPUT, UNSCORED
 from .statistics.summary import Summary, summarise
 from .store import RunStore
 
@@ -52,19 +54,22 @@ class Published:
 
     @property
     def exit_code(self) -> int:
-        """1 where a model or metric could not be used, or a model left edits without output; else 0."""
-        return 1 if self.record["unavailable"] or self.record["failed"] else 0
+        """1 where a model or metric could not be used, an edit has no output or a metric failed; else 0."""
+        return 0 if _went_well(self.record) else 1
 
     def show(self, console: Console) -> None:
         """Print the tables, what failed, and where to find the rest."""
         for table in self.tables:
-            console.print(terminal_table(table))
+            console.print(TerminalTable(table))
         for name, reason in self.record["unavailable"].items():
             console.print(f"not available: {name}: {reason}", markup=False)
         if self.record["failed"]:
             failures = self.store.folder / "failures.jsonl"
-            console.print(f"{self.record['failed']} edits have no output: see {failures}", markup=False)
-        console.print(f"tables and grid: {self.store.folder / 'report'}", markup=False)
+            _print_path(console, f"{self.record['failed']} edits have no output: see {failures}")
+        if self.record["unscored"]:
+            log = self.store.folder / "run.log"
+            _print_path(console, f"metrics failed {self.record['unscored']} times: see {log}")
+        _print_path(console, f"tables and grid: {self.store.folder / 'report'}")
 
     def show_times(self, console: Console) -> None:
         """Print where the time went."""
@@ -74,6 +79,15 @@ class Published:
         )
 
 
+def _print_path(console: Console, text: str) -> None:
+    """Print a line with a path in one piece, whatever the width."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _went_well(record: Mapping[str, Any]) -> bool:
+    return not (record["unavailable"] or record["failed"] or record["unscored"])
+
+
 def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     """Summarise a run, write every file that readers need, and mark the run as complete."""
     cards = finished.scorer.cards
@@ -81,8 +95,6 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     summary = summarise(finished.scores, finished.set_scores, cards, blocks)
     write_text(store.folder / "summary.json", summary.to_json())
     write_text(store.folder / "summary.csv", csv_text(summary.cells))
-    for item in plan.datasets:
-        _write_grid(item, [cell for cell in finished.cells if cell.dataset is item], plan, store)
     store.update_record(
         models=_model_records(finished.cells),
         metrics={card.id: _metric_record(card) for card in cards},
@@ -90,10 +102,31 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         face_levels=finished.levels,
         unavailable=finished.unavailable,
         failed=finished.failed,
+        unscored=_unscored(finished),
+        outputs=_output_counts(finished.scores),
         seconds=finished.seconds,
     )
-    _write_tables(load_published(store))
-    store.update_record(status="partial" if finished.unavailable or finished.failed else "complete")
+    written = _write_tables(load_published(store)) | _write_grids(plan, finished.cells, store)
+    _remove_others(store.folder / "report", written)
+    store.update_record(status="complete" if _went_well(store.record) else "partial")
+
+
+def _unscored(finished: Finished) -> int:
+    """How many scores are missing because a metric failed: of outputs, and of sets."""
+    keys = ["generator", "dataset", "edit", "reason"]
+    frames = finished.scores[keys].drop_duplicates(), finished.set_scores
+    return sum(int(frame["reason"].str.startswith(UNSCORED, na=False).sum()) for frame in frames)
+
+
+def _output_counts(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """Data set to generator to how many edits it was asked, and how many it answered."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for (dataset, generator), answered in scores[scores["metric"] == OUTPUT].groupby(
+        ["dataset", "generator"]
+    )["value"]:
+        entry = {"asked": len(answered), "answered": int(answered.sum())}
+        counts.setdefault(str(dataset), {})[str(generator)] = entry
+    return counts
 
 
 def load_published(store: RunStore) -> Published:
@@ -108,7 +141,7 @@ def _read_summary(store: RunStore) -> Summary:
     frames = {
         name: pd.DataFrame(content[name]) for name in ("cells", "differences", "ranks", "gains", "measures")
     }
-    return Summary(notes=tuple(content["notes"]), **frames)
+    return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 
 
 def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, object]]:
@@ -141,11 +174,25 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
             blocks,
             dataset,
             [
+                *_output_notes(models, record["outputs"].get(dataset, {})),
                 *_cautions(dataset, summary.measures["column"]),
                 *_level_notes(dataset, record["face_levels"]),
                 *summary.notes,
             ],
+            summary.methods,
         )
+
+
+def _output_notes(models: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Which models left edits without an output."""
+    for name, entry in models.items():
+        count = counts.get(name)
+        if count and count["answered"] < count["asked"]:
+            label, lost = entry["card"]["title"] or name, count["asked"] - count["answered"]
+            yield (
+                f"{label}: {lost} of {count['asked']} edits have no output; scores of single outputs count "
+                "them as wrong, scores of sets are incomplete."
+            )
 
 
 def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
@@ -163,12 +210,14 @@ def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
 
 def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str]:
     """The scale of each face similarity: what real photos reach."""
+    texts: dict[str, list[str]] = {}
     for level in levels:
         if level["dataset"] == dataset and level["genuine"] is not None and level["impostor"] is not None:
-            yield (
-                f"{level['metric']} between true {level['domain']} images: {level['genuine']:.3f} of one "
-                f"({level['pairs']} pairs), {level['impostor']:.3f} of two people ({level['subjects']})."
+            texts.setdefault(level["metric"], []).append(
+                f"{level['domain']} {level['genuine']:.3f} and {level['impostor']:.3f}"
             )
+    for metric, parts in texts.items():
+        yield f"{metric_title(metric)} of real images, one person's and two people's: {', '.join(parts)}."
 
 
 def _card(fields: dict[str, Any]) -> GeneratorCard:
@@ -176,32 +225,56 @@ def _card(fields: dict[str, Any]) -> GeneratorCard:
     return GeneratorCard(**(fields | tuples))
 
 
-def _write_tables(published: Published) -> None:
+def _stems(stem: str, datasets: Sequence[str]) -> dict[str, Sequence[str]]:
+    """File name to the data sets that it shows: all of them and, where there are several, each alone."""
+    alone = {f"{stem}-{safe_name(name)}": (name,) for name in datasets} if len(datasets) > 1 else {}
+    return {stem: datasets, **alone} if datasets else {}
+
+
+def _write_tables(published: Published) -> set[str]:
+    """Write the tables; returns the names of the files."""
     report = published.store.folder / "report"
     provenance = f"run {published.store.folder.name}, fesbench {published.record['versions']['fesbench']}"
-    for table in published.tables:
-        stem = "table" if len(published.tables) == 1 else f"table-{safe_name(table.title)}"
-        write_text(report / f"{stem}.tex", latex_table(table, provenance))
-        write_text(report / f"{stem}.md", markdown_table(table))
-        write_text(report / f"{stem}.csv", csv_table(table))
-    write_text(report / "standalone.tex", latex_document(published.tables, provenance))
+    texts = {"standalone.tex": latex_document(published.tables, provenance)}
+    for stem, datasets in _stems("table", [table.title for table in published.tables]).items():
+        tables = [table for table in published.tables if table.title in datasets]
+        texts[f"{stem}.tex"] = latex_tables(tables, provenance)
+        texts[f"{stem}.md"] = markdown_tables(tables)
+        texts[f"{stem}.csv"] = csv_tables(tables)
+    for name, text in texts.items():
+        write_text(report / name, text)
+    return set(texts)
 
 
-def _write_grid(plan: DatasetPlan, cells: Sequence[Cell], run: Plan, store: RunStore) -> None:
-    shown = sorted(
-        (cell for cell in cells if cell.card.name != "copy"), key=lambda cell: cell.block == "control"
-    )
-    rows = [
-        GridRow(
-            f"{edit.source.domain} {edit.target}",
-            [_source(edit), *(_output(cell, edit, store) for cell in shown)],
-        )
-        for edit in _chosen(plan, run.spec.seed)
-    ]
-    name = "grid" if len(run.datasets) == 1 else f"grid-{safe_name(plan.name)}"
-    (store.folder / "report").mkdir(exist_ok=True)
-    columns = ["Input", *(cell.card.title for cell in shown)]
-    qualitative_grid(rows, columns, plan.name, store.folder / "report" / f"{name}.png")
+def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore) -> set[str]:
+    """Write the grids; returns the names of the files."""
+    report = store.folder / "report"
+    stems = _stems("grid", [item.name for item in run.datasets])
+    for stem, datasets in stems.items():
+        here = [cell for cell in cells if cell.dataset.name in datasets and cell.card.name != "copy"]
+        here.sort(key=lambda cell: cell.block == "control")
+        titles = {cell.card.name: cell.card.title for cell in here}
+        by_place = {(cell.card.name, cell.dataset.name): cell for cell in here}
+        rows = [
+            GridRow(
+                f"{edit.source.domain} {edit.target}",
+                [_source(edit), *(_output(by_place.get((name, item.name)), edit, store) for name in titles)],
+            )
+            for item in run.datasets
+            if item.name in datasets
+            for edit in _chosen(item, run.spec.seed)
+        ]
+        columns = ["Input", *titles.values()]
+        qualitative_grid(rows, columns, ", ".join(datasets), report / f"{stem}.png")
+    return {f"{stem}.png" for stem in stems}
+
+
+def _remove_others(report: Path, written: set[str]) -> None:
+    """Remove tables and grids that an earlier state of the run left and this one does not have."""
+    for pattern in ("table.*", "table-*.tex", "table-*.md", "table-*.csv", "grid.png", "grid-*.png"):
+        for path in report.glob(pattern):
+            if path.name not in written:
+                path.unlink()
 
 
 def _chosen(plan: DatasetPlan, seed: int) -> list[Edit]:
@@ -221,13 +294,13 @@ def _chosen(plan: DatasetPlan, seed: int) -> list[Edit]:
 
 
 def _source(edit: Edit) -> Image | Failure:
-    try:
-        return edit.source.load()
-    except ImageError as error:
-        return Failure(str(error))
+    loaded = load_sample(edit.source.load, None)
+    return loaded if isinstance(loaded, Failure) else loaded[0]
 
 
-def _output(cell: Cell, edit: Edit, store: RunStore) -> Image | Failure:
+def _output(cell: Cell | None, edit: Edit, store: RunStore) -> Image | Failure:
+    if cell is None:
+        return Failure("not run here")
     try:
         return store.read_output(cell.card.name, cell.dataset.name, edit.id)
     except OSError:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from .errors import BenchError, UnknownName
@@ -35,6 +37,28 @@ class Registry:
     def names(self) -> list[str]:
         """All names, built-in ones first."""
         return list(self.targets())
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The files of the installed package behind ``name``, by their path in it; nothing is imported.
+
+        Empty for built-in names, whose files are told by the version of the suite, and for unknown ones.
+        """
+        target = self.targets().get(name)
+        if target is None or name in self.builtin:
+            return {}
+        package = target.partition(":")[0].partition(".")[0]
+        spec = find_spec(package)
+        if spec is None:
+            return {}
+        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+        if not folders:
+            return {Path(spec.origin).name: Path(spec.origin)} if spec.origin else {}
+        return {
+            f"{package}/{path.relative_to(folder).as_posix()}": path
+            for folder in folders
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        }
 
     def load(self, name: str) -> Any:
         """The attribute behind ``name``.

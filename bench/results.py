@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,10 @@ from .execute.loading import ImageLoader
 from .execute.scoring import Scorer
 from .metrics.fss import FaceSimilarity
 from .plan import DatasetPlan
+from .statistics.measures import UNSCORED
 from .store import RunStore, concatenate
+
+log = logging.getLogger(__name__)
 
 Array = NDArray[np.float32]
 
@@ -137,11 +141,18 @@ def _compute(
     metric: SetMetric, outputs: Array, subjects: NDArray[np.str_], references: Array
 ) -> dict[str, object]:
     counts = {"n_outputs": len(outputs), "n_references": len(references)}
+    missing = counts | dict.fromkeys(("value", "low", "high"), np.nan)
     if min(counts.values()) < SMALLEST_SET:
         reason = f"needs {SMALLEST_SET} outputs and references, has {len(outputs)} and {len(references)}"
-        return counts | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": reason}
-    value = metric.compute(outputs, references)
-    half = _jackknife_half_width(metric, outputs, subjects, references)
+        return missing | {"reason": reason}
+    try:
+        value = metric.compute(outputs, references)
+        half = _jackknife_half_width(metric, outputs, subjects, references)
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.warning("%s", metric.card.id, exc_info=error)
+        return missing | {"reason": f"{UNSCORED}{type(error).__name__}: {error}"}
     return counts | {"value": value, "low": value - half, "high": value + half, "reason": None}
 
 

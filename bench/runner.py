@@ -11,20 +11,25 @@ import pandas as pd
 import torch
 
 from fesbench.baselines.controls import Truth
+from fesbench.baselines.registry import CHECKPOINT
 
 from .contracts import ImageMetric
 from .errors import BenchError
-from .execute.cells import Cell, Roster, checkpoint_digests, explain, load_roster, make_cell
+from .execute.cells import Cell, Roster, explain, load_roster, make_cell
+from .execute.counts import Counts
 from .execute.loading import ImageLoader
 from .execute.local import Executor, Listener, Stopwatch
 from .execute.scoring import Scorer
 from .metrics.registry import load_metrics
 from .plan import Plan, dataset_records
-from .provenance import commit, device_description, versions
+from .provenance import check_identities, commit, device_description, network_identities, versions
 from .results import collect_scores, face_levels, set_scores
-from .store import RunStore
+from .store import FAILED, RunStore
 
 log = logging.getLogger(__name__)
+
+CONTROLS = ("truth", "copy")
+"""References of the suite's own controls."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,9 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     with stopwatch("load models"):
         scorer, unavailable = load_scorer(plan, device)
         roster = load_roster(plan.spec, plan.spec.models, device)
+    networks = network_identities(scorer.networks)
+    check_identities(networks, store)
+    store.update_identities(networks)
     store.update_record(
         status="started",
         spec=plan.spec.model_dump(mode="json"),
@@ -60,21 +68,37 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         code=commit(),
         device=device_description(device),
         datasets=dataset_records(plan),
-        checkpoints=checkpoint_digests(plan.spec),
+        names=_names(store, roster),
+        checkpoints=_checkpoints(store),
     )
     with closing(ImageLoader(workers)) as loader:
         with stopwatch("fit"):
             cells, unfitted = make_cells(plan, roster, loader, device)
-        Executor(store, scorer, loader, stopwatch, listener).execute(cells)
+        counts = Counts(store, sum(len(cell.dataset.edits) for cell in cells), listener)
+        Executor(store, scorer, loader, stopwatch, counts).execute(cells)
+        counts.write()
         with stopwatch("set metrics"):
             sets = set_scores(store, cells, scorer, loader)
     scores = collect_scores(store, cells)
     store.write_scores(scores)
-    failed = store.write_failures(_of_models(scores, cells))
+    failed = store.write_failures(_of_models(scores, roster))
     reasons = unavailable | roster.unavailable | unfitted
     used = {id(cell.dataset): cell.dataset for cell in cells}
     levels = face_levels(store, list(used.values()), scorer)
     return Finished(cells, scores, sets, levels, scorer, failed, reasons, dict(stopwatch.seconds))
+
+
+def _names(store: RunStore, roster: Roster) -> dict[str, str]:
+    """Model reference to the name under which its results lie, of models loaded now or before."""
+    earlier = store.record.get("names", {})
+    assert isinstance(earlier, dict)
+    return earlier | {reference: name for name, reference in roster.references.items()}
+
+
+def _checkpoints(store: RunStore) -> dict[str, str]:
+    """Model reference to the sha256 of the checkpoint that was given for it."""
+    models = store.identities.get("models", {})
+    return {name: parts[CHECKPOINT] for name, parts in models.items() if CHECKPOINT in parts}
 
 
 def check_device(device: str) -> None:
@@ -92,10 +116,11 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def _of_models(scores: pd.DataFrame, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of all generators but the controls, whose gaps are the data set's."""
-    controls = {cell.card.name for cell in cells if cell.block == "control"}
-    return scores[~scores["generator"].isin(controls)]
+def _of_models(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
+    """All rows but gaps in the outputs of the suite's own controls, which are the data set's."""
+    controls = [name for name, reference in roster.references.items() if reference in CONTROLS]
+    gaps = scores["reason"].str.startswith(FAILED, na=False)
+    return scores[~(scores["generator"].isin(controls) & gaps)]
 
 
 def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:

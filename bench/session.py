@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .errors import SpecError
-from .plan import Plan, dataset_records
+from .errors import BenchError, SpecError
+from .plan import Plan, dataset_records, make_plan
+from .provenance import check_identities, identities
 from .publish import Published, load_published, publish
 from .store import RunStore
 
@@ -20,23 +21,39 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
     """Do what the run directory lacks, and return what it then holds.
 
     Args:
-        plan: All that the run was ever asked for.
+        plan: What is asked for; what the run was asked before, and by others in the meantime, is added.
         store: Its directory.
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
         listener: Hears of progress.
 
     Raises:
-        BenchError: the directory is in use, its data changed, or it cannot be written.
+        BenchError: the directory is in use, its data or models changed, or it cannot be written.
     """
     with store.writing():
+        spec = store.grown_spec(plan.spec)
+        plan = plan if spec == plan.spec else make_plan(spec)
         check_unchanged(plan, store)
+        found = identities(spec)
+        check_identities(found, store, spec.checkpoints)
         if not is_complete(plan, store):
             from .runner import run_plan
 
+            store.update_identities(found)
             with _logged(store):
                 publish(plan, store, run_plan(plan, store, device, workers, listener))
+        return _published(store)
+
+
+def _published(store: RunStore) -> Published:
+    try:
         return load_published(store)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        summary = store.folder / "summary.json"
+        raise BenchError(
+            f"{summary} or run.json beside it is damaged or of another version ({error!r}); remove {summary} "
+            "and run the same command again: the tables are made anew from the stored scores"
+        ) from error
 
 
 @contextmanager
@@ -64,7 +81,7 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
     assert isinstance(recorded, dict)
     for name, entry in dataset_records(plan).items():
         for field in ("digest", "trained_on"):
-            if name in recorded and recorded[name][field] != entry[field]:
+            if name in recorded and recorded[name].get(field) != entry[field]:
                 raise SpecError(
                     f"{field} of the data set {name} is no longer what it was when {store.folder} was begun; "
                     "choose another folder with --out"

@@ -10,12 +10,17 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fesbench.datasets.names import safe_name
+
 from .errors import SpecError
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 GROWING = ("models", "data", "metrics")
-"""Fields to which a later call may add; every other field is fixed once a run exists."""
+"""Lists to which a later call may add; ``checkpoints`` grows too, every other field is fixed."""
+
+LONGEST_NAME = 150
+"""Characters of a run's default name that tell its data sets."""
 
 
 class RunSpec(BaseModel):
@@ -46,26 +51,31 @@ class RunSpec(BaseModel):
     @property
     def run_name(self) -> str:
         """The default name of the run's folder: data sets and digest, as safe for a file system."""
-        data = "+".join(Path(name).name for name in self.data)
-        return f"{data}-{self.digest[:8]}"
+        data = "+".join(safe_name(Path(name).expanduser().resolve().name) for name in self.data)
+        return f"{data[:LONGEST_NAME]}-{self.digest[:8]}"
 
     def grown_from(self, earlier: RunSpec) -> RunSpec:
         """This spec with everything the earlier one asked for.
+
+        A checkpoint of this spec takes the place of one for the same model; whether it may is decided by its
+        content, see ``provenance.check_identities``.
 
         Raises:
             SpecError: a field that may not change differs; the message shows each difference.
         """
         old, new = earlier.model_dump(), self.model_dump()
-        changed = [name for name in new if name not in GROWING and old[name] != new[name]]
+        fixed = new.keys() - {*GROWING, "checkpoints"}
+        changed = [name for name in new if name in fixed and old[name] != new[name]]
         if changed:
             lines = [f"  {name}: {old[name]!r} in the run, {new[name]!r} asked for" for name in changed]
             raise SpecError(
                 "this run exists with another specification:\n"
                 + "\n".join(lines)
-                + "\nOnly models, data sets and metrics may be added; choose another folder with --out."
+                + "\nOnly models, checkpoints, data sets and metrics may be added; choose another folder "
+                "with --out."
             )
         grown = {name: tuple(dict.fromkeys((*old[name], *new[name]))) for name in GROWING}
-        return self.model_copy(update=grown)
+        return self.model_copy(update=grown | {"checkpoints": earlier.checkpoints | self.checkpoints})
 
 
 def read_config(path: Path) -> RunSpec:

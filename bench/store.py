@@ -1,6 +1,7 @@
 """The run directory: everything a run computed, written so that a kill at any moment loses nothing.
 
-``run.json`` says what the run is; ``outputs/<generator>/<dataset>/<edit>.png`` are the images;
+``run.json`` says what the run is, ``identities.json`` which files and networks its results come from;
+``outputs/<generator>/<dataset>/<edit>.png`` are the images;
 ``scores/<dataset>/<generator>/part-NNNNN.parquet`` and the ``.npz`` of features beside it belong to one
 shard of edits and appear whole or not at all; ``scores.parquet``, ``summary.*`` and ``report/`` are
 written when a run ends.
@@ -9,9 +10,12 @@ written when a run ends.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,15 +25,21 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from fesbench.datasets.names import safe_name
+from fesbench.datasets.names import file_name, safe_name
 
 from .contracts import Image
 from .errors import BenchError, SpecError
 from .files import TEMPORARY, write_text, written_whole
-from .spec import RunSpec, canonical_json
+from .spec import RunSpec, canonical_json, validate
+from .statistics.measures import UNSCORED
 
 SCHEMA_VERSION = 1
+WRITTEN = ("outputs", "scores", "report")
+PARTIAL = f"{TEMPORARY}*"
+REMEDY = "restore it, or choose another --out"
 
 SCORES = pa.schema(
     [
@@ -40,6 +50,38 @@ SCORES = pa.schema(
 )
 
 Features = dict[str, NDArray[np.float32]]
+Identities = dict[str, dict[str, dict[str, str]]]
+"""``models``, ``metrics`` or ``networks``, to a name, to each of its parts, to what identifies the part."""
+
+
+class _Record(BaseModel):
+    """The fields of ``run.json`` that the suite itself reads; others are for readers."""
+
+    model_config = ConfigDict(strict=True)
+
+    schema_version: Literal[1]
+    status: Literal["started", "partial", "complete"] = "started"
+    spec: dict[str, Any] | None = None
+    datasets: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
+    models: dict[str, dict[str, dict[str, Any]]] = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    networks: dict[str, dict[str, Any]] = {}
+    versions: dict[str, str | None] = {}
+    face_levels: list[dict[str, Any]] = []
+    unavailable: dict[str, str] = {}
+    failed: int = 0
+    seconds: dict[str, float] = {}
+
+
+class _Identities(BaseModel):
+    """The content of ``identities.json``."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    models: dict[str, dict[str, str]] = {}
+    metrics: dict[str, dict[str, str]] = {}
+    networks: dict[str, dict[str, str]] = {}
 
 
 class RunStore:
@@ -74,10 +116,11 @@ class RunStore:
             self._lock.release()
 
     def _sweep(self) -> None:
-        """Remove what a killed writer left half-written."""
-        if self.record.get("status") == "started":
-            for leftover in self.folder.rglob(f"{TEMPORARY}*"):
-                leftover.unlink(missing_ok=True)
+        """Remove what a killed writer left half-written, wherever the run writes and nowhere else."""
+        places = [self.folder / name for name in WRITTEN if (self.folder / name).is_dir()]
+        leftovers = [self.folder.glob(PARTIAL), *(place.rglob(PARTIAL) for place in places)]
+        for leftover in chain.from_iterable(leftovers):
+            leftover.unlink(missing_ok=True)
 
     # What the run is
 
@@ -86,20 +129,24 @@ class RunStore:
         """``run.json``; empty for a new run.
 
         Raises:
-            BenchError: the file is damaged or of a later version.
+            BenchError: the file is damaged, of a later version, or a field holds what it never could.
         """
-        path = self.folder / "run.json"
-        if not path.exists():
-            return {}
-        try:
-            record: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BenchError(f"{path} is damaged ({error}); restore it or choose another folder") from error
-        if record.get("schema_version") != SCHEMA_VERSION:
-            raise BenchError(
-                f"{path} has schema version {record.get('schema_version')}, not {SCHEMA_VERSION}"
-            )
-        return record
+        return _read_json(self.folder / "run.json", _Record)
+
+    @property
+    def identities(self) -> Identities:
+        """What the results in this folder were made with; see ``provenance.identities``.
+
+        Raises:
+            BenchError: the file is damaged.
+        """
+        return _read_json(self.folder / "identities.json", _Identities)
+
+    def update_identities(self, found: Identities) -> None:
+        """Remember what the results from here on are made with."""
+        recorded = self.identities
+        grown = {kind: recorded.get(kind, {}) | named for kind, named in found.items()}
+        write_text(self.folder / "identities.json", canonical_json(recorded | grown))
 
     def update_record(self, **fields: object) -> None:
         """Write ``run.json`` with some fields replaced."""
@@ -107,20 +154,26 @@ class RunStore:
         write_text(self.folder / "run.json", canonical_json(record))
 
     def grown_spec(self, spec: RunSpec) -> RunSpec:
-        """``spec`` together with what this run was asked before; see ``RunSpec.grown_from``."""
+        """``spec`` together with what this run was asked before; see ``RunSpec.grown_from``.
+
+        Raises:
+            SpecError: it contradicts the earlier one, that one cannot be read, or the folder is no run's.
+        """
         earlier = self.record.get("spec")
         if earlier is None:
             foreign = [path.name for path in self.folder.glob("*") if not path.name.startswith(".")]
             if foreign:
                 raise SpecError(f"{self.folder} holds {foreign[0]!r} but no run.json; choose another folder")
             return spec
-        return spec.grown_from(RunSpec.model_validate(earlier))
+        assert isinstance(earlier, dict)
+        origin = f"{self.folder / 'run.json'} holds a specification that this version does not know"
+        return spec.grown_from(validate(earlier, f"{origin}; mend it, or choose another --out"))
 
     # Outputs
 
     def output_path(self, generator: str, dataset: str, edit: str) -> Path:
         """Where the image of an edit lies."""
-        return self.folder / "outputs" / safe_name(generator) / safe_name(dataset) / f"{edit}.png"
+        return self.folder / "outputs" / safe_name(generator) / safe_name(dataset) / f"{file_name(edit)}.png"
 
     def write_output(self, generator: str, dataset: str, edit: str, image: Image) -> None:
         """Store an output as PNG."""
@@ -144,13 +197,15 @@ class RunStore:
 
         None where its part is missing or damaged, or where an edit had no output: that is tried again.
         """
-        part = self._part(generator, dataset, shard)
-        try:
-            stored = json.loads((pq.read_schema(part).metadata or {}).get(b"fesbench", b"{}"))
-        except (OSError, ValueError, pa.ArrowException):
-            return frozenset()
-        whole = not stored.get("failed") and (not stored.get("features") or part.with_suffix(".npz").exists())
-        return frozenset(stored.get("metrics", ())) if whole else frozenset()
+        return _metrics_of(self._part(generator, dataset, shard))
+
+    def keeps(self, generator: str | None = None, metric: str | None = None) -> bool:
+        """Whether any shard has scores that will not be computed again, of a generator or by a metric."""
+        parts = (self.folder / "scores").glob(
+            f"*/{safe_name(generator) if generator else '*'}/part-*.parquet"
+        )
+        kept = (_metrics_of(part) for part in parts)
+        return any(metric in metrics if metric else metrics for metrics in kept)
 
     def write_part(
         self, generator: str, dataset: str, shard: int, rows: pd.DataFrame, metrics: frozenset[str]
@@ -205,12 +260,46 @@ class RunStore:
             pq.write_table(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), temporary)
 
     def write_failures(self, scores: pd.DataFrame) -> int:
-        """List every edit without an output in ``failures.jsonl``; returns how many there are."""
+        """List in ``failures.jsonl`` the edits without an output, and the others that a metric failed on.
+
+        Returns:
+            How many have no output.
+        """
         columns = ["generator", "dataset", "edit", "reason"]
-        failed = scores.loc[scores["reason"].str.startswith(FAILED, na=False), columns].drop_duplicates()
+        failed = scores.loc[scores["reason"].str.startswith((FAILED, UNSCORED), na=False), columns]
+        failed = failed.drop_duplicates()
         lines = [json.dumps(row, ensure_ascii=False) for row in failed.to_dict("records")]
         write_text(self.folder / "failures.jsonl", "".join(line + "\n" for line in lines))
-        return len(failed)
+        return int(failed["reason"].str.startswith(FAILED).sum())
+
+
+def _read_json(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    """The content of a file whose fields fit ``model``; empty where there is none."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        model.model_validate(content)
+    except FileNotFoundError:
+        return {}
+    except ValidationError as error:
+        findings = "; ".join(_finding(item) for item in error.errors())
+        raise BenchError(f"{path} was changed or is of another version: {findings}; {REMEDY}") from error
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
+    return content
+
+
+def _finding(item: ErrorDetails) -> str:
+    field = ".".join(map(str, item["loc"])) or "its content"
+    return f"{field}: {item['msg']}, got {reprlib.repr(item['input'])}"
+
+
+def _metrics_of(part: Path) -> frozenset[str]:
+    try:
+        stored = json.loads((pq.read_schema(part).metadata or {}).get(b"fesbench", b"{}"))
+    except (OSError, ValueError, pa.ArrowException):
+        return frozenset()
+    whole = not stored.get("failed") and (not stored.get("features") or part.with_suffix(".npz").exists())
+    return frozenset(stored.get("metrics", ())) if whole else frozenset()
 
 
 def _write_arrays(path: Path, arrays: Features) -> None:

@@ -1,8 +1,8 @@
 """How often the 95% intervals of ``fesbench.statistics`` hold the true mean; prints a Markdown table.
 
 Run ``python benchmarks/coverage_simulation.py`` (about a minute on one core). Columns are numbers of
-subjects; beside the interval in use stand the plain cluster-robust t interval and the percentile bootstrap
-over subjects, and the mean width of the one in use.
+subjects; beside the interval in use stand, at one number of them, the plain cluster-robust t interval, the
+percentile and the BCa bootstrap over subjects, and the mean width of the one in use. The last line counts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fesbench.statistics.intervals import UNBOUNDED, Bounds, clustered_means
 
 Floats = NDArray[np.float64]
 Limits = tuple[Floats, Floats]
+Method = Callable[[Floats, Bounds], Limits]
 
 SUBJECTS = (3, 5, 10, 20, 40, 60)
 ICCS = (0.0, 0.3, 0.7)
@@ -138,38 +139,55 @@ def plain_t(values: Floats, bounds: Bounds) -> Limits:
     return means.mean(1) - half, means.mean(1) + half
 
 
-def percentile_bootstrap(values: Floats, bounds: Bounds, resamples: int = 500) -> Limits:
-    """The middle 95% of the means of resampled subjects."""
+def resampled(values: Floats, resamples: int = 500) -> tuple[Floats, Floats]:
+    """(repeats, subjects) means of the subjects, and (repeats, resamples) means of resampled subjects."""
     means = values.mean(2)
     subjects = means.shape[1]
     weights = np.random.default_rng(1).multinomial(subjects, np.full(subjects, 1 / subjects), resamples)
-    low, high = np.quantile(means @ weights.T / subjects, (0.025, 0.975), axis=1)
+    return means, means @ weights.T / subjects
+
+
+def percentile_bootstrap(values: Floats, bounds: Bounds) -> Limits:
+    """The middle 95% of the means of resampled subjects."""
+    low, high = np.quantile(resampled(values)[1], (0.025, 0.975), axis=1)
     return low, high
 
 
-METHODS = {"in use": in_use, "plain t": plain_t, "percentile bootstrap": percentile_bootstrap}
+def bca_bootstrap(values: Floats, bounds: Bounds) -> Limits:
+    """The same, corrected for bias and acceleration (B. Efron, JASA 82, 1987)."""
+    means, drawn = resampled(values)
+    count, mean = drawn.shape[1], means.mean(1, keepdims=True)
+    below = ((drawn < mean).mean(1) + (drawn <= mean).mean(1)) / 2
+    bias = stats.norm.ppf(np.clip(below, 1 / count, 1 - 1 / count))
+    cubes, squares = (((means - mean) ** power).sum(1) for power in (3, 2))
+    acceleration = cubes / (6 * np.maximum(squares, LOWEST) ** 1.5)
+    ends = []
+    for quantile in stats.norm.ppf((0.025, 0.975)):
+        level = stats.norm.cdf(bias + (bias + quantile) / (1 - acceleration * (bias + quantile)))
+        place = np.rint(level * (count - 1)).astype(int)
+        ends.append(np.take_along_axis(np.sort(drawn, axis=1), place[:, None], axis=1)[:, 0])
+    return ends[0], ends[1]
 
 
-def coverage(scenario: Scenario, subjects: int, repeats: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Method to (percentage of intervals that hold the mean, mean width inside the bounds)."""
+COMPARISONS = {"t": plain_t, "bootstrap": percentile_bootstrap, "BCa": bca_bootstrap}
+FEWEST, INSIDE = 10, (93.0, 97.0)
+"""What is asked of the interval in use: with so many subjects or more, a coverage between these."""
+
+
+class Coverage(NamedTuple):
+    """The percentage of intervals that hold the mean, and their mean width inside the bounds."""
+
+    held: float
+    width: float
+
+
+def coverage(scenario: Scenario, method: Method, subjects: int, repeats: int, seed: int) -> Coverage:
+    """How a method does in a scenario."""
     rng = np.random.default_rng([seed, subjects])
-    values = scenario.draw(rng, repeats, subjects)
-    result = {}
-    for name, method in METHODS.items():
-        low, high = method(values, scenario.bounds)
-        held = (low <= scenario.mean + LOWEST) & (high >= scenario.mean - LOWEST)
-        width = np.clip(high, *scenario.bounds) - np.clip(low, *scenario.bounds)
-        result[name] = 100 * float(held.mean()), float(width.mean())
-    return result
-
-
-def markdown(scenario: Scenario, cells: dict[int, dict[str, tuple[float, float]]]) -> str:
-    """One row of the table."""
-    held = [f"{cells[subjects]['in use'][0]:.1f}" for subjects in SUBJECTS]
-    beside = cells[COMPARED]
-    others = [f"{beside[name][0]:.1f}" for name in ("plain t", "percentile bootstrap")]
-    entries = [scenario.family, scenario.detail, f"{scenario.icc:g}", *held, *others]
-    return f"| {' | '.join(entries)} | {beside['in use'][1]:.3f} |"
+    low, high = method(scenario.draw(rng, repeats, subjects), scenario.bounds)
+    held = (low <= scenario.mean + LOWEST) & (high >= scenario.mean - LOWEST)
+    width = np.clip(high, *scenario.bounds) - np.clip(low, *scenario.bounds)
+    return Coverage(100 * float(held.mean()), float(width.mean()))
 
 
 def main() -> None:
@@ -178,12 +196,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    fixed = options.repeats, options.seed
     heads = ["values", "mean", "ICC", *(f"{count}" for count in SUBJECTS)]
-    heads += [f"t, {COMPARED}", f"bootstrap, {COMPARED}", f"width, {COMPARED}"]
+    heads += [f"{name}, {COMPARED}" for name in (*COMPARISONS, "width")]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    asked: list[float] = []
     for scenario in scenarios():
-        cells = {count: coverage(scenario, count, options.repeats, options.seed) for count in SUBJECTS}
-        print(markdown(scenario, cells))
+        used = {count: coverage(scenario, in_use, count, *fixed) for count in SUBJECTS}
+        others = [coverage(scenario, method, COMPARED, *fixed) for method in COMPARISONS.values()]
+        numbers = [f"{cell.held:.1f}" for cell in (*used.values(), *others)]
+        about = [scenario.family, scenario.detail, f"{scenario.icc:g}"]
+        print(f"| {' | '.join(about + numbers)} | {used[COMPARED].width:.3f} |")
+        if scenario.mean != scenario.bounds[1]:
+            asked += [round(used[count].held, 1) for count in SUBJECTS if count >= FEWEST]
+    low, high = (np.array(asked) < INSIDE[0]).sum(), (np.array(asked) > INSIDE[1]).sum()
+    print(f"\n{len(asked) - low - high} of {len(asked)} lie in {INSIDE}, {low} below, {high} above.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 
 MAX_LENGTH = 80
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -19,7 +20,7 @@ def safe_name(text: str) -> str:
     """
     parts = unicodedata.normalize("NFC", text).split("/")
     slug = "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts).strip(".-")[:MAX_LENGTH]
-    if slug != "-".join(parts) or _RESERVED.match(slug):
+    if not slug or slug != "-".join(parts) or _RESERVED.match(slug):
         return with_hash(slug, text)
     return slug
 
@@ -29,6 +30,19 @@ def with_hash(name: str, text: str) -> str:
     digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")).hexdigest()
     stem = f"_{name}" if _RESERVED.match(name) or not name else name
     return f"{stem[: MAX_LENGTH - 9]}-{digest[:8]}"
+
+
+def file_name(identifier: str) -> str:
+    """The stem of a file for an identifier: itself where any file system takes it, else made safe.
+
+    Identifiers that differ by nothing but case give names that do too: see ``edits.safe_edits``.
+    """
+    return identifier if is_file_name(identifier) else safe_name(identifier)
+
+
+def is_file_name(text: str) -> bool:
+    """Whether ``text`` plus a suffix names a file, inside any folder of any file system."""
+    return _PLAIN.fullmatch(text) is not None and not _RESERVED.match(text) and text[-1] not in ".-"
 
 
 def sample_ids(paths: Iterable[str]) -> dict[str, str]:

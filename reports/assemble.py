@@ -30,6 +30,7 @@ def build_table(
     blocks: Mapping[tuple[str, str], Block],
     dataset: str,
     notes: Iterable[str] = (),
+    details: Iterable[str] = (),
     metrics: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
 ) -> Table:
@@ -43,6 +44,7 @@ def build_table(
             says so, else in the main block.
         dataset: The data set to show.
         notes: Sentences for below the table, such as those of ``Summary.notes``.
+        details: Sentences for below the table in files only, such as those of ``Summary.methods``.
         metrics: Column ids to show; None takes the headline ones.
         domains: Domains to show; None takes each domain and, where there are several, 'ood' or else 'all'.
 
@@ -72,7 +74,9 @@ def build_table(
         for row in rows
     )
     table = mark_best(Table(dataset, rows, columns, grid))
-    return _with_notes(table, found, cards, [*_count_notes(part, scopes), *_reference_notes(part), *notes])
+    essential = [Note("", text) for text in dict.fromkeys([*_count_notes(part, scopes), *notes])]
+    background = [Note("", text, detail=True) for text in [*_reference_notes(part), *details]]
+    return _with_notes(table, found, cards, [*essential, *background])
 
 
 def _require(kind: str, asked: Sequence[str], present: Iterable[str]) -> None:
@@ -167,9 +171,9 @@ def _with_notes(
     table: Table,
     found: Mapping[tuple[str, str, str], Record],
     cards: Mapping[str, GeneratorCard],
-    notes: Iterable[str],
+    notes: Iterable[Note],
 ) -> Table:
-    """The table with a lettered footnote for each reason why cells are incomplete or rows need a caution."""
+    """The table with ``notes``, after a lettered one for each reason why cells or rows need one."""
     marks = _Marks()
     rows = tuple(replace(row, note=marks.of(_row_caution(row, cards[row.name]))) for row in table.rows)
     grid = tuple(
@@ -181,8 +185,7 @@ def _with_notes(
         )
         for i, row in enumerate(table.cells)
     )
-    plain = [Note("", text) for text in dict.fromkeys(notes)]
-    return replace(table, rows=rows, cells=grid, notes=(*marks.notes(), *plain))
+    return replace(table, rows=rows, cells=grid, notes=(*marks.notes(), *notes))
 
 
 class _Marks:

@@ -110,6 +110,11 @@ def latex_table(table: Table, provenance: str = "") -> str:
     return "\n".join(body) + "\n"
 
 
+def latex_tables(tables: Sequence[Table], provenance: str = "") -> str:
+    r"""One ``latex_table`` below the other, for ``\input``."""
+    return "\n\\par\\bigskip\n\n".join(latex_table(table, provenance) for table in tables)
+
+
 def _note(note: Note) -> str:
     return (rf"\textsuperscript{{{note.mark}}}\," if note.mark else "") + escape(note.text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .delimited import csv_rows
 from .tables import BLOCKS, MISSING, Cell, Column, Table, metric_title
@@ -25,10 +25,15 @@ def escape(text: str) -> str:
     return "".join(_HTML.get(character, character) for character in plain)
 
 
+def markdown_tables(tables: Sequence[Table]) -> str:
+    """Markdown text of one table after the other."""
+    return "\n".join(markdown_table(table) for table in tables)
+
+
 def markdown_table(table: Table) -> str:
     """Markdown text: a table for each panel, best in bold and second in italics, then the footnotes."""
     parts = [f"### {escape(table.title)}", *(_panel(table, *panel) for panel in table.panels())]
-    notes = [f"{mark + ': ' if mark else ''}{escape(text)}" for mark, text in table.notes]
+    notes = [f"{note.mark + ': ' if note.mark else ''}{escape(note.text)}" for note in table.notes]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]).rstrip() + "\n"
 
 
@@ -70,16 +75,17 @@ def _cell(cell: Cell, column: Column) -> str:
     return f"{shown} [{cell.low:.{column.digits}f}, {cell.high:.{column.digits}f}]"
 
 
-def csv_table(table: Table) -> str:
+def csv_tables(tables: Sequence[Table]) -> str:
     """CSV text, a line for each cell, with full precision and the displayed value beside it."""
+    return csv_rows([CSV_HEADER, *(row for table in tables for row in _csv_rows(table))])
+
+
+def _csv_rows(table: Table) -> Iterator[tuple[object, ...]]:
     texts = {note.mark: note.text for note in table.notes}
-    rows = [
-        (
-            table.title, row.block, row.name, row.label, row.trained_on, row.supervision, column.metric,
-            column.direction, column.unit, column.domain, cell.display, cell.value, cell.low, cell.high,
-            cell.n_asked, cell.n_scored, cell.complete, cell.mark, texts[cell.note] if cell.note else "",
-        )
-        for row, cells in zip(table.rows, table.cells, strict=True)
-        for column, cell in zip(table.columns, cells, strict=True)
-    ]  # fmt: skip
-    return csv_rows([CSV_HEADER, *rows])
+    for row, cells in zip(table.rows, table.cells, strict=True):
+        for column, cell in zip(table.columns, cells, strict=True):
+            yield (
+                table.title, row.block, row.name, row.label, row.trained_on, row.supervision, column.metric,
+                column.direction, column.unit, column.domain, cell.display, cell.value, cell.low, cell.high,
+                cell.n_asked, cell.n_scored, cell.complete, cell.mark, texts[cell.note] if cell.note else "",
+            )  # fmt: skip

@@ -29,10 +29,14 @@ _ACRONYMS = ("ecs", "fss", "fid", "kid", "mae", "psnr", "ssim")
 
 
 class Note(NamedTuple):
-    """A footnote; ``mark`` is the letter by which cells and rows refer to it, empty where none does."""
+    """A footnote; ``mark`` is the letter by which cells and rows refer to it, empty where none does.
+
+    A ``detail`` stands in files, where there is room, and not in the terminal.
+    """
 
     mark: str
     text: str
+    detail: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from fesbench.errors import SpecError
@@ -17,6 +19,20 @@ def test_any_other_change_is_refused_with_both_values(field):
     (name, value), earlier = next(iter(field.items())), RunSpec()
     with pytest.raises(SpecError, match=f"{name}: .* in the run, {value!r} asked for"):
         RunSpec(**field).grown_from(earlier)
+
+
+def test_checkpoints_grow_by_model():
+    earlier = RunSpec(checkpoints={"stargan": "a.ckpt"})
+    assert RunSpec().grown_from(earlier).checkpoints == {"stargan": "a.ckpt"}
+    grown = RunSpec(checkpoints={"other": "b.ckpt"}).grown_from(earlier)
+    assert grown.checkpoints == {"stargan": "a.ckpt", "other": "b.ckpt"}
+
+
+@pytest.mark.parametrize("data", ["..", "/", "a folder/with späces", "x" * 300, "con"])
+def test_the_run_name_of_any_folder_is_safe(data):
+    name = RunSpec(data=(data, data, data)).run_name
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name)
+    assert len(name) < 200
 
 
 def test_run_name_follows_the_specification():

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -96,14 +97,19 @@ def test_a_second_writer_is_refused(tmp_path):
     pytest.fail("the lock of a killed writer is still held")
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path):
+@pytest.mark.parametrize("status", [None, "started", "partial", "complete"])
+def test_what_a_killed_writer_left_is_swept(tmp_path, status):
     store = RunStore(tmp_path)
-    store.update_record(status="started")
-    litter = tmp_path / "outputs" / f".tmp-{os.getpid()}-x.png"
-    litter.parent.mkdir()
-    litter.write_bytes(b"half")
+    if status:
+        store.update_record(status=status)
+    litter = [tmp_path / ".tmp-1-run.json", tmp_path / f"outputs/copy/.tmp-{os.getpid()}-x.png"]
+    foreign = tmp_path / "notes/.tmp-mine"
+    for path in (*litter, foreign):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
     with store.writing():
-        assert not litter.exists()
+        assert not any(path.exists() for path in litter)
+        assert foreign.exists()
 
 
 def test_a_run_grows_and_refuses_other_changes(tmp_path):
@@ -120,7 +126,45 @@ def test_a_foreign_folder_is_not_used(tmp_path):
         RunStore(tmp_path).grown_spec(RunSpec())
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema_version": 99}'])
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"spec": {"models": ["copy"], "fancy": 1}}, "fancy"),
+        ({"spec": {"models": "copy"}}, "models"),
+        ({"spec": [1]}, "spec"),
+        ({"datasets": ["rendered"]}, "datasets"),
+        ({"status": "nearly"}, "status"),
+        ({"failed": "3"}, "failed"),
+    ],
+)
+def test_an_edited_record_is_refused_by_file_field_and_remedy(tmp_path, fields, field):
+    (tmp_path / "run.json").write_text(json.dumps({"schema_version": 1} | fields))
+    with pytest.raises(BenchError, match=rf"run\.json.*{field}") as caught:
+        RunStore(tmp_path).grown_spec(RunSpec())
+    assert "--out" in str(caught.value)
+
+
+def test_outputs_stay_inside_whatever_the_edit_is_called(tmp_path):
+    store, image = RunStore(tmp_path / "run"), np.zeros((8, 8, 3), np.uint8)
+    for name in ("../../../escaped", "a/b", "x" * 500):
+        store.write_output("copy", "rendered", name, image)
+        assert (store.read_output("copy", "rendered", name) == image).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert len(list((tmp_path / "run/outputs/copy/rendered").iterdir())) == 3
+
+
+def test_only_whole_shards_are_kept(tmp_path):
+    store = RunStore(tmp_path)
+    store.write_part("a", "rendered", 0, rows(0.0).assign(reason="no output: x"), frozenset({"ecs@x"}))
+    assert not store.keeps()
+    store.write_part("b", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
+    assert store.keeps(generator="b")
+    assert store.keeps(metric="ecs@x")
+    assert not store.keeps(generator="a")
+    assert not store.keeps(metric="fss@x")
+
+
+@pytest.mark.parametrize("content", ["{", '{"schema_version": 99}', "[1]", '{"spec": {}}'])
 def test_a_damaged_or_later_record_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(BenchError, match=r"run\.json"):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from fesbench.datasets.workers import available_cores
 
 from ..errors import SpecError
 from ..plan import Plan, make_plan, resolve
 from ..session import complete_run, is_complete
 from ..spec import RunSpec, read_config, validate
 from ..store import RunStore
-
-if TYPE_CHECKING:
-    from ..execute.cells import Cell
+from .console import make_console, shown_progress
 
 EXAMPLES = """
 \b
@@ -53,10 +51,15 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @click.option(
-    "--workers", type=click.IntRange(0), default=os.cpu_count() or 1, help="Processes that load images."
+    "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the summary, or with --dry-run the plan, as JSON on stdout.",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -78,20 +81,22 @@ def run(
     store = RunStore(out or Path("runs") / spec.run_name)
     spec = store.grown_spec(spec)
     plan = make_plan(spec)
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     _print_plan(plan, store, console)
     if dry_run:
+        if as_json:
+            click.echo(json.dumps(_plan_record(plan, store), indent=2, ensure_ascii=False))
         return
     was_complete = is_complete(plan, store)
-    with _progress(console) as progress:
-        published = complete_run(plan, store, device, workers, _Bars(progress))
+    with shown_progress(console) as listener:
+        published = complete_run(plan, store, device, workers, listener)
     if was_complete:
         console.print("nothing left to do")
     else:
         published.show_times(console)
     if as_json:
         click.echo(published.summary.to_json(), nl=False)
-    published.show(console if as_json else Console())
+    published.show(console if as_json else make_console())
     ctx.exit(published.exit_code)
 
 
@@ -143,30 +148,30 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
     )
 
 
+def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
+    """The plan as data: what ``_print_plan`` shows."""
+    datasets = [
+        {
+            "name": item.name,
+            "domains": list(item.dataset.domains),
+            "subjects": len({edit.source.subject for edit in item.edits}),
+            "edits": len(item.edits),
+            "protocol": item.protocol,
+            "home": item.home,
+            "left_out": len(item.dataset.problems),
+        }
+        for item in plan.datasets
+    ]
+    return {
+        "folder": str(store.folder),
+        "complete": is_complete(plan, store),
+        "spec": plan.spec.model_dump(mode="json"),
+        "edits_per_model": plan.edit_count,
+        "datasets": datasets,
+    }
+
+
 def _protocol_text(protocol: str, home: str, folds: int) -> str:
     if protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
     return f"{home}, train split"
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=not console.is_terminal)
-
-
-class _Bars:
-    """Shows progress as one bar over all units."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.task = progress.add_task("prepare models", total=None)
-
-    def begin(self, shards: int) -> None:
-        """The number of units is known."""
-        self.progress.reset(self.task, total=shards, description="shards of 32 edits")
-
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
-        self.progress.update(self.task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
-        if failed:
-            self.progress.console.print(f"{cell.card.name}: {failed} of {edits} edits have no output")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from fesbench.baselines.registry import load_model
 
-from ..contracts import ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..contracts import ClosedForm, Dataset, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
 from ..errors import BenchError
 from ..plan import DatasetPlan
 from ..spec import RunSpec
 from .fitting import CrossFitted, fit, folds
-from .loading import ImageLoader
+from .loading import ImageLoader, described, is_image
 from .synthesis import GeneratorSynthesizer
 
 log = logging.getLogger(__name__)
@@ -40,6 +38,33 @@ class Cell:
     def card(self) -> GeneratorCard:
         """The generator's card."""
         return self.synthesizer.card
+
+
+class Guarded(Synthesizer):
+    """Somebody's synthesizer: whatever it raises or returns, each edit gets an image or a failure."""
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self.synthesizer, self.card = synthesizer, synthesizer.card
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """The synthesizer's answers; edit by edit where it fails on all at once."""
+        try:
+            answers = list(self.synthesizer.answer(edits))
+            if len(answers) != len(edits):
+                raise BenchError(f"{self.card.name} gave {len(answers)} answers to {len(edits)} edits")
+        except MemoryError:
+            raise
+        except Exception as error:
+            if len(edits) == 1:
+                log.warning("%s on %s", self.card.name, edits[0].id, exc_info=error)
+                return [Failure(explain(error))]
+            return [answer for edit in edits for answer in self.answer([edit])]
+        return [self._checked(answer) for answer in answers]
+
+    def _checked(self, answer: Image | Failure) -> Image | Failure:
+        if isinstance(answer, Failure) or is_image(answer):
+            return answer
+        return Failure(f"{self.card.name} answered with {described(answer)}, not with (H, W, 3) uint8")
 
 
 @dataclass(frozen=True)
@@ -66,15 +91,22 @@ def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster
     for reference in references:
         try:
             model = load_model(reference, spec.checkpoints.get(reference), device)
+            _check_card(model)
         except Exception as error:
             log.warning("%s cannot be loaded", reference, exc_info=error)
             roster.unavailable[reference] = explain(error)
             continue
-        if model.card.name in roster.models:
+        if model.card.name.casefold() in (name.casefold() for name in roster.models):
             raise BenchError(f"two models are called {model.card.name!r}; rename one of them")
         roster.references[model.card.name] = reference
         roster.models[model.card.name] = model
     return roster
+
+
+def _check_card(model: Generator | Synthesizer) -> None:
+    card = getattr(model, "card", None)
+    if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
+        raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
 
 
 def make_cell(
@@ -88,7 +120,7 @@ def make_cell(
     """Prepare a model for a data set: fit it where it has a closed form, translate where it generates."""
     if isinstance(model, ClosedForm):
         return Cell(plan, _fitted(reference, plan, spec, loader, device), "main")
-    answering = model if isinstance(model, Synthesizer) else _translated(model, plan, spec, device)
+    answering = Guarded(model) if isinstance(model, Synthesizer) else _translated(model, plan, spec, device)
     return Cell(plan, answering, _block(answering.card, plan))
 
 
@@ -119,10 +151,3 @@ def _fitted(
         return fitted_on(plan.train)
     members = [(subjects, fitted_on(rest)) for subjects, rest in folds(plan.train, spec.folds, spec.seed)]
     return CrossFitted(members)
-
-
-def checkpoint_digests(spec: RunSpec) -> dict[str, str]:
-    """sha256 of each checkpoint file that the spec names."""
-    return {
-        name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in spec.checkpoints.items()
-    }

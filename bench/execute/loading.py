@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import pickle
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import Thread
-from typing import TypeVar
+from typing import NoReturn, TypeVar
+
+import numpy as np
+
+from fesbench.datasets.workers import serve_parent_only
 
 from ..contracts import Edit, Failure, Image, Mask, Sample
 from ..errors import ImageError
@@ -29,24 +30,38 @@ log = logging.getLogger(__name__)
 
 
 def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
-    """The image and the mask of a sample, or why the image is unusable."""
+    """The image and the mask of a sample, or why they are unusable; a data set may be anybody's code."""
     try:
-        return load(), load_mask() if load_mask else None
+        image, mask = load(), load_mask() if load_mask else None
     except ImageError as error:
         return Failure(str(error))
+    except MemoryError:
+        raise
+    except Exception as error:
+        return Failure(f"its image cannot be loaded: {type(error).__name__}: {error}")
+    if not is_image(image):
+        return Failure(f"its image is {described(image)}, not (H, W, 3) uint8")
+    if mask is not None and not _is_mask(mask, image):
+        return Failure(f"its mask is {described(mask)}, not {image.shape[:2]} bool")
+    return image, mask
 
 
-def serve_parent_only() -> None:
-    """Make a worker leave Ctrl-C to its parent, and end with it even where that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+def is_image(value: object) -> bool:
+    """Whether something is an array (H, W, 3) uint8 with at least one pixel."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
+        return False
+    return value.ndim == 3 and value.shape[2] == 3 and value.size > 0
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+def _is_mask(value: object, image: Image) -> bool:
+    return isinstance(value, np.ndarray) and value.shape == image.shape[:2] and value.dtype == np.bool_
+
+
+def described(value: object) -> str:
+    """What something is that should have been an image."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return type(value).__name__
 
 
 class ImageLoader:
@@ -107,9 +122,9 @@ def _picklable(task: object) -> bool:
 
 
 def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
-    """The same sample with its image already loaded."""
+    """The same sample with its image already loaded, or with an ``ImageError`` in its place."""
     if isinstance(loaded, Failure):
-        return sample
+        return replace(sample, load=partial(_refuse, loaded.reason), load_mask=None)
     image, mask = loaded
     return replace(
         sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None
@@ -118,6 +133,10 @@ def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
 
 def _give(value: T) -> T:
     return value
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise ImageError(reason)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import pandas as pd
+
 from fesbench.datasets.images import resize
 
 from ..contracts import Edit, Failure, Image
@@ -26,8 +28,8 @@ log = logging.getLogger(__name__)
 class Listener(Protocol):
     """Hears of progress."""
 
-    def begin(self, shards: int) -> None:
-        """So many (generator, shard) units are still to be done."""
+    def begin(self, shards: int, edits: int) -> None:
+        """So many (generator, shard) units are still to be done, and so many edits in them."""
 
     def done(self, cell: Cell, edits: int, failed: int) -> None:
         """One unit is stored."""
@@ -62,7 +64,8 @@ class Executor:
     def execute(self, cells: Sequence[Cell]) -> None:
         """Do what is missing of every cell; cells of one data set share the loading of its images."""
         missing = {id(cell): self._missing(cell) for cell in cells}
-        self.listener.begin(sum(len(shards) for shards in missing.values()))
+        sizes = [len(cell.dataset.shards[i]) for cell in cells for i in missing[id(cell)]]
+        self.listener.begin(len(sizes), sum(sizes))
         for plan in {id(cell.dataset): cell.dataset for cell in cells}.values():
             own = [cell for cell in cells if cell.dataset is plan]
             self._execute_dataset(plan, {id(cell): missing[id(cell)] for cell in own}, own)
@@ -125,7 +128,7 @@ class Executor:
         with self.stopwatch("score"):
             scored = score_shard(outputs, references, self.scorer.only(metrics))
         with self.stopwatch("store"):
-            self._write_scores(cell, number, scored, metrics, present)
+            self._write_scores(cell, number, scored, metrics - scored.unscored, present)
         failed = sum(isinstance(output, Failure) for output in outputs)
         log.info("%s on %s, shard %d: %d edits, %d failed", name, dataset, number, len(outputs), failed)
         self.listener.done(cell, len(outputs), failed)
@@ -172,7 +175,13 @@ class Executor:
         if features:
             self.store.write_features(name, dataset, number, features)
         earlier = self.store.read_part(name, dataset, number) if present else rows[:0]
-        self.store.write_part(name, dataset, number, concatenate([earlier, rows]), metrics | present)
+        self.store.write_part(name, dataset, number, self._in_order(earlier, rows), metrics | present)
+
+    def _in_order(self, earlier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+        """All rows of a shard, the later of two alike, in the order that one run for everything gives."""
+        together = concatenate([earlier, rows]).drop_duplicates(["edit", "metric"], keep="last")
+        place = {column: number for number, column in enumerate(self.scorer.columns)}
+        return together.sort_values("metric", key=lambda names: names.map(place), kind="stable")
 
 
 def _answers(cell: Cell, edits: Sequence[Edit]) -> list[Image | Failure]:

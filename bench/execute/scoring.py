@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +16,12 @@ from fesbench.datasets.images import resize
 from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, MetricCard, Network, SetMetric
 from ..errors import ImageError
 from ..plan import SHARD
+from ..statistics.measures import OUTPUT, UNSCORED
 from ..store import FAILED, concatenate
 
 Array = NDArray[np.float32]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Scorer:
     def cards(self) -> list[MetricCard]:
         """The cards of all metrics."""
         return [m.card for m in self.image_metrics] + [m.card for m in self.set_metrics]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every metric that rows of scores can have, in the order in which they stand."""
+        return [OUTPUT, *(column for card in self.cards for column in card.columns or (card.id,))]
 
     def only(self, ids: frozenset[str]) -> Scorer:
         """The same scorer with some of its metrics."""
@@ -130,14 +139,21 @@ def _mask(edit: Edit, size: int) -> Mask | None:
 
 @dataclass(frozen=True)
 class ShardScores:
-    """Rows of a shard (without the generator's and the data set's name) and its features, by network."""
+    """Rows of a shard (without the generator's and the data set's name) and its features, by network.
+
+    ``unscored`` are the ids of metrics that failed on an output.
+    """
 
     rows: pd.DataFrame
     features: dict[str, Array]
+    unscored: frozenset[str]
 
 
 def score_shard(outputs: Sequence[Image | Failure], references: References, scorer: Scorer) -> ShardScores:
-    """Score one generator's outputs, which are already at the run's resolution."""
+    """Score one generator's outputs, which are already at the run's resolution.
+
+    A metric that fails on an output leaves its score missing, with the error as the reason.
+    """
     blank = np.zeros((scorer.resolution, scorer.resolution, 3), np.uint8)
     images = np.stack([blank if isinstance(output, Failure) else output for output in outputs])
     output_features = scorer.features(images)
@@ -150,35 +166,95 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
         {name: {**references.features[name], "output": values} for name, values in output_features.items()},
     )
     failures = [output.reason if isinstance(output, Failure) else None for output in outputs]
-    rows = concatenate([_metric_rows(metric, batch, failures) for metric in scorer.image_metrics])
+    attempts = {metric.card.id: _attempt(metric, batch) for metric in scorer.image_metrics}
+    rows = [_output_rows(batch, failures)]
+    rows += [_metric_rows(m, attempts[m.card.id], batch, failures) for m in scorer.image_metrics]
     kept = {metric.network.card.name for metric in scorer.set_metrics}
     failed = np.array([reason is not None for reason in failures])
     for name in kept:
         output_features[name][failed] = np.nan
-    return ShardScores(rows, {name: output_features[name] for name in sorted(kept)})
-
-
-def _metric_rows(metric: ImageMetric, batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
-    scores, fallback = metric.score(batch), metric.failed()
-    return concatenate(
-        [_column_rows(name, scores[name], fallback[name], metric, batch, failures) for name in scores]
+    features = {name: output_features[name] for name in sorted(kept)}
+    unscored = frozenset(
+        name for name, attempt in attempts.items() if any(np.array(attempt.errors)[~failed] != "")
     )
+    return ShardScores(concatenate(rows), features, unscored)
 
 
-def _column_rows(
-    column: str,
-    values: NDArray[np.float64],
-    fallback: float,
-    metric: ImageMetric,
-    batch: Batch,
-    failures: Sequence[str | None],
+@dataclass(frozen=True)
+class _Attempt:
+    """What a metric made of a batch: (N,) values of each column, and N errors, empty where there was none."""
+
+    values: Mapping[str, NDArray[np.float64]]
+    errors: Sequence[str]
+
+
+def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
+    """Score a batch; where the metric fails on it, edit by edit, so that one costs no other its score."""
+    columns, count = metric.card.columns or (metric.card.id,), len(batch.edits)
+    try:
+        scores = metric.score(batch)
+        values = {name: np.asarray(scores[name], dtype=np.float64).reshape(count) for name in columns}
+        return _Attempt(values, [""] * count)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if count == 1:
+            log.warning("%s on %s", metric.card.id, batch.edits[0].id, exc_info=error)
+            reason = f"{UNSCORED}{type(error).__name__}: {error}"
+            return _Attempt({name: np.full(1, np.nan) for name in columns}, [reason])
+    singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
+    merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
+    return _Attempt(merged, [error for single in singles for error in single.errors])
+
+
+def _alone(batch: Batch, index: int) -> Batch:
+    """The batch of one edit."""
+    row = slice(index, index + 1)
+    features = {
+        network: {role: values[row] for role, values in roles.items()}
+        for network, roles in batch.features.items()
+    }
+    images = batch.outputs[row], batch.sources[row], batch.truths[row], batch.masks[row]
+    return Batch(batch.edits[row], *images, features)
+
+
+def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
+    """A row for each edit that was asked for, whatever it is scored by."""
+    answered = [float(failure is None) for failure in failures]
+    return _rows(batch, OUTPUT, answered, _reasons(failures, [""] * len(failures)))
+
+
+def _metric_rows(
+    metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
 ) -> pd.DataFrame:
-    failed = np.array([reason is not None for reason in failures])
-    filled = np.where(failed, fallback, values)
-    reasons = [
-        f"{FAILED}{reason}" if reason is not None else _why_missing(value, metric, truth)
-        for reason, value, truth in zip(failures, filled, batch.truths, strict=True)
+    failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
+    parts = []
+    for column, values in attempt.values.items():
+        filled = np.where(failed, fallback[column], values)
+        gaps = [
+            "" if np.isfinite(value) else error or _why_missing(metric, column, edit, truth)
+            for value, error, edit, truth in zip(
+                filled, attempt.errors, batch.edits, batch.truths, strict=True
+            )
+        ]
+        parts.append(_rows(batch, column, filled, _reasons(failures, gaps)))
+    return concatenate(parts)
+
+
+def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | None]:
+    """Why each value stands for a missing output, or is missing itself."""
+    return [
+        (gap or None) if failure is None else f"{FAILED}{failure}"
+        for failure, gap in zip(failures, gaps, strict=True)
     ]
+
+
+def _rows(
+    batch: Batch,
+    column: str,
+    values: Sequence[float] | NDArray[np.float64],
+    reasons: Sequence[str | None],
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "domain": [edit.source.domain for edit in batch.edits],
@@ -187,15 +263,15 @@ def _column_rows(
             "source": [edit.source.expression for edit in batch.edits],
             "target": [edit.target for edit in batch.edits],
             "metric": column,
-            "value": filled,
+            "value": values,
             "reason": reasons,
         }
     )
 
 
-def _why_missing(value: float, metric: ImageMetric, truth: Image | None) -> str | None:
-    if np.isfinite(value):
-        return None
+def _why_missing(metric: ImageMetric, column: str, edit: Edit, truth: Image | None) -> str:
+    if known := metric.reason(edit):
+        return known
     if metric.card.needs_truth and truth is None:
-        return "the data set has no true target for this edit"
-    return f"{metric.card.id} is not defined for this edit"
+        return "the image of the true target cannot be read"
+    return f"{column} is not defined for this edit"

@@ -57,7 +57,7 @@ class Fidelity(ImageMetric):
 
     def reason(self, edit: Edit) -> str:
         """Why an edit has no score; empty where it has one."""
-        return "" if edit.truth is not None else f"no true target is known for {edit.id}"
+        return "" if edit.truth is not None else "the data set has no true target for this edit"
 
 
 @cache

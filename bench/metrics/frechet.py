@@ -15,24 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import MetricCard, Network, SetMetric
 from ..errors import BenchError
-
-Floats = NDArray[np.float64]
-
-
-def checked(features: NDArray[np.floating], what: str) -> Floats:
-    """``features`` as float64.
-
-    Raises:
-        BenchError: not a finite (N, d) array.
-    """
-    array = np.asarray(features, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise BenchError(f"{what} features have shape {array.shape}; give one row of features per image")
-    if not np.isfinite(array).all():
-        raise BenchError(f"{what} features hold values that are not finite; leave failed images out")
-    return array
+from .feature_sets import Floats, SetDistance, checked, checked_pair
 
 
 @dataclass
@@ -97,9 +81,7 @@ def frechet_distance(features_a: NDArray[np.floating], features_b: NDArray[np.fl
     Raises:
         BenchError: the shapes do not fit, a set has fewer than two images, or a value is not finite.
     """
-    a, b = checked(features_a, "the first"), checked(features_b, "the second")
-    if a.shape[1] != b.shape[1]:
-        raise BenchError(f"features of different networks: {a.shape[1]} against {b.shape[1]} dimensions")
+    a, b = checked_pair(features_a, features_b)
     return _distance(a.mean(axis=0), _factor(a), b.mean(axis=0), _factor(b))
 
 
@@ -107,7 +89,6 @@ def _factor(features: Floats) -> Floats:
     """(k, d) F with F^T F the covariance, k = min(N, d)."""
     n, dimension = features.shape
     if n < dimension:
-        _require_two(n)
         centred: Floats = (features - features.mean(axis=0)) / np.sqrt(n - 1)
         return centred
     return _root(FeatureStatistics.of(features))
@@ -115,15 +96,11 @@ def _factor(features: Floats) -> Floats:
 
 def _root(statistics: FeatureStatistics) -> Floats:
     """(d, d) F with F^T F the covariance, by its eigenvectors."""
-    _require_two(statistics.n)
+    if statistics.n < 2:
+        raise BenchError(f"a covariance needs two images or more, not {statistics.n}")
     values, vectors = np.linalg.eigh(statistics.scatter / (statistics.n - 1))
     root: Floats = np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
     return root
-
-
-def _require_two(n: int) -> None:
-    if n < 2:
-        raise BenchError(f"a covariance needs two images or more, not {n}")
 
 
 def _distance(mean_a: Floats, factor_a: Floats, mean_b: Floats, factor_b: Floats) -> float:
@@ -133,22 +110,14 @@ def _distance(mean_a: Floats, factor_a: Floats, mean_b: Floats, factor_b: Floats
     return max(float(squared), 0.0)
 
 
-class FrechetDistance(SetMetric):
+class FrechetDistance(SetDistance):
     """Fréchet distance of the outputs' features to those of real images."""
 
-    def __init__(self, network: Network, backend: str) -> None:
-        self.network = network
-        self.card = MetricCard(
-            id=f"fid@{backend}",
-            title=f"Fréchet distance ({backend})",
-            direction="lower",
-            low=0.0,
-            high=float("inf"),
-            unit="squared feature distance",
-            meaning="How far the outputs as a set are from real images of other subjects; biased upwards in "
-            "small sets, so compare at equal numbers of images only, beside KID.",
-            columns=(f"fid@{backend}",),
-        )
+    name, title, low, unit = "fid", "Fréchet distance", 0.0, "squared feature distance"
+    meaning = (
+        "How far the outputs as a set are from real images of other subjects; biased upwards in small sets, "
+        "so compare at equal numbers of images only, beside KID."
+    )
 
     def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
         """The squared Fréchet distance between (N, d) and (M, d) features."""

@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import MetricCard, Network, SetMetric
-from ..errors import BenchError
-from .frechet import Floats, checked
+from .feature_sets import Floats, SetDistance, checked_pair
 
 
 def kernel_distance(features_a: NDArray[np.floating], features_b: NDArray[np.floating]) -> float:
@@ -28,11 +26,7 @@ def kernel_distance(features_a: NDArray[np.floating], features_b: NDArray[np.flo
     Raises:
         BenchError: the shapes do not fit, a set has fewer than two images, or a value is not finite.
     """
-    a, b = checked(features_a, "the first"), checked(features_b, "the second")
-    if a.shape[1] != b.shape[1]:
-        raise BenchError(f"features of different networks: {a.shape[1]} against {b.shape[1]} dimensions")
-    if min(len(a), len(b)) < 2:
-        raise BenchError(f"the kernel distance needs two images or more, not {min(len(a), len(b))}")
+    a, b = checked_pair(features_a, features_b)
     return _within(a) + _within(b) - 2 * float(_kernel(a, b).mean())
 
 
@@ -47,22 +41,14 @@ def _within(a: Floats) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
 
 
-class KernelDistance(SetMetric):
+class KernelDistance(SetDistance):
     """Kernel distance of the outputs' features to those of real images."""
 
-    def __init__(self, network: Network, backend: str) -> None:
-        self.network = network
-        self.card = MetricCard(
-            id=f"kid@{backend}",
-            title=f"Kernel distance ({backend})",
-            direction="lower",
-            low=-float("inf"),
-            high=float("inf"),
-            unit="squared kernel distance",
-            meaning="How far the outputs as a set are from real images of other subjects, without bias at "
-            "any number of images; around 0 means no difference was found.",
-            columns=(f"kid@{backend}",),
-        )
+    name, title, low, unit = "kid", "Kernel distance", -float("inf"), "squared kernel distance"
+    meaning = (
+        "How far the outputs as a set are from real images of other subjects, without bias at any number of "
+        "images; around 0 means no difference was found."
+    )
 
     def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
         """The unbiased squared MMD between (N, d) and (M, d) features."""

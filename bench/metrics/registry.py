@@ -116,13 +116,17 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
         backend: What plain names stand for: ``embedded``, ``portable``, ``face-api`` or ``paper``.
 
     Returns:
-        The metrics in order, and (id, reason) of those that are not available. Another backend never
-        steps in for one that is missing.
+        The metrics in the order of the registry, whatever the order of ``names``, and (id, reason) of those
+        that are not available. Another backend never steps in for one that is missing.
 
     Raises:
         UnknownName: there is no such metric or backend.
     """
-    identifiers = dict.fromkeys(metric_id(name, backend) for name in names)
+    known = METRICS.names()
+    identifiers = sorted(
+        dict.fromkeys(metric_id(name, backend) for name in names),
+        key=lambda name: known.index(name) if name in known else len(known),
+    )
     metrics: dict[str, Metric] = {}
     unavailable: list[tuple[str, str]] = []
     for identifier in identifiers:

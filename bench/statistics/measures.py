@@ -13,6 +13,10 @@ from .intervals import UNBOUNDED, Bounds
 JOINT = "joint"
 SHARE = "share"
 """The unit of scores that are 1 or 0 for each output."""
+OUTPUT = "output"
+"""The metric of rows that say whether an edit has an output: 1, or 0 beside the reason."""
+UNSCORED = "not scored: "
+"""How the reason of a score begins that is missing because its metric failed."""
 LABELS = ("ecs.predicted",)
 """Columns that hold a label, not a score."""
 

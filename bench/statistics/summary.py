@@ -25,7 +25,7 @@ from .comparisons import (
     scopes,
 )
 from .intervals import NONE, clustered_means
-from .measures import Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
+from .measures import OUTPUT, Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
 
 SCHEMA_VERSION = 1
 OF_SET = "given with the set"
@@ -54,8 +54,8 @@ class Summary:
 
     ``cells``: one row for each generator, data set, domain ('ood' and 'all' included) and metric
     (``CELL_COLUMNS``). ``differences``, ``ranks``, ``gains``: see ``comparisons``. ``measures``: the columns'
-    directions, ranges and units. ``notes``: sentences for the reader. Missing numbers are NaN here and null
-    in files, always beside a reason.
+    directions, ranges and units. ``notes``: what a reader must know of these numbers; ``methods``: how they
+    were computed. Missing numbers are NaN here and null in files, always beside a reason.
     """
 
     cells: pd.DataFrame
@@ -64,14 +64,16 @@ class Summary:
     gains: pd.DataFrame
     measures: pd.DataFrame
     notes: tuple[str, ...]
+    methods: tuple[str, ...]
 
     def to_json(self) -> str:
-        """JSON text: ``schema_version``, ``notes``, and each frame as a list of records; never NaN."""
+        """JSON text: ``schema_version``, the sentences, and each frame as a list of records; never NaN."""
         frames = {
             name: _records(getattr(self, name))
             for name in ("measures", "cells", "ranks", "gains", "differences")
         }
-        content = {"schema_version": SCHEMA_VERSION, "notes": list(self.notes), **frames}
+        texts = {"notes": list(self.notes), "methods": list(self.methods)}
+        content = {"schema_version": SCHEMA_VERSION, **texts, **frames}
         text: str = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         return text + "\n"
 
@@ -87,7 +89,8 @@ def summarise(
     """Summarise the scores of a run.
 
     Args:
-        scores: Long-form: generator, dataset, domain, subject, edit, source, target, metric, value, reason.
+        scores: Long-form: generator, dataset, domain, subject, edit, source, target, metric, value, reason;
+            rows of the metric ``OUTPUT`` say which edits were asked for, and count for nothing else.
         set_scores: Long-form: generator, dataset, domain, metric, value, n_outputs, n_references, references,
             low, high; reason where value is null.
         cards: The cards of the metrics.
@@ -98,31 +101,37 @@ def summarise(
     Returns:
         The summary; columns that hold labels are left out, joint success is added where it can be computed.
     """
-    measures = measures_of(cards)
-    scores, measures = _with_joint(scores[scores["metric"].isin(list(measures))], measures)
-    image_cells = _image_cells(scores, measures, in_distribution)
-    set_cells = _set_cells(set_scores, scores, measures)
+    measures, rows = measures_of(cards), scores
+    scores, measures = _with_joint(rows[rows["metric"].isin(list(measures))], measures)
+    image_cells = _image_cells(scores, rows, measures, in_distribution)
+    set_cells = _set_cells(set_scores, rows, measures)
+    order = _order(rows, [*scores["metric"].unique(), *measures])
     cells = _in_order(
-        pd.concat([part for part in (image_cells, set_cells) if len(part)] or [image_cells]), scores
+        pd.concat([part for part in (image_cells, set_cells) if len(part)] or [image_cells]), order
     )
     present = {column: measures[column] for column in cells["metric"].unique()}
-    differences = _in_order(_differences(scores, measures, in_distribution), scores)
+    differences = _in_order(_differences(scores, measures, in_distribution), order)
     return Summary(
         cells=cells,
         differences=differences,
         ranks=ranks(cells, differences, present, blocks),
         gains=gain_over(differences, baseline),
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
-        notes=tuple(_notes(cells, in_distribution)),
+        notes=tuple(_notes(cells)),
+        methods=tuple(note.format(in_distribution=in_distribution) for note in _METHOD_NOTES),
     )
 
 
-def _in_order(frame: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with data sets, metrics, domains and generators in the order in which ``scores`` has them."""
+def _order(rows: pd.DataFrame, metrics: Iterable[str]) -> dict[str, list[object]]:
+    """Data sets, metrics, domains and generators in the order in which a reader meets them."""
     order: dict[str, list[object]] = {
-        name: list(scores[name].unique()) for name in ("dataset", "metric", "domain", "generator")
+        name: list(rows[name].unique()) for name in ("dataset", "metric", "domain", "generator")
     }
-    order["domain"] += [OOD, ALL]
+    return order | {"metric": list(dict.fromkeys(metrics)), "domain": [*order["domain"], OOD, ALL]}
+
+
+def _in_order(frame: pd.DataFrame, order: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+    """``frame`` with its rows in ``order``."""
     keys = {
         name: frame[name].map({value: place for place, value in enumerate(values)})
         for name, values in order.items()
@@ -152,9 +161,11 @@ def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distr
     return pd.concat(filled, ignore_index=True) if filled else paired_differences(scores, "")
 
 
-def _image_cells(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
-    reasons = _main_reasons(scores)
-    asked = scores.drop_duplicates(["dataset", "edit"])
+def _image_cells(
+    scores: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str
+) -> pd.DataFrame:
+    reasons = _main_reasons(scores[scores["value"].isna()])
+    asked = rows.drop_duplicates(["dataset", "edit"])
     frames = [
         _cells_in(
             dataset, metric, table.reindex(_edits(asked, dataset)), measures[metric], in_distribution, reasons
@@ -204,9 +215,8 @@ def _cells_in(
     return pd.concat(frames, ignore_index=True)
 
 
-def _main_reasons(scores: pd.DataFrame) -> dict[tuple[str, str, str], str]:
-    """(generator, dataset, metric) to the most frequent reason why a value is missing."""
-    missing = scores[scores["value"].isna()]
+def _main_reasons(missing: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """(generator, dataset, metric) to the most frequent reason in rows where something is missing."""
     keys = ["generator", "dataset", "metric"]
     return {
         (str(key[0]), str(key[1]), str(key[2])): _told(part["reason"])
@@ -223,14 +233,12 @@ def _told(reasons: pd.Series[str]) -> str:
     )
 
 
-def _set_cells(
-    set_scores: pd.DataFrame, scores: pd.DataFrame, measures: Mapping[str, Measure]
-) -> pd.DataFrame:
+def _set_cells(set_scores: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Cells of set metrics; complete where every output that was asked for took part."""
     known = set_scores[set_scores["metric"].isin(list(measures))]
     if known.empty:
         return pd.DataFrame(columns=CELL_COLUMNS)
-    asked = _asked(scores)
+    asked = _asked(rows)
     counts = np.array(
         [
             asked.get((str(row[0]), str(row[1])), row[2])
@@ -240,6 +248,11 @@ def _set_cells(
     numbers = {name: pd.to_numeric(known[name]).astype(np.float64) for name in ("value", "low", "high")}
     reasons = known["reason"] if "reason" in known else pd.Series("", index=known.index)
     whole = known["n_outputs"].to_numpy() >= counts
+    failures = _main_reasons(rows[(rows["metric"] == OUTPUT) & rows["reason"].notna()])
+    gaps = [
+        failures.get((str(name), str(dataset), OUTPUT), "outputs are missing")
+        for name, dataset in zip(known["generator"], known["dataset"], strict=True)
+    ]
     frame = known.assign(
         **numbers,
         n_asked=counts,
@@ -247,21 +260,19 @@ def _set_cells(
         subjects=0,
         complete=numbers["value"].notna() & whole,
         method=np.where(numbers["low"].notna(), OF_SET, NONE),
-        reason=np.where(
-            reasons.isna() | (reasons == ""), np.where(whole, "", "outputs are missing"), reasons
-        ),
+        reason=np.where(reasons.isna() | (reasons == ""), np.where(whole, "", gaps), reasons),
     )
     return frame[CELL_COLUMNS]
 
 
-def _asked(scores: pd.DataFrame) -> dict[tuple[str, str], int]:
-    edits = scores.drop_duplicates(["dataset", "edit"])
+def _asked(rows: pd.DataFrame) -> dict[tuple[str, str], int]:
+    edits = rows.drop_duplicates(["dataset", "edit"])
     sizes = edits.groupby(["dataset", "domain"]).size()
     return {(str(key[0]), str(key[1])): int(size) for key, size in sizes.items()}  # type: ignore[index]
 
 
-def _notes(cells: pd.DataFrame, in_distribution: str) -> list[str]:
-    notes = [note.format(in_distribution=in_distribution) for note in _METHOD_NOTES]
+def _notes(cells: pd.DataFrame) -> list[str]:
+    notes = []
     frechet = cells["metric"].map(stem) == "fid"
     small = cells[frechet & (cells["n_scored"] < RELIABLE_FID)]
     if len(small):

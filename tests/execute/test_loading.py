@@ -1,3 +1,4 @@
+import re
 from functools import partial
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 
 from fesbench.contracts import Edit, Failure, Sample
 from fesbench.datasets.images import decode_image
-from fesbench.execute.loading import ImageLoader, load_ahead
+from fesbench.errors import ImageError
+from fesbench.execute.loading import ImageLoader, load_ahead, load_sample
 
 give = partial(np.full, (4, 4, 3), dtype=np.uint8)  # travels to a worker process
 broken = partial(decode_image, b"")
@@ -30,6 +32,35 @@ def test_order_is_kept_and_a_bad_image_is_a_failure(workers):
     assert [image[0][0, 0, 0] for i, image in enumerate(loaded) if i != 3] == [
         i for i in range(100) if i != 3
     ]
+
+
+def raising(error: Exception) -> np.ndarray:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("load", "mask", "reason"),
+    [
+        (partial(raising, ValueError("odd file")), None, "ValueError: odd file"),
+        (partial(raising, KeyError("x")), None, "KeyError"),
+        (partial(list, "no image"), None, "list"),
+        (partial(np.zeros, (4, 4)), None, r"\(4, 4\) float64"),
+        (partial(give, fill_value=1), partial(raising, OSError("no mask")), "no mask"),
+        (partial(give, fill_value=1), partial(np.zeros, (2, 2), dtype=bool), r"mask is \(2, 2\) bool"),
+    ],
+)
+def test_whatever_a_data_set_does_its_image_is_a_failure_with_a_reason(load, mask, reason):
+    answer = load_sample(load, mask)
+    assert isinstance(answer, Failure)
+    assert re.search(reason, answer.reason)
+
+
+def test_a_truth_that_cannot_be_loaded_is_not_loaded_again():
+    truth = sample("t", partial(raising, ValueError("odd file")))
+    (shard,) = load_ahead([[Edit(sample("s", partial(give, fill_value=1)), "happy", truth)]], ImageLoader(0))
+    assert not shard.failures
+    with pytest.raises(ImageError, match="odd file"):
+        shard.edits[0].truth.load()
 
 
 def test_shards_come_in_order_with_images_in_memory():

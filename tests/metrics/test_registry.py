@@ -27,9 +27,19 @@ def test_metrics_of_one_network_share_it():
 
 
 def test_the_two_judges_are_different_networks():
-    (first, final), _ = load_metrics(("ecs@embedded-judge1", "ecs@embedded"), "portable")
+    (final, first), _ = load_metrics(("ecs@embedded", "ecs@embedded-judge1"), "portable")
     assert (first.card.id, final.card.id) == ("ecs@embedded-judge1", "ecs@embedded")
     assert first.networks[0].card.digest != final.networks[0].card.digest
+
+
+def test_metrics_stand_in_one_order_however_they_are_asked_for():
+    asked = ("fidelity", "kid", "quality", "ecs", "fid", "fss")
+    metrics, _ = load_metrics(asked, "embedded")
+    again, _ = load_metrics(asked[::-1], "embedded")
+    assert [m.card.id for m in metrics] == [m.card.id for m in again]
+    assert [m.card.id.partition("@")[0] for m in metrics] == [
+        "ecs", "fss", "quality", "fid", "kid", "fidelity",
+    ]  # fmt: skip
 
 
 def test_the_final_judge_counts_once_under_both_its_names():

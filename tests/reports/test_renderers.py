@@ -4,20 +4,22 @@ import re
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fesbench.contracts import GeneratorCard
 from fesbench.reports.delimited import csv_rows, safe_text
-from fesbench.reports.latex import comment, escape, latex_document, latex_table
-from fesbench.reports.markdown import csv_table, markdown_table
-from fesbench.reports.terminal import terminal_table
+from fesbench.reports.latex import comment, escape, latex_document, latex_table, latex_tables
+from fesbench.reports.markdown import csv_tables, markdown_table, markdown_tables
+from fesbench.reports.terminal import TerminalTable
 
 
 def printed(table, width=100):
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(terminal_table(table))
+    console.print(TerminalTable(table))
     return console.file.getvalue()
 
 
@@ -27,13 +29,73 @@ def body(latex):
     return [line for line in inner.splitlines() if line.endswith("\\\\")]
 
 
-def test_terminal_shows_every_number_in_full(full_table):
-    text = printed(full_table)
+def words(text):
+    return text.split()
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_terminal_shows_everything_whole_at_any_width(full_table, width):
+    text = printed(full_table, width)
     assert "…" not in text
-    assert "0.91 ±.05" in text
+    assert max(map(len, text.splitlines())) <= width
     assert "ECS@embedded ↑" in text
     assert "FID@embedded ↓" in text
-    assert max(map(len, text.splitlines())) <= 100
+    for row in full_table.rows:
+        assert row.label in text
+    for row in full_table.cells:
+        for cell in row:
+            assert cell.display in words(text)
+    with_interval = [cell for row in full_table.cells for cell in row if cell.low is not None]
+    assert words(text).count("±.05") == len(with_interval)
+
+
+def many_domains(cells_of, table_of, label="Masked regression of everything there is"):
+    domains = ("studio", "celebrity", "portrait", "statue", "avatar", "ood")
+    cells = pd.concat([cells_of({"a": 0.912, "b": 0.5}, domain) for domain in domains])
+    cards = {"a": GeneratorCard("a", label), "b": GeneratorCard("b", "B")}
+    return table_of(cells, cards=cards)
+
+
+def test_a_wide_terminal_has_intervals_beside_the_numbers_a_narrow_one_below(cells_of, table_of):
+    table = many_domains(cells_of, table_of)
+    assert printed(table, 120).count("0.91 ±.05") == 6
+    narrow = printed(table, 80)
+    assert "0.91 ±.05" not in narrow
+    assert words(narrow).count("0.91") == words(narrow).count("model") * 6 == 6
+
+
+def test_names_are_wrapped_at_words_and_never_cut(cells_of, table_of):
+    for width in (80, 50, 30):
+        lines = printed(many_domains(cells_of, table_of), width).splitlines()
+        for word in ("Masked", "regression", "everything"):
+            assert any(word in words(line) for line in lines), (width, word)
+
+
+def test_columns_that_do_not_fit_move_to_a_table_below_with_the_names_again(cells_of, table_of):
+    text = printed(many_domains(cells_of, table_of), 40)
+    assert words(text).count("model") > 1
+    assert words(text).count("0.91") == 6
+    for domain in ("studio", "celebrity", "portrait", "statue", "avatar", "mean OOD"):
+        assert domain in text
+
+
+def test_terminal_leaves_details_to_the_files(cells_of, table_of):
+    table = table_of(cells_of({"a": 0.5}), notes=["read this"], details=["method one", "method two"])
+    text = printed(table)
+    assert "read this" in text
+    assert "method one" not in text
+    assert "2 more notes, on methods and references, in report/table.md." in text
+    for whole in (markdown_table(table), latex_document([table])):
+        assert "method one" in whole
+
+
+def test_several_tables_stand_in_one_file(full_table, cells_of, table_of):
+    other = table_of(cells_of({"a": 0.5}))
+    both = [full_table, other]
+    assert markdown_tables(both).count("### ") == 2
+    assert latex_tables(both).count(r"\end{tabular}") == 2
+    lines = csv_tables(both).splitlines()
+    assert len(lines) == len(set(lines)) == 1 + sum(len(t.rows) * len(t.columns) for t in both)
 
 
 def test_terminal_prints_hostile_names_as_they_are(table_of, cells_of):
@@ -96,10 +158,12 @@ def test_latex_compiles(kind, request, tmp_path):
             r"\newcommand{\best}[1]{\textit{#1}}",
             r"\begin{document}",
             r"\begin{table*}\caption{Results}\input{table}\end{table*}",
+            r"\input{tables}",
             r"\end{document}",
         ]
     )
     (tmp_path / "paper.tex").write_text(two_columns, encoding="utf-8")
+    (tmp_path / "tables.tex").write_text(latex_tables([table, table]), encoding="utf-8")
     (tmp_path / "standalone.tex").write_text(latex_document([table, table], "demo"), encoding="utf-8")
     for name in ("paper", "standalone"):
         command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", f"{name}.tex"]
@@ -125,7 +189,7 @@ def test_markdown_rows_keep_their_number_of_cells_with_hostile_text(nasty_table)
 
 
 def test_csv_holds_full_precision_and_every_cell(full_table):
-    rows = list(csv.DictReader(io.StringIO(csv_table(full_table))))
+    rows = list(csv.DictReader(io.StringIO(csv_tables([full_table]))))
     assert len(rows) == len(full_table.rows) * len(full_table.columns)
     first = rows[0]
     assert (first["model"], first["value"], first["display"], first["mark"]) == (
@@ -140,7 +204,7 @@ def test_csv_holds_full_precision_and_every_cell(full_table):
 
 
 def test_csv_cells_are_never_formulas(nasty_table):
-    for row in csv.reader(io.StringIO(csv_table(nasty_table))):
+    for row in csv.reader(io.StringIO(csv_tables([nasty_table]))):
         assert not any(cell.startswith(("=", "+", "@", "\t")) for cell in row)
 
 
@@ -151,6 +215,6 @@ def test_formula_text_becomes_plain_and_numbers_stay(text):
     assert csv_rows([[None, float("nan"), 0.1]]) == ",,0.1\n"
 
 
-@pytest.mark.parametrize("render", [latex_table, markdown_table, csv_table, printed])
+@pytest.mark.parametrize("render", [latex_table, markdown_table, printed])
 def test_same_table_same_text(full_table, render):
     assert render(full_table) == render(full_table)

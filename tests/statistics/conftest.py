@@ -8,6 +8,7 @@ import pytest
 
 from fesbench.contracts import MetricCard
 from fesbench.statistics import summarise
+from fesbench.store import SCORES
 
 DOMAINS = ("studio", "celebrity", "portrait", "statue", "avatar")
 ECS, FSS = "ecs@embedded", "fss@embedded"
@@ -63,19 +64,7 @@ def simulate(seed=0, subjects=20, domains=DOMAINS, quality=None, dataset="render
                         "psnr.face": 48.0 - noise,
                     }
                     rows += [(*key, metric, value, None) for metric, value in values.items()]
-    columns = [
-        "generator",
-        "dataset",
-        "domain",
-        "subject",
-        "edit",
-        "source",
-        "target",
-        "metric",
-        "value",
-        "reason",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SCORES.names)
 
 
 def simulate_sets(scores):

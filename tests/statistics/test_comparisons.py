@@ -5,6 +5,7 @@ from scipy import stats
 
 from fesbench.contracts import MetricCard
 from fesbench.statistics import gain_over, holm, joint_success, measures_of, paired_differences, ranks
+from fesbench.store import SCORES
 
 ECS = "ecs@embedded"
 SHARE = (0.0, 1.0)
@@ -19,19 +20,7 @@ def long_form(by_generator, metric=ECS, domain="studio"):
         for i, line in enumerate(np.asarray(values, dtype=float))
         for j, value in enumerate(line)
     ]
-    names = [
-        "generator",
-        "dataset",
-        "domain",
-        "subject",
-        "edit",
-        "source",
-        "target",
-        "metric",
-        "value",
-        "reason",
-    ]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=SCORES.names)
 
 
 def cells_of(scores):

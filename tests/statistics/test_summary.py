@@ -9,6 +9,7 @@ from fesbench.contracts import GeneratorCard
 from fesbench.reports.assemble import build_table
 from fesbench.reports.delimited import csv_text
 from fesbench.statistics import clustered_mean, summarise
+from fesbench.statistics.measures import OUTPUT
 
 ECS = "ecs@embedded"
 
@@ -115,6 +116,21 @@ def test_a_set_that_lacks_outputs_is_incomplete_and_says_so(scores, set_scores, 
     assert record["reason"] == "outputs are missing"
 
 
+def test_rows_of_outputs_count_what_was_asked_where_only_sets_are_scored(scores, set_scores, cards, blocks):
+    rows = scores[scores["metric"] == ECS].assign(metric=OUTPUT, value=1.0)
+    lost = rows[(rows["generator"] == "reggan") & (rows["domain"] == "studio")].index[:3]
+    rows.loc[lost, ["value", "reason"]] = [0.0, "no output: out of luck"]
+    sets = set_scores.copy()
+    gap = (sets["generator"] == "reggan") & (sets["domain"] == "studio")
+    sets.loc[gap, "n_outputs"] = 117
+    found = summarise(rows, sets, cards, blocks)
+    record = cell(found, generator="reggan", metric="fid@embedded", domain="studio")
+    assert (record["n_asked"], record["n_scored"], record["complete"]) == (120, 117, False)
+    assert record["reason"] == "no output: out of luck"
+    assert set(found.cells["metric"]) == {"fid@embedded", "kid@embedded"}
+    assert (found.cells["complete"].sum(), len(found.cells)) == (48, 50)
+
+
 def test_ranks_follow_the_direction_of_the_metric(summary):
     ranks = summary.ranks[(summary.ranks["domain"] == "all") & (summary.ranks["generator"] == "reggan")]
     by_metric = ranks.set_index("metric")["rank"]
@@ -167,7 +183,9 @@ def test_same_scores_same_bytes(summary, scores, set_scores, cards, blocks):
 
 def test_summary_feeds_the_table(summary, blocks, quality):
     cards = {name: GeneratorCard(name, name.title()) for name in quality}
-    table = build_table(summary.cells, summary.measures, cards, blocks, "rendered", summary.notes)
+    table = build_table(
+        summary.cells, summary.measures, cards, blocks, "rendered", summary.notes, summary.methods
+    )
     ecs = [i for i, column in enumerate(table.columns) if (column.metric, column.domain) == (ECS, "studio")]
     marks = {row.name: cells[ecs[0]].mark for row, cells in zip(table.rows, table.cells, strict=True)}
     assert marks["reggan"] == "best"

@@ -1,0 +1,63 @@
+"""Edits whose ids can name files, whoever made up the ids of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from fesbench.contracts import Edit, Sample
+from fesbench.errors import DatasetError
+
+from .names import is_file_name, safe_name, with_hash
+
+LONGEST_ID = 120
+"""Of a sample, so that an edit's id still has room for the expression."""
+
+
+def safe_edits(edits: Sequence[Edit]) -> Sequence[Edit]:
+    """The same edits, with new ids for samples whose own could not name a file on every file system.
+
+    A new id depends on the old one alone, except where ids differ by nothing but case: the first in order of
+    the ids keeps its own.
+
+    Raises:
+        DatasetError: two different samples, or two edits, have one id.
+    """
+    names = _names(sample for edit in edits for sample in (edit.source, edit.truth) if sample)
+    renamed = [_renamed(edit, names) for edit in edits]
+    seen: dict[str, Edit] = {}
+    for edit in renamed:
+        if earlier := seen.get(edit.id.casefold()):
+            raise DatasetError(
+                f"two edits of the data set are called {earlier.id!r} and {edit.id!r}; an edit needs an id "
+                "of its own, even where upper and lower case are the same"
+            )
+        seen[edit.id.casefold()] = edit
+    return renamed
+
+
+def _names(samples: Iterable[Sample]) -> dict[str, str]:
+    """Sample id to an id that is safe, and unique even where upper and lower case are the same."""
+    distinct: dict[str, Sample] = {}
+    for sample in samples:
+        if distinct.setdefault(sample.id, sample) != sample:
+            raise DatasetError(
+                f"two samples of the data set share the id {sample.id!r}: {distinct[sample.id]} and {sample}"
+            )
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for identifier in sorted(distinct):
+        plain = is_file_name(identifier) and len(identifier) <= LONGEST_ID
+        name = identifier if plain else safe_name(identifier)
+        if name.casefold() in taken:
+            name = with_hash(name, ascii(identifier))
+        taken.add(name.casefold())
+        names[identifier] = name
+    return names
+
+
+def _renamed(edit: Edit, names: dict[str, str]) -> Edit:
+    if names[edit.source.id] == edit.source.id and (not edit.truth or names[edit.truth.id] == edit.truth.id):
+        return edit
+    truth = replace(edit.truth, id=names[edit.truth.id]) if edit.truth else None
+    return replace(edit, source=replace(edit.source, id=names[edit.source.id]), truth=truth)

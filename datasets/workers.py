@@ -1,0 +1,28 @@
+"""Processes that load images for another one: how many there may be, and how they end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from threading import Thread
+
+
+def available_cores() -> int:
+    """How many cores this process may use: a scheduler or container may leave it fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def serve_parent_only() -> None:
+    """Make a worker leave Ctrl-C to its parent, and end with it even where that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

@@ -1,0 +1,156 @@
+"""A run that is stopped in every way that happens, through the real command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PROC = Path("/proc")
+needs_proc = pytest.mark.skipif(not (PROC / "self/task").is_dir(), reason="needs /proc, as on Linux")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    return os.environ | {"FESBENCH_HOME": str(tmp_path_factory.mktemp("home")), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def bench(environment):
+    """Start the command line in a process group of its own, as a terminal does."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fesbench", *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == code, messages[-3000:]
+    return messages
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.005)
+
+
+def arguments(out: Path, *more: object, limit: int = 1, workers: int = 0) -> tuple[object, ...]:
+    run = ("run", "--model", "copy", "--limit", limit, "--metric", "ecs", "--workers", workers)
+    return (*run, "--out", out, *more)
+
+
+def parts(out: Path) -> list[Path]:
+    return list(out.glob("scores/*/*/part-*.parquet"))
+
+
+def children(process: int) -> list[int]:
+    return [int(word) for word in (PROC / f"{process}/task/{process}/children").read_text().split()]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return (PROC / f"{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@needs_proc
+def test_workers_end_when_only_their_parent_is_killed(bench, tmp_path):
+    process = bench(*arguments(tmp_path / "run", limit=4, workers=2))
+    wait_for(lambda: parts(tmp_path / "run"))
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    wait_for(lambda: not any(is_alive(worker) for worker in workers), seconds=10)
+
+
+def test_ctrl_c_stops_cleanly_and_the_run_goes_on_from_there(bench, tmp_path):
+    process = bench(*arguments(tmp_path / "run", limit=4, workers=2))
+    wait_for(lambda: parts(tmp_path / "run"))
+    os.killpg(process.pid, signal.SIGINT)
+    messages = finish(process, 130)
+    assert "stopped" in messages
+    assert "Traceback" not in messages
+    before = {part: part.stat().st_mtime_ns for part in parts(tmp_path / "run")}
+    assert 0 < len(before) < 4
+    finish(bench(*arguments(tmp_path / "run", limit=4, workers=2)))
+    assert len(parts(tmp_path / "run")) == 4
+    assert {part: part.stat().st_mtime_ns for part in before} == before
+
+
+def test_a_kill_while_a_metric_is_added(bench, tmp_path):
+    killed, whole, both = tmp_path / "killed", tmp_path / "whole", ("--metric", "fss")
+    finish(bench(*arguments(killed, limit=2)))
+    (first, *_) = sorted(parts(killed))
+    before = first.stat().st_mtime_ns
+    process = bench(*arguments(killed, *both, limit=2))
+    wait_for(lambda: first.stat().st_mtime_ns != before)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    finish(bench(*arguments(killed, *both, limit=2)))
+    finish(bench(*arguments(whole, *both, limit=2)))
+    assert_same_run(killed, whole)
+
+
+@pytest.mark.parametrize("appears", ["scores.parquet", "report/grid.png"])
+def test_a_kill_while_results_are_published(bench, tmp_path, appears):
+    out = tmp_path / "run"
+    process = bench(*arguments(out))
+    wait_for(lambda: (out / appears).exists())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    finish(bench(*arguments(out)))
+    record = json.loads((out / "run.json").read_text())
+    assert record["status"] == "complete"
+    assert (out / "report/table.tex").is_file()
+    assert not list(out.rglob(".tmp-*"))
+    assert "nothing left to do" in finish(bench(*arguments(out)))
+
+
+def test_the_record_tells_how_far_a_running_job_is(bench, tmp_path):
+    out, seen = tmp_path / "run", []
+
+    def running() -> bool:
+        if (out / "run.json").exists():
+            seen.append(json.loads((out / "run.json").read_text()).get("counts"))
+        return any(seen)
+
+    process = bench(*arguments(out, limit=3))
+    wait_for(running)
+    finish(process)
+    assert next(filter(None, seen)) == {"asked": 90, "done": 0, "failed": 0}
+    assert json.loads((out / "run.json").read_text())["counts"] == {"asked": 90, "done": 90, "failed": 0}
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    key = ["generator", "edit", "metric"]
+    frames = [
+        pd.read_parquet(out / "scores.parquet").sort_values(key, ignore_index=True) for out in (one, other)
+    ]
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+    assert not frames[0].duplicated(key).any()
+    assert not list(one.rglob(".tmp-*"))
