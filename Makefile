@@ -3,7 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare
+EVERYTHING := dev,docs,paper,portable,prepare,train
 SITE := build/site
 
 export PYTHON

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -34,8 +35,26 @@ MAX_BYTES = 2 << 30
 MAX_CARD_BYTES = 1 << 20
 MAX_TENSORS = 10_000
 WRAPPERS = ("G", "state_dict", "generator", "model")
-RUNNING_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+UPDATES_COUNTED = ".num_batches_tracked"
+RUNNING_STATISTICS = (".running_mean", ".running_var", UPDATES_COUNTED)
 CARD_FORMAT = 1
+
+SIGNATURES = (
+    ("'sargan'", "main.9.conv1.conv2d.weight"),
+    ("'ganimation'", "attetion_reg.0.weight"),
+    ("'ganmut' (linear)", "axes.weight"),
+    ("'ganmut' (gaussian)", "mu.weight"),
+    ("'attgan'", "enc_layers.0.layers.0.weight"),
+    ("STGAN with biases, a fork (jdelanoy) that cannot be loaded", "encoder.0.0.bias"),
+    ("'stgan'", "stu.0.upsample.weight"),
+    ("RelGAN, which cannot be loaded", "conv_in.1.mean_weight"),
+    ("a discriminator of AttGAN's or STGAN's", "fc_adv.0.weight"),
+    ("a discriminator of AttGAN's or STGAN's", "fc_adv.0.layers.0.weight"),
+    ("a discriminator of the StarGAN family", "conv2.weight"),
+    ("'stargan'", "main.10.main.0.weight"),
+    ("'usgan', or 'stargan' with one residual block", "main.9.main.0.weight"),
+)
+"""Models and a name that only their files hold, or those further down; the first that fits counts."""
 
 
 class Checkpoint(NamedTuple):
@@ -69,15 +88,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put ``state`` into ``network``, which may be on the meta device, as float32.
+    """Put ``state`` into ``network``, which may be on the meta device, in the types of the network.
 
-    Statistics that a normalisation layer once tracked are dropped where the network keeps none.
+    Statistics that a normalisation layer once tracked are dropped where the network keeps none; the count
+    of their updates, which files of old PyTorch versions lack, becomes zero.
 
     Raises:
-        CheckpointError: names or shapes differ; the message lists them.
+        CheckpointError: names or shapes differ; the message lists them, and says whose file it looks like.
     """
     wanted = network.state_dict()
     given = {name: value for name, value in state.items() if name in wanted or not _is_statistic(name)}
+    given |= {
+        name: torch.zeros(()) for name in wanted.keys() - given.keys() if name.endswith(UPDATES_COUNTED)
+    }
     missing, unexpected = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     wrong = [
         f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
@@ -88,9 +111,10 @@ def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise CheckpointError(
             f"the checkpoint does not fit {type(network).__name__}: "
             f"missing keys: {_listed(missing)}; unexpected keys: {_listed(unexpected)}; "
-            f"wrong shapes: {_listed(sorted(wrong))}"
+            f"wrong shapes: {_listed(sorted(wrong))}; it looks like {_lookalike(state)}"
         )
-    network.load_state_dict({name: value.float() for name, value in given.items()}, assign=True)
+    typed = {name: value.to(wanted[name].dtype) for name, value in given.items()}
+    network.load_state_dict(typed, assign=True)
 
 
 def save_checkpoint(
@@ -102,18 +126,20 @@ def save_checkpoint(
         generator: Its network's state_dict and card are written.
         path: Must end in ``.safetensors``.
         training: How the weights came to be; kept in the card file.
-        half: Store float16, half the size, for shipping; loading gives float32 again.
+        half: Store float16, half the size, for shipping; loading gives float32 again. Running statistics,
+            which may lie outside its range, are kept as they are.
 
     Raises:
         CheckpointError: another file name.
     """
     if path.suffix != ".safetensors":
         raise CheckpointError(f"a checkpoint of ours is named NAME.safetensors, not {path.name}")
-    dtype = torch.float16 if half else torch.float32
-    state = generator.network.state_dict()
+    state = {name: value.detach().cpu() for name, value in generator.network.state_dict().items()}
+    halved = {name for name in state if half and not _is_statistic(name)}
     with written_whole(path) as unfinished:
         save_file(
-            {name: value.detach().cpu().to(dtype).contiguous() for name, value in state.items()}, unfinished
+            {name: (value.half() if name in halved else value).contiguous() for name, value in state.items()},
+            unfinished,
         )
     record = {
         "format": CARD_FORMAT,
@@ -123,6 +149,48 @@ def save_checkpoint(
     }
     with written_whole(path.with_suffix(".json")) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def save_official(generator: NeuralGenerator, path: Path) -> None:
+    """Write the file that the model's official code loads, atomically: ``torch.save`` of its state_dict.
+
+    Args:
+        generator: ``official_state`` and ``official_wrapper`` say what is written.
+        path: Where; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
+
+    Raises:
+        CheckpointError: a ``.safetensors`` file name, which would promise another format.
+    """
+    if path.suffix == ".safetensors":
+        raise CheckpointError(
+            f"the official code saves pickles: name the file .ckpt or .pth, not {path.name}"
+        )
+    state, wrapper = generator.official_state(), generator.official_wrapper
+    with written_whole(path) as unfinished:
+        torch.save(state if wrapper is None else {wrapper: state}, unfinished)
+
+
+def with_statistics(state: Mapping[str, Tensor], layers: str = ".*") -> dict[str, Tensor]:
+    """Add the running statistics that official normalisation layers track, as they are before any update.
+
+    Args:
+        state: A state_dict whose affine normalisation layers keep no statistics.
+        layers: A regular expression; layers whose full names match get statistics.
+
+    Returns:
+        ``state`` with means 0, variances 1 and counts 0, in the order in which PyTorch lists them.
+    """
+    complete: dict[str, Tensor] = {}
+    for name, value in state.items():
+        complete[name] = value
+        layer = name.removesuffix(".bias")
+        normalises = layer != name and f"{layer}.weight" in state and state[f"{layer}.weight"].ndim == 1
+        if normalises and re.fullmatch(layers, layer):
+            fresh = torch.zeros_like(value), torch.ones_like(value), torch.tensor(0)
+            complete |= {
+                layer + ending: tensor for ending, tensor in zip(RUNNING_STATISTICS, fresh, strict=True)
+            }
+    return complete
 
 
 def file_digest(path: Path) -> str:
@@ -213,6 +281,10 @@ def _refuse_unsound(state: Mapping[str, Tensor], path: Path) -> None:
 def _refuse_above(path: Path, size: int, limit: int) -> None:
     if size > limit:
         raise CheckpointError(f"{path} is {size / 2**20:.0f} MiB; at most {limit / 2**20:.0f} MiB are read")
+
+
+def _lookalike(state: Mapping[str, Tensor]) -> str:
+    return next((model for model, name in SIGNATURES if name in state), "no model known here")
 
 
 def _is_statistic(name: str) -> bool:

@@ -27,12 +27,14 @@ class NeuralGenerator(Generator):
     A subclass states ``template``, the card of the method itself, ``official``, how its authors train it,
     ``training_choices``, where our training departs from that, and how labels become the network's condition.
     ``network(images, condition)`` takes the official model's own conditioning and returns its composed
-    image before clamping.
+    image before clamping. Where the official file keeps the network's state_dict in a dictionary,
+    ``official_wrapper`` is its key.
     """
 
     template: GeneratorCard
     official: Settings
     training_choices: tuple[str, ...] = ()
+    official_wrapper: str | None = None
 
     def __init__(self, network: nn.Module, expressions: Sequence[str], resolution: int) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -59,6 +61,16 @@ class NeuralGenerator(Generator):
         Raises:
             CheckpointError: the tensors do not fit, or the order of the labels cannot be known.
         """
+
+    def official_state(self) -> dict[str, Tensor]:
+        """The inverse of ``from_official``: exactly the names and shapes that the official network saves.
+
+        A subclass adds what the official network holds and ours leaves out.
+
+        Returns:
+            New tensors on the CPU.
+        """
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
     @staticmethod
     @abstractmethod
@@ -131,3 +143,25 @@ class NeuralGenerator(Generator):
         """Move the network."""
         self.network.to(device)
         return self
+
+
+def label_names(
+    count: int, given: Sequence[str] | None, known: Mapping[int, Sequence[str]]
+) -> tuple[str, ...]:
+    """Names for the labels of an official file.
+
+    Args:
+        count: How many labels the file's network has.
+        given: The user's names, if any.
+        known: The authors' names by number of labels.
+
+    Raises:
+        CheckpointError: there are no names, or too many or too few.
+    """
+    names = tuple(given or known.get(count, ()))
+    if len(names) != count:
+        raise CheckpointError(
+            f"the checkpoint has {count} classes and {len(names)} names are known for them; "
+            "pass expressions in the order of its training labels"
+        )
+    return names

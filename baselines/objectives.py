@@ -120,6 +120,10 @@ class LabelObjective(Objective):
         outputs: Tensor = self(images, self.condition(source, target))
         return outputs
 
+    def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
+        """The generator's answer to the batch for (B,) wanted labels, as both networks are trained on it."""
+        return self.generate(batch.images, batch.labels, targets)
+
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
         """How wrong the discriminator's second output is about (B,) labels: cross-entropy."""
         return F.cross_entropy(predictions, labels)
@@ -127,7 +131,7 @@ class LabelObjective(Objective):
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
         """Wasserstein distance, classification of real images, gradient penalty."""
         with torch.no_grad():
-            fakes = self.generate(batch.images, batch.labels, shuffled(batch.labels, random))
+            fakes = self.edit(batch, shuffled(batch.labels, random), random)
         realness, predictions = self.discriminator(batch.images)
         fakeness, _ = self.discriminator(fakes)
         return {
@@ -140,7 +144,7 @@ class LabelObjective(Objective):
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
         """Realness and classification of the fakes, L1 of the way back to the source expression."""
         targets = shuffled(batch.labels, random)
-        fakes = self.generate(batch.images, batch.labels, targets)
+        fakes = self.edit(batch, targets, random)
         realness, predictions = self.discriminator(fakes)
         returned = self.generate(fakes, targets, batch.labels)
         return {

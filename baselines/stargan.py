@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from fesbench.contracts import GeneratorCard
-from fesbench.errors import CheckpointError
 
-from .checkpoints import load_exactly
+from .checkpoints import load_exactly, with_statistics
 from .layers import ResidualBlock, he_initialise, image_head, one_hot, strided_layers, tile_condition, trunk
-from .neural import NeuralGenerator
+from .neural import NeuralGenerator, label_names
 from .objectives import LabelObjective
 from .settings import Settings
 from .training_data import TrainingImages
@@ -72,6 +71,14 @@ class StarGANDiscriminator(nn.Module):
         return self.conv1(features), self.conv2(features).flatten(1)
 
 
+def new_discriminator(classes: int, settings: Settings) -> StarGANDiscriminator:
+    """A discriminator for training: down to 2 × 2 at any resolution, from He's initialisation."""
+    depth = settings.resolution.bit_length() - 2
+    discriminator = StarGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth)
+    he_initialise(discriminator.main)
+    return discriminator
+
+
 class StarGAN(NeuralGenerator):
     """StarGAN behind the generator contract: one-hot target, instance statistics, no need of the source."""
 
@@ -95,6 +102,9 @@ class StarGAN(NeuralGenerator):
         n_critic=5,
         learning_rate=1e-4,
         average=0.0,
+        steps=200_000,
+        schedule="linear",
+        decay_to=0.999,
     )
 
     training_choices = (
@@ -119,26 +129,18 @@ class StarGAN(NeuralGenerator):
         with torch.device("meta"):
             network = StarGANNetwork(classes, width, blocks)
         load_exactly(network, state)
-        names = tuple(expressions or FOLDER_ORDER.get(classes, ()))
-        if len(names) != classes:
-            raise CheckpointError(
-                f"the checkpoint has {classes} classes and {len(names)} names are known for them; "
-                "pass expressions in the order of its training labels"
-            )
-        return cls(network, names, resolution)
+        return cls(network, label_names(classes, expressions, FOLDER_ORDER), resolution)
+
+    def official_state(self) -> dict[str, Tensor]:
+        """See ``NeuralGenerator``; all its normalisation layers keep running statistics."""
+        return with_statistics(super().official_state())
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LabelObjective:
         """New networks and the official losses; see ``training_choices``."""
         classes = len(data.expressions)
-        depth = settings.resolution.bit_length() - 2
-        discriminator = StarGANDiscriminator(
-            settings.resolution, classes, settings.discriminator_width, depth
-        )
-        he_initialise(discriminator.main)
-        return LabelObjective(
-            StarGANNetwork(classes, settings.width), discriminator, one_hot(classes), settings
-        )
+        network, discriminator = StarGANNetwork(classes, settings.width), new_discriminator(classes, settings)
+        return LabelObjective(network, discriminator, one_hot(classes), settings)
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
         """(B,) labels to (B, classes) one-hot float32."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fesbench.contracts import NEUTRAL, Dataset, Image, Problem, Sample
 from fesbench.datasets.images import resize
+from fesbench.datasets.workers import serve_parent_only
 from fesbench.errors import DatasetError, ImageError
 
 STUDIO = "studio"
@@ -30,6 +31,7 @@ class TrainingImages(NamedTuple):
     ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
     from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
     ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
+    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them.
     """
 
     images: Tensor
@@ -39,6 +41,7 @@ class TrainingImages(NamedTuple):
     paired: Tensor
     expressions: tuple[str, ...]
     problems: tuple[Problem, ...]
+    action_units: Tensor | None = None
 
 
 def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
@@ -67,6 +70,7 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
         torch.tensor([sample.subject in neutral for sample, _ in usable]),
         expressions,
         tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
+        _action_units(dataset, [sample for sample, _ in usable]),
     )
 
 
@@ -83,12 +87,18 @@ def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
 
 
+def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:
+    """What a data set with a method ``action_units(sample_id)`` knows of its images, as rendered faces do."""
+    known = getattr(dataset, "action_units", None)
+    return torch.from_numpy(np.stack([known(sample.id) for sample in samples])) if known else None
+
+
 def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[Image | str]:
     """The pixels of each sample, or why there are none."""
     tasks = [partial(_pixels, sample.load, resolution) for sample in samples]
     if workers < 2 or len(tasks) < SMALL or not _picklable(tasks[0]):
         return [task() for task in tasks]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), serve_parent_only) as pool:
         return list(pool.map(_call, tasks, chunksize=16))
 
 

@@ -1,20 +1,65 @@
-"""``bench train``: train a generator of ours on a data set."""
+"""``bench train``: train generators of ours on a data set, under one protocol."""
 
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..errors import BenchError, SpecError
+from ..provenance import commit
+from .console import make_console
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from fesbench.baselines.neural import NeuralGenerator
+    from fesbench.baselines.settings import Settings
     from fesbench.baselines.training import Limit, TrainingRun
+    from fesbench.baselines.training_data import TrainingImages
+
+    from ..contracts import Dataset
+
+EXAMPLES = """
+\b
+Examples:
+  bench train --model stargan --data rendered --budget 25m
+  bench train --model all --data rendered --protocol embedded-v1
+  bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
+  torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
+"""
+
+PAUSE = 20.0
+"""Seconds between two plain lines of progress, where there is no terminal for a bar."""
+
+
+class Material(NamedTuple):
+    """A data set, loaded for training at one resolution."""
+
+    train: Dataset
+    images: TrainingImages
+    preview: Tensor
+
+
+class Request(NamedTuple):
+    """What the command line asks for, the model apart. ``fields`` changes the protocol's settings."""
+
+    load: Callable[[int], Material]
+    protocol: str
+    fields: dict[str, Any]
+    origin: str
+    budget: float | None
+    save_every: int
+    device: str
+    trials: int
+    export: bool
+    resume: bool
 
 
 def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -29,99 +74,263 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None
     return float(total)
 
 
-@click.command(epilog="Example:  bench train --model stargan --data rendered --budget 25m")
-@click.option("--model", required=True, help="Name of the generator; see 'bench models list'.")
+@click.command(epilog=EXAMPLES)
+@click.option("--model", required=True, help="Name of the generator, or all; see 'bench models list'.")
 @click.option("--data", default="rendered", show_default=True, help="Name or folder of the data set.")
+@click.option("--protocol", default="embedded-v1", show_default=True, help="embedded-v1 or official.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML or TOML that changes settings; flags win."
+)
 @click.option("--budget", callback=parse_duration, help="Train as well as this time allows, for example 25m.")
-@click.option("--steps", type=click.IntRange(1), help="Train this many steps instead.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(1), help="Train this many steps instead of the protocol's.")
+@click.option("--seed", type=click.IntRange(0), help="[default: the protocol's]")
+@click.option("--size", "resolution", type=int, help="Image size in pixels.  [default: the protocol's]")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the generator's passes.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Default: runs/train-MODEL-DATA."
 )
-@click.option("--size", type=click.Choice(["32", "64", "128", "256"]), default="64", show_default=True)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
 @click.option(
     "--save-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between saves."
 )
-@click.option("--device", default="cpu", show_default=True, help="A torch device, such as cuda.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: PyTorch's]")
+@click.option(
+    "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."
+)
+@click.option("--export", type=click.Choice(["official"]), help="Write the official code's file as well.")
 @click.option("--resume", is_flag=True, help="Go on from the last save in the output folder.")
 def train(
     model: str,
     data: str,
+    protocol: str,
+    config: Path | None,
     budget: float | None,
-    steps: int | None,
-    seed: int,
     out: Path | None,
-    size: str,
-    precision: Literal["float32", "bfloat16"],
     save_every: int,
     device: str,
+    threads: int | None,
+    trials: int,
+    export: str | None,
     resume: bool,
+    **flags: Any,
 ) -> None:
-    """Train a generator on the studio images of a data set's train split.
+    """Train generators on the studio images of a data set's train split.
 
-    The output folder gets the model (.safetensors with a .json card), the losses (.jsonl), sample grids
-    and the state to resume from; it can be stopped and resumed at any time.
+    The output folder gets the model (.safetensors with a .json card), the losses (.jsonl, TensorBoard),
+    sample grids and the state to resume from; it can be stopped and resumed at any time. With --model all,
+    --out is the folder of these folders, and --resume skips models that are done.
     """
-    if (budget is None) == (steps is None):
-        raise click.UsageError("say how long to train: either --budget or --steps")
-    from fesbench.baselines.settings import Settings
-    from fesbench.baselines.training import Limit, TrainingRun
-    from fesbench.baselines.training_data import preview_images
+    if budget is not None and flags["steps"] is not None:
+        raise click.UsageError("say how long to train by either --budget or --steps")
+    import torch
+
+    from fesbench.baselines.training_log import has_tensorboard
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if not has_tensorboard():
+        _say("without TensorBoard losses go to losses.jsonl alone; pip install 'fesbench[train]' adds curves")
+    fields = {**_config(config), **{name: value for name, value in flags.items() if value is not None}}
+    request = Request(
+        cache(lambda resolution: _load(data, resolution)),
+        protocol,
+        fields | ({"steps": None} if budget else {}),
+        str(config or "the command line"),
+        budget,
+        save_every,
+        device,
+        trials,
+        export is not None,
+        resume,
+    )
+    suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
+    if model != "all":
+        _train_one(model, request, out or Path("runs", f"train-{model}-{suffix}"))
+    elif not _train_all(request, {name: Path(out or "runs", f"train-{name}-{suffix}") for name in _names()}):
+        raise click.exceptions.Exit(1)
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    from fesbench.baselines.settings import read_changes
+
+    return read_changes(path) if path else {}
+
+
+def _load(data: str, resolution: int) -> Material:
+    from fesbench.baselines.training_data import load_images, preview_images
     from fesbench.datasets.registry import load_dataset
 
-    kind = _trainable(model)
-    folder = out or Path("runs") / f"train-{model}-{re.sub(r'[^A-Za-z0-9_-]+', '_', data)}"
-    _check_folder(folder, resume)
-    settings = Settings(resolution=int(size), precision=precision, seed=seed)
-    click.echo(f"loading the train split of {data} …", err=True)
-    preview = preview_images(load_dataset(data, split="val"), settings.resolution)
-    run = TrainingRun(kind, load_dataset(data, split="train"), preview, settings, folder, save_every, device)
-    _describe(run)
-    if resume:
+    _say(f"loading the train split of {data} …")
+    train = load_dataset(data, split="train")
+    images = load_images(train, resolution)
+    for problem in images.problems:
+        _say(f"left out {problem.path}: {problem.reason}")
+    return Material(train, images, preview_images(load_dataset(data, split="val"), resolution))
+
+
+def _train_all(request: Request, folders: dict[str, Path]) -> bool:
+    """Train every model that can be, one after the other; whether all went well."""
+    failures = {}
+    for name, folder in folders.items():
+        try:
+            _train_one(name, request._replace(resume=request.resume and _state(folder).is_file()), folder)
+        except Exception as error:  # whatever is wrong with one model, the others are trained
+            if not isinstance(error, BenchError):
+                _say("".join(traceback.format_exception(error)))
+            failures[name] = str(error) or type(error).__name__
+            _say(f"{name} failed: {failures[name]}")
+    _say(f"{len(folders) - len(failures)} of {len(folders)} models are trained")
+    for name, reason in failures.items():
+        _say(f"not trained: {name}: {reason.splitlines()[0]}")
+    return not failures
+
+
+def _names() -> list[str]:
+    """The registered models that have a network; one whose package is broken counts, to be told of."""
+    from fesbench.baselines.registry import GENERATORS
+
+    names = []
+    for name in GENERATORS.names():
+        try:
+            has_network = _network_class(name) is not None
+        except BenchError:
+            has_network = True
+        names += [name] * has_network
+    return names
+
+
+def _train_one(name: str, request: Request, folder: Path) -> None:
+    kind = _network_class(name)
+    if kind is None:
+        raise BenchError(
+            f"{name} is not trained by 'bench train': it has no network; bench run uses it as it is"
+        )
+    settings, notes = _settings(kind, request)
+    limit = _limit(settings, request)
+    _check_folder(folder, request.resume)
+    run = _run(kind, request, settings, folder, notes)
+    if request.resume:
         run.resume()
-    _train_with_progress(run, Limit(steps, budget))
-    click.echo(folder / f"{run.generator().card.name}.safetensors")
+    if limit.progress(run.trainer.step, run.seconds) >= 1:
+        _say(f"{name}: was trained before, {run.trainer.step} steps")
+    else:
+        _say(f"{name}: {len(run.data.labels)} images, {len(run.data.expressions)} expressions, into {folder}")
+        _train_with_progress(run, limit)
+    _finish(run, request.export)
 
 
-def _trainable(name: str) -> type[NeuralGenerator]:
+def _settings(kind: type[NeuralGenerator], request: Request) -> tuple[Settings, dict[str, Any]]:
+    """The settings that hold, and what the training record says about where they are from."""
+    from fesbench.baselines.protocols import departures, protocol_settings
+    from fesbench.baselines.settings import changed
+
+    base = protocol_settings(request.protocol, kind)
+    settings = changed(base, request.fields, request.origin)
+    notes = {
+        "protocol": request.protocol,
+        "departures": departures(settings, base),
+        "budget_seconds": request.budget,
+        "trials": request.trials,
+        **commit(),
+    }
+    return settings, notes
+
+
+def _limit(settings: Settings, request: Request) -> Limit:
+    from fesbench.baselines.training import Limit
+
+    if settings.steps is None and request.budget is None:
+        raise SpecError(f"protocol {request.protocol} does not say how long: give either --budget or --steps")
+    return Limit(settings.steps, request.budget)
+
+
+def _run(
+    kind: type[NeuralGenerator], request: Request, settings: Settings, folder: Path, notes: dict[str, Any]
+) -> TrainingRun:
+    from fesbench.baselines.training import TrainingRun
+
+    train, images, preview = request.load(settings.resolution)
+    return TrainingRun(
+        kind, train, preview, settings, folder, request.save_every, request.device, images, notes
+    )
+
+
+def _network_class(name: str) -> type[NeuralGenerator] | None:
+    """The model, where it has a network to train."""
     from fesbench.baselines.neural import NeuralGenerator
     from fesbench.baselines.registry import GENERATORS
 
     kind = GENERATORS.load(name)
-    if not (isinstance(kind, type) and issubclass(kind, NeuralGenerator)):
-        raise BenchError(
-            f"{name} is not trained by 'bench train': it has no network; bench run uses it as it is"
-        )
-    return kind
+    return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
+
+
+def _state(folder: Path) -> Path:
+    return folder / "state.pt"
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
-    state = folder / "state.pt"
+    state = _state(folder)
     if resume and not state.is_file():
         raise SpecError(f"nothing to resume in {folder}: {state.name} is missing; leave --resume out")
     if not resume and state.exists():
         raise SpecError(f"{folder} already holds a training; pass --resume to go on, or another --out")
 
 
-def _describe(run: TrainingRun) -> None:
-    data = run.data
-    click.echo(f"{len(data.labels)} images, {len(data.expressions)} expressions, into {run.folder}", err=True)
-    for problem in data.problems:
-        click.echo(f"left out {problem.path}: {problem.reason}", err=True)
+def _finish(run: TrainingRun, export: bool) -> None:
+    """Print where the model is; write the official file as well, if asked to."""
+    from fesbench.baselines.checkpoints import save_official
+    from fesbench.baselines.devices import is_leader
+
+    if not is_leader():
+        return
+    generator = run.generator()
+    paths = [run.folder / f"{generator.card.name}.safetensors"]
+    if export:
+        paths.append(run.folder / f"{generator.card.name}-official.ckpt")
+        save_official(generator, paths[1])
+    for path in paths:
+        click.echo(path)
+
+
+def _say(message: str) -> None:
+    """A message on stderr, by the first process only."""
+    from fesbench.baselines.devices import is_leader
+
+    if is_leader():
+        click.echo(message, err=True)
 
 
 def _train_with_progress(run: TrainingRun, limit: Limit) -> None:
+    from fesbench.baselines.devices import is_leader
+
+    console = make_console(stderr=True)
     columns = (
         TextColumn("step {task.fields[step]}"),
         BarColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("train", total=1.0, step=0)
+    with Progress(*columns, console=console, disable=not is_leader()) as progress:
+        task = progress.add_task("train", total=1.0, step=0, losses="")
+        told = run.seconds
 
         def report(step: int, fraction: float) -> None:
-            progress.update(task, completed=fraction, step=step)
+            nonlocal told
+            progress.update(task, completed=fraction, step=step, losses=_totals(run.losses))
+            if not console.is_terminal and run.seconds - told >= PAUSE:
+                told = run.seconds
+                left = run.seconds / fraction * (1 - fraction)
+                _say(f"step {step}, {fraction:.1%}, about {left:.0f} s left, {_totals(run.losses)}")
 
         run.train(limit, report)
+
+
+def _totals(losses: dict[str, float]) -> str:
+    """The sums that both networks minimise; the files have the terms."""
+    sides = {"D": "d_", "G": "g_"}
+    sums = {
+        side: sum(value for name, value in losses.items() if name.startswith(prefix))
+        for side, prefix in sides.items()
+    }
+    return ", ".join(f"{side} {total:.3f}" for side, total in sums.items())

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,14 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
+from fesbench.baselines.attgan import AttGAN
 from fesbench.baselines.layers import one_hot
 from fesbench.baselines.losses import gradient_penalty
 from fesbench.baselines.objectives import Batch, LabelObjective
+from fesbench.baselines.registry import GENERATORS
 from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGAN
+from fesbench.baselines.stgan import STGAN
 from fesbench.baselines.training import Limit, Trainer, TrainingRun, sample_grid
 from fesbench.baselines.training_data import load_images, preview_images
 from fesbench.cli import cli
@@ -49,10 +53,10 @@ class Flat(Dataset):
         return self._samples
 
 
-def new_trainer(settings=SMALL, subjects=8):
+def new_trainer(settings=SMALL, subjects=8, model=StarGAN):
     data = load_images(Flat(subjects), settings.resolution)
     torch.manual_seed(settings.seed)
-    return Trainer(StarGAN.objective(data, settings), data, settings)
+    return Trainer(model.objective(data, settings), data, settings)
 
 
 def test_gradient_penalty_of_a_linear_critic_is_closed_form():
@@ -155,9 +159,81 @@ def test_restored_state_goes_on_exactly():
     assert losses + [second.advance() for _ in range(3)] == expected
 
 
+@pytest.mark.parametrize("model", [STGAN, AttGAN])
+def test_the_average_takes_running_statistics_as_they_are(model):
+    trainer = new_trainer(replace(SMALL, average=0.9), model=model)
+    for _ in range(3):
+        losses = trainer.advance()
+    assert all(np.isfinite(value) for value in losses.values())
+    live = trainer.objective.generator
+    kept = dict(trainer.average.named_buffers())
+    assert kept
+    assert all(torch.equal(kept[name], buffer) for name, buffer in live.named_buffers())
+    assert not all(map(torch.equal, trainer.average.parameters(), live.parameters()))
+
+
+def test_sample_grid_tells_the_source_to_a_model_that_needs_it(tmp_path):
+    preview = preview_images(Flat(3), 32, count=2)
+    run = TrainingRun(STGAN, Flat(), preview, SMALL, tmp_path, save_every=2)
+    run.train(Limit(steps=2), lambda step, fraction: None)
+    assert sample_grid(run.generator(), preview).shape == (2 * 32, 3 * 32, 3)
+    loaded = STGAN.from_checkpoint(tmp_path / "stgan.safetensors")
+    loaded.card = replace(loaded.card, expressions=("happy", "sad"))
+    assert sample_grid(loaded, preview).shape == (2 * 32, 32, 3)
+
+
 def test_fewer_generator_updates_than_critic_ones():
     trainer = new_trainer(replace(SMALL, n_critic=3))
     assert ["g_fake" in trainer.advance() for _ in range(6)] == [False, False, True] * 2
+
+
+def test_the_optimisers_follow_the_schedule():
+    trainer = new_trainer(replace(SMALL, schedule="linear"))
+    trainer.advance(0.75)
+    optimizers = trainer.generator_optimizer, trainer.discriminator_optimizer
+    assert [optimizer.param_groups[0]["lr"] for optimizer in optimizers] == [2e-4, 2e-4]
+
+
+def test_low_precision_is_the_generators_alone():
+    trainer = new_trainer(replace(SMALL, precision="bfloat16"))
+    seen = {}
+
+    def watch(name):
+        return lambda module, inputs, output: seen.setdefault(name, set()).add(output.dtype)
+
+    trainer.objective.generator.main[0].register_forward_hook(watch("generator"))
+    trainer.objective.discriminator.conv1.register_forward_hook(watch("discriminator"))
+    losses = trainer.advance()
+    assert seen == {"generator": {torch.bfloat16}, "discriminator": {torch.float32}}
+    assert all(np.isfinite(value) for value in losses.values())
+
+
+def marked_faces(settings):
+    """Batches of images that are one white pixel on black, the same for both images of a pair."""
+    data = load_images(Flat(), 32)
+    images = torch.zeros_like(data.images)
+    images[:, :, 16, 16] = 255
+    trainer = Trainer(StarGAN.objective(data, settings), data._replace(images=images), settings)
+    for trainer.step in range(12):
+        batch = trainer._batch(torch.Generator().manual_seed(trainer.step))
+        yield from zip(where(batch.images), where(batch.neutrals), strict=True)
+
+
+def where(images):
+    return [tuple(position) for position in (images[:, 0] > 0).nonzero()[:, 1:].tolist()]
+
+
+def test_jitter_moves_a_face_and_its_neutral_together():
+    pairs = list(marked_faces(replace(SMALL, flip=False, jitter=2)))
+    assert all(image == neutral for image, neutral in pairs)
+    rows, columns = zip(*(image for image, _ in pairs), strict=True)
+    assert set(rows) == set(columns) == {14, 15, 16, 17, 18}
+
+
+def test_jitter_apart_moves_only_the_neutral():
+    pairs = list(marked_faces(replace(SMALL, flip=False, jitter_apart=1)))
+    assert {image for image, _ in pairs} == {(16, 16)}
+    assert len({neutral for _, neutral in pairs}) == 9
 
 
 def test_limit_counts_steps_or_seconds():
@@ -267,10 +343,81 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(faces, tmp_path):
     assert (killed / "stargan.safetensors").read_bytes() == (whole / "stargan.safetensors").read_bytes()
 
 
+def in_process(data, out, *more):
+    model = () if "--model" in more else ("--model", "stargan")
+    arguments = ["train", *model, "--data", str(data), "--out", str(out), "--size", "32", *more]
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_the_same_command_gives_the_same_bytes(faces, tmp_path):
+    for out in ("once", "again"):
+        result = in_process(faces, tmp_path / out, "--steps", "3", "--threads", "1")
+        assert result.exit_code == 0, result.output
+    once, again = (tmp_path / out / "stargan.safetensors" for out in ("once", "again"))
+    assert once.read_bytes() == again.read_bytes()
+
+
+def test_the_card_records_protocol_and_what_departs_from_it(faces, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text("n_critic = 2\nseed = 5\nweights = { g_cycle = 3 }\nsteps = 900\n")
+    more = ["--config", str(config), "--steps", "2", "--trials", "4", "--threads", "1"]
+    result = in_process(faces, tmp_path / "out", *more)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "stargan.json").read_text())["training"]
+    assert record["protocol"] == "embedded-v1"
+    changes = {"resolution": 32, "n_critic": 2, "steps": 2, "weights": {"g_cycle": 3.0}}
+    assert record["departures"] == changes
+    assert record["settings"].items() >= {**changes, "seed": 5, "width": 16}.items()
+    assert (record["trials"], record["steps"], record["data"]) == (4, 2, "faces")
+    assert record["processor_seconds"] > 0
+    assert record["device"] == {"name": "cpu", "count": 1, "threads": 1}
+    assert {"commit", "dirty", "versions", "data_digest"} <= record.keys()
+
+
+def test_export_official_is_a_file_of_the_official_code(faces, tmp_path):
+    result = in_process(faces, tmp_path, "--steps", "2", "--export", "official")
+    ours, official = (Path(line) for line in result.stdout.split())
+    expected = StarGAN.from_checkpoint(ours).network.state_dict()
+    found = StarGAN.from_checkpoint(official, ("happy", "neutral")).network.state_dict()
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-3)
+
+
+def test_curves_of_a_resumed_training_hold_every_step_once(faces, tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for more in (["--steps", "2"], ["--steps", "4", "--resume"]):
+        assert in_process(faces, tmp_path, *more).exit_code == 0
+    events = reader.EventAccumulator(str(tmp_path / "curves")).Reload()
+    assert [event.step for event in events.Scalars("g_cycle")] == [1, 2, 3, 4]
+
+
+def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_path, monkeypatch):
+    names = {
+        "broken": "fesbench.baselines.neural:NeuralGenerator",
+        "stargan": GENERATORS.builtin["stargan"],
+        "copy": GENERATORS.builtin["copy"],
+    }
+    monkeypatch.setattr(GENERATORS, "builtin", names)
+    result = in_process(faces, tmp_path, "--model", "all", "--steps", "2")
+    folder = next(tmp_path.glob("train-stargan-*"))
+    assert result.exit_code == 1
+    assert result.stdout.strip() == str(folder / "stargan.safetensors")
+    assert "not trained: broken" in result.stderr
+    assert "1 of 2 models are trained" in result.stderr
+    del names["broken"]
+    result = in_process(faces, tmp_path, "--model", "all", "--steps", "2", "--resume")
+    assert result.exit_code == 0
+    assert "stargan: was trained before, 2 steps" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "stargan"], "either --budget or --steps"),
+        (["--model", "stargan", "--protocol", "oficial"], "Did you mean official"),
+        (["--model", "degan", "--protocol", "official"], "either --budget or --steps"),
+        (["--model", "stargan", "--steps", "1", "--size", "48"], "no power of two"),
+        (["--model", "stargan", "--steps", "1", "--size", "8"], "resolution: Input should be greater"),
         (["--model", "stargan", "--steps", "1", "--budget", "5m"], "either --budget or --steps"),
         (["--model", "stargan", "--budget", "soon"], "no length of time"),
         (["--model", "copy", "--steps", "1"], "not trained by 'bench train'"),

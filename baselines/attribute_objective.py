@@ -1,0 +1,44 @@
+"""The objective of AttGAN, which STGAN shares: expressions as attributes, self-reconstruction, no cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .losses import shuffled
+from .objectives import Batch, LabelObjective, Terms
+
+
+class AttributeObjective(LabelObjective):
+    """AttGAN's losses (elvisyjlin/AttGAN-PyTorch @be2d6c6, attgan).
+
+    The discriminator judges every expression by itself, and the generator must give an image back when
+    asked for the expression that it has.
+    """
+
+    official_weights: ClassVar[Mapping[str, float]] = {
+        "d_class": 1.0,
+        "d_penalty": 10.0,
+        "g_class": 10.0,
+        "g_reconstruction": 100.0,
+    }
+
+    def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
+        """Binary cross-entropy of (B, classes) logits against (B,) labels, its mean over both."""
+        wanted = F.one_hot(labels, predictions.shape[1]).to(predictions)
+        return F.binary_cross_entropy_with_logits(predictions, wanted)
+
+    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Realness and expression of the fakes, L1 of the answer to the image's own expression."""
+        targets = shuffled(batch.labels, random)
+        realness, predictions = self.discriminator(self.edit(batch, targets, random))
+        same = self.generate(batch.images, batch.labels, batch.labels)
+        return {
+            "g_fake": -realness.mean(),
+            "g_class": self.class_loss(predictions, targets),
+            "g_reconstruction": (batch.images - same).abs().mean(),
+        }

@@ -1,0 +1,301 @@
+"""DE-GAN (Ali & Hughes 2019, arXiv 1909.13135 and 1912.01456): expression disentangled from identity.
+
+Its authors published neither code nor layer sizes that we know of. This is our reading of the principles that
+the abstracts state; ``DEGAN.template`` lists what is our own choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import ClassVar, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import CheckpointError
+
+from .checkpoints import load_exactly
+from .layers import decoder, encoder, he_initialise, image_head, instance_norm, strided_layers
+from .losses import gradient_penalty
+from .neural import NeuralGenerator
+from .objectives import Batch, Objective, Terms
+from .settings import Settings
+from .training_data import TrainingImages
+
+CODE = 16
+"""Length of an expression code: too short to carry a face."""
+
+MOMENTUM = 0.05
+"""How far one training image moves the mean code of its class."""
+
+
+class ExpressionEncoder(nn.Sequential):
+    """(B, 3, R, R) in [-1, 1] to expression codes (B, CODE) in (-1, 1): halvings to 4 x 4, then linear.
+
+    Args:
+        resolution: Image size R in pixels, a power of two.
+        width: Channels of the first layer.
+    """
+
+    def __init__(self, resolution: int, width: int) -> None:
+        depth = resolution.bit_length() - 3
+        channels = [3, *(width * min(2**level, 8) for level in range(depth))]
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(channels):
+            convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
+            layers += [convolution, instance_norm(outputs), nn.ReLU(inplace=True)]
+        super().__init__(*layers, nn.Flatten(), nn.Linear(16 * channels[-1], CODE), nn.Tanh())
+
+
+class ResidueBlock(nn.Module):
+    """Adds to identity features what an expression changes in them; keeps the shape.
+
+    The code sets scale and shift after each normalisation. Tiled onto the input instead, as StarGAN does,
+    it would be constant over the image and normalised away but for the borders.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.style = nn.Linear(CODE, 4 * channels)
+
+    def forward(self, features: Tensor, code: Tensor) -> Tensor:
+        """(B, C, H, W) and (B, CODE) to (B, C, H, W)."""
+        scale, shift, scale_out, shift_out = self.style(code)[:, :, None, None].chunk(4, dim=1)
+        inner = F.instance_norm(self.first(features)) * (1 + scale) + shift
+        residue: Tensor = F.instance_norm(self.second(F.relu(inner))) * (1 + scale_out) + shift_out
+        return features + residue
+
+
+class DEGANNetwork(nn.Module):
+    """Expression encoder, identity encoder, and the decoder that joins them.
+
+    ``codes``, (classes, CODE), holds the mean expression code of each class; ``recognition`` reads the class
+    off a code, as the papers do with an SVM or MLP afterwards.
+
+    Args:
+        resolution: Image size R in pixels, a power of two.
+        classes: Number of expressions.
+        width: Channels of the first layers.
+        blocks: Residue blocks.
+    """
+
+    def __init__(self, resolution: int, classes: int, width: int = 64, blocks: int = 4) -> None:
+        super().__init__()
+        self.expression = ExpressionEncoder(resolution, width)
+        self.recognition = nn.Linear(CODE, classes)
+        self.identity = nn.Sequential(*encoder(3, width))
+        self.residues = nn.ModuleList(ResidueBlock(4 * width) for _ in range(blocks))
+        self.decoder = nn.Sequential(*decoder(width), image_head(width), nn.Tanh())
+        # A parameter, though no gradient changes it: so it is averaged like the weights that it goes with.
+        self.codes = nn.Parameter(torch.zeros(classes, CODE), requires_grad=False)
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        """(B, 3, R, R) in [-1, 1] and expression codes (B, CODE) to (B, 3, R, R) in (-2, 2)."""
+        features = self.identity(images)
+        for block in self.residues:
+            features = block(features, code)
+        outputs: Tensor = images + self.decoder(features)
+        return outputs
+
+    @torch.no_grad()
+    def remember(self, codes: Tensor, labels: Tensor) -> None:
+        """Move the code of each class of ``labels``, (B,) int64, towards those seen, (B, CODE)."""
+        members = F.one_hot(labels, len(self.codes)).to(codes).T
+        counts = members.sum(1, keepdim=True)
+        self.codes.lerp_(members @ codes / counts.clamp_min(1), 1 - (1 - MOMENTUM) ** counts)
+
+
+class DEGANDiscriminator(nn.Module):
+    """Realness, expression and identity from one strided body.
+
+    Args:
+        resolution: Image size R in pixels.
+        classes: Number of expressions.
+        subjects: Number of people in the training data.
+        width: Channels of the first layer.
+        depth: Halvings.
+    """
+
+    def __init__(self, resolution: int, classes: int, subjects: int, width: int, depth: int) -> None:
+        super().__init__()
+        top = width * 2 ** (depth - 1)
+        self.main = nn.Sequential(*strided_layers(width, depth))
+        self.realness = nn.Conv2d(top, 1, 3, padding=1, bias=False)
+        self.expression = nn.Conv2d(top, classes, resolution >> depth, bias=False)
+        self.identity = nn.Conv2d(top, subjects, resolution >> depth, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and logits (B, subjects)."""
+        features = self.main(images)
+        return (
+            self.realness(features),
+            self.expression(features).flatten(1),
+            self.identity(features).flatten(1),
+        )
+
+
+class DEGANObjective(Objective):
+    """Real, of the wanted expression, and still the same person, in the eyes of one discriminator.
+
+    Half of the wanted codes are read off an exemplar, another image of the batch; the others are the mean
+    code of the exemplar's class, as in label-driven synthesis. An image asked for the expression that it
+    shows already must stay as it is, and the way back by an image's own code must lead to it.
+    """
+
+    official_weights: ClassVar[Mapping[str, float]] = {
+        "d_class": 1.0,
+        "d_identity": 1.0,
+        "d_penalty": 10.0,
+        "g_class": 1.0,
+        "g_identity": 1.0,
+        "g_code": 1.0,
+        "g_same": 1.0,
+        "g_cycle": 1.0,
+    }
+
+    @property
+    def network(self) -> DEGANNetwork:
+        """The generator."""
+        return cast(DEGANNetwork, self.generator)
+
+    def wanted(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The batch's codes (B, CODE) and labels (B,) to those that are asked for, of the same shapes."""
+        order = torch.randperm(len(labels), generator=random).to(labels.device)
+        typical = (torch.rand(len(labels), 1, generator=random) < 0.5).to(labels.device)
+        return torch.where(typical, self.network.codes[labels[order]], codes[order]), labels[order]
+
+    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Wasserstein distance, expression and identity of real images, gradient penalty."""
+        with torch.no_grad():
+            codes, _ = self.wanted(self.network.expression(batch.images), batch.labels, random)
+            fakes = self(batch.images, codes)
+        realness, expressions, people = self.discriminator(batch.images)
+        return {
+            "d_real": -realness.mean(),
+            "d_fake": self.discriminator(fakes)[0].mean(),
+            "d_class": F.cross_entropy(expressions, batch.labels),
+            "d_identity": F.cross_entropy(people, batch.subjects),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+        }
+
+    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Realness, expression, identity of the fakes; class of codes; L1 of no change and the way back."""
+        codes = self.network.expression(batch.images)
+        self.network.remember(codes, batch.labels)
+        asked, targets = self.wanted(codes, batch.labels, random)
+        fakes = self(batch.images, asked)
+        realness, expressions, people = self.discriminator(fakes)
+        same = (targets == batch.labels).float()
+        changes = (batch.images - fakes).abs().mean((1, 2, 3))
+        return {
+            "g_fake": -realness.mean(),
+            "g_class": F.cross_entropy(expressions, targets),
+            "g_identity": F.cross_entropy(people, batch.subjects),
+            "g_code": F.cross_entropy(self.network.recognition(codes), batch.labels),
+            "g_same": (changes * same).sum() / same.sum().clamp_min(1),
+            "g_cycle": (batch.images - self(fakes, codes)).abs().mean(),
+        }
+
+
+class DEGAN(NeuralGenerator):
+    """DE-GAN behind the generator contract, driven by a label or by the face of somebody else."""
+
+    template = GeneratorCard(
+        name="degan",
+        title="DE-GAN",
+        year=2019,
+        citation="Ali and Hughes, Facial Expression Representation Learning by Synthesizing Expression "
+        "Images, arXiv 1912.01456; Facial Expression Recognition Using Disentangled Adversarial Learning, "
+        "arXiv 1909.13135",
+        source="https://arxiv.org/abs/1912.01456",
+        licence="own implementation; the authors published no code",
+        supervision="unpaired",
+        choices=(
+            "from the papers: an encoder whose code carries expression only, identity given to the decoder "
+            "explicitly, residue learning, a discriminator that classifies expression and identity",
+            "ours: every layer and loss weight, for none are published; the blocks are StarGAN's",
+            "ours: identity comes as a feature map that a second encoder reads off the source image, so that "
+            "people outside training can be edited",
+            "ours: residue blocks add what the code changes to the identity features; the decoded residue "
+            "is added to the source image",
+            "ours: a label stands for the mean expression code of its class in training",
+        ),
+    )
+
+    official = Settings()
+    """The authors' are not known; the suite's own."""
+
+    training_choices = (
+        "WGAN-GP, expression and identity cross-entropy, L1 cycle, L1 where the source shows the target",
+        "codes must tell a linear layer their class all along; the papers fit a classifier afterwards",
+        "identity is learned from the subjects of the training images",
+        "half of the target codes come from exemplars, half are class means",
+        "weights are an exponential moving average over training",
+    )
+
+    network: DEGANNetwork
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build from the names of ``DEGANNetwork``; classes, width and blocks are read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are not such a network's, or ``expressions`` does not name them all.
+        """
+        classes, width, blocks = _architecture(state)
+        with torch.device("meta"):
+            network = DEGANNetwork(resolution, classes, width, blocks)
+        load_exactly(network, state)
+        network.codes.requires_grad_(False)
+        if len(expressions or ()) != classes:
+            raise CheckpointError(
+                f"the checkpoint has {classes} classes and {len(expressions or ())} names are known for "
+                "them; pass expressions in the order of its training labels"
+            )
+        return cls(network, tuple(expressions or ()), resolution)
+
+    @staticmethod
+    def objective(data: TrainingImages, settings: Settings) -> DEGANObjective:
+        """New networks for the expressions and subjects of ``data``, and their losses."""
+        classes, subjects = len(data.expressions), int(data.subjects.max()) + 1
+        depth = settings.resolution.bit_length() - 2
+        discriminator = DEGANDiscriminator(
+            settings.resolution, classes, subjects, settings.discriminator_width, depth
+        )
+        he_initialise(discriminator.main)
+        network = DEGANNetwork(settings.resolution, classes, settings.width)
+        return DEGANObjective(network, discriminator, settings)
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to the mean expression code of each target's class, (B, CODE)."""
+        return self.network.codes[target]
+
+    @torch.no_grad()
+    def synthesize_like(self, images: Tensor, exemplars: Tensor) -> Tensor:
+        """Give faces the expressions of other faces.
+
+        Args:
+            images: (B, 3, R, R) float32 RGB in [-1, 1], R being ``card.resolution``.
+            exemplars: Whose expression to take: like ``images``, in the same order.
+
+        Returns:
+            (B, 3, R, R) float32 in [-1, 1].
+        """
+        outputs = self.network(images, self.network.expression(exemplars))
+        return cast(Tensor, outputs.clamp(-1.0, 1.0))
+
+
+def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """(classes, width, blocks) by the shapes; ours where there is nothing to go by."""
+    codes, first = state.get("codes"), state.get("identity.0.weight")
+    if codes is None or first is None or codes.ndim != 2 or first.ndim != 4:
+        return 7, 64, 4
+    blocks = sum(name.startswith("residues.") and name.endswith(".first.weight") for name in state)
+    return codes.shape[0], first.shape[0], blocks

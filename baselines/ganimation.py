@@ -1,0 +1,320 @@
+"""GANimation (Pumarola et al., ECCV 2018, arXiv 1807.09251): colour driven by action units, and a mask.
+
+Source: albertpumarola/GANimation @40da9ae (GPL-3), re-implemented layer for layer under the official
+state_dict names; none of the code is taken over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import CheckpointError
+
+from .action_units import COLUMNS, Units, prototypes, read_prototypes
+from .checkpoints import load_exactly
+from .layers import ResidualBlock, image_head, tile_condition, trunk
+from .losses import gradient_penalty, shuffled
+from .neural import NeuralGenerator, label_names
+from .objectives import Batch, Objective, Terms
+from .settings import Settings
+from .stargan import new_discriminator
+from .training_data import TrainingImages
+
+UNITS = len(COLUMNS)
+"""Length of a condition of action units; any other length is one-hot."""
+
+NOISE = 0.1
+"""Wanted conditions are off by up to this in training, as in the official code."""
+
+
+class GANimationNetwork(nn.Module):
+    """The official generator: StarGAN's trunk, then a colour image and a mask of what to keep of the input.
+
+    Args:
+        units: Length of the condition (``cond_nc``).
+        width: Channels of the first layer (``conv_dim``).
+        blocks: Residual blocks (``repeat_num``).
+    """
+
+    def __init__(self, units: int = UNITS, width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+        bottleneck = [ResidualBlock(4 * width) for _ in range(blocks)]
+        self.units = units
+        self.main = nn.Sequential(*trunk(3 + units, width, bottleneck))
+        self.img_reg = nn.Sequential(image_head(width), nn.Tanh())
+        # The official name, misspelt.
+        self.attetion_reg = nn.Sequential(nn.Conv2d(width, 1, 7, padding=3, bias=False), nn.Sigmoid())
+
+    def colour_and_attention(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """What the official ``forward`` gives: (B, 3, R, R) in (-1, 1) and (B, 1, R, R) in (0, 1)."""
+        features = self.main(tile_condition(images, condition))
+        return self.img_reg(features), self.attetion_reg(features)
+
+    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
+        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, units) to (B, 3, R, R) in [-1, 1]."""
+        return compose(images, *self.colour_and_attention(images, condition))
+
+
+def compose(images: Tensor, colour: Tensor, attention: Tensor) -> Tensor:
+    """The input where ``attention`` is 1, ``colour`` where it is 0."""
+    return attention * images + (1 - attention) * colour
+
+
+def roughness(attention: Tensor) -> Tensor:
+    """Sum of absolute differences between neighbours in a mask, mean over masks: (B, 1, R, R) to a scalar.
+
+    The official code's total variation; the paper writes squares.
+    """
+    return (attention.diff(dim=2).abs().sum() + attention.diff(dim=3).abs().sum()) / len(attention)
+
+
+class GANimationObjective(Objective):
+    """The official losses: Wasserstein, regression of the condition, cycle, and a sparse and smooth mask.
+
+    The official code divides a mean square error by the batch size once more, and sums roughness over the
+    batch. Here every term is a mean over the batch, and the weights are those that the official ones, 4000
+    and 1e-5, come to at the official batch of 25. The gradient penalty, which the official code steps on by
+    itself, is one term among the others.
+
+    Args:
+        generator: See ``Objective``.
+        discriminator: Gives (realness map, estimated condition).
+        conditions: (people, expressions, units): how each person looks with each expression.
+        settings: See ``Objective``.
+    """
+
+    official_weights: ClassVar[Mapping[str, float]] = {
+        "d_condition": 160.0,
+        "d_penalty": 10.0,
+        "g_condition": 160.0,
+        "g_cycle": 10.0,
+        "g_attention": 0.1,
+        "g_roughness": 2.5e-4,
+    }
+    generator: GANimationNetwork
+    conditions: Tensor
+
+    def __init__(
+        self,
+        generator: GANimationNetwork,
+        discriminator: nn.Module,
+        conditions: Tensor,
+        settings: Settings,
+    ) -> None:
+        super().__init__(generator, discriminator, settings)
+        self.register_buffer("conditions", conditions, persistent=False)
+
+    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Wasserstein distance, regression of the real images' condition, gradient penalty."""
+        shown, wanted = self._conditions(batch, random)
+        with torch.no_grad():
+            fakes, _ = self.paint(batch.images, wanted)
+        realness, estimated = self.discriminator(batch.images)
+        fakeness, _ = self.discriminator(fakes)
+        return {
+            "d_real": -realness.mean(),
+            "d_fake": fakeness.mean(),
+            "d_condition": F.mse_loss(estimated, shown),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+        }
+
+    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Realness and condition of the fakes, L1 of the way back, and both ways' masks."""
+        shown, wanted = self._conditions(batch, random)
+        fakes, there = self.paint(batch.images, wanted)
+        realness, estimated = self.discriminator(fakes)
+        returned, back = self.paint(fakes, shown)
+        return {
+            "g_fake": -realness.mean(),
+            "g_condition": F.mse_loss(estimated, wanted),
+            "g_cycle": (batch.images - returned).abs().mean(),
+            "g_attention": there.mean() + back.mean(),
+            "g_roughness": roughness(there) + roughness(back),
+        }
+
+    def paint(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """The composed images and their masks, computed in ``settings.precision``; float32."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.mixed):
+            colour, attention = self.generator.colour_and_attention(images, condition)
+        return compose(images, colour.float(), attention.float()), attention.float()
+
+    def _conditions(self, batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The batch's own conditions, and wanted ones: those of others of the batch, a little off."""
+        shown = self.conditions[batch.subjects, batch.labels]
+        noise = (2 * torch.rand(shown.shape, generator=random) - 1) * NOISE
+        return shown, shuffled(shown, random) + noise.to(shown)
+
+
+class GANimation(NeuralGenerator):
+    """GANimation behind the generator contract; needs no source.
+
+    A network with seventeen condition channels is driven by action units: an expression is asked for by its
+    prototype. Any other is driven by the one-hot expression.
+
+    Args:
+        network: Its condition may have any length.
+        expressions: Names of the labels.
+        resolution: In pixels.
+        units: Expression to action units, each (17,) float32 in 0..1; None takes the table of prototypes.
+
+    Raises:
+        CheckpointError: ``expressions`` do not fit the length of the condition, or have no units.
+    """
+
+    template = GeneratorCard(
+        name="ganimation",
+        title="GANimation",
+        year=2018,
+        citation="Pumarola et al., GANimation: Anatomically-aware Facial Animation from a Single Image, "
+        "ECCV 2018",
+        source="https://github.com/albertpumarola/GANimation",
+        licence="GPL-3.0 (the official code; this is a re-implementation)",
+        supervision="unpaired",
+    )
+
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=25,
+        n_critic=5,
+        learning_rate=1e-4,
+        average=0.0,
+        schedule="linear",
+        decay_from=2 / 3,
+    )
+
+    training_choices = (
+        "the gradient penalty is added to the discriminator's loss; the official code steps on it separately",
+        "wanted conditions are those of others of the batch",
+        "discriminator halves the image down to 2 x 2, as the official one does at 128 pixels, and starts "
+        "from He's initialisation",
+        "optimiser, n_critic, widths and batch size suit a small budget; see the training record",
+        "weights are an exponential moving average over training",
+    )
+
+    def __init__(
+        self,
+        network: GANimationNetwork,
+        expressions: Sequence[str],
+        resolution: int,
+        units: Mapping[str, Units] | None = None,
+    ) -> None:
+        super().__init__(network, expressions, resolution)
+        self.conditions = _table(network.units, expressions, units)
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build from the official names; condition, width and block count are read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are not GANimation's, or ``expressions`` is needed: it defaults to
+                the basic ones where action units drive the network.
+        """
+        units, width, blocks = _architecture(state)
+        with torch.device("meta"):
+            network = GANimationNetwork(units, width, blocks)
+        load_exactly(network, state)
+        driven = units == UNITS
+        names = expressions or tuple(prototypes()) if driven else label_names(units, expressions, {})
+        return cls(network, names, resolution)
+
+    @classmethod
+    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
+        """Load a file as every generator does, and the units of its expressions from beside it.
+
+        ``NAME.action_units.csv`` beside ``NAME.pth``, where there is one, replaces the table of prototypes;
+        see ``action_units.read_prototypes``.
+
+        Raises:
+            CheckpointError: the file cannot be used, or no units drive the network.
+            DatasetError: the units cannot be used.
+        """
+        generator = super().from_checkpoint(path, expressions)
+        beside = Path(path).with_suffix(".action_units.csv")
+        return generator.with_units(read_prototypes(beside), beside.name) if beside.exists() else generator
+
+    @staticmethod
+    def objective(data: TrainingImages, settings: Settings) -> GANimationObjective:
+        """New networks and the official losses; see ``training_choices``.
+
+        Action units drive the network where every expression of ``data`` has a prototype: those of the images
+        themselves where they are known, the prototype elsewhere. Otherwise the expressions do.
+        """
+        units = UNITS if prototypes().keys() >= set(data.expressions) else len(data.expressions)
+        network, discriminator = GANimationNetwork(units, settings.width), new_discriminator(units, settings)
+        return GANimationObjective(network, discriminator, _conditions_of(data, units), settings)
+
+    def with_units(self, units: Mapping[str, Units], origin: str) -> Self:
+        """The same network driven by other action units.
+
+        Args:
+            units: Expression to units; its expressions become the labels.
+            origin: Where they come from, for the card.
+
+        Raises:
+            CheckpointError: no units drive the network.
+        """
+        width = self.conditions.shape[1]
+        if width != UNITS:
+            raise CheckpointError(
+                f"the network takes {width} expressions, not action units, so {origin} cannot drive it; "
+                "move that file away"
+            )
+        assert isinstance(self.network, GANimationNetwork)
+        generator = type(self)(self.network, tuple(units), self.card.resolution or 128, units)
+        choices = (*self.card.choices, f"the action units of each expression are those of {origin}")
+        generator.card = replace(self.card, expressions=tuple(units), choices=choices)
+        return generator
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to (B, 17) action units in 0..1 or (B, C) one-hot; float32."""
+        return self.conditions.to(target.device)[target]
+
+
+def _table(length: int, expressions: Sequence[str], units: Mapping[str, Units] | None = None) -> Tensor:
+    """(expressions, length): the condition that asks for each expression."""
+    if length != UNITS:
+        return torch.eye(length)
+    known = prototypes() if units is None else units
+    missing = [name for name in expressions if name not in known]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoint is driven by action units, and none are known for {', '.join(missing)}; "
+            "leave expressions out, and put a table of units beside it (NAME.action_units.csv)"
+        )
+    return torch.from_numpy(np.stack([known[name] for name in expressions]))
+
+
+def _conditions_of(data: TrainingImages, length: int) -> Tensor:
+    """(people, expressions, length): the mean of a person's images of an expression, else the table's."""
+    table = _table(length, data.expressions)
+    people, expressions = int(data.subjects.max()) + 1, len(data.expressions)
+    if length != UNITS or data.action_units is None:
+        return table.repeat(people, 1, 1)
+    shots = data.subjects * expressions + data.labels
+    count = torch.bincount(shots, minlength=people * expressions)[:, None]
+    total = torch.zeros(people * expressions, length).index_add_(0, shots, data.action_units)
+    means = torch.where(count > 0, total / count.clamp(min=1), table.repeat(people, 1))
+    return means.reshape(people, expressions, length)
+
+
+def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """(units, width, blocks) by the shapes; the official ones where there is nothing to go by."""
+    first = state.get("main.0.weight")
+    if first is None or first.ndim != 4 or first.shape[1] <= 3:
+        return UNITS, 64, 6
+    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
+    return first.shape[1] - 3, first.shape[0], blocks

@@ -1,0 +1,321 @@
+"""GANmut (d'Apolito et al., CVPR 2021): expressions are places in a plane that the generator learns.
+
+Source: stefanodapolito/GANmut @ad4addc, re-implemented under the official state_dict names. Its linear form
+gives each expression a direction, neutral the origin; its gaussian form gives each a centre. The official
+networks see BGR images; ours take and give RGB and turn the channels inside.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fesbench.contracts import NEUTRAL, GeneratorCard
+from fesbench.errors import CheckpointError, DatasetError
+
+from .checkpoints import load_exactly
+from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
+from .losses import gradient_penalty, shuffled
+from .neural import NeuralGenerator
+from .objectives import Batch, Objective, Terms
+from .settings import Settings
+from .training_data import TrainingImages
+
+AFFECTNET_ORDER = (NEUTRAL, "happy", "sad", "surprised", "fearful", "disgusted", "angry")
+"""The authors' labels: the seven expressions in AffectNet's order."""
+
+WEAKEST, NOISE, FREE = 0.2, 0.075, 5 / 16
+"""In training: the least strength of an expression, and the most of neutral; the standard deviation of codes
+around a direction; the part of a batch whose codes have any direction (official: 5 of 16)."""
+
+
+class GANmutNetwork(nn.Module, ABC):
+    """StarGAN's generator with a 2-D code as its condition.
+
+    Args:
+        width: Channels of the first layer (``conv_dim``).
+        blocks: Residual blocks (``repeat_num``).
+    """
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        bottleneck = [ResidualBlock(4 * width) for _ in range(blocks)]
+        self.main = nn.Sequential(*trunk(3 + 2, width, bottleneck), image_head(width), nn.Tanh())
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        """(B, 3, R, R) RGB in [-1, 1], R a multiple of 4, and (B, 2) to (B, 3, R, R) RGB in (-1, 1)."""
+        outputs: Tensor = self.main(tile_condition(images.flip(1), code))
+        return outputs.flip(1)
+
+    @abstractmethod
+    def codes(self) -> Tensor:
+        """Where each expression lies at full strength: (classes, 2)."""
+
+
+class LinearNetwork(GANmutNetwork):
+    """The linear form: a direction for each expression but neutral.
+
+    Args:
+        classes: Number of expressions, neutral included.
+        width: See ``GANmutNetwork``.
+        blocks: See ``GANmutNetwork``.
+        neutral: Label of the neutral expression.
+    """
+
+    def __init__(self, classes: int, width: int = 64, blocks: int = 6, neutral: int = 0) -> None:
+        super().__init__(width, blocks)
+        self.neutral = neutral
+        self.axes = nn.Linear(2, classes - 1)  # its bias is in the official files, and unused there too
+        with torch.no_grad():
+            self.axes.weight *= 1e-4  # official: short vectors turn easily
+
+    def codes(self) -> Tensor:
+        """Unit vectors, and the origin for neutral: (classes, 2)."""
+        directions = F.normalize(self.axes.weight, dim=1)
+        before, after = directions[: self.neutral], directions[self.neutral :]
+        return torch.cat([before, directions.new_zeros(1, 2), after])
+
+
+class GaussianNetwork(GANmutNetwork):
+    """The gaussian form: a centre for each expression, and a covariance that only its training needs.
+
+    Args:
+        classes: Number of expressions.
+        width: See ``GANmutNetwork``.
+        blocks: See ``GANmutNetwork``.
+    """
+
+    def __init__(self, classes: int, width: int = 64, blocks: int = 6) -> None:
+        super().__init__(width, blocks)
+        self.mu = nn.Linear(2, classes, bias=False)
+        self.covariance_axes = nn.Linear(2, classes, bias=False)
+        self.covariance_angles = nn.Linear(classes, 1, bias=False)
+
+    def codes(self) -> Tensor:
+        """The centres as stored: the official inference takes them so, its training takes their tanh."""
+        return self.mu.weight
+
+
+class GANmutDiscriminator(nn.Module):
+    """The official discriminator of the linear form: StarGAN's, and a third head that reads the code.
+
+    Args:
+        resolution: Image size R in pixels.
+        classes: Number of expressions.
+        width: Channels of the first layer (``conv_dim``).
+        depth: Halvings (``repeat_num``); the official 6 leave 2 × 2 at 128 pixels.
+    """
+
+    def __init__(self, resolution: int, classes: int, width: int = 64, depth: int = 6) -> None:
+        super().__init__()
+        top = width * 2 ** (depth - 1)
+        self.main = nn.Sequential(*strided_layers(width, depth))
+        self.conv1 = nn.Conv2d(top, 1, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(top, classes, resolution >> depth, bias=False)
+        self.conv3 = nn.Conv2d(top, 2, resolution >> depth, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and codes (B, 2)."""
+        features = self.main(images)
+        return self.conv1(features), self.conv2(features).flatten(1), self.conv3(features).flatten(1)
+
+
+class LinearObjective(Objective):
+    """The linear form's objective: the discriminator must read off an image the code that made it."""
+
+    official_weights: ClassVar[Mapping[str, float]] = {
+        "d_class": 1.0,
+        "d_penalty": 10.0,
+        "d_info": 1.0,
+        "g_class": 1.0,
+        "g_strength": 1.0,
+        "g_info": 1.0,
+        "g_cycle": 10.0,
+    }
+
+    @property
+    def network(self) -> LinearNetwork:
+        """The generator."""
+        return cast(LinearNetwork, self.generator)
+
+    def draw(self, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes (B, 2) for (B,) labels, the first ``free`` of them in any direction, and strengths (B,)."""
+        uniform, turn = torch.rand(2, len(labels), generator=random).to(labels.device)
+        noise = NOISE * torch.randn(len(labels), 2, generator=random).to(labels.device)
+        strength = torch.where(
+            labels == self.network.neutral, WEAKEST * uniform, WEAKEST + (1 - WEAKEST) * uniform
+        )
+        angle = 2 * math.pi * turn
+        anywhere = strength[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+        along = strength[:, None] * self.network.codes()[labels] + noise
+        free = self.free(len(labels))
+        return torch.cat([anywhere[:free], along[free:]]), strength
+
+    @staticmethod
+    def free(size: int) -> int:
+        """How many of a batch of ``size`` get codes of any direction."""
+        return round(FREE * size)
+
+    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Wasserstein distance, classification of real images, codes of the fakes, gradient penalty."""
+        with torch.no_grad():
+            codes, _ = self.draw(shuffled(batch.labels, random), random)
+            fakes = self(batch.images, codes)
+        realness, predictions, _ = self.discriminator(batch.images)
+        fakeness, _, read = self.discriminator(fakes)
+        return {
+            "d_real": -realness.mean(),
+            "d_fake": fakeness.mean(),
+            "d_class": F.cross_entropy(predictions, batch.labels),
+            "d_info": F.mse_loss(read, codes),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+        }
+
+    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+        """Realness, class, strength and code of the fakes, and L1 of the way back.
+
+        The strength of a face is the discriminator's confidence in its class: so strong must a fake be as
+        its code is long, neutral ones aside, and so long is the code of the way back.
+        """
+        targets = shuffled(batch.labels, random)
+        codes, strength = self.draw(targets, random)
+        fakes = self(batch.images, codes)
+        realness, predictions, read = self.discriminator(fakes)
+        expressive = (strength > WEAKEST).float()
+        excess = (_confidence(predictions) - strength).square() * expressive
+        with torch.no_grad():
+            shown = _confidence(self.discriminator(batch.images)[1])
+        returned = self(fakes, shown[:, None] * self.network.codes()[batch.labels])
+        free = self.free(len(targets))
+        return {
+            "g_fake": -realness.mean(),
+            "g_class": F.cross_entropy(predictions[free:], targets[free:]),
+            "g_strength": excess.sum() / expressive.sum().clamp_min(1),
+            "g_info": F.mse_loss(read, codes),
+            "g_cycle": (batch.images - returned).abs().mean(),
+        }
+
+
+class GANmut(NeuralGenerator):
+    """GANmut behind the generator contract: a label at full strength, or any point of the plane."""
+
+    template = GeneratorCard(
+        name="ganmut",
+        title="GANmut",
+        year=2021,
+        citation="d'Apolito et al., GANmut: Learning Interpretable Conditional Space for Gamut of Emotions, "
+        "CVPR 2021",
+        source="https://github.com/stefanodapolito/GANmut",
+        licence="BSD-like, see the source; the authors' weights are for non-commercial use",
+        supervision="unpaired",
+        choices=(
+            "normalises by the image's own statistics, as the official inference does",
+            "a label means its code at strength 1; neutral is the origin in the linear form",
+        ),
+    )
+
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=16,
+        n_critic=5,
+        learning_rate=1e-4,
+        average=0.0,
+        steps=2_000_000,
+    )
+
+    training_choices = (
+        "the linear form",
+        "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
+        "5 of 16 codes have any direction, at every batch size; the way back has neither those nor noise",
+        "weights are an exponential moving average over training",
+    )
+
+    network: GANmutNetwork
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build the linear or the gaussian form, whichever the names tell; sizes are read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are of neither form, or ``expressions`` is needed: it defaults to
+                ``AFFECTNET_ORDER`` for 7 classes. Neutral, wherever it is in it, is the origin.
+        """
+        classes, width, blocks = _architecture(state)
+        names = tuple(expressions or (AFFECTNET_ORDER if classes == len(AFFECTNET_ORDER) else ()))
+        with torch.device("meta"):
+            network: GANmutNetwork
+            if "mu.weight" in state:
+                network = GaussianNetwork(classes, width, blocks)
+            else:
+                neutral = names.index(NEUTRAL) if NEUTRAL in names else 0
+                network = LinearNetwork(classes, width, blocks, neutral)
+        load_exactly(network, state)
+        if len(names) != classes:
+            raise CheckpointError(
+                f"the checkpoint has {classes} classes and {len(names)} names are known for them; "
+                "pass expressions in the order of its training labels"
+            )
+        return cls(network, names, resolution)
+
+    @staticmethod
+    def objective(data: TrainingImages, settings: Settings) -> LinearObjective:
+        """New networks of the linear form and its official losses; see ``training_choices``.
+
+        Raises:
+            DatasetError: there are no neutral images.
+        """
+        if NEUTRAL not in data.expressions:
+            raise DatasetError(
+                f"GANmut needs {NEUTRAL} images, for they are its origin; "
+                f"the training data has {', '.join(data.expressions)}"
+            )
+        classes, depth = len(data.expressions), settings.resolution.bit_length() - 2
+        discriminator = GANmutDiscriminator(settings.resolution, classes, settings.discriminator_width, depth)
+        he_initialise(discriminator.main)
+        network = LinearNetwork(classes, settings.width, neutral=data.expressions.index(NEUTRAL))
+        return LinearObjective(network, discriminator, settings)
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to the target's code at full strength, (B, 2)."""
+        return self.network.codes()[target]
+
+    @torch.no_grad()
+    def synthesize_at(self, images: Tensor, codes: Tensor) -> Tensor:
+        """Synthesize what lies at any place of the plane.
+
+        Args:
+            images: (B, 3, R, R) float32 RGB in [-1, 1].
+            codes: (B, 2); the linear form was trained inside the unit circle, where the distance from the
+                origin is the strength, the gaussian one in [-1, 1]².
+
+        Returns:
+            (B, 3, R, R) float32 in [-1, 1].
+        """
+        outputs: Tensor = self.network(images, codes)
+        return outputs.clamp(-1.0, 1.0)
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    """(B, classes) to the largest class probability, (B,)."""
+    return logits.softmax(1).amax(1)
+
+
+def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""
+    first = state.get("main.0.weight")
+    places = state.get("mu.weight", state.get("axes.weight"))
+    if first is None or places is None or first.ndim != 4 or places.ndim != 2:
+        return 7, 64, 6
+    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
+    return len(places) + ("mu.weight" not in state), first.shape[0], blocks

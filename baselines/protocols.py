@@ -1,0 +1,44 @@
+"""What is the same for all models that are trained to be compared; docs/training.md is the text of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from fesbench.errors import UnknownName
+
+from .neural import NeuralGenerator
+from .settings import Settings
+
+EMBEDDED_V1 = Settings(steps=2500, discriminator_width=16, precision="bfloat16")
+"""Small networks, one training for all; weights of the losses are the method's own."""
+
+PROTOCOLS = MappingProxyType(
+    {
+        "embedded-v1": "the same steps, batches, widths and seed for every model, at 64 pixels",
+        "official": "each model as its authors train it",
+    }
+)
+
+
+def protocol_settings(protocol: str, model: type[NeuralGenerator]) -> Settings:
+    """How ``model`` is trained under a protocol.
+
+    Raises:
+        UnknownName: there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise UnknownName("protocol", protocol, PROTOCOLS)
+    return model.official if protocol == "official" else EMBEDDED_V1
+
+
+def departures(settings: Settings, protocol: Settings) -> dict[str, Any]:
+    """The fields in which ``settings`` are not the protocol's, with their values.
+
+    The seed is none: repeating a protocol with other seeds is part of it.
+    """
+    fixed = asdict(protocol)
+    return {
+        name: value for name, value in asdict(settings).items() if name != "seed" and value != fixed[name]
+    }

@@ -1,0 +1,233 @@
+"""SARGAN (Akram and Khan, TCSVT 2023, arXiv 2303.17212): US-GAN whose one block looks where to edit.
+
+Source: arbishakram/SARGAN @44a24ee (no licence file), re-implemented layer for layer under the official
+state_dict names from a description of its architecture. The bottleneck is a residual block with spatial
+attention from a small encoder-decoder.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fesbench.contracts import GeneratorCard
+
+from .checkpoints import load_exactly, with_statistics
+from .layers import image_head, instance_norm, one_hot, tile_condition, trunk
+from .neural import NeuralGenerator, label_names
+from .settings import Settings
+from .stargan import new_discriminator
+from .training_data import TrainingImages
+from .usgan import KDEF_ORDER, USGANObjective, first_layer
+
+UNUSED = "att_func."
+"""Prefix of weights that the official network holds and never uses: attention over three channels."""
+
+
+class ConvLayer(nn.Module):
+    """conv3 on reflected borders, norm.
+
+    Args:
+        inputs: Channels.
+        outputs: Channels.
+        stride: 2 halves the size, rounded up.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv2d = nn.Conv2d(inputs, outputs, 3, stride, padding=1, padding_mode="reflect", bias=False)
+        self.norm = nn.Sequential(OrderedDict(norm=instance_norm(outputs)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W), or half of H and W; before any activation."""
+        outputs: Tensor = self.norm(self.conv2d(features))
+        return outputs
+
+
+class AttentionHead(nn.Module):
+    """conv3 on reflected borders to one channel, with a bias.
+
+    Args:
+        inputs: Channels.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.conv2d = nn.Conv2d(inputs, 1, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, 1, H, W)."""
+        outputs: Tensor = self.conv2d(features)
+        return outputs
+
+
+class Attention(nn.Module):
+    """The official encoder-decoder of depth two that says where its input matters.
+
+    Args:
+        inputs: Channels of what is attended to.
+        width: Channels inside.
+    """
+
+    def __init__(self, inputs: int, width: int = 64) -> None:
+        super().__init__()
+        self.b1_2 = ConvLayer(inputs, width)
+        self.b2_2 = ConvLayer(inputs, width, stride=2)
+        self.b1_1 = ConvLayer(width, width)
+        self.b2_1 = ConvLayer(width, width, stride=2)
+        self.b2_plus_1 = ConvLayer(width, width)
+        self.b3_1 = ConvLayer(width, width)
+        self.b3_2 = ConvLayer(width, width)
+        self.out_block = nn.Sequential(AttentionHead(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs, H, W), H and W at least 5, to the same shape: times a map in (0, 1)."""
+        half = self.b2_2(features).relu()
+        quarter = self.b2_plus_1(self.b2_1(half).relu()).relu()
+        inner = _merged(self.b1_1(half).relu(), self.b3_1(_doubled(quarter)).relu())
+        outer = _merged(self.b1_2(features).relu(), self.b3_2(_doubled(inner)).relu())
+        weight: Tensor = self.out_block(outer).sigmoid()
+        return features * weight
+
+
+class AttentiveBlock(nn.Module):
+    """conv3, norm, ReLU, conv3, norm, attention, plus the input. Keeps the shape.
+
+    Args:
+        channels: Channels of the features.
+        attention: Channels inside the attention.
+    """
+
+    def __init__(self, channels: int, attention: int) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(channels, channels)
+        self.conv2 = ConvLayer(channels, channels)
+        self.att_func = Attention(channels, attention)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same shape."""
+        refined: Tensor = features + self.att_func(self.conv2(self.conv1(features).relu()))
+        return refined
+
+
+class SARGANNetwork(nn.Module):
+    """The official generator: StarGAN's trunk around one attentive block, tanh, plus the input.
+
+    Args:
+        classes: Length of the condition (``c_dim``).
+        width: Channels of the first layer (``conv_dim``).
+        attention: Channels inside the attention.
+    """
+
+    def __init__(self, classes: int, width: int = 64, attention: int = 64) -> None:
+        super().__init__()
+        self.attention = attention
+        block = AttentiveBlock(4 * width, attention)
+        self.main = nn.Sequential(*trunk(3 + classes, width, [block]), image_head(width))
+
+    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
+        """Synthesize.
+
+        Args:
+            images: (B, 3, R, R) in [-1, 1], R a multiple of 4, at least 20.
+            condition: (B, classes) one-hot.
+
+        Returns:
+            (B, 3, R, R) in (-2, 2).
+        """
+        change: Tensor = self.main(tile_condition(images, condition)).tanh()
+        return images + change
+
+
+class SARGAN(NeuralGenerator):
+    """SARGAN behind the generator contract: one-hot target, instance statistics, no need of the source."""
+
+    template = GeneratorCard(
+        name="sargan",
+        title="SARGAN",
+        year=2023,
+        citation="Akram and Khan, SARGAN: Spatial Attention-based Residuals for Facial Expression "
+        "Manipulation, IEEE TCSVT 2023",
+        source="https://github.com/arbishakram/SARGAN",
+        licence="none stated by the authors; this is a re-implementation",
+        supervision="unpaired",
+        choices=(
+            "normalises by the image's own statistics, as the official inference does",
+            "without the official network's unused attention over three channels (189,249 weights)",
+        ),
+    )
+
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=8,
+        n_critic=5,
+        learning_rate=1e-4,
+        average=0.0,
+        steps=200_000,
+        schedule="linear",
+        decay_to=0.9998,
+    )
+
+    training_choices = (
+        "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
+        "the attention is as wide as the first layer, as in the official network",
+        "optimiser, n_critic, widths and batch size suit a small budget; see the training record",
+        "weights are an exponential moving average over training",
+    )
+
+    network: SARGANNetwork
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build from the official names, unused weights or not; sizes are read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are not SARGAN's, or ``expressions`` is needed: it defaults to
+                ``KDEF_ORDER`` for 7 classes.
+        """
+        used = {name: value for name, value in state.items() if not name.startswith(UNUSED)}
+        classes, width = first_layer(used)
+        attention = used.get("main.9.att_func.b1_2.norm.norm.weight", torch.zeros(64)).numel()
+        with torch.device("meta"):
+            network = SARGANNetwork(classes, width, attention)
+        load_exactly(network, used)
+        return cls(network, label_names(classes, expressions, {7: KDEF_ORDER}), resolution)
+
+    def official_state(self) -> dict[str, Tensor]:
+        """See ``NeuralGenerator``; the trunk's normalisation layers keep statistics, unused weights are 0."""
+        unused = Attention(3, self.network.attention).state_dict()
+        return {
+            **{UNUSED + name: torch.zeros_like(value) for name, value in unused.items()},
+            **with_statistics(super().official_state(), layers=r"main\.\d+"),
+        }
+
+    @staticmethod
+    def objective(data: TrainingImages, settings: Settings) -> USGANObjective:
+        """New networks and the official losses; see ``training_choices``."""
+        classes = len(data.expressions)
+        network = SARGANNetwork(classes, settings.width, attention=settings.width)
+        return USGANObjective(network, new_discriminator(classes, settings), one_hot(classes), settings)
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to (B, classes) one-hot float32."""
+        return one_hot(len(self.card.expressions))(source, target)
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2, mode="nearest")
+
+
+def _merged(features: Tensor, raised: Tensor) -> Tensor:
+    """The sum; ``raised`` is one larger where the size was odd before halving."""
+    if raised.shape != features.shape:
+        raised = F.interpolate(raised, size=features.shape[2:], mode="nearest")
+    return features + raised

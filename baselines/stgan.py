@@ -1,0 +1,303 @@
+"""STGAN (Liu et al., CVPR 2019, arXiv 1904.09709): shortcuts pass through units that select what to edit.
+
+Source: the usual PyTorch form, bluestyle97/STGAN-pytorch @1136a5d (no licence file), re-implemented layer for
+layer under its state_dict names from a description of its architecture. The authors' own code is
+csmliu/STGAN (TensorFlow, MIT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, takewhile
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from fesbench.contracts import GeneratorCard
+from fesbench.errors import UnsupportedEdit
+
+from .attribute_objective import AttributeObjective
+from .checkpoints import load_exactly
+from .layers import one_hot, tile_condition
+from .neural import NeuralGenerator, label_names
+from .objectives import Batch
+from .settings import Settings
+from .training_data import TrainingImages
+
+MAX_DEPTH = 10
+
+
+class TransferUnit(nn.Module):
+    """A selective transfer unit: a gated recurrent cell that runs from the bottleneck to finer levels.
+
+    Args:
+        classes: Length of the condition.
+        state: Channels of the incoming state.
+        width: Channels of the encoder's features, of the output and of the outgoing state.
+    """
+
+    def __init__(self, classes: int, state: int, width: int) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(state + classes, width, 4, stride=2, padding=1, bias=False)
+        self.reset_gate = _gate(width, nn.Sigmoid())
+        self.update_gate = _gate(width, nn.Sigmoid())
+        self.hidden = _gate(width, nn.Tanh())
+
+    def forward(self, features: Tensor, state: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix what the encoder saw with the state.
+
+        Args:
+            features: (B, width, H, W).
+            state: (B, state, H / 2, W / 2).
+            condition: (B, classes).
+
+        Returns:
+            Features for the decoder and the state for the next unit, each (B, width, H, W).
+        """
+        raised = self.upsample(tile_condition(state, condition))
+        seen = torch.cat([features, raised], dim=1)
+        reset, update = self.reset_gate(seen), self.update_gate(seen)
+        carried = reset * raised
+        candidate = self.hidden(torch.cat([features, carried], dim=1))
+        return (1 - update) * raised + update * candidate, carried
+
+
+class STGANNetwork(nn.Module):
+    """The generator: encoder, selective transfer units on the shortcuts, decoder, tanh.
+
+    Args:
+        classes: Length of the condition.
+        width: Channels of the first layer (``conv_dim``), doubled at each level.
+        depth: Halvings (``n_layers``); the official 5 leave 4 × 4 at 128 pixels.
+        shortcuts: Decoder levels with a unit (``shortcut_layers``), at most depth - 1.
+        one_more_conv: Whether a convolution follows the last doubling, as it does by default.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        width: int = 64,
+        depth: int = 5,
+        shortcuts: int = 3,
+        one_more_conv: bool = True,
+    ) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(depth)]
+        self.encoder = nn.ModuleList(_halving(*pair) for pair in pairwise([3, *widths]))
+        self.stu = nn.ModuleList(
+            TransferUnit(classes, widths[-1 - level], widths[-2 - level]) for level in range(shortcuts)
+        )
+        inputs, blocks = widths[-1] + classes, []
+        for level, outputs in enumerate(reversed(widths[1:])):
+            blocks.append(nn.Sequential(*_doubling(inputs, outputs)))
+            inputs = outputs + (outputs // 2) * (level < shortcuts)
+        blocks.append(_image_head(inputs, width // 4) if one_more_conv else _plain_image_head(inputs))
+        self.decoder = nn.ModuleList(blocks)
+
+    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
+        """Synthesize.
+
+        Args:
+            images: (B, 3, R, R) in [-1, 1], R a multiple of 2**depth.
+            condition: (B, classes), target minus source labels: 1 what shall come, -1 what shall go.
+
+        Returns:
+            (B, 3, R, R) in (-1, 1).
+        """
+        levels = [images]
+        for block in self.encoder:
+            levels.append(block(levels[-1]))
+        state = levels.pop()
+        features = self.decoder[0](tile_condition(state, condition))
+        for level, block in enumerate(self.decoder[1:]):
+            if level < len(self.stu):
+                selected, state = self.stu[level](levels.pop(), state, condition)
+                features = torch.cat([features, selected], dim=1)
+            features = block(features)
+        outputs: Tensor = features
+        return outputs
+
+
+class STGANDiscriminator(nn.Module):
+    """The discriminator: one strided body, a realness score and attribute logits.
+
+    Args:
+        resolution: Image size R in pixels.
+        classes: Number of attributes.
+        width: Channels of the first layer (``conv_dim``), doubled at each level.
+        depth: Halvings; the official 5 leave 4 × 4 at 128 pixels.
+    """
+
+    def __init__(self, resolution: int, classes: int, width: int = 64, depth: int = 5) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(depth)]
+        self.conv = nn.Sequential(*(_critic_block(*pair) for pair in pairwise([3, *widths])))
+        inputs = widths[-1] * (resolution >> depth) ** 2
+        self.fc_adv = _head(inputs, widths[-1], 1)
+        self.fc_att = _head(inputs, widths[-1], classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, R, R) to realness (B, 1) and logits (B, classes)."""
+        features = self.conv(images).flatten(1)
+        return self.fc_adv(features), self.fc_att(features)
+
+
+class STGANObjective(AttributeObjective):
+    """AttGAN's losses with attribute differences of random strength, so that edits can be graded."""
+
+    def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
+        """The generator's answer to differences, each of them scaled by its own draw from U(0, 1)."""
+        difference = self.condition(batch.labels, targets)
+        strength = torch.rand(difference.shape, generator=random).to(difference)
+        outputs: Tensor = self(batch.images, strength * difference)
+        return outputs
+
+    def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
+        """Binary cross-entropy of (B, classes) logits against (B,) labels, summed over the classes."""
+        return predictions.shape[1] * super().class_loss(predictions, labels)
+
+
+class STGAN(NeuralGenerator):
+    """STGAN behind the generator contract: target minus source expression, running statistics."""
+
+    template = GeneratorCard(
+        name="stgan",
+        title="STGAN",
+        year=2019,
+        citation="Liu et al., STGAN: A Unified Selective Transfer Network for Arbitrary Image Attribute "
+        "Editing, CVPR 2019",
+        source="https://github.com/bluestyle97/STGAN-pytorch",
+        licence="MIT for the authors' TensorFlow code (csmliu/STGAN); the PyTorch form followed here, "
+        "bluestyle97/STGAN-pytorch, has no licence file",
+        needs_source=True,
+        supervision="unpaired",
+        choices=("takes the whole difference between target and source, as the code's test program does",),
+    )
+
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=32,
+        n_critic=5,
+        steps=1_000_000,
+        learning_rate=2e-4,
+        schedule="step",
+        decay_from=0.8,
+        decay_to=0.1,
+        average=0.0,
+    )
+
+    official_wrapper = "state_dict"
+
+    training_choices = (
+        "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "
+        "three selective transfer units as there, fewer only where there are fewer levels",
+        "optimiser, n_critic, widths and batch size suit a small budget; see the training record",
+        "weights are an exponential moving average over training, batch statistics those of the last step",
+    )
+
+    @classmethod
+    def from_official(
+        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+    ) -> Self:
+        """Build from the names of bluestyle97's code; the architecture is read off the shapes.
+
+        Raises:
+            CheckpointError: the tensors are not this STGAN's (those of jdelanoy's fork have biases and other
+                widths), or ``expressions`` is missing: the models know attributes in an order that their
+                tensors do not tell.
+        """
+        architecture = _architecture(state)
+        with torch.device("meta"):
+            network = STGANNetwork(**architecture)
+        load_exactly(network, state)
+        return cls(network, label_names(architecture["classes"], expressions, {}), resolution)
+
+    @staticmethod
+    def objective(data: TrainingImages, settings: Settings) -> STGANObjective:
+        """New networks and the official losses; see ``training_choices``."""
+        classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
+        return STGANObjective(
+            STGANNetwork(classes, settings.width, depth, shortcuts=min(3, depth - 1)),
+            STGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth),
+            lambda source, target: _difference(classes, source, target),
+            settings,
+        )
+
+    def condition(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B,) labels to (B, classes) float32: one-hot target minus one-hot source.
+
+        Raises:
+            UnsupportedEdit: the source expression of an image is not known.
+        """
+        classes = len(self.card.expressions)
+        if ((source < 0) | (source >= classes)).any():
+            raise UnsupportedEdit(f"{self.card.name} needs to know the source expression")
+        return _difference(classes, source, target)
+
+
+def _halving(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.2, inplace=True),
+    )
+
+
+def _doubling(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _image_head(inputs: int, hidden: int) -> nn.Sequential:
+    refined = nn.ConvTranspose2d(hidden, 3, 3, padding=1, bias=False)
+    return nn.Sequential(*_doubling(inputs, hidden), refined, nn.Tanh())
+
+
+def _plain_image_head(inputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.ConvTranspose2d(inputs, 3, 4, stride=2, padding=1, bias=False), nn.Tanh())
+
+
+def _gate(width: int, activation: nn.Module) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(2 * width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), activation
+    )
+
+
+def _critic_block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1),
+        nn.InstanceNorm2d(outputs, affine=True, track_running_stats=True),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, outputs))
+
+
+def _difference(classes: int, source: Tensor, target: Tensor) -> Tensor:
+    known = one_hot(classes)
+    return known(source, target) - known(target, source)
+
+
+def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The network's arguments by the shapes; the defaults where there is nothing to go by."""
+    shapes = {name: value.shape for name, value in state.items() if value.ndim == 4 and value.numel()}
+    names = (f"encoder.{level}.0.weight" for level in range(MAX_DEPTH))
+    encoder = [shapes[name] for name in takewhile(shapes.__contains__, names)]
+    first = shapes.get("decoder.0.0.weight")
+    if len(encoder) < 2 or first is None or first[0] <= encoder[-1][0]:
+        return {"classes": 13}
+    return {
+        "classes": first[0] - encoder[-1][0],
+        "width": encoder[0][0],
+        "depth": len(encoder),
+        "shortcuts": sum(f"stu.{level}.upsample.weight" in state for level in range(len(encoder) - 1)),
+        "one_more_conv": f"decoder.{len(encoder) - 1}.3.weight" in state,
+    }
