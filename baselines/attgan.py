@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self
 
 import torch
@@ -162,6 +163,7 @@ class AttGAN(NeuralGenerator):
 
     official_wrapper = "G"
 
+    small_weights = MappingProxyType({"g_class": 2.0})
     training_choices = (
         "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "
         "one shortcut and one injection, as in the models that the official code's author released",

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Self
 
 import numpy as np
@@ -194,6 +195,7 @@ class GANimation(NeuralGenerator):
         decay_from=2 / 3,
     )
 
+    small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0})
     training_choices = (
         "the gradient penalty is added to the discriminator's loss; the official code steps on it separately",
         "wanted conditions are those of others of the batch",

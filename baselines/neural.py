@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import torch
@@ -25,6 +26,7 @@ class NeuralGenerator(Generator):
     """A network behind the generator contract.
 
     A subclass states ``template``, the card of the method itself, ``official``, how its authors train it,
+    ``small_weights``, what suits small networks better than the official weights of the losses,
     ``training_choices``, where our training departs from that, and how labels become the network's condition.
     ``network(images, condition)`` takes the official model's own conditioning and returns its composed
     image before clamping. Where the official file keeps the network's state_dict in a dictionary,
@@ -33,6 +35,7 @@ class NeuralGenerator(Generator):
 
     template: GeneratorCard
     official: Settings
+    small_weights: Mapping[str, float] = MappingProxyType({})
     training_choices: tuple[str, ...] = ()
     official_wrapper: str | None = None
 

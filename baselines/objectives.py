@@ -45,7 +45,8 @@ class Objective(nn.Module, ABC):
     """A generator, its discriminator, and the losses that set them against each other.
 
     All randomness comes from ``random``, a generator on the CPU, so a step can be repeated exactly.
-    ``official_weights`` names the weight of each term that has one; the others count once.
+    ``official_weights`` names the weight of each term that has one; the others count once. ``paired`` says
+    that images are the answers to their neutrals: ``TrainingImages.truths`` then, not ``images``.
 
     Args:
         generator: ``generator(images, condition)`` gives images before clamping.
@@ -57,6 +58,7 @@ class Objective(nn.Module, ABC):
     """
 
     official_weights: ClassVar[Mapping[str, float]] = {}
+    paired: ClassVar[bool] = False
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, settings: Settings) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,7 @@ from .neural import NeuralGenerator
 from .settings import Settings
 
 EMBEDDED_V1 = Settings(steps=2500, discriminator_width=16, precision="bfloat16")
-"""Small networks, one training for all; weights of the losses are the method's own."""
+"""Small networks, one training for all; weights of the losses are each method's ``small_weights``."""
 
 PROTOCOLS = MappingProxyType(
     {
@@ -30,7 +30,9 @@ def protocol_settings(protocol: str, model: type[NeuralGenerator]) -> Settings:
     """
     if protocol not in PROTOCOLS:
         raise UnknownName("protocol", protocol, PROTOCOLS)
-    return model.official if protocol == "official" else EMBEDDED_V1
+    if protocol == "official":
+        return model.official
+    return replace(EMBEDDED_V1, weights=dict(model.small_weights))
 
 
 def departures(settings: Settings, protocol: Settings) -> dict[str, Any]:

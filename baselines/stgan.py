@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, takewhile
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -191,6 +192,7 @@ class STGAN(NeuralGenerator):
 
     official_wrapper = "state_dict"
 
+    small_weights = MappingProxyType({"g_class": 2.0})
     training_choices = (
         "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "
         "three selective transfer units as there, fewer only where there are fewer levels",

@@ -67,7 +67,8 @@ class Trainer:
                 f"among {self.fabric.world_size} devices; choose another batch_size"
             )
         self.data, self.settings, self.device = data, settings, self.fabric.device
-        self.images = data.images.to(self.device)
+        self.images = (data.truths if objective.paired else data.images).to(self.device)
+        self.neutrals = data.images.to(self.device) if objective.paired else self.images
         self.objective = objective.to(self.device).train()
         self.average = copy.deepcopy(objective.generator).requires_grad_(False)
         adam = partial(torch.optim.Adam, lr=settings.learning_rate, betas=settings.betas)
@@ -127,8 +128,8 @@ class Trainer:
         epoch, position = divmod(self.step, total // size)
         order = torch.randperm(total, generator=_random(settings.seed, "epoch", epoch))
         chosen = order[position * size : (position + 1) * size]
-        rows = torch.stack([chosen, self.data.neutrals[chosen]]).to(self.device)
-        images, neutrals = self.images[rows].float() / 127.5 - 1
+        images = self.images[chosen.to(self.device)].float() / 127.5 - 1
+        neutrals = self.neutrals[self.data.neutrals[chosen].to(self.device)].float() / 127.5 - 1
         if settings.flip:
             mirrored = (torch.rand(size, generator=random) < 0.5).to(self.device)[:, None, None, None]
             images = torch.where(mirrored, images.flip(3), images)

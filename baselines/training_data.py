@@ -31,7 +31,9 @@ class TrainingImages(NamedTuple):
     ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
     from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
     ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
-    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them.
+    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them. ``shots``,
+    like ``images``, are what paired training takes in their place, or None where it is the same: rendered
+    faces register to the pixel, and photos of one person with two expressions do not.
     """
 
     images: Tensor
@@ -42,6 +44,12 @@ class TrainingImages(NamedTuple):
     expressions: tuple[str, ...]
     problems: tuple[Problem, ...]
     action_units: Tensor | None = None
+    shots: Tensor | None = None
+
+    @property
+    def truths(self) -> Tensor:
+        """(N, 3, R, R) uint8: what a paired method learns to make of ``neutrals``."""
+        return self.images if self.shots is None else self.shots
 
 
 def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
@@ -63,7 +71,7 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
     names = list(dict.fromkeys(sample.subject for sample, _ in usable))
     neutral = {s.subject: row for row, (s, _) in reversed(list(enumerate(usable))) if s.expression == NEUTRAL}
     return TrainingImages(
-        torch.from_numpy(np.stack([pixels for _, pixels in usable])).permute(0, 3, 1, 2).contiguous(),
+        _stacked([pixels for _, pixels in usable]),
         torch.tensor([expressions.index(str(sample.expression)) for sample, _ in usable]),
         torch.tensor([names.index(sample.subject) for sample, _ in usable]),
         torch.tensor([neutral.get(sample.subject, row) for row, (sample, _) in enumerate(usable)]),
@@ -71,6 +79,7 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
         expressions,
         tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
         _action_units(dataset, [sample for sample, _ in usable]),
+        _shots(dataset, usable, resolution, workers),
     )
 
 
@@ -83,8 +92,26 @@ def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
     }
     chosen = sorted(neutral.values(), key=lambda sample: sample.id)[:count]
     pixels = [image for image in _load_all(chosen, resolution, workers=1) if not isinstance(image, str)]
-    stacked = np.stack(pixels) if pixels else np.zeros((0, resolution, resolution, 3), np.uint8)
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
+    return _stacked(pixels or np.zeros((0, resolution, resolution, 3), np.uint8))
+
+
+def _stacked(pixels: Sequence[Image] | Image) -> Tensor:
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+
+
+def _shots(
+    dataset: Dataset, usable: Sequence[tuple[Sample, Image]], resolution: int, workers: int
+) -> Tensor | None:
+    """The images of the data set's own pairs where those are others than its samples."""
+    targets = {(t.subject, t.expression): t for _, t in dataset.pairs() if t.domain == STUDIO}
+    rows = [row for row, (s, _) in enumerate(usable) if targets.get((s.subject, s.expression), s).id != s.id]
+    if not rows:
+        return None
+    wanted = [targets[usable[row][0].subject, usable[row][0].expression] for row in rows]
+    pixels = [image for _, image in usable]
+    for row, image in zip(rows, _load_all(wanted, resolution, workers), strict=True):
+        pixels[row] = pixels[row] if isinstance(image, str) else image
+    return _stacked(pixels)
 
 
 def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:

@@ -51,20 +51,30 @@ def apply_windows(images: Tensor, weights: Tensor, channels: Channels, residual:
     if residual:
         result += images.reshape(len(images), *[1] * (result.ndim - 4), *images.shape[1:])
     for image, total in zip(images, result, strict=True):
-        for weight, shifted in zip(weights, _shifts(image, len(weights), channels), strict=False):
+        for weight, shifted in zip(weights, window_shifts(image, len(weights), channels), strict=False):
             total.addcmul_(weight, shifted)
     return result
 
 
-def _shifts(image: Tensor, features: int, channels: Channels) -> Iterator[Tensor]:
-    """The (C or 1, H, W) planes that the weights multiply, in the order of the weights."""
-    planes = [image] if channels == "same" else torch.split(image, 1)
+def window_shifts(images: Tensor, features: int, channels: Channels) -> Iterator[Tensor]:
+    """What the weights of a window multiply, in the order of the weights; the bias has nothing here.
+
+    Args:
+        images: (..., C, H, W).
+        features: Length of the weights, the bias included.
+        channels: See ``LocalRidge``.
+
+    Yields:
+        (..., C, H, W) shifted images for ``"same"``, (..., 1, H, W) shifted planes for ``"all"``.
+    """
+    planes = [images] if channels == "same" else torch.split(images, 1, -3)
     window = round(((features - 1) // len(planes)) ** 0.5)
+    height, width = images.shape[-2:]
     for plane in planes:
         padded = torch.nn.functional.pad(plane, [window // 2] * 4)
         for row in range(window):
             for column in range(window):
-                yield padded[:, row : row + image.shape[1], column : column + image.shape[2]]
+                yield padded[..., row : row + height, column : column + width]
 
 
 class LocalRidge:

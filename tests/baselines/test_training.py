@@ -117,6 +117,23 @@ def test_only_readable_labelled_studio_images_are_loaded():
     assert data.problems == (("bad", "truncated"),)
 
 
+def test_paired_methods_see_the_pairs_of_the_data_set():
+    class Sittings(Flat):
+        def pairs(self):
+            return [
+                (source, replace(target, id=f"{target.id}-shot", load=lambda: np.zeros((40, 32, 3), "u1")))
+                    source,
+                    replace(target, id=f"{target.id}-shot", load=lambda: np.zeros((40, 32, 3), np.uint8)),
+                )
+                for source, target in super().pairs()
+            ]
+
+    data = load_images(Sittings(2), 16)
+    assert data.images.amin((1, 2, 3)).min() > 0
+    assert [bool(image.any()) for image in data.truths] == [True, False, True, False]
+    assert load_images(Flat(2), 16).shots is None
+
+
 def test_a_data_set_of_one_expression_is_refused():
     dataset = Flat(2)
     dataset._samples = [sample for sample in dataset._samples if sample.expression == "neutral"]
