@@ -118,15 +118,12 @@ def test_only_readable_labelled_studio_images_are_loaded():
 
 
 def test_paired_methods_see_the_pairs_of_the_data_set():
+    def dark():
+        return np.zeros((40, 32, 3), np.uint8)
+
     class Sittings(Flat):
         def pairs(self):
-            return [
-                (source, replace(target, id=f"{target.id}-shot", load=lambda: np.zeros((40, 32, 3), "u1")))
-                    source,
-                    replace(target, id=f"{target.id}-shot", load=lambda: np.zeros((40, 32, 3), np.uint8)),
-                )
-                for source, target in super().pairs()
-            ]
+            return [(source, replace(target, id="shot", load=dark)) for source, target in super().pairs()]
 
     data = load_images(Sittings(2), 16)
     assert data.images.amin((1, 2, 3)).min() > 0
