@@ -90,9 +90,7 @@ class DEGANNetwork(nn.Module):
         self.recognition = nn.Linear(CODE, classes)
         self.identity = nn.Sequential(*encoder(3, width))
         self.residues = nn.ModuleList(ResidueBlock(4 * width) for _ in range(blocks))
-        self.decoder = nn.Sequential(*decoder(width))
-        self.residue = nn.Sequential(image_head(width), nn.Tanh())
-        self.mask = nn.Sequential(nn.Conv2d(width, 1, 7, padding=3), nn.Sigmoid())
+        self.decoder = nn.Sequential(*decoder(width), image_head(width), nn.Tanh())
         # A parameter, though no gradient changes it: so it is averaged like the weights that it goes with.
         self.codes = nn.Parameter(torch.zeros(classes, CODE), requires_grad=False)
 
@@ -101,8 +99,7 @@ class DEGANNetwork(nn.Module):
         features = self.identity(images)
         for block in self.residues:
             features = block(features, code)
-        decoded = self.decoder(features)
-        outputs: Tensor = images + self.mask(decoded) * self.residue(decoded)
+        outputs: Tensor = images + self.decoder(features)
         return outputs
 
     @torch.no_grad()
@@ -152,10 +149,10 @@ class DEGANObjective(Objective):
 
     official_weights: ClassVar[Mapping[str, float]] = {
         "d_class": 1.0,
-        "d_identity": 0.3,
+        "d_identity": 0.1,
         "d_penalty": 10.0,
         "g_class": 1.0,
-        "g_identity": 0.3,
+        "g_identity": 0.1,
         "g_code": 1.0,
         "g_same": 1.0,
         "g_cycle": 1.0,
@@ -224,12 +221,13 @@ class DEGAN(NeuralGenerator):
             "ours: every layer and loss weight, for none are published; the blocks are StarGAN's",
             "ours: identity comes as a feature map that a second encoder reads off the source image, so that "
             "people outside training can be edited",
-            "ours: residue blocks add what the code changes to the identity features; the decoded residue, "
-            "where a decoded mask lets it, is added to the source image",
+            "ours: residue blocks add what the code changes to the identity features; the decoded residue "
+            "is added to the source image",
             "ours: a label stands for the mean expression code of its class in training",
         ),
     )
 
+    has_official_code = False
     official = Settings()
     """The authors' are not known; the suite's own."""
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from fesbench.contracts import NEUTRAL, GeneratorCard
 from fesbench.errors import CheckpointError, DatasetError
 
-from .checkpoints import load_exactly
+from .checkpoints import load_exactly, with_statistics
 from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
 from .losses import gradient_penalty, shuffled
 from .neural import NeuralGenerator
@@ -267,6 +267,10 @@ class GANmut(NeuralGenerator):
                 "pass expressions in the order of its training labels"
             )
         return cls(network, names, resolution)
+
+    def official_state(self) -> dict[str, Tensor]:
+        """With the running statistics that the official network keeps and never uses."""
+        return with_statistics(super().official_state())
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LinearObjective:

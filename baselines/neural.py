@@ -38,6 +38,7 @@ class NeuralGenerator(Generator):
     small_weights: Mapping[str, float] = MappingProxyType({})
     training_choices: tuple[str, ...] = ()
     official_wrapper: str | None = None
+    has_official_code: bool = True
 
     def __init__(self, network: nn.Module, expressions: Sequence[str], resolution: int) -> None:
         self.network = network.eval().requires_grad_(False)

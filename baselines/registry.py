@@ -35,9 +35,14 @@ CHECKPOINT = "checkpoint"
 """What a file of weights that the user gave is to its model; see ``identifying_files``."""
 
 
+NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut"})
+"""Models that come without trained weights: they run with a checkpoint, and ``all`` leaves them out."""
+
+
 def expand(references: tuple[str, ...]) -> tuple[str, ...]:
-    """``all`` becomes every registered name; duplicates are dropped, order kept."""
-    names = [name for entry in references for name in (GENERATORS.names() if entry == "all" else [entry])]
+    """``all`` becomes every registered model that runs as it comes; duplicates are dropped, order kept."""
+    ready = [name for name in GENERATORS.names() if name not in NEEDS_CHECKPOINT]
+    names = [name for entry in references for name in (ready if entry == "all" else [entry])]
     return tuple(dict.fromkeys(names))
 
 
@@ -82,9 +87,10 @@ def _shipped(reference: str) -> dict[str, Path]:
 
 
 def _given(checkpoint: Path) -> dict[str, Path]:
-    """A checkpoint, and where it is one of ours the card that is read with it."""
+    """A checkpoint and what is read with it: action units, and where it is one of ours its card."""
+    beside = {"action units beside it": checkpoint.with_suffix(".action_units.csv")}
     card = {"card of its checkpoint": checkpoint.with_suffix(".json")}
-    return {CHECKPOINT: checkpoint} | (card if checkpoint.suffix == ".safetensors" else {})
+    return {CHECKPOINT: checkpoint} | beside | (card if checkpoint.suffix == ".safetensors" else {})
 
 
 def load_model(

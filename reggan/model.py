@@ -112,6 +112,7 @@ class RegGAN(NeuralGenerator):
         ),
     )
 
+    has_official_code = False
     official = Settings(
         resolution=128,
         width=64,

@@ -202,3 +202,11 @@ def test_steps_are_finite_and_turn_the_axes():
 def test_training_without_neutral_faces_is_refused():
     with pytest.raises(DatasetError, match="needs neutral images"):
         GANmut.objective(training_images(("happy", "sad", "angry")), SMALL)
+
+
+@pytest.mark.parametrize("form", ["linear", "gaussian"])
+def test_the_exported_file_has_the_official_names_and_shapes(reference, form):
+    official = reference(f"ganmut_{form}_G")
+    state = GANmut.from_official(official.state()).official_state()
+    expected = {name: list(shape) for name, shape in official.description["state_dict"]}
+    assert {name: list(value.shape) for name, value in state.items()} == expected
