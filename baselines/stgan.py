@@ -192,7 +192,7 @@ class STGAN(NeuralGenerator):
 
     official_wrapper = "state_dict"
 
-    small_weights = MappingProxyType({"g_class": 2.0})
+    small_weights = MappingProxyType({"g_class": 0.5})
     training_choices = (
         "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "
         "three selective transfer units as there, fewer only where there are fewer levels",
