@@ -3,7 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,train
+EVERYTHING := dev,docs,paper,portable,prepare,study,train
 SITE := build/site
 
 export PYTHON

@@ -92,11 +92,11 @@ def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
     }
     chosen = sorted(neutral.values(), key=lambda sample: sample.id)[:count]
     pixels = [image for image in _load_all(chosen, resolution, workers=1) if not isinstance(image, str)]
-    return _stacked(pixels or np.zeros((0, resolution, resolution, 3), np.uint8))
+    return _stacked(pixels) if pixels else torch.zeros(0, 3, resolution, resolution, dtype=torch.uint8)
 
 
-def _stacked(pixels: Sequence[Image] | Image) -> Tensor:
-    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+def _stacked(pixels: Sequence[Image]) -> Tensor:
+    return torch.from_numpy(np.stack(list(pixels))).permute(0, 3, 1, 2).contiguous()
 
 
 def _shots(

@@ -214,7 +214,8 @@ class NetworkCard:
     """A frozen network that metrics look through. ``digest`` is the sha256 of its weights file.
 
     ``preprocessing`` states crop, size, filter and value range, with a version: features are comparable
-    only where name, digest and preprocessing agree. ``labels`` orders a classifier's outputs.
+    only where name, digest and preprocessing agree. ``labels`` orders a classifier's outputs; ``reached``
+    says what it gets right on real images, the ceiling of scores through it, where that was measured.
     """
 
     name: str
@@ -225,6 +226,7 @@ class NetworkCard:
     licence: str = ""
     source: str = ""
     labels: tuple[str, ...] = ()
+    reached: str = ""
 
 
 class Network(ABC):
@@ -265,7 +267,7 @@ class Batch:
     """Outputs to be scored, beside what they are judged against; row i of everything is edit i.
 
     ``truths`` and ``masks`` hold None where there is none. ``features[network][role]`` is (N, d) float32,
-    role one of output, source, truth; rows of missing truths are NaN.
+    role one of output, source, truth; rows of missing truths are NaN, roles that no metric reads are missing.
     """
 
     edits: Sequence[Edit]
@@ -277,10 +279,14 @@ class Batch:
 
 
 class ImageMetric(ABC):
-    """Scores each output by itself."""
+    """Scores each output by itself.
+
+    ``beside`` names the roles whose features ``score`` reads beside those of outputs; no others are computed.
+    """
 
     card: MetricCard
     networks: tuple[Network, ...] = ()
+    beside: tuple[Literal["source", "truth"], ...] = ("source", "truth")
 
     @abstractmethod
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:

@@ -31,7 +31,22 @@ ENOUGH_TEST_SUBJECTS = 30
 
 DEFAULT_HOME = "rendered"
 
+INPUTS_TOO = "images of the domain without the target expressions, the inputs among them; copy stands apart"
+"""What references are where no real image shows a target expression."""
+
 Protocol = Literal["split", "cross-fit", "transfer"]
+
+
+class ReferenceSet(NamedTuple):
+    """Real images of a domain, for set metrics, and what they are.
+
+    ``held_out`` are others, as many as there are outputs at most, which a metric has to recognise as real:
+    true targets, where the references are of other subjects; else none.
+    """
+
+    label: str
+    samples: Sequence[Sample]
+    held_out: Sequence[Sample] = ()
 
 
 @dataclass(frozen=True)
@@ -60,16 +75,19 @@ class DatasetPlan:
         return [self.edits[start : start + SHARD] for start in range(0, len(self.edits), SHARD)]
 
     @cached_property
-    def references(self) -> Sequence[Sample]:
-        """Real images for set metrics: of subjects in no output where there are any, else the truths."""
-        return self.dataset.references() or [edit.truth for edit in self.edits if edit.truth]
+    def references(self) -> Mapping[str, ReferenceSet]:
+        """Each domain's real images for set metrics, each image once.
 
-    @property
-    def references_label(self) -> str:
-        """What the references are, for the footnote under a table."""
-        if self.dataset.references():
-            return "real images of other subjects"
-        return "true targets of the same subjects" if self.references else "none"
+        Of subjects in no output where there are any, else the true targets, else whatever the domain has.
+        """
+        others = self.dataset.references()
+        truths = list({edit.truth.id: edit.truth for edit in self.edits if edit.truth}.values())
+        kinds = (
+            ReferenceSet("real images of other subjects", others, truths),
+            ReferenceSet("true targets of the same subjects", truths),
+            ReferenceSet(INPUTS_TOO, self.dataset.samples()),
+        )
+        return {domain: _first_with(domain, kinds) for domain in self.dataset.domains}
 
 
 @dataclass(frozen=True)
@@ -138,11 +156,27 @@ def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
             "digest": item.dataset.digest,
             "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
             "edits": len(item.edits),
-            "references": {"count": len(item.references), "label": item.references_label},
+            "references": {
+                domain: {"count": len(known.samples), "label": known.label}
+                for domain, known in item.references.items()
+            },
             "problems": [problem._asdict() for problem in item.dataset.problems],
         }
         for item in plan.datasets
     }
+
+
+def _first_with(domain: str, kinds: Sequence[ReferenceSet]) -> ReferenceSet:
+    """The images of the first kind that has any in the domain."""
+    found = (
+        ReferenceSet(
+            kind.label,
+            [sample for sample in kind.samples if sample.domain == domain],
+            [sample for sample in kind.held_out if sample.domain == domain],
+        )
+        for kind in kinds
+    )
+    return next(item for item in found if item.samples)
 
 
 class _Use(NamedTuple):

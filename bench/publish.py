@@ -25,7 +25,8 @@ from fesbench.reports.terminal import TerminalTable
 from .contracts import Edit, Failure, GeneratorCard, Image, MetricCard
 from .execute.loading import load_sample
 from .files import write_text
-from .plan import DatasetPlan, Plan
+from .plan import Plan
+from .statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
 from .statistics.measures import OUTPUT, UNSCORED
 from .statistics.summary import Summary, summarise
 from .store import RunStore
@@ -92,7 +93,12 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     """Summarise a run, write every file that readers need, and mark the run as complete."""
     cards = finished.scorer.cards
     blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in finished.cells}
-    summary = summarise(finished.scores, finished.set_scores, cards, blocks)
+    unfit = [
+        (str(item["dataset"]), str(item["domain"]), str(item["metric"]))
+        for item in finished.calibrations
+        if not item["fit_to_rank"]
+    ]
+    summary = summarise(finished.scores, finished.set_scores, cards, blocks, unfit=unfit)
     write_text(store.folder / "summary.json", summary.to_json())
     write_text(store.folder / "summary.csv", csv_text(summary.cells))
     store.update_record(
@@ -100,15 +106,18 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         metrics={card.id: _metric_record(card) for card in cards},
         networks={name: asdict(network.card) for name, network in finished.scorer.networks.items()},
         face_levels=finished.levels,
+        calibrations=finished.calibrations,
         unavailable=finished.unavailable,
         failed=finished.failed,
         unscored=_unscored(finished),
         outputs=_output_counts(finished.scores),
         seconds=finished.seconds,
+        synthesis=store.record.get("synthesis", {}) | finished.synthesis,  # type: ignore[operator]
     )
     written = _write_tables(load_published(store)) | _write_grids(plan, finished.cells, store)
     _remove_others(store.folder / "report", written)
     store.update_record(status="complete" if _went_well(store.record) else "partial")
+    store.write_digests()
 
 
 def _unscored(finished: Finished) -> int:
@@ -136,10 +145,15 @@ def load_published(store: RunStore) -> Published:
     return Published(store, summary, list(_tables(summary, record)), record)
 
 
+_COLUMNS = {"differences": DIFFERENCE_COLUMNS, "gains": DIFFERENCE_COLUMNS, "ranks": RANK_COLUMNS}
+"""The columns of frames that have no rows where one model stands alone."""
+
+
 def _read_summary(store: RunStore) -> Summary:
     content = json.loads((store.folder / "summary.json").read_text(encoding="utf-8"))
     frames = {
-        name: pd.DataFrame(content[name]) for name in ("cells", "differences", "ranks", "gains", "measures")
+        name: pd.DataFrame(content[name], columns=_COLUMNS.get(name))
+        for name in ("cells", "differences", "ranks", "gains", "measures")
     }
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 
@@ -167,19 +181,23 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
         blocks: dict[tuple[str, str], Block] = {
             (name, dataset): entry["block"] for name, entry in models.items()
         }
+        calibrations = [item for item in record.get("calibrations", ()) if item["dataset"] == dataset]
         yield build_table(
             summary.cells,
             summary.measures,
-            {name: _card(entry["card"]) for name, entry in models.items()},
+            {name: card_of(entry["card"]) for name, entry in models.items()},
             blocks,
             dataset,
             [
                 *_output_notes(models, record["outputs"].get(dataset, {})),
                 *_cautions(dataset, summary.measures["column"]),
                 *_level_notes(dataset, record["face_levels"]),
+                *_ceiling_notes(record["networks"]),
+                *_unfit_notes(calibrations),
                 *summary.notes,
             ],
-            summary.methods,
+            [*_calibration_notes(calibrations), *summary.methods],
+            unfit=[(item["domain"], item["metric"]) for item in calibrations if not item["fit_to_rank"]],
         )
 
 
@@ -208,6 +226,13 @@ def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
     return cautions
 
 
+def _ceiling_notes(networks: Mapping[str, Any]) -> Iterator[str]:
+    """What classifiers get right on real images, where that was measured."""
+    for name, card in networks.items():
+        if card.get("reached"):
+            yield f"{name} is {card['reached']}: no score through it can mean more."
+
+
 def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str]:
     """The scale of each face similarity: what real photos reach."""
     texts: dict[str, list[str]] = {}
@@ -220,7 +245,35 @@ def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str
         yield f"{metric_title(metric)} of real images, one person's and two people's: {', '.join(parts)}."
 
 
-def _card(fields: dict[str, Any]) -> GeneratorCard:
+def _unfit_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Where a distance of sets does not rank models, and why."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for item in calibrations:
+        if not item["fit_to_rank"]:
+            places.setdefault((item["metric"], item["verdict"]), []).append(item["domain"])
+    for (metric, verdict), domains in places.items():
+        yield f"{metric_title(metric)} ranks nothing in {', '.join(domains)}: {verdict}."
+
+
+def _calibration_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What each distance of sets makes of real images, and how much worse of their spoilt versions."""
+    texts: dict[str, list[str]] = {}
+    for item in calibrations:
+        if item["gaps"]:
+            gaps = (
+                f"{name} {gap['difference']:+.3g} [{gap['low']:.3g}, {gap['high']:.3g}]"
+                for name, gap in item["gaps"].items()
+            )
+            counts = f"{item['images']} against {item['references']}"
+            texts.setdefault(item["metric"], []).append(
+                f"{item['domain']} ({counts}) {item['value']:.3g}, {', '.join(gaps)}"
+            )
+    for metric, parts in texts.items():
+        yield f"{metric_title(metric)} of held-out real images, and its rise if spoilt: {'; '.join(parts)}."
+
+
+def card_of(fields: dict[str, Any]) -> GeneratorCard:
+    """A generator's card from its record."""
     tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
     return GeneratorCard(**(fields | tuples))
 
@@ -231,14 +284,19 @@ def _stems(stem: str, datasets: Sequence[str]) -> dict[str, Sequence[str]]:
     return {stem: datasets, **alone} if datasets else {}
 
 
+def provenance(published: Published) -> str:
+    """Where the numbers come from, in one line."""
+    return f"run {published.store.folder.name}, fesbench {published.record['versions']['fesbench']}"
+
+
 def _write_tables(published: Published) -> set[str]:
     """Write the tables; returns the names of the files."""
     report = published.store.folder / "report"
-    provenance = f"run {published.store.folder.name}, fesbench {published.record['versions']['fesbench']}"
-    texts = {"standalone.tex": latex_document(published.tables, provenance)}
+    origin = provenance(published)
+    texts = {"standalone.tex": latex_document(published.tables, origin)}
     for stem, datasets in _stems("table", [table.title for table in published.tables]).items():
         tables = [table for table in published.tables if table.title in datasets]
-        texts[f"{stem}.tex"] = latex_tables(tables, provenance)
+        texts[f"{stem}.tex"] = latex_tables(tables, origin)
         texts[f"{stem}.md"] = markdown_tables(tables)
         texts[f"{stem}.csv"] = csv_tables(tables)
     for name, text in texts.items():
@@ -262,7 +320,7 @@ def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore) -> set[str]:
             )
             for item in run.datasets
             if item.name in datasets
-            for edit in _chosen(item, run.spec.seed)
+            for edit in chosen_edits(item.edits, run.spec.seed)
         ]
         columns = ["Input", *titles.values()]
         qualitative_grid(rows, columns, ", ".join(datasets), report / f"{stem}.png")
@@ -277,11 +335,11 @@ def _remove_others(report: Path, written: set[str]) -> None:
                 path.unlink()
 
 
-def _chosen(plan: DatasetPlan, seed: int) -> list[Edit]:
+def chosen_edits(edits: Sequence[Edit], seed: int) -> list[Edit]:
     """A few edits of each domain, of different subjects and targets where there are any, drawn by seed."""
     draw, chosen = np.random.default_rng(seed), []
-    for domain in plan.dataset.domains:
-        open_edits = [edit for edit in plan.edits if edit.source.domain == domain]
+    for domain in dict.fromkeys(edit.source.domain for edit in edits):
+        open_edits = [edit for edit in edits if edit.source.domain == domain]
         for _ in range(GRID_ROWS):
             if open_edits:
                 picked = open_edits[int(draw.integers(len(open_edits)))]

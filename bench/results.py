@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from fesbench.datasets.images import resize
-
-from .contracts import Failure, SetMetric
+from .contracts import SetMetric
 from .execute.cells import Cell
-from .execute.loading import ImageLoader
+from .execute.references import DomainReferences
 from .execute.scoring import Scorer
+from .metrics.calibration import Calibration
 from .metrics.fss import FaceSimilarity
 from .plan import DatasetPlan
 from .statistics.measures import UNSCORED
@@ -40,19 +39,54 @@ def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
     )
 
 
-def set_scores(store: RunStore, cells: Sequence[Cell], scorer: Scorer, loader: ImageLoader) -> pd.DataFrame:
+References = Mapping[str, Mapping[str, DomainReferences]]
+"""Data set to domain to its references; data sets without set metrics have none."""
+
+
+def set_scores(
+    store: RunStore, cells: Sequence[Cell], scorer: Scorer, references: References
+) -> pd.DataFrame:
     """Every set metric of every cell and domain, with a 95% delete-one-subject jackknife interval.
 
     Returns:
         Columns generator, dataset, domain, metric, value, low, high, n_outputs, n_references, references,
         reason; value and interval are NaN where ``reason`` says why.
     """
-    rows: list[dict[str, object]] = []
-    for plan in {id(cell.dataset): cell.dataset for cell in cells}.values():
-        references = _reference_features(plan, scorer, loader) if scorer.set_metrics else {}
-        for cell in (cell for cell in cells if cell.dataset is plan):
-            rows += _cell_rows(store, cell, scorer, references)
+    rows = [row for cell in cells for row in _cell_rows(store, cell, scorer, references[cell.dataset.name])]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def calibrations(scorer: Scorer, references: References) -> list[dict[str, object]]:
+    """Whether each set metric can rank models on each data set and domain; see ``metrics.calibration``.
+
+    Returns:
+        Records with dataset, domain, metric, images, references, value, gaps (version to difference, low and
+        high), fit_to_rank and verdict.
+    """
+    return [
+        {"dataset": dataset, "domain": domain, "metric": metric.card.id} | _calibrated(metric, real)
+        for dataset, domains in references.items()
+        for metric in scorer.set_metrics
+        for domain, real in domains.items()
+    ]
+
+
+def _calibrated(metric: SetMetric, references: DomainReferences) -> dict[str, object]:
+    try:
+        found = references.calibration(metric)
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.warning("%s cannot be calibrated", metric.card.id, exc_info=error)
+        found = Calibration(0, 0, float("nan"), {}, f"{type(error).__name__}: {error}")
+    return {
+        "images": found.images,
+        "references": found.references,
+        "value": None if np.isnan(found.value) else found.value,
+        "gaps": {name: gap._asdict() for name, gap in found.gaps.items()},
+        "fit_to_rank": found.fit_to_rank,
+        "verdict": found.verdict,
+    }
 
 
 COLUMNS = [
@@ -93,30 +127,8 @@ def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> li
     return rows
 
 
-def _reference_features(
-    plan: DatasetPlan, scorer: Scorer, loader: ImageLoader
-) -> dict[str, dict[str, Array]]:
-    """Features of the references by network and domain."""
-    domains: list[str] = []
-    images: list[NDArray[np.uint8]] = []
-    for sample, loaded in loader.load(plan.references):
-        if not isinstance(loaded, Failure):
-            domains.append(sample.domain)
-            images.append(resize(loaded[0], scorer.resolution))
-    if not images:
-        return {}
-    features = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics)).features(
-        np.stack(images)
-    )
-    names = np.array(domains)
-    return {
-        network: {domain: values[names == domain] for domain in dict.fromkeys(domains)}
-        for network, values in features.items()
-    }
-
-
 def _cell_rows(
-    store: RunStore, cell: Cell, scorer: Scorer, references: dict[str, dict[str, Array]]
+    store: RunStore, cell: Cell, scorer: Scorer, references: Mapping[str, DomainReferences]
 ) -> list[dict[str, object]]:
     name, plan = cell.card.name, cell.dataset
     parts = [store.read_features(name, plan.name, shard) for shard in range(len(plan.shards))]
@@ -128,18 +140,23 @@ def _cell_rows(
         features = np.concatenate([part[network] for part in parts])
         for domain in plan.dataset.domains:
             here = (domains == domain) & np.isfinite(features).all(axis=1)
-            known = references.get(network, {}).get(domain, features[:0])
+            known = references[domain].features[network] if domain in references else features[:0]
             rows.append(
                 {"generator": name, "dataset": plan.name, "domain": domain, "metric": metric.card.id}
-                | {"references": plan.references_label}
-                | _compute(metric, features[here], subjects[here], known)
+                | {"references": plan.references[domain].label}
+                | set_value(metric, features[here], subjects[here], known)
             )
     return rows
 
 
-def _compute(
+def set_value(
     metric: SetMetric, outputs: Array, subjects: NDArray[np.str_], references: Array
 ) -> dict[str, object]:
+    """A set metric with its jackknife interval over subjects.
+
+    Returns:
+        value, low, high, n_outputs, n_references, reason; the first three are NaN where ``reason`` says why.
+    """
     counts = {"n_outputs": len(outputs), "n_references": len(references)}
     missing = counts | dict.fromkeys(("value", "low", "high"), np.nan)
     if min(counts.values()) < SMALLEST_SET:

@@ -18,12 +18,13 @@ from .errors import BenchError
 from .execute.cells import Cell, Roster, explain, load_roster, make_cell
 from .execute.counts import Counts
 from .execute.loading import ImageLoader
-from .execute.local import Executor, Listener, Stopwatch
+from .execute.local import SYNTHESIZE, Executor, Listener, Stopwatch
+from .execute.references import DomainReferences, domain_references
 from .execute.scoring import Scorer
 from .metrics.registry import load_metrics
 from .plan import Plan, dataset_records
 from .provenance import check_identities, commit, device_description, network_identities, versions
-from .results import collect_scores, face_levels, set_scores
+from .results import calibrations, collect_scores, face_levels, set_scores
 from .store import FAILED, RunStore
 
 log = logging.getLogger(__name__)
@@ -34,16 +35,22 @@ CONTROLS = ("truth", "copy")
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run came to. ``unavailable`` names models and metrics that could not be used, and why."""
+    """What a run came to.
+
+    ``unavailable`` names models and metrics that could not be used, and why; ``synthesis`` the ``seconds``
+    and ``outputs`` of each generator that made any in this visit.
+    """
 
     cells: Sequence[Cell]
     scores: pd.DataFrame
     set_scores: pd.DataFrame
+    calibrations: list[dict[str, object]]
     levels: list[dict[str, object]]
     scorer: Scorer
     failed: int
     unavailable: dict[str, str]
     seconds: dict[str, float]
+    synthesis: dict[str, dict[str, float]]
 
 
 def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> Finished:
@@ -78,14 +85,45 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         Executor(store, scorer, loader, stopwatch, counts).execute(cells)
         counts.write()
         with stopwatch("set metrics"):
-            sets = set_scores(store, cells, scorer, loader)
+            references = _references(cells, scorer, loader)
+            sets, fit = set_scores(store, cells, scorer, references), calibrations(scorer, references)
     scores = collect_scores(store, cells)
     store.write_scores(scores)
     failed = store.write_failures(_of_models(scores, roster))
     reasons = unavailable | roster.unavailable | unfitted
     used = {id(cell.dataset): cell.dataset for cell in cells}
     levels = face_levels(store, list(used.values()), scorer)
-    return Finished(cells, scores, sets, levels, scorer, failed, reasons, dict(stopwatch.seconds))
+    return Finished(
+        cells=cells,
+        scores=scores,
+        set_scores=sets,
+        calibrations=fit,
+        levels=levels,
+        scorer=scorer,
+        failed=failed,
+        unavailable=reasons,
+        seconds=dict(stopwatch.seconds),
+        synthesis=_synthesis(stopwatch),
+    )
+
+
+def _references(
+    cells: Sequence[Cell], scorer: Scorer, loader: ImageLoader
+) -> dict[str, dict[str, DomainReferences]]:
+    """The references of every data set, by name and domain; none where no metric asks for them."""
+    plans = {cell.dataset.name: cell.dataset for cell in cells}
+    return {
+        name: domain_references(plan, scorer, loader) if scorer.set_metrics else {}
+        for name, plan in plans.items()
+    }
+
+
+def _synthesis(stopwatch: Stopwatch) -> dict[str, dict[str, float]]:
+    return {
+        name: {"seconds": stopwatch.seconds[f"{SYNTHESIZE}{name}"], "outputs": count}
+        for name, count in stopwatch.outputs.items()
+        if count
+    }
 
 
 def _names(store: RunStore, roster: Roster) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import BenchError, SpecError
@@ -43,6 +44,25 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
             with _logged(store):
                 publish(plan, store, run_plan(plan, store, device, workers, listener))
         return _published(store)
+
+
+def open_run(folder: Path) -> Published:
+    """What the folder of a run holds, as it stands.
+
+    Raises:
+        BenchError: it is no run's folder, the run has not come to its end yet, or its files are damaged.
+    """
+    store = RunStore(folder)
+    if not store.record:
+        raise BenchError(f"{folder} holds no run: there is no run.json; give a folder that `bench run` wrote")
+    files = [folder / name for name in ("summary.json", "scores.parquet")]
+    missing = [path.name for path in files if not path.is_file()]
+    if missing or store.record.get("status") == "started":
+        raise BenchError(
+            f"the run in {folder} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
+            "run its command again: it continues where it was stopped"
+        )
+    return _published(store)
 
 
 def _published(store: RunStore) -> Published:

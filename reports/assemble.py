@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import floor, isfinite, log10
 from statistics import median
@@ -33,6 +33,7 @@ def build_table(
     details: Iterable[str] = (),
     metrics: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
+    unfit: Collection[tuple[str, str]] = (),
 ) -> Table:
     """The table of one data set.
 
@@ -47,6 +48,7 @@ def build_table(
         details: Sentences for below the table in files only, such as those of ``Summary.methods``.
         metrics: Column ids to show; None takes the headline ones.
         domains: Domains to show; None takes each domain and, where there are several, 'ood' or else 'all'.
+        unfit: (domain, metric) whose numbers cannot rank models: nothing is marked there.
 
     Raises:
         BenchError: the data set has no cells, or not those that are asked for.
@@ -62,7 +64,14 @@ def build_table(
     _require("domain", scopes, part["domain"])
     digits = {metric: _digits(part[part["metric"] == metric]) for metric in shown}
     columns = tuple(
-        Column(metric, domain, facts[metric]["direction"], facts[metric]["unit"], digits[metric])
+        Column(
+            metric,
+            domain,
+            facts[metric]["direction"],
+            facts[metric]["unit"],
+            digits[metric],
+            fit_to_rank=(domain, metric) not in unfit,
+        )
         for metric in shown
         for domain in scopes
         if ((part["metric"] == metric) & (part["domain"] == domain)).any()

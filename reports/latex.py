@@ -1,7 +1,8 @@
 r"""Tables in LaTeX: booktabs only, with macros that a paper can redefine.
 
-The bare tabular starts with ``\providecommand`` for ``\best``, ``\second`` and ``\interval``; a document
-that defines them first has its way. Everything that users control is escaped.
+The bare tabular starts with ``\providecommand`` for ``\best``, ``\secondbest`` and ``\interval``; a document
+that defines them first has its way (``\second`` is a unit of siunitx, and an error where that is loaded). A
+table wider than the line shrinks to it where graphicx is loaded. Everything that users control is escaped.
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ from collections.abc import Iterator, Sequence
 
 from .tables import BLOCKS, MISSING, Cell, Column, Note, Row, Table, metric_title
 
-ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
+ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", None: ""}
 
 _MACROS = (
     r"\providecommand{\best}[1]{\textbf{#1}}",
-    r"\providecommand{\second}[1]{\underline{#1}}",
+    r"\providecommand{\secondbest}[1]{\underline{#1}}",
     r"\providecommand{\interval}[2]{\,{\tiny[#1,\,#2]}}",
+    r"\providecommand{\stars}[1]{\textsuperscript{#1}}",
 )
+_NAMES = {"best": "best", "second": "secondbest"}
+SHRINK = (
+    r"\ifdim\wd0>\linewidth\ifdefined\resizebox"
+    r"\setbox0=\hbox{\resizebox{\linewidth}{!}{\usebox0}}\fi\fi"
+)
+"""Makes box 0 as wide as the line where it is wider."""
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -47,6 +55,8 @@ _ESCAPES = {
     "±": r"$\pm$",
     "²": r"$^2$",
     "→": r"$\rightarrow$",
+    "−": "$-$",
+    "τ": r"$\tau$",
 }
 _LAST_LATIN = 0x17F
 
@@ -94,14 +104,15 @@ def latex_table(table: Table, provenance: str = "") -> str:
         *_MACROS,
         r"\begingroup\setlength{\tabcolsep}{4pt}%",
         r"\setbox0=\hbox{%",
-        rf"\begin{{tabular}}{{ll{'r' * _width(table)}}}",
+        rf"\begin{{tabular}}{{{'l' * _left(table)}{'r' * _width(table)}}}",
         r"\toprule",
         *_panels(table),
         r"\bottomrule",
         r"\end{tabular}}%",
+        SHRINK,
         r"\begin{minipage}{\wd0}\usebox0",
         *(
-            rf"\par\smallskip{{\footnotesize\raggedright {_note(note)}\par}}"
+            rf"\par\smallskip{{\footnotesize\raggedright {note_line(note)}\par}}"
             for note in table.notes
             if note.mark
         ),
@@ -115,7 +126,8 @@ def latex_tables(tables: Sequence[Table], provenance: str = "") -> str:
     return "\n\\par\\bigskip\n\n".join(latex_table(table, provenance) for table in tables)
 
 
-def _note(note: Note) -> str:
+def note_line(note: Note) -> str:
+    """A footnote as a line, behind its letter where it has one."""
     return (rf"\textsuperscript{{{note.mark}}}\," if note.mark else "") + escape(note.text)
 
 
@@ -125,11 +137,11 @@ def latex_document(tables: Sequence[Table], provenance: str = "") -> str:
         "\n".join(
             [
                 rf"\section*{{{escape(table.title)}}}",
-                r"\noindent\adjustbox{max width=\textwidth}{%",
-                latex_table(table, provenance).rstrip() + "}",
+                r"\noindent",
+                latex_table(table, provenance).rstrip(),
                 r"\par\medskip\noindent{\footnotesize Best in bold, second underlined, by displayed values,",
                 r"among models with the same training data.\par",
-                *(rf"{_note(note)}\par" for note in table.notes if not note.mark),
+                *(rf"{note_line(note)}\par" for note in table.notes if not note.mark),
                 r"}",
             ]
         )
@@ -140,12 +152,17 @@ def latex_document(tables: Sequence[Table], provenance: str = "") -> str:
         r"\usepackage[utf8]{inputenc}",
         r"\usepackage{textcomp}",
         r"\usepackage{booktabs}",
-        r"\usepackage{adjustbox}",
+        r"\usepackage{graphicx}",
         r"\usepackage[margin=2cm]{geometry}",
         r"\begin{document}",
         r"\small",
     ]
     return "\n".join([*head, "\n\\clearpage\n".join(parts), r"\end{document}"]) + "\n"
+
+
+def _left(table: Table) -> int:
+    """Columns before the numbers."""
+    return 2 if table.shows_training else 1
 
 
 def _width(table: Table) -> int:
@@ -161,7 +178,7 @@ def _panels(table: Table) -> Iterator[str]:
             if position:
                 yield r"\midrule"
             if BLOCKS[block]:
-                span = 2 + len(indices)
+                span = _left(table) + len(indices)
                 yield rf"\multicolumn{{{span}}}{{l}}{{\textit{{\footnotesize {escape(BLOCKS[block])}}}}} \\"
             yield from (_row(table, index, indices) for index in members)
 
@@ -169,19 +186,21 @@ def _panels(table: Table) -> Iterator[str]:
 def _header(table: Table, heading: str, indices: Sequence[int]) -> Iterator[str]:
     columns = [table.columns[index] for index in indices]
     if heading:
-        title = rf"\textbf{{{escape(metric_title(heading))}}} {ARROWS[columns[0].direction]}"
-        left = rf"\multicolumn{{2}}{{l}}{{{title} {{\footnotesize ({escape(columns[0].unit)})}}}}"
+        title = rf"\textbf{{{escape(metric_title(heading))}}}{ARROWS[columns[0].direction]}"
+        unit = rf"{{\footnotesize ({escape(columns[0].unit)})}}"
+        left = rf"\multicolumn{{{_left(table)}}}{{l}}{{{title} {unit}}}"
         names = [escape(column.domain_title) for column in columns]
     else:
-        left = "model & trained on"
-        names = [f"{escape(metric_title(column.metric))} {ARROWS[column.direction]}" for column in columns]
+        left = escape(table.kind) + (" & trained on" if table.shows_training else "")
+        names = [f"{escape(metric_title(column.metric))}{ARROWS[column.direction]}" for column in columns]
     yield " & ".join([left, *(rf"\multicolumn{{1}}{{c}}{{{name}}}" for name in names)]) + r" \\"
     yield r"\midrule"
 
 
 def _row(table: Table, row: int, indices: Sequence[int]) -> str:
     cells = [_cell(table.cells[row][index], table.columns[index]) for index in indices]
-    return " & ".join([_label(table.rows[row]), escape(table.rows[row].training), *cells]) + r" \\"
+    left = [_label(table.rows[row]), escape(table.rows[row].training)][: _left(table)]
+    return " & ".join([*left, *cells]) + r" \\"
 
 
 def _label(row: Row) -> str:
@@ -195,8 +214,9 @@ def _superscript(mark: str) -> str:
 def _cell(cell: Cell, column: Column) -> str:
     if cell.display == MISSING:
         return rf"\textendash{{}}{_superscript(cell.note)}"
-    number = f"${cell.display}$" if cell.display.startswith("-") else cell.display
-    shown = rf"\{cell.mark}{{{number}}}" if cell.mark else number
+    number = f"${cell.display}$" if cell.display.startswith(("-", "+")) else cell.display
+    shown = rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
+    shown += rf"\stars{{{cell.stars}}}" if cell.stars else ""
     if cell.low is None or cell.high is None:
         return shown
     low, high = (f"${end:.{column.digits}f}$" for end in (cell.low, cell.high))

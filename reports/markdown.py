@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from .delimited import csv_rows
 from .tables import BLOCKS, MISSING, Cell, Column, Table, metric_title
-from .terminal import ARROWS
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -15,7 +14,7 @@ _WRAPS = {"best": "**", "second": "*", "": ""}
 
 CSV_HEADER = (
     "dataset", "block", "model", "label", "trained_on", "supervision", "metric", "direction", "unit",
-    "domain", "display", "value", "low", "high", "n_asked", "n_scored", "complete", "mark", "note",
+    "domain", "display", "value", "low", "high", "p", "n_asked", "n_scored", "complete", "mark", "note",
 )  # fmt: skip
 
 
@@ -40,20 +39,20 @@ def markdown_table(table: Table) -> str:
 def _panel(table: Table, heading: str, indices: Sequence[int]) -> str:
     columns = [table.columns[index] for index in indices]
     names = [
-        column.domain_title if heading else f"{metric_title(column.metric)} {ARROWS[column.direction]}"
+        column.domain_title if heading else f"{metric_title(column.metric)}{column.arrow}"
         for column in columns
     ]
-    corner = f"{metric_title(heading)} {ARROWS[columns[0].direction]}" if heading else "model"
-    lines = [_line([escape(name) for name in (corner, "trained on", *names)])]
-    lines.append(_line(["---", "---", *["--:"] * len(indices)]))
+    corner = f"{metric_title(heading)}{columns[0].arrow}" if heading else table.kind
+    left = [corner, "trained on"] if table.shows_training else [corner]
+    lines = [_line([escape(name) for name in (*left, *names)])]
+    lines.append(_line([*["---"] * len(left), *["--:"] * len(indices)]))
     for block, members in table.blocks():
         if BLOCKS[block]:
-            lines.append(_line([f"*{escape(BLOCKS[block])}*", *[""] * (1 + len(indices))]))
+            lines.append(_line([f"*{escape(BLOCKS[block])}*", *[""] * (len(left) - 1 + len(indices))]))
         for index in members:
             row = table.rows[index]
-            label = escape(row.label) + _mark(row.note)
-            cells = [_cell(table.cells[index][j], table.columns[j]) for j in indices]
-            lines.append(_line([label, escape(row.training), *cells]))
+            names = [escape(row.label) + _mark(row.note), escape(row.training)][: len(left)]
+            lines.append(_line([*names, *(_cell(table.cells[index][j], table.columns[j]) for j in indices)]))
     return "\n".join(lines)
 
 
@@ -69,7 +68,7 @@ def _cell(cell: Cell, column: Column) -> str:
     if cell.display == MISSING:
         return MISSING + _mark(cell.note)
     wrap = _WRAPS[cell.mark]
-    shown = f"{wrap}{cell.display}{wrap}"
+    shown = f"{wrap}{cell.display}{wrap}{escape(cell.stars)}"
     if cell.low is None or cell.high is None:
         return shown
     return f"{shown} [{cell.low:.{column.digits}f}, {cell.high:.{column.digits}f}]"
@@ -86,6 +85,7 @@ def _csv_rows(table: Table) -> Iterator[tuple[object, ...]]:
         for column, cell in zip(table.columns, cells, strict=True):
             yield (
                 table.title, row.block, row.name, row.label, row.trained_on, row.supervision, column.metric,
-                column.direction, column.unit, column.domain, cell.display, cell.value, cell.low, cell.high,
-                cell.n_asked, cell.n_scored, cell.complete, cell.mark, texts[cell.note] if cell.note else "",
+                column.direction or "", column.unit, column.domain, cell.display, cell.value, cell.low,
+                cell.high, cell.p, cell.n_asked, cell.n_scored, cell.complete, cell.mark,
+                texts[cell.note] if cell.note else "",
             )  # fmt: skip

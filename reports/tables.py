@@ -22,10 +22,16 @@ BLOCKS: Mapping[Block, str] = {
 }
 DOMAIN_TITLES = {"ood": "mean OOD"}
 MISSING = "–"
+ARROWS: Mapping[Direction | None, str] = {"higher": "↑", "lower": "↓", None: ""}
 FEWEST_TO_MARK = 2
 """A best among fewer complete models says nothing."""
 
-_ACRONYMS = ("ecs", "fss", "fid", "kid", "mae", "psnr", "ssim")
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+"""A p value below the number has so many stars."""
+
+_WRITTEN = {"qualiclip": "QualiCLIP"} | {
+    name: name.upper() for name in ("ecs", "fss", "fid", "kid", "mae", "psnr", "ssim")
+}
 
 
 class Note(NamedTuple):
@@ -41,23 +47,36 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """One number per row: a metric in a domain. ``digits`` are the decimals that its interval supports."""
+    """One number per row: a metric in a domain, or in whatever else divides the columns.
+
+    ``direction`` is None where no end is better; ``digits`` are the decimals that the interval supports;
+    nothing is marked as best where the metric is not ``fit_to_rank``.
+    """
 
     metric: str
     domain: str
-    direction: Direction
+    direction: Direction | None
     unit: str
     digits: int
+    fit_to_rank: bool = True
 
     @property
     def domain_title(self) -> str:
         """The domain as a heading."""
         return DOMAIN_TITLES.get(self.domain, self.domain)
 
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as an arrow behind a space; empty where neither is."""
+        return f" {ARROWS[self.direction]}" if self.direction else ""
+
 
 @dataclass(frozen=True)
 class Row:
-    """A model. ``note`` is the mark of a footnote on the model as a whole, such as 'untrained'."""
+    """A model, or whatever else a table compares.
+
+    ``note`` is the mark of a footnote on the row as a whole, such as 'untrained'.
+    """
 
     name: str
     label: str
@@ -76,7 +95,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number. ``display`` is what a reader sees: a dash where the cell is incomplete or empty."""
+    """One number. ``display`` is what a reader sees: a dash where the cell is incomplete or empty.
+
+    ``p`` is the adjusted p value of a difference; None elsewhere.
+    """
 
     value: float | None
     low: float | None
@@ -87,17 +109,37 @@ class Cell:
     complete: bool
     mark: Mark = ""
     note: str = ""
+    p: float | None = None
+
+    @property
+    def stars(self) -> str:
+        """One star for p below 0.05, two below 0.01, three below 0.001."""
+        return "" if self.p is None else next((stars for level, stars in STARS if self.p < level), "")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows by columns of cells, with footnotes; ``cells[i][j]`` belongs to ``rows[i]`` and ``columns[j]``."""
+    """Rows by columns of cells, with footnotes; ``cells[i][j]`` belongs to ``rows[i]`` and ``columns[j]``.
+
+    ``kind`` says what the rows are: it stands over them.
+    """
 
     title: str
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
     notes: tuple[Note, ...] = ()
+    kind: str = "model"
+
+    @property
+    def shows_training(self) -> bool:
+        """Whether any row was trained, so that a column with what it was trained on means something."""
+        return any(row.trained_on for row in self.rows)
+
+    @property
+    def has_domains(self) -> bool:
+        """Whether columns differ in more than the metric."""
+        return len({column.domain for column in self.columns}) > 1
 
     def blocks(self) -> Iterator[tuple[Block, list[int]]]:
         """Each block that has rows, with their indices: main first, controls last."""
@@ -112,7 +154,7 @@ class Table:
         With several domains, one panel for each metric and a column for each domain; with one domain, a
         single panel without heading and a column for each metric.
         """
-        if len({column.domain for column in self.columns}) == 1:
+        if not self.has_domains:
             return [("", list(range(len(self.columns))))]
         metrics = dict.fromkeys(column.metric for column in self.columns)
         return [
@@ -125,8 +167,24 @@ def metric_title(metric: str) -> str:
     """``FSS verified@dlib`` of ``fss.verified@dlib``; the backend always shows."""
     stem, at, backend = metric.partition("@")
     first, *rest = stem.split(".")
-    head = first.upper() if first in _ACRONYMS else first.capitalize()
+    head = _WRITTEN.get(first, first.capitalize())
     return " ".join([head, *rest]) + at + backend
+
+
+def half_width(cell: Cell) -> float | None:
+    """The distance from the value to the farther end of its interval; None without one."""
+    if cell.value is None or cell.low is None or cell.high is None:
+        return None
+    return max(cell.high - cell.value, cell.value - cell.low)
+
+
+def training_lines(table: Table) -> Iterator[str]:
+    """A line for each way of training, with the models trained so."""
+    models: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.trained_on:
+            models.setdefault(row.training, []).append(row.label)
+    return (f"Trained on {training}: {'; '.join(labels)}." for training, labels in models.items())
 
 
 def mark_best(table: Table) -> Table:
@@ -145,9 +203,10 @@ def _marks(table: Table, column: int) -> list[Mark]:
         for i, row in enumerate(table.cells)
         if table.rows[i].block == "main" and row[column].complete and row[column].display != MISSING
     }
-    if len(values) < FEWEST_TO_MARK:
+    shown = table.columns[column]
+    if len(values) < FEWEST_TO_MARK or shown.direction is None or not shown.fit_to_rank:
         return [""] * len(table.rows)
-    higher = table.columns[column].direction == "higher"
+    higher = shown.direction == "higher"
     best, second = [*sorted(set(values.values()), reverse=higher), None][:2]
     marks: dict[float | None, Mark] = {second: "second", best: "best"}
     return [marks.get(values[i], "") if i in values else "" for i in range(len(table.rows))]

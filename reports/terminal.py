@@ -15,9 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from .tables import BLOCKS, MISSING, Block, Cell, Column, Row, Table, metric_title
+from .tables import BLOCKS, MISSING, Block, Cell, Column, Row, Table, half_width, metric_title, training_lines
 
-ARROWS = {"higher": "↑", "lower": "↓"}
 STYLES = {"best": "bold", "second": "underline", "": ""}
 LEGEND = (
     "Bold: best, underlined: second, among models with the same training data. "
@@ -59,20 +58,11 @@ class TerminalTable:
 
 def _footnotes(table: Table) -> Iterator[str]:
     yield LEGEND
-    yield from _training(table)
+    yield from training_lines(table)
     yield from (f"{note.mark} {note.text}".lstrip() for note in table.notes if not note.detail)
     more = sum(note.detail for note in table.notes)
     if more:
         yield f"{more} more note{'s' * (more > 1)}, on methods and references, in report/table.md."
-
-
-def _training(table: Table) -> Iterator[str]:
-    """A line for each way of training, with the models trained so."""
-    models: dict[str, list[str]] = {}
-    for row in table.rows:
-        if row.trained_on:
-            models.setdefault(row.training, []).append(row.label)
-    return (f"Trained on {training}: {'; '.join(labels)}." for training, labels in models.items())
 
 
 def _layout(table: Table, width: int) -> _Layout:
@@ -103,7 +93,7 @@ def _column_width(table: Table, heading: str, index: int, stacked: bool) -> int:
 def _panel(table: Table, heading: str, indices: Sequence[int], layout: _Layout) -> Iterator[RenderableType]:
     if heading:
         column = table.columns[indices[0]]
-        name = f"{metric_title(heading)} {ARROWS[column.direction]}"
+        name = f"{metric_title(heading)}{column.arrow}"
         yield Text.assemble("\n", (name, "bold"), f"  {column.unit}")
     for number, part in enumerate(_parts(table, heading, indices, layout)):
         if number:
@@ -127,7 +117,7 @@ def _parts(table: Table, heading: str, indices: Sequence[int], layout: _Layout) 
 
 def _grid(table: Table, heading: str, indices: Sequence[int], layout: _Layout) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, _GAP - 1))
-    grid.add_column(Text("model"), width=layout.label, overflow="fold")
+    grid.add_column(Text(table.kind), width=layout.label, overflow="fold")
     for index in indices:
         width = _column_width(table, heading, index, layout.stacked)
         name = _heading(table.columns[index], heading)
@@ -150,7 +140,7 @@ def _title(block: Block) -> Text:
 def _heading(column: Column, panel: str) -> Text:
     if panel:
         return Text(column.domain_title)
-    return Text(f"{metric_title(column.metric)} {ARROWS[column.direction]}".replace("@", "\n@", 1))
+    return Text(f"{metric_title(column.metric)}{column.arrow}".replace("@", "\n@", 1))
 
 
 def _label(row: Row) -> Text:
@@ -163,11 +153,4 @@ def _cell(cell: Cell, column: Column, stacked: bool) -> Text:
     reach = half_width(cell)
     spread = "" if reach is None else f"±{reach:.{column.digits}f}".replace("±0.", "±.")
     between = ("\n" if stacked else " ") if spread else ""
-    return Text.assemble((cell.display, STYLES[cell.mark]), between, (spread, "dim"))
-
-
-def half_width(cell: Cell) -> float | None:
-    """The distance from the value to the farther end of its interval; None without one."""
-    if cell.value is None or cell.low is None or cell.high is None:
-        return None
-    return max(cell.high - cell.value, cell.value - cell.low)
+    return Text.assemble((cell.display, STYLES[cell.mark]), cell.stars, between, (spread, "dim"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 import zipfile
@@ -228,6 +229,51 @@ def test_a_stated_part_of_a_digest_is_checked(folder: Path) -> None:
     inception.path.parent.mkdir(parents=True)
     inception.path.write_bytes(b"something else")
     assert inception.state() == "wrong"
+
+
+def test_the_digest_at_first_use_is_recorded_and_any_other_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "paper" / "qualiclip.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    file = next(file for file in weights.files("paper") if file.name == path.name)
+    assert file.state() == "unpinned"
+    assert weights.pinned("paper", path.name) == (path, weights.digest(path))
+    assert "CC BY-NC 4.0, non-commercial" in capsys.readouterr().err
+    assert file.record.read_text("utf-8") == f"{weights.digest(path)}  {path.name}\n"
+    assert file.state() == "recorded"
+    weights.pinned("paper", path.name)
+    assert capsys.readouterr().err == ""
+    path.write_bytes(b"something else")
+    assert file.state() == "wrong"
+    with pytest.raises(CheckpointError, match=r"qualiclip\.pth\.sha256"):
+        weights.pinned("paper", path.name)
+
+
+def test_another_file_stands_in_for_a_published_one_where_its_digest_is_recorded(folder: Path) -> None:
+    inception = next(file for file in weights.files("paper") if "inception" in file.name)
+    inception.path.parent.mkdir(parents=True)
+    inception.path.write_bytes(b"something else")
+    with pytest.raises(CheckpointError, match="not 6726825d"):
+        weights.pinned("paper", inception.name)
+    assert not inception.record.exists()
+    inception.record.write_text(weights.digest(inception.path), "utf-8")
+    assert weights.pinned("paper", inception.name)[1] == weights.digest(inception.path)
+    assert inception.state() == "recorded"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_cannot_be_written_serves_its_files(folder: Path) -> None:
+    path = folder / "paper" / "qualiclip.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    path.parent.chmod(0o500)
+    try:
+        assert weights.pinned("paper", path.name)[0] == path
+    finally:
+        path.parent.chmod(0o700)
+    assert not path.with_name("qualiclip.pth.sha256").exists()
 
 
 def test_reading_stops_at_the_limit(tmp_path: Path) -> None:

@@ -51,12 +51,24 @@ class LazyGroup(click.Group):
 
 COMMANDS = {
     "run": LazyCommand(".run:run", "Compare generators on data sets."),
+    "score": LazyCommand(".score:score", "Score any folder of images."),
     "data": LazyCommand(".data:data", "Add, list, show, prepare and export data sets."),
     "models": LazyCommand(".models:models", "List and show the generators."),
     "metrics": LazyCommand(".metrics:metrics", "List and show the metrics."),
     "weights": LazyCommand(".weights:weights", "List, fetch and verify the weights of metric backends."),
     "train": LazyCommand(".train:train", "Train generators under one protocol."),
     "train-nets": LazyCommand(".train_nets:train_nets", "Train the embedded metric networks."),
+    "report": LazyCommand(".report:report", "Write tables, figures and a page for finished runs."),
+    "study": LazyCommand(".study:study", "Make, run and analyse a human study."),
+    "claims": LazyCommand(".claims:claims", "Say which published claims hold on a run."),
+    "compare": LazyCommand(".compare:compare", "Show what two runs differ by, and why."),
+    "query": LazyCommand(".query:query", "Ask finished runs in SQL."),
+    "verify": LazyCommand(".verify:verify", "Recompute digests and scores of a run."),
+    "cite": LazyCommand(".cite:cite", "Print BibTeX of models, metrics and data sets."),
+    "doctor": LazyCommand(".doctor:doctor", "Look for what is wrong with this installation."),
+    "train-classifier": LazyCommand(
+        ".train_classifier:train_classifier", "Train an expression classifier to score with."
+    ),
     "check-model": LazyCommand(".check_model:check_model", "Run the conformance suite on a generator."),
 }
 

@@ -96,12 +96,23 @@ def _registered(spec: FolderSpec) -> dict[str, str]:
 @data.command(epilog="Example:  bench data show london --sheet london.png")
 @click.argument("name")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Also write a PNG with images of every kind.")
+@click.option("--card", "as_card", is_flag=True, help="Print a data card in Markdown.")
+@click.option("--run", type=click.Path(path_type=Path), help="With --card: add what this run measured.")
 @json_option
-def show(name: str, sheet: Path | None, as_json: bool) -> None:
+def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json: bool) -> None:
     """Count the images of a data set by expression, domain and split, and list its problems.
 
-    NAME is a name of `bench data list` or the path of a folder.
+    NAME is a name of `bench data list` or the path of a folder. With --card, a data card with the usual
+    sections: motivation, composition, collection, people, uses, distribution and licence, maintenance.
     """
+    if run and not as_card:
+        raise click.UsageError("--run belongs to --card")
+    if as_card:
+        from ..cards import card_of_data
+        from ..session import open_run
+
+        click.echo(card_of_data(name, open_run(run) if run else None), nl=False)
+        return
     splits: dict[str, Dataset] = {part: registry.load_dataset(name, part) for part in PARTS}
     counts = overview(splits)
     if sheet:

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from ..contracts import ImageMetric, MetricCard, Network
 from ..errors import BenchError
-from ..metrics.registry import BACKENDS, METRICS, Metric, load_metric, metric_id
+from ..metrics.registry import BACKENDS, Metric, load_metric, metric_id, metric_names
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -30,7 +30,7 @@ def metrics() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print cards as JSON.")
 def list_metrics(as_json: bool) -> None:
     """List every metric, or why it cannot be computed here."""
-    found = {identifier: _try(identifier) for identifier in METRICS.names()}
+    found = {identifier: _try(identifier) for identifier in metric_names()}
     if as_json:
         described = {
             name: {"unavailable": metric} if isinstance(metric, str) else _describe(metric)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -52,12 +53,27 @@ def _cells(card: GeneratorCard | str) -> list[str]:
     return [card.title, year, parameters, card.supervision, card.trained_on, card.weights]
 
 
-@models.command(epilog="Example:  bench models show stargan")
+@models.command(epilog="Example:  bench models show stargan --card --run runs/cfee > stargan.md")
 @click.argument("name")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights other than the shipped ones.")
+@click.option("--card", "as_card", is_flag=True, help="Print a model card in Markdown.")
+@click.option("--run", type=click.Path(path_type=Path), help="With --card: add what this run measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
-def show(name: str, as_json: bool) -> None:
-    """Show the card of one generator: a name, FILE.py:CLASS or outputs:DIR."""
-    card = asdict(load_model(name).card)
+def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as_json: bool) -> None:
+    """Show the card of one generator: a name, FILE.py:CLASS or outputs:DIR.
+
+    With --card, a model card with the usual sections: details, intended and out-of-scope use, factors,
+    metrics, data, training record, measured results, ethics, caveats, citation.
+    """
+    if run and not as_card:
+        raise click.UsageError("--run belongs to --card")
+    if as_card:
+        from ..cards import card_of_model
+        from ..session import open_run
+
+        click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
+        return
+    card = asdict(load_model(name, checkpoint).card)
     if as_json:
         click.echo(json.dumps(card, indent=2))
         return

@@ -285,7 +285,9 @@ def _finish(run: TrainingRun, export: bool) -> None:
         return
     generator = run.generator()
     paths = [run.folder / f"{generator.card.name}.safetensors"]
-    if export:
+    if export and not generator.has_official_code:
+        _say(f"{generator.card.name}: its authors published no code, so there is no official file to write")
+    elif export:
         paths.append(run.folder / f"{generator.card.name}-official.ckpt")
         save_official(generator, paths[1])
     for path in paths:

@@ -12,7 +12,7 @@ from rich.table import Table
 from .. import weights as store
 from ..settings import weights_folder
 
-MARKS = {"ok": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}
+MARKS = {"ok": "green", "recorded": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}
 
 
 @click.group()

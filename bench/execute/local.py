@@ -24,6 +24,9 @@ from .scoring import References, Scorer, ShardScores, score_shard, shard_referen
 
 log = logging.getLogger(__name__)
 
+SYNTHESIZE = "synthesize: "
+"""How the name of the stage begins in which a generator works."""
+
 
 class Listener(Protocol):
     """Hears of progress."""
@@ -37,9 +40,10 @@ class Listener(Protocol):
 
 @dataclass
 class Stopwatch:
-    """Seconds spent in each stage."""
+    """Seconds spent in each stage, and the outputs that each generator made in its own."""
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    outputs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -121,8 +125,9 @@ class Executor:
         if present:
             outputs = self._stored_outputs(cell, references.edits, number)
         else:
-            with self.stopwatch(f"synthesize: {name}"):
+            with self.stopwatch(f"{SYNTHESIZE}{name}"):
                 outputs = self._synthesize(cell, references.edits, broken)
+            self.stopwatch.outputs[name] += len(outputs) - len(broken)
             with self.stopwatch("store"):
                 self._write_outputs(cell, references.edits, outputs)
         with self.stopwatch("score"):

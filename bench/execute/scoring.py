@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,10 @@ class Scorer:
         """(N, R, R, 3) uint8 to (N, d) float32 for each network, in batches of fixed size."""
         return {name: _in_batches(network, images, self.device) for name, network in self.networks.items()}
 
+    def beside(self, role: Literal["source", "truth"]) -> Scorer:
+        """The same scorer with the metrics that read the features of a role; sets of outputs do not."""
+        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
+
 
 def _in_batches(network: Network, images: NDArray[np.uint8], device: str) -> Array:
     if not len(images):
@@ -95,30 +100,36 @@ class References:
 def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
     """Load, resize and look at the sources and truths of a shard."""
     size = scorer.resolution
-    blank = np.zeros((size, size, 3), np.uint8)
-    sources = np.stack([blank if i in broken else resize(e.source.load(), size) for i, e in enumerate(edits)])
+    sources = [None if i in broken else resize(e.source.load(), size) for i, e in enumerate(edits)]
     truths = [_truth(edit, size) for edit in edits]
-    filled = np.stack([blank if truth is None else truth for truth in truths])
-    source_features, truth_features = _distinct_features(sources, scorer), scorer.features(filled)
-    missing = np.array([truth is None for truth in truths])
-    for values in truth_features.values():
-        values[missing] = np.nan
-    for values in source_features.values():
-        values[list(broken)] = np.nan
-    features = {
-        name: {"source": source_features[name], "truth": truth_features[name]} for name in source_features
+    roles = {
+        "source": _features_of(sources, scorer.beside("source")),
+        "truth": _features_of(truths, scorer.beside("truth")),
     }
-    return References(edits, sources, truths, [_mask(edit, size) for edit in edits], features)
+    features = {
+        name: {role: by_network[name] for role, by_network in roles.items() if name in by_network}
+        for name in scorer.networks
+    }
+    masks = [_mask(edit, size) for edit in edits]
+    return References(edits, np.stack([_or_blank(x, size) for x in sources]), truths, masks, features)
 
 
-def _distinct_features(images: NDArray[np.uint8], scorer: Scorer) -> dict[str, Array]:
-    """Features of images many of which repeat."""
-    keys = [image.tobytes() for image in images]
-    first = {key: i for i, key in reversed(list(enumerate(keys)))}
-    order = sorted(first.values())
-    place = {keys[i]: row for row, i in enumerate(order)}
-    rows = [place[key] for key in keys]
-    return {name: values[rows] for name, values in scorer.features(images[order]).items()}
+def _or_blank(image: Image | Failure | None, size: int) -> Image:
+    return np.zeros((size, size, 3), np.uint8) if image is None or isinstance(image, Failure) else image
+
+
+def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Array]:
+    """Features of images many of which repeat; rows of missing ones are NaN."""
+    keys = [b"" if image is None else image.tobytes() for image in images]
+    distinct = {key: image for key, image in zip(keys, images, strict=True) if image is not None}
+    rows = {key: row for row, key in enumerate(distinct)}
+    size = scorer.resolution
+    stack = np.stack(list(distinct.values())) if distinct else np.empty((0, size, size, 3), np.uint8)
+    found = {}
+    for name, values in scorer.features(stack).items():
+        with_gap = np.concatenate([values, np.full((1, values.shape[1]), np.nan, np.float32)])
+        found[name] = with_gap[[rows.get(key, -1) for key in keys]]
+    return found
 
 
 def _truth(edit: Edit, size: int) -> Image | None:
@@ -154,8 +165,7 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
 
     A metric that fails on an output leaves its score missing, with the error as the reason.
     """
-    blank = np.zeros((scorer.resolution, scorer.resolution, 3), np.uint8)
-    images = np.stack([blank if isinstance(output, Failure) else output for output in outputs])
+    images = np.stack([_or_blank(output, scorer.resolution) for output in outputs])
     output_features = scorer.features(images)
     batch = Batch(
         references.edits,

@@ -6,9 +6,13 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "FeatureStatistics": ".frechet",
+    "InceptionFeatures": ".nets.inception",
+    "QualiCLIP": ".qualiclip",
     "frechet_distance": ".frechet",
     "kernel_distance": ".kid",
-    "FeatureStatistics": ".frechet",
+    "read_statistics": ".frechet",
+    "write_statistics": ".frechet",
 }
 
 __all__ = [*_PUBLIC]

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from .. import weights
 from ..contracts import ImageMetric, SetMetric
-from ..errors import WeightsMissing
 from .ecs import ExpressionConsistency
 from .frechet import FrechetDistance
 from .fss import FaceSimilarity, Verification
 from .kid import KernelDistance
 from .nets import embedded
+from .nets.classifier import TrainedClassifier
+from .nets.deepface_nets import DeepFaceDlib, DeepFaceEmotion, DeepFaceRecognition
 from .nets.dlib_resnet import DlibResNet
 from .nets.face_api import FaceApiExpression, FaceApiRecognition
+from .nets.inception import InceptionFeatures
 from .nets.mini_xception import MiniXception
+from .nets.qualiclip import QualiClipNetwork
+from .qualiclip import PyiqaQualiCLIP, QualiCLIP
 from .quality import Quality
+
+DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
+INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
 
 DLIB = Verification(
     measure="distance",
@@ -24,6 +32,17 @@ DLIB = Verification(
     impostor_distance=0.850,
     origin="threshold of dlib's face recognition example; levels: mean over the 6,642 pairs of different "
     "London subjects, neutral against smiling at 128 px (the same person: cosine 0.988, distance 0.217)",
+)
+
+
+DEEPFACE_DLIB = Verification(
+    measure="cosine",
+    threshold=1 - 0.07,
+    impostor_cosine=0.878,
+    impostor_distance=0.719,
+    origin="threshold of DeepFace 0.0.103 for Dlib, cosine distance 0.07; levels: mean over the 6,642 pairs "
+    "of different London subjects, neutral against smiling at 128 px (the same person: cosine 0.987, "
+    "distance 0.232; 5.6% of different subjects pass the threshold)",
 )
 
 
@@ -65,7 +84,7 @@ def _mini_xception() -> MiniXception:
 
 @cache
 def _dlib() -> DlibResNet:
-    return DlibResNet(weights.where("portable", "dlib_face_recognition_resnet_model_v1.dat"))
+    return DlibResNet(weights.where("portable", DLIB_FILE))
 
 
 def fer_consistency() -> ImageMetric:
@@ -91,34 +110,97 @@ def face_api_similarity() -> ImageMetric:
 
 
 def deepface_consistency() -> ImageMetric:
-    """``ecs@deepface``: a place for the published weights."""
-    raise _not_yet("ecs@deepface", "facial_expression_model_weights.pth")
+    """``ecs@deepface-emotion``: the network of ``DeepFace.analyze``."""
+    path, _ = weights.pinned("paper", "facial_expression_model_weights.pth")
+    return ExpressionConsistency(_deepface_emotion(path), "deepface-emotion")
 
 
 def facenet_similarity() -> ImageMetric:
-    """``fss@facenet512``: a place for the published weights."""
-    raise _not_yet("fss@facenet512", "facenet512_weights.pth")
+    """``fss@facenet512``: DeepFace's Facenet512."""
+    return _deepface_similarity("Facenet512", "facenet512_weights.pth", 0.30)
+
+
+def arcface_similarity() -> ImageMetric:
+    """``fss@arcface``: DeepFace's ArcFace."""
+    return _deepface_similarity("ArcFace", "arcface_weights.pth", 0.68)
+
+
+def vgg_face_similarity() -> ImageMetric:
+    """``fss@vgg-face``: DeepFace's VGG-Face."""
+    return _deepface_similarity("VGG-Face", "vgg_face_weights.pth", 0.68)
+
+
+def deepface_dlib_similarity() -> ImageMetric:
+    """``fss@deepface-dlib``: dlib's network as DeepFace uses it."""
+    return FaceSimilarity(
+        _deepface_dlib(weights.where("portable", DLIB_FILE)), "deepface-dlib", DEEPFACE_DLIB
+    )
+
+
+def _deepface_similarity(model: str, file: str, threshold: float) -> ImageMetric:
+    """A metric with DeepFace's threshold on the cosine distance."""
+    path, _ = weights.pinned("paper", file)
+    verification = Verification(
+        measure="cosine",
+        threshold=1 - threshold,
+        impostor_cosine=0.0,
+        impostor_distance=float("nan"),
+        origin=f"threshold of DeepFace 0.0.103 for {model}, cosine distance {threshold:.2f}; level of "
+        "different subjects not measured here, so a missing output counts as similarity 0",
+    )
+    return FaceSimilarity(_deepface(model, path), model.lower(), verification)
+
+
+@cache
+def _deepface(model: str, path: Path) -> DeepFaceRecognition:
+    return DeepFaceRecognition(model, path)
+
+
+@cache
+def _deepface_dlib(path: Path) -> DeepFaceDlib:
+    return DeepFaceDlib(path)
+
+
+@cache
+def _deepface_emotion(path: Path) -> DeepFaceEmotion:
+    return DeepFaceEmotion(path)
+
+
+@cache
+def _qualiclip(path: Path, sha256: str) -> QualiClipNetwork:
+    return QualiClipNetwork(path, sha256)
+
+
+@cache
+def _inception(path: Path, sha256: str) -> InceptionFeatures:
+    return InceptionFeatures(path, sha256)
 
 
 def qualiclip() -> ImageMetric:
-    """``qualiclip``: a place for the published weights."""
-    raise _not_yet("qualiclip", "qualiclip.pth")
+    """``qualiclip``: the authors' own formula."""
+    return QualiCLIP(_qualiclip(*weights.pinned("paper", "qualiclip.pth")))
+
+
+def pyiqa_qualiclip() -> ImageMetric:
+    """``qualiclip@pyiqa``: the same network, scaled as pyiqa does."""
+    return PyiqaQualiCLIP(_qualiclip(*weights.pinned("paper", "qualiclip.pth")))
 
 
 def inception_frechet() -> SetMetric:
-    """``fid@inception-2015``: a place for the published weights."""
-    raise _not_yet("fid@inception-2015", "pt_inception-2015-12-05-6726825d.pth")
+    """``fid@inception-2015``: pytorch-fid's."""
+    return FrechetDistance(_inception(*weights.pinned("paper", INCEPTION)), "inception-2015")
 
 
 def inception_kernel() -> SetMetric:
-    """``kid@inception-2015``: a place for the published weights."""
-    raise _not_yet("kid@inception-2015", "pt_inception-2015-12-05-6726825d.pth")
+    """``kid@inception-2015``: by pytorch-fid's network."""
+    return KernelDistance(_inception(*weights.pinned("paper", INCEPTION)), "inception-2015")
 
 
-def _not_yet(identifier: str, name: str) -> WeightsMissing:
-    """The error for a published backend: ``weights.where`` itself raises it while the file is missing."""
-    path = weights.where("paper", name)
-    return WeightsMissing(
-        f"{identifier}: the weights are at {path}, but this version has no network to put them in; "
-        "everything else is computed"
-    )
+def trained_classifier(name: str) -> ImageMetric:
+    """``ecs@NAME``: a classifier that ``bench train-classifier`` made."""
+    return ExpressionConsistency(_classifier(weights.classifiers()[name]), name)
+
+
+@cache
+def _classifier(path: Path) -> TrainedClassifier:
+    return TrainedClassifier(path)

@@ -6,27 +6,33 @@ explicit map, so that a judge's ``happiness`` and a data set's ``happy`` meet by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network
+from fesbench.datasets.expressions import canonical
 
-EXPRESSION_NAMES: Mapping[str, str] = {
-    "anger": "angry",
-    "disgust": "disgusted",
-    "fear": "fearful",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprise": "surprised",
-}
-"""Other programs' names of the basic expressions, and ours; our own names stand for themselves."""
+from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network, NetworkCard
+from ..errors import BenchError, UnknownName
 
 
-def label_map(labels: Sequence[str]) -> dict[str, int]:
-    """Our expression names to the positions of a classifier's ``labels``."""
-    return {EXPRESSION_NAMES.get(label, label): index for index, label in enumerate(labels)}
+def our_labels(judge: NetworkCard) -> tuple[str, ...]:
+    """The suite's names for a judge's labels, by ``datasets.expressions.ALIASES`` and in the judge's order.
+
+    Raises:
+        BenchError: it has no labels, one that is no expression known here, or two names of one expression.
+    """
+    try:
+        names = tuple(canonical(label) for label in judge.labels)
+    except UnknownName as error:
+        raise BenchError(f"{judge.name} cannot judge expressions: {error}") from error
+    if not names or len(set(names)) < len(names):
+        raise BenchError(
+            f"{judge.name} cannot judge expressions: its labels must be different "
+            f"expressions, not {', '.join(judge.labels) or 'none at all'}"
+        )
+    return names
 
 
 class ExpressionConsistency(ImageMetric):
@@ -39,12 +45,17 @@ class ExpressionConsistency(ImageMetric):
     Args:
         judge: Gives one probability for each of its ``card.labels``.
         backend: The name after the ``@``.
+
+    Raises:
+        BenchError: a label of the judge is no expression that the suite knows, or stands for two.
     """
+
+    beside = ()
 
     def __init__(self, judge: Network, backend: str) -> None:
         self.networks = (judge,)
-        self.labels = tuple(EXPRESSION_NAMES.get(label, label) for label in judge.card.labels)
-        self._index = label_map(judge.card.labels)
+        self.labels = our_labels(judge.card)
+        self._index = {label: index for index, label in enumerate(self.labels)}
         self._hit, self._probability, self._predicted = (
             f"ecs{part}@{backend}" for part in ("", ".probability", ".predicted")
         )
@@ -56,7 +67,8 @@ class ExpressionConsistency(ImageMetric):
             high=1.0,
             unit="share",
             meaning="Share of outputs that an expression classifier assigns to the target expression; read "
-            "it beside its ceiling (truth) and its floor (copy).",
+            "it beside its ceiling (truth) and its floor (copy)"
+            + (f"; this classifier is {judge.card.reached}." if judge.card.reached else "."),
             columns=(self._hit, self._probability, self._predicted),
         )
 

@@ -20,6 +20,8 @@ class Quality(ImageMetric):
         backend: The name after the ``@``.
     """
 
+    beside = ()
+
     def __init__(self, network: Network, backend: str) -> None:
         self.networks = (network,)
         self.card = MetricCard(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .. import weights
 from ..contracts import ImageMetric, SetMetric
 from ..errors import BenchError, UnknownName, WeightsMissing
 from ..registry import Registry
@@ -36,9 +37,13 @@ METRICS = Registry(
         "fss@dlib": f"{_HERE}:dlib_similarity",
         "ecs@face-api": f"{_HERE}:face_api_consistency",
         "fss@face-api": f"{_HERE}:face_api_similarity",
-        "ecs@deepface": f"{_HERE}:deepface_consistency",
+        "ecs@deepface-emotion": f"{_HERE}:deepface_consistency",
         "fss@facenet512": f"{_HERE}:facenet_similarity",
+        "fss@arcface": f"{_HERE}:arcface_similarity",
+        "fss@vgg-face": f"{_HERE}:vgg_face_similarity",
+        "fss@deepface-dlib": f"{_HERE}:deepface_dlib_similarity",
         "qualiclip": f"{_HERE}:qualiclip",
+        "qualiclip@pyiqa": f"{_HERE}:pyiqa_qualiclip",
         "fid@inception-2015": f"{_HERE}:inception_frechet",
         "kid@inception-2015": f"{_HERE}:inception_kernel",
     },
@@ -56,7 +61,7 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
     "portable": {"ecs": "ecs@fer", "fss": "fss@dlib"},
     "face-api": {"ecs": "ecs@face-api", "fss": "fss@face-api"},
     "paper": {
-        "ecs": "ecs@deepface",
+        "ecs": "ecs@deepface-emotion",
         "fss": "fss@facenet512",
         "quality": "qualiclip",
         "fid": "fid@inception-2015",
@@ -66,19 +71,26 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
 """The id that each backend gives to the plain names it can serve."""
 
 
+def metric_names() -> list[str]:
+    """Ids of all metrics: registered ones, and ``ecs@NAME`` of each classifier that the user trained."""
+    return [*METRICS.names(), *(f"ecs@{name}" for name in weights.classifiers())]
+
+
 def metric_id(name: str, backend: str) -> str:
     """The id of a metric given by plain name or id; backends without it give ``name@backend``.
 
     Raises:
         UnknownName: there is no such metric or backend.
+        BenchError: it is a metric that only sounds like one of these.
     """
+    _refuse_lookalikes(name)
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
     plain = "quality" if name == "qualiclip" else name
     if plain in NAMES and plain != "fidelity":
         return BACKENDS[backend].get(plain, f"{plain}@{backend}")
-    if name not in METRICS.names():
-        raise UnknownName("metric", name, [*NAMES, *METRICS.names()])
+    if name not in metric_names():
+        raise UnknownName("metric", name, [*NAMES, *metric_names()])
     return name
 
 
@@ -99,11 +111,17 @@ def load_metric(identifier: str) -> Metric:
     Raises:
         UnknownName: there is no such metric.
         WeightsMissing: its backend's weights are not on this machine, or its backend has no such metric.
-        BenchError: a file or package that the backend needs is unusable.
+        BenchError: a file or package that the backend needs is unusable, or it is a metric that only sounds
+            like one of these.
     """
+    _refuse_lookalikes(identifier)
     plain, _, backend = identifier.partition("@")
     if plain in NAMES and backend in BACKENDS and identifier not in METRICS.names():
         raise WeightsMissing(_not_served(plain, backend))
+    if plain == "ecs" and identifier not in METRICS.names() and backend in weights.classifiers():
+        from .backends import trained_classifier
+
+        return trained_classifier(backend)
     metric: Metric = METRICS.load(identifier)()
     return metric
 
@@ -122,7 +140,7 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
     Raises:
         UnknownName: there is no such metric or backend.
     """
-    known = METRICS.names()
+    known = metric_names()
     identifiers = sorted(
         dict.fromkeys(metric_id(name, backend) for name in names),
         key=lambda name: known.index(name) if name in known else len(known),
@@ -139,6 +157,14 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
         else:
             metrics.setdefault(metric.card.id, metric)
     return list(metrics.values()), unavailable
+
+
+def _refuse_lookalikes(name: str) -> None:
+    if name.casefold().startswith("qualiclip+"):
+        raise BenchError(
+            f"{name} is another metric than QualiCLIP: its prompts were trained on people's opinion scores of "
+            "one data set, while QualiCLIP saw none; ask for 'qualiclip'"
+        )
 
 
 def _not_served(plain: str, backend: str) -> str:

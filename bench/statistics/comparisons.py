@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -182,6 +182,7 @@ def ranks(
     differences: pd.DataFrame,
     measures: Mapping[str, Measure],
     blocks: Mapping[tuple[str, str], Block],
+    unfit: Collection[tuple[str, str, str]] = (),
 ) -> pd.DataFrame:
     """Ranks of generators among those of their block, with the ranks that the data cannot exclude.
 
@@ -194,10 +195,11 @@ def ranks(
         differences: What ``paired_differences`` gave for the same scores; set metrics have none.
         measures: Column id to measure: which direction is better.
         blocks: (generator, dataset) to block; controls and generators that are left out get no rank.
+        unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``.
 
     Returns:
-        ``RANK_COLUMNS``; incomplete cells are not ranked and say so in ``reason``. Ties share
-        the better rank.
+        ``RANK_COLUMNS``; incomplete cells and unfit metrics are not ranked and say so in ``reason``. Ties
+        share the better rank.
     """
     keys = ["dataset", "domain", "metric"]
     tests = dict(list(differences.groupby(keys, sort=False)))
@@ -205,7 +207,9 @@ def ranks(
         block=[blocks.get(pair, "") for pair in zip(cells["generator"], cells["dataset"], strict=True)]
     )
     frames = [
-        _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction == "higher")
+        _unranked(part)
+        if key[:3] in unfit
+        else _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction == "higher")
         for key, part in placed[placed["block"].isin(["main", "transfer"])].groupby(
             [*keys, "block"], sort=False
         )
@@ -213,6 +217,12 @@ def ranks(
     if not frames:
         return pd.DataFrame(columns=RANK_COLUMNS)
     return pd.concat(frames, ignore_index=True)[RANK_COLUMNS]
+
+
+def _unranked(part: pd.DataFrame) -> pd.DataFrame:
+    """No ranks, where the metric cannot tell real images from spoilt ones."""
+    nothing = dict.fromkeys(("rank", "rank_low", "rank_high"), np.nan)
+    return part.assign(**nothing, of=0, reason="the metric cannot rank so few images: see its calibration")
 
 
 def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, higher: bool) -> pd.DataFrame:

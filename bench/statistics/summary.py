@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,6 +85,7 @@ def summarise(
     blocks: Mapping[tuple[str, str], Block],
     in_distribution: str = IN_DISTRIBUTION,
     baseline: str = "copy",
+    unfit: Collection[tuple[str, str, str]] = (),
 ) -> Summary:
     """Summarise the scores of a run.
 
@@ -97,12 +98,13 @@ def summarise(
         blocks: (generator, dataset) to 'main', 'transfer' or 'control'.
         in_distribution: The domain that generators were trained on.
         baseline: The generator that gains are measured from.
+        unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``.
 
     Returns:
         The summary; columns that hold labels are left out, joint success is added where it can be computed.
     """
     measures, rows = measures_of(cards), scores
-    scores, measures = _with_joint(rows[rows["metric"].isin(list(measures))], measures)
+    scores, measures = with_joint(rows[rows["metric"].isin(list(measures))], measures)
     image_cells = _image_cells(scores, rows, measures, in_distribution)
     set_cells = _set_cells(set_scores, rows, measures)
     order = _order(rows, [*scores["metric"].unique(), *measures])
@@ -114,7 +116,7 @@ def summarise(
     return Summary(
         cells=cells,
         differences=differences,
-        ranks=ranks(cells, differences, present, blocks),
+        ranks=ranks(cells, differences, present, blocks, unfit),
         gains=gain_over(differences, baseline),
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
         notes=tuple(_notes(cells)),
@@ -140,9 +142,10 @@ def _in_order(frame: pd.DataFrame, order: Mapping[str, Sequence[object]]) -> pd.
     return frame.iloc[order_of_rows].reset_index(drop=True)
 
 
-def _with_joint(
-    scores: pd.DataFrame, measures: dict[str, Measure]
+def with_joint(
+    scores: pd.DataFrame, measures: Mapping[str, Measure]
 ) -> tuple[pd.DataFrame, dict[str, Measure]]:
+    """Scores and measures with joint success of every pair of columns that allows it."""
     present = dict.fromkeys(scores["metric"].unique())
     parts, known = [scores], dict(measures)
     for expression, verified in joint_pairs(present):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from fesbench.errors import BenchError
 from fesbench.metrics.ecs import ExpressionConsistency
 
 FER_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -42,3 +43,12 @@ def test_a_failed_output_is_wrong(metric):
 
 def test_headline_column_is_the_id(metric):
     assert metric.card.columns[0] == metric.card.id == "ecs@test"
+
+
+def test_labels_that_nobody_knows_are_refused(given):
+    with pytest.raises(BenchError, match="unknown expression 'grumpy'"):
+        ExpressionConsistency(given(2, ("happy", "grumpy")), "test")
+    with pytest.raises(BenchError, match="different expressions, not happiness, joy"):
+        ExpressionConsistency(given(2, ("happiness", "joy")), "test")
+    with pytest.raises(BenchError, match="none at all"):
+        ExpressionConsistency(given(2), "test")

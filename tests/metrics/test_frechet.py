@@ -1,13 +1,16 @@
+import inspect
 import json
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import linalg
 
 from fesbench.errors import BenchError
-from fesbench.metrics import frechet_distance
-from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance
+from fesbench.metrics import frechet_distance, read_statistics, write_statistics
+from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance, Gaussian
 
 
 def sample(seed, n, d, scale=1.0, shift=0.0):
@@ -33,6 +36,15 @@ def test_commuting_covariances_by_hand():
     spread = np.trace(np.cov(a, rowvar=False))
     centre = (2 * a.mean(0)) @ (2 * a.mean(0))
     assert frechet_distance(a, 3 * a) == pytest.approx(centre + (3 - 1) ** 2 * spread)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 300), (300, 40), (300, 260)])
+def test_dead_features_change_nothing(n, m):
+    """Channels that no image excites: covariances of deficient rank, with many images and with few."""
+    a, b = sample(8, n, 64), sample(9, m, 64, 1.3)
+    distance = frechet_distance(a, b)
+    a, b = (np.concatenate([part, np.zeros((len(part), 20))], axis=1) for part in (a, b))
+    assert frechet_distance(a, b) == pytest.approx(distance, rel=1e-9)
 
 
 @pytest.mark.parametrize("d", [5, 60])
@@ -68,6 +80,66 @@ def test_statistics_survive_a_file():
     statistics = FeatureStatistics.of(sample(5, 10, 3))
     back = FeatureStatistics.from_arrays(statistics.arrays())
     assert back.distance(statistics) == pytest.approx(0, abs=1e-12)
+
+
+def peer():
+    return pytest.importorskip("pytorch_fid.fid_score", reason="needs the extra 'paper'")
+
+
+@pytest.mark.parametrize("n", [40, 300])
+def test_statistics_files_are_those_of_pytorch_fid(n, tmp_path):
+    """Its reader reads ours, we read its, and the distances are those of the features."""
+    a, b = sample(10, n, 64), sample(11, 50, 64, 1.2)
+    write_statistics(tmp_path / "ours.npz", a)
+    mean, covariance = peer().compute_statistics_of_path(str(tmp_path / "ours.npz"), None, 1, 64, "cpu")
+    np.testing.assert_allclose(mean, a.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(covariance, np.cov(a, rowvar=False), rtol=1e-9, atol=1e-12)
+    np.savez_compressed(tmp_path / "theirs.npz", mu=a.mean(0), sigma=np.cov(a, rowvar=False))
+    distance = frechet_distance(a, b)
+    for name in ("ours.npz", "theirs.npz"):
+        assert frechet_distance(b, read_statistics(tmp_path / name)) == pytest.approx(distance, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"mu": np.zeros(3)}, "sigma"),
+        ({"mu": np.zeros(3), "sigma": np.eye(4)}, "shape"),
+        ({"mu": np.zeros(2), "sigma": np.full((2, 2), np.nan)}, "not finite"),
+        ({"mu": np.zeros(2), "sigma": np.array([{}], dtype=object)}, "cannot be read"),
+    ],
+    ids=["half", "mismatch", "nan", "pickle"],
+)
+def test_files_that_are_no_statistics_are_refused(arrays, says, tmp_path):
+    path = tmp_path / "statistics.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(BenchError, match=says):
+        read_statistics(path)
+    path.write_bytes(b"no archive")
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_statistics(path)
+
+
+def test_statistics_of_another_network_are_refused():
+    with pytest.raises(BenchError, match="3 against 4 dimensions"):
+        frechet_distance(sample(0, 9, 3), Gaussian.of(sample(1, 9, 4)))
+
+
+def test_scipy_1_18_stops_the_peer_and_not_us(monkeypatch):
+    """SciPy 1.18 drops ``sqrtm(disp=…)``, which pytorch-fid 0.3.0 and its copies call."""
+    fid_score = peer()
+    a, b = sample(12, 40, 8), sample(13, 50, 8, 1.2)
+    statistics = [part for x in (a, b) for part in (x.mean(0), np.cov(x, rowvar=False))]
+    if "disp" in inspect.signature(linalg.sqrtm).parameters:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            expected = fid_score.calculate_frechet_distance(*statistics)
+        assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+        of_today = linalg.sqrtm
+        monkeypatch.setattr(linalg, "sqrtm", lambda matrix: of_today(matrix))
+    with pytest.raises(TypeError, match="disp"):
+        fid_score.calculate_frechet_distance(*statistics)
+    assert frechet_distance(a, b) > 0
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import sys
 import pytest
 
 from fesbench.contracts import ImageMetric, SetMetric
-from fesbench.errors import UnknownName, WeightsMissing
+from fesbench.errors import BenchError, UnknownName, WeightsMissing
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id
+from fesbench.testing import check_metric
+from fesbench.weights import digest
 
 
 def test_the_embedded_default_is_complete():
@@ -62,6 +64,46 @@ def test_published_weights_that_are_missing_are_named_with_their_place(monkeypat
         load_metric("fss@facenet512")
     assert str(tmp_path) in str(caught.value)
     assert "serengil/deepface_models" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["qualiclip+", "QualiCLIP+", "qualiclip+-clive", "qualiclip+-flive"])
+def test_metrics_that_only_sound_alike_are_refused_with_the_reason(name):
+    for ask in (lambda: metric_id(name, "paper"), lambda: load_metric(name)):
+        with pytest.raises(BenchError, match="opinion scores"):
+            ask()
+
+
+@pytest.fixture
+def paper_folder(monkeypatch, tmp_path, inception_file, qualiclip_file):
+    """A weights folder with files of the right shapes, whose digests are recorded as meant."""
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / "paper").mkdir()
+    for file in (inception_file, qualiclip_file):
+        (tmp_path / "paper" / file.name).symlink_to(file)
+    record = tmp_path / "paper" / f"{inception_file.name}.sha256"
+    record.write_text(f"{digest(inception_file)}  {inception_file.name}\n", "utf-8")
+    return tmp_path / "paper"
+
+
+def test_the_paper_backend_loads_its_files_and_keeps_the_contract(paper_folder, capsys):
+    metrics, _ = load_metrics(("quality", "qualiclip@pyiqa", "fid", "kid"), "paper")
+    assert [metric.card.id for metric in metrics] == [
+        *("qualiclip", "qualiclip@pyiqa", "fid@inception-2015", "kid@inception-2015")
+    ]
+    quality, pyiqa, fid, kid = metrics
+    assert quality.network is pyiqa.network
+    assert fid.network is kid.network
+    assert "CC BY-NC 4.0, non-commercial" in capsys.readouterr().err
+    assert (paper_folder / "qualiclip.pth.sha256").read_text("utf-8").startswith(quality.network.card.digest)
+    assert all(finding.problem is None for finding in check_metric(fid))
+
+
+def test_files_that_changed_since_they_were_recorded_are_refused(paper_folder):
+    for name in ("qualiclip.pth", "pt_inception-2015-12-05-6726825d.pth"):
+        (paper_folder / f"{name}.sha256").write_text("0" * 64, "utf-8")
+    _, unavailable = load_metrics(("quality", "fid"), "paper")
+    assert [name for name, _ in unavailable] == ["qualiclip", "fid@inception-2015"]
+    assert all("0" * 64 in reason and ".sha256" in reason for _, reason in unavailable)
 
 
 def test_no_other_backend_stands_in(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from fesbench.contracts import GeneratorCard
+from fesbench.reports.appendix import pair_table
 from fesbench.reports.assemble import build_table
 
 NASTY = r"=HYPERLINK(1)\input{/etc/passwd}_%&#$~^\{}|<img src=x>[a]`'\"--\\ é中" + "\n% \\end{tabular}\t*b*"
@@ -95,3 +96,33 @@ def nasty_table():
 @pytest.fixture
 def nasty_text():
     return NASTY
+
+
+@pytest.fixture
+def pairs_table():
+    """Differences of three models, from clear to none."""
+    rows = [("a", "b", 0.21, 0.0004), ("a", "c", -0.08, 0.03), ("b", "c", 0.0, None)]
+    differences = pd.DataFrame(
+        [
+            {
+                "dataset": "set",
+                "domain": domain,
+                "metric": "ecs@embedded",
+                "generator": first,
+                "versus": second,
+                "difference": gap,
+                "low": gap - 0.06,
+                "high": gap + 0.05,
+                "p_holm": p,
+                "n_asked": 60,
+                "n_scored": 60,
+                "subjects": 10,
+                "reason": "",
+            }
+            for domain in ("studio", "statue")
+            for first, second, gap, p in rows
+        ]
+    )
+    cards = {name: GeneratorCard(name, name.upper()) for name in "abc"}
+    blocks = dict.fromkeys(((name, "set") for name in "abc"), "main")
+    return pair_table(differences, MEASURES, cards, blocks, "set")

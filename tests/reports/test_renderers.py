@@ -112,7 +112,7 @@ def test_latex_rows_have_as_many_cells_as_the_table(full_table):
 def test_latex_marks_best_second_intervals_and_dashes(full_table):
     text = latex_table(full_table, "run: demo")
     assert r"\best{0.91}\interval{$0.87$}{$0.96$}" in text
-    assert r"\second{0.52}" in text
+    assert r"\secondbest{0.52}" in text
     assert r"\textendash{}\textsuperscript{a}" in text
     assert r"$\uparrow$" in text
     assert "% run: demo" in text

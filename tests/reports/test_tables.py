@@ -151,3 +151,12 @@ def test_a_data_set_without_any_number_still_makes_a_table(cells_of, table_of):
     cells = cells_of({"a": None, "b": None}).astype(dict.fromkeys(("value", "low", "high"), object))
     cells[["value", "low", "high"]] = None
     assert shown(table_of(cells)) == {"a": "–", "b": "–"}
+
+
+def test_nothing_is_marked_where_the_metric_cannot_rank(cells_of, table_of):
+    values = {"reggan": 1.0, "stargan": 2.0, "ganimation": 3.0}
+    cells = pd.concat([cells_of(values, domain, "fid@embedded") for domain in ("studio", "statue")])
+    table = table_of(cells.reset_index(drop=True), unfit=[("statue", "fid@embedded")])
+    marks = {column.domain: [row[j].mark for row in table.cells] for j, column in enumerate(table.columns)}
+    assert marks["studio"] == ["best", "second", ""]
+    assert marks["statue"] == ["", "", ""]

@@ -190,3 +190,13 @@ def test_summary_feeds_the_table(summary, blocks, quality):
     marks = {row.name: cells[ecs[0]].mark for row, cells in zip(table.rows, table.cells, strict=True)}
     assert marks["reggan"] == "best"
     assert marks["truth"] == marks["copy"] == ""
+
+
+def test_metrics_that_cannot_rank_give_no_rank_and_say_so(scores, set_scores, cards, blocks):
+    unfit = [("rendered", "studio", "fid@embedded")]
+    found = summarise(scores, set_scores, cards, blocks, unfit=unfit).ranks
+    fid = found[found["metric"] == "fid@embedded"].set_index(["domain", "generator"])
+    assert fid.loc["studio", "rank"].isna().all()
+    assert fid.loc["studio", "reason"].str.contains("calibration").all()
+    assert fid.loc["statue", "rank"].notna().all()
+    assert found[found["metric"] == "kid@embedded"]["rank"].notna().all()

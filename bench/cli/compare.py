@@ -1,0 +1,89 @@
+"""``bench compare``: what two runs differ by, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from .console import make_console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..comparing import Comparison
+
+DIGITS = 4
+
+
+@click.command(epilog="Example:  bench compare runs/monday runs/friday")
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Show every domain and column, changed or not.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
+    """Compare RUN_B with RUN_A, edit by edit, on the edits that both asked for.
+
+    Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and
+    what the two runs record that can explain it: specification, data, weights, versions, code, device.
+    """
+    from ..comparing import compare_runs
+    from ..session import open_run
+
+    found = compare_runs(open_run(run_a), open_run(run_b))
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+        return
+    console = make_console()
+    shown = found.changes if everything else _overview(found)
+    if len(shown):
+        console.print(_differences(shown))
+    for line in _text(found):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _overview(found: Comparison) -> pd.DataFrame:
+    """Changed cells, each by the mean over all domains, or by its domains where there is no such mean."""
+    changed = found.changes[found.changes["n_changed"] > 0]
+    means = set(found.changes.loc[found.changes["domain"] == "all", "dataset"])
+    of_sets = changed["subjects"] == 0
+    return changed[of_sets | (changed["domain"] == "all") | ~changed["dataset"].isin(list(means))]
+
+
+def _differences(rows: pd.DataFrame) -> Table:
+    table = Table(title="B minus A", title_justify="left")
+    for name in ("data set", "domain", "metric", "model"):
+        table.add_column(name, overflow="fold")
+    for name in ("A", "B", "difference", "95% interval", "edits changed"):
+        table.add_column(name, justify="right")
+    for row in rows.to_dict("records"):
+        names = (Text(str(row[key])) for key in ("dataset", "domain", "metric", "generator"))
+        numbers = (_number(row[key]) for key in ("before", "after", "difference"))
+        interval = f"{_number(row['low'])} … {_number(row['high'])}" if row["low"] == row["low"] else "–"
+        table.add_row(*names, *numbers, interval, f"{row['n_changed']} of {row['n_common']}")
+    return table
+
+
+def _number(value: Any) -> str:
+    return f"{value:.{DIGITS}f}" if value == value else "–"
+
+
+def _text(found: Comparison) -> Iterator[str]:
+    if found.only != (0, 0):
+        yield f"left out: {found.only[0]} edits of a model only in A, {found.only[1]} only in B"
+    cells: dict[tuple[str, ...], list[str]] = {}
+    for (dataset, metric, generator), why in found.reasons.items():
+        cells.setdefault(why, []).append(f"{generator} on {dataset}, {metric}")
+    if not cells:
+        yield "no score of a shared edit differs"
+    for why, names in cells.items():
+        yield f"changed: {'; '.join(names)}"
+        yield from (f"    {cause}" for cause in why)
+    if not cells and found.causes:
+        yield "recorded differences, none of which moved a score:"
+        yield from (f"    {cause}" for cause in found.causes)

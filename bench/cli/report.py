@@ -1,0 +1,64 @@
+"""``bench report``: what a paper, a poster and a reviewer need of finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import BenchError
+from ..reporting import WRITERS, Request, read_runs, write_reports
+
+EXAMPLES = """
+\b
+Examples:
+  bench report runs/rendered-1a2b                       everything, into the run's own report/
+  bench report runs/A runs/B --out compared --format html,latex
+  bench report runs/london --include-images london      a page that can be moved and shared
+"""
+
+
+def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Each name once, in the order given."""
+    names = tuple(dict.fromkeys(value.split(",")))
+    for name in names:
+        if name not in WRITERS:
+            raise click.BadParameter(f"{name!r} is no format; there are: {', '.join(WRITERS)}")
+    return names
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--format",
+    "formats",
+    callback=_formats,
+    metavar="NAME,…",
+    default=",".join(WRITERS),
+    show_default=True,
+    help="What to write, separated by commas.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The report's folder.  [default: RUN/report, for one run]"
+)
+@click.option(
+    "--include-images",
+    "images",
+    multiple=True,
+    metavar="DATASET",
+    help="Copy the images of a data set into the report; its licence must allow that.",
+)
+def report(
+    runs: tuple[Path, ...], formats: tuple[str, ...], out: Path | None, images: tuple[str, ...]
+) -> None:
+    """Write tables, figures and an interactive page for one or more finished runs.
+
+    Prints what was written. The page, html/index.html, is opened from disk; without --include-images it
+    shows the images in the runs' own folders. Figures show images of rendered faces, and of others only if
+    included.
+    """
+    if out is None and len(runs) > 1:
+        raise BenchError("several runs make one report: say where it goes with --out")
+    request = Request(read_runs(runs), out or runs[0] / "report", frozenset(images))
+    for path in write_reports(request, formats):
+        click.echo(path)

@@ -1,0 +1,150 @@
+"""Whether a distance of sets can rank models at a given number of images.
+
+A Fréchet distance of a few hundred images depends so much on how many there are that a slightly blurred set,
+or one that repeats itself, can come out nearer to real images than other real images do. So before anything
+is ranked, held-out real images have to beat their own blurred and collapsed versions beyond the interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.ndimage import gaussian_filter
+
+Array = NDArray[np.float32]
+Images = NDArray[np.uint8]
+
+BLUR = 0.01
+"""Standard deviation of the blur, as a share of the images' side."""
+FEW = 4
+"""A collapsed set shows so many images, again and again."""
+GRAIN = 2.0
+"""Standard deviation, in grey levels, of the noise that tells repeated images apart."""
+GROUPS = 20
+"""At most so many groups of subjects are left out in turn."""
+FEWEST_IMAGES, FEWEST_SUBJECTS = 16, 6
+
+
+class Gap(NamedTuple):
+    """By how much a spoilt set is worse than the real one, with its 95% interval; negative where better."""
+
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a distance makes of held-out real images and of their spoilt versions.
+
+    ``images`` are held out of ``references`` others, ``value`` is their distance, ``gaps`` names the
+    versions. ``reason`` says why nothing could be computed, or is empty.
+    """
+
+    images: int
+    references: int
+    value: float
+    gaps: Mapping[str, Gap]
+    reason: str = ""
+
+    @property
+    def fit_to_rank(self) -> bool:
+        """Whether every spoilt version is worse beyond its interval."""
+        return bool(self.gaps) and all(gap.low > 0 for gap in self.gaps.values())
+
+    @property
+    def verdict(self) -> str:
+        """Why nothing may be ranked; empty where it may."""
+        if self.reason or self.fit_to_rank:
+            return self.reason
+        confused = [name for name, gap in self.gaps.items() if not gap.low > 0]
+        return f"{self.images} real images are not told from their own {' and '.join(confused)} versions"
+
+
+def hold_out(subjects: Sequence[str], count: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Which of N reference images to hold out: whole subjects, ``count`` images or half of all.
+
+    Args:
+        subjects: (N,) who is shown.
+        count: How many images a model's outputs are.
+        seed: Draws the subjects.
+
+    Returns:
+        (N,) True for those held out.
+    """
+    names = np.asarray(subjects, dtype=object)
+    order = np.random.default_rng(seed).permutation(np.unique(names.astype(str)))
+    sizes = np.cumsum([(names == name).sum() for name in order])
+    chosen = order[sizes <= min(count, len(names) // 2)]
+    return np.isin(names.astype(str), chosen)
+
+
+def spoilt(images: Images, seed: int = 0) -> dict[str, Images]:
+    """Worse versions of (N, H, W, 3) images, as many: ``blurred`` slightly, and ``collapsed`` to a few."""
+    sigma = (BLUR * images.shape[1], BLUR * images.shape[2], 0)
+    block = max(1, -(-len(images) // FEW))
+    noise = np.random.default_rng(seed)
+    blurred, collapsed = np.empty_like(images), np.empty_like(images)
+    for i, image in enumerate(images):
+        blurred[i] = _grey_levels(gaussian_filter(image.astype(np.float32), sigma))
+        collapsed[i] = _grey_levels(images[i // block * block] + noise.normal(0, GRAIN, image.shape))
+    return {"blurred": blurred, "collapsed": collapsed}
+
+
+def _grey_levels(values: NDArray[np.floating]) -> Images:
+    levels: Images = np.rint(values).clip(0, 255).astype(np.uint8)
+    return levels
+
+
+def calibrate(
+    distance: Callable[[Array, Array], float],
+    real: Array,
+    versions: Mapping[str, Array],
+    references: Array,
+    subjects: Sequence[str],
+    lower_is_better: bool = True,
+) -> Calibration:
+    """Compare held-out real images and their spoilt versions, all against the same references.
+
+    The interval of each difference is a delete-a-group jackknife over the held-out subjects: real and spoilt
+    images of the same subjects are left out together, so what they share cancels.
+
+    Args:
+        distance: Takes (N, d) and (M, d) features.
+        real: (N, d) features of held-out images.
+        versions: Name to (N, d) features of the same images, spoilt.
+        references: (M, d) features of other real images.
+        subjects: (N,) who is held out.
+        lower_is_better: The direction of the distance.
+    """
+    names = np.unique(np.asarray(subjects, dtype=str))
+    if min(len(real), len(references)) < FEWEST_IMAGES or len(names) < FEWEST_SUBJECTS:
+        reason = (
+            f"{len(real)} real images of {len(names)} subjects can be held out of {len(references)} others, "
+            f"too few to see what the distance tells apart ({FEWEST_IMAGES} of {FEWEST_SUBJECTS} are needed)"
+        )
+        return Calibration(len(real), len(references), float("nan"), {}, reason)
+    sets = [real, *versions.values()]
+    value, *worse = (distance(values, references) for values in sets)
+    groups = np.searchsorted(names, np.asarray(subjects, dtype=str)) % min(len(names), GROUPS)
+    left_out = np.array(
+        [[distance(v[groups != group], references) for v in sets] for group in np.unique(groups)]
+    )
+    sign = 1 if lower_is_better else -1
+    gaps = {
+        name: _gap(sign * (spoilt_value - value), sign * (left_out[:, i] - left_out[:, 0]))
+        for i, (name, spoilt_value) in enumerate(zip(versions, worse, strict=True), start=1)
+    }
+    return Calibration(len(real), len(references), value, gaps)
+
+
+def _gap(difference: float, left_out: NDArray[np.float64]) -> Gap:
+    count = len(left_out)
+    error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
+    half = float(stats.t.ppf(0.975, count - 1) * error)
+    return Gap(difference, difference - half, difference + half)

@@ -1,0 +1,48 @@
+"""Groups of subjects from a CSV file: what is known of the people in a data set, such as gender or age."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import BenchError
+
+MOST_GROUPS = 8
+"""A column with more different numbers is cut into thirds; one with more different texts is left out."""
+MOST_SUBJECTS = 100_000
+
+
+def read_groups(path: Path) -> pd.DataFrame:
+    """A column of group names for each division of the subjects, indexed by subject.
+
+    Args:
+        path: A CSV file with a header; the column 'subject', or else the first one, names the subject. Ages
+            and other numbers are cut into thirds, each called by its ends.
+
+    Raises:
+        BenchError: the file cannot be read as that, or names a subject twice.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, nrows=MOST_SUBJECTS, skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} cannot be read as a table of subjects: {error}") from error
+    if table.shape[1] < 2:
+        raise BenchError(f"{path} must have a column of subjects and at least one that groups them")
+    key = "subject" if "subject" in table else str(table.columns[0])
+    if table[key].duplicated().any():
+        raise BenchError(f"{path} names the subject {table[key][table[key].duplicated()].iloc[0]!r} twice")
+    groups = {str(name): _grouped(column) for name, column in table.set_index(key).items()}
+    return pd.DataFrame({name: column for name, column in groups.items() if column is not None})
+
+
+def _grouped(column: pd.Series[str]) -> pd.Series[str] | None:
+    """The column itself where it has few different values, thirds of numbers, or nothing."""
+    if column.nunique() <= MOST_GROUPS:
+        return column
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.isna().any() and not column[numbers.isna()].isna().all():
+        return None
+    thirds = pd.qcut(numbers, 3, labels=False, duplicates="drop")
+    ends = {part: numbers[thirds == part].agg(["min", "max"]) for part in sorted(thirds.dropna().unique())}
+    return thirds.map({part: f"{pair['min']:g} to {pair['max']:g}" for part, pair in ends.items()})

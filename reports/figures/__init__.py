@@ -1,0 +1,1 @@
+"""Figures for papers: vector PDF and PNG, the same bytes for the same input."""

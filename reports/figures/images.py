@@ -1,0 +1,80 @@
+"""Figures of images: what each model made of the same inputs, with pixels embedded as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from fesbench.contracts import Failure, Image
+from fesbench.errors import BenchError
+
+from ..grid import GridRow
+from .canvas import DPI, FAINT, TALLEST, WIDE, WIDTH, plain, styled
+
+_LABEL = 0.72
+_HEAD = 0.33
+_FONT = 5.5
+_CHARACTER = 0.042
+"""Inches: a character of that size."""
+_MOST_NARROW = 7
+"""More columns than this need both columns of the page."""
+
+
+@styled
+def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
+    """A row for each input and a column for each model; a failure is a hatched box with its reason.
+
+    Raises:
+        BenchError: there is no row or column, or a row does not fit the columns.
+    """
+    if not rows or not columns or any(len(row.images) != len(columns) for row in rows):
+        raise BenchError(f"an image grid needs {len(columns)} images in each of its {len(rows)} rows")
+    width = WIDTH if len(columns) <= _MOST_NARROW else WIDE
+    tile = min((width - _LABEL) / len(columns), (TALLEST - _HEAD) / len(rows))
+    size = (_LABEL + tile * len(columns), _HEAD + tile * len(rows))
+    figure = Figure(figsize=size, dpi=DPI)
+    characters = max(8, int(tile / _CHARACTER))
+    for i, row in enumerate(rows):
+        bottom = (len(rows) - 1 - i) * tile
+        figure.text(
+            (_LABEL - 0.05) / size[0],
+            (bottom + tile / 2) / size[1],
+            _wrapped(row.label, 14, 4),
+            ha="right",
+            va="center",
+            fontsize=_FONT,
+        )
+        for j, image in enumerate(row.images):
+            place = (
+                (_LABEL + j * tile) / size[0],
+                bottom / size[1],
+                tile * 0.97 / size[0],
+                tile * 0.97 / size[1],
+            )
+            _tile(figure.add_axes(place), image, characters)
+    for j, name in enumerate(columns):
+        across = (_LABEL + (j + 0.485) * tile) / size[0]
+        text = _wrapped(name, characters, 3)
+        figure.text(across, 1 - (_HEAD - 0.04) / size[1], text, ha="center", va="bottom", fontsize=_FONT)
+    return figure
+
+
+def _wrapped(text: str, characters: int, lines: int) -> str:
+    """``text`` broken between words where that is possible."""
+    line = plain(text, lines * characters)
+    return fill(line, characters, max_lines=lines, placeholder="…", break_long_words=len(line.split()) == 1)
+
+
+def _tile(axes: Axes, image: Image | Failure, characters: int) -> None:
+    axes.set_axis_off()
+    if not isinstance(image, Failure):
+        axes.imshow(image, interpolation="none")
+        return
+    axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, hatch="////", edgecolor=FAINT, linewidth=0.5))
+    reason = _wrapped(image.reason, characters, 4)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=5, bbox=box)

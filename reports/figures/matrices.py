@@ -1,0 +1,91 @@
+"""Figures of matrices: what a judge sees in the outputs, and how far metrics agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..tables import metric_title
+from .canvas import WIDE, WIDTH, Model, blank, label_outside, panels, plain, styled
+
+_MOST_NARROW = 6
+"""More models than this need both columns of the page."""
+_CHARACTER = 0.04
+"""Inches: the height of a character of a label that leans."""
+_DARK = 0.55
+"""A cell darker than this share of the scale has white text."""
+
+
+@styled
+def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[str]) -> Figure:
+    """For each model the share of outputs, in percent, that the judge gave each label, by target.
+
+    Args:
+        shares: generator, target, predicted, share.
+        models: The models to show, a panel each.
+        labels: The judge's labels; targets follow the same order.
+    """
+    targets = [name for name in labels if name in set(shares["target"])]
+    across, width = (2, WIDTH) if len(models) <= _MOST_NARROW else (4, WIDE)
+    height = (width - 0.75) / across * len(targets) / len(labels) + 0.2
+    figure, axes = panels(len(models), across, height, width=width, sharex=True, sharey=True)
+    for panel, model in zip(axes, models, strict=True):
+        own = shares[shares["generator"] == model.name]
+        matrix = own.pivot(index="target", columns="predicted", values="share")
+        values = matrix.reindex(index=targets, columns=list(labels)).to_numpy(np.float64)
+        panel.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+        _numbers(panel, values, [f"{100 * v:.0f}" if v >= 0.005 else "" for v in values.flat], values > _DARK)
+        panel.set_title(model.label)
+        _ticks(panel, labels, targets)
+    label_outside(axes, "seen by the judge", "asked for", across)
+    return figure
+
+
+def _numbers(axes: Axes, values: NDArray[np.float64], texts: Sequence[str], light: NDArray[np.bool_]) -> None:
+    for (i, j), text in zip(np.ndindex(values.shape), texts, strict=True):
+        color = "white" if light[i, j] else "#222222"
+        axes.text(j, i, text, ha="center", va="center", fontsize=5.5, color=color)
+
+
+def _ticks(axes: Axes, across: Sequence[str], down: Sequence[str]) -> None:
+    axes.set_xticks(range(len(across)), [plain(name, 30) for name in across], rotation=90)
+    axes.set_yticks(range(len(down)), [plain(name, 30) for name in down])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+@styled
+def metric_agreement(agreement: pd.DataFrame, columns: Sequence[str]) -> Figure:
+    """Kendall's τ between metrics: how alike they rank the models within an edit.
+
+    Args:
+        agreement: metric, against, tau; one row for each pair, in either order.
+        columns: The metrics to show, in order.
+    """
+    values = np.full((len(columns), len(columns)), np.nan)
+    place = {name: i for i, name in enumerate(columns)}
+    for metric, against, tau in agreement[["metric", "against", "tau"]].itertuples(index=False):
+        if metric in place and against in place and metric != against:
+            low, high = sorted((place[metric], place[against]))
+            values[high, low] = tau
+    shown = values[1:, :-1]
+    titles = [plain(metric_title(name), 30) for name in columns]
+    figure = blank(0.3 + 0.22 * len(columns) + _CHARACTER * max(map(len, titles)))
+    axes = figure.subplots()
+    image = axes.imshow(shown, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    texts = ["" if np.isnan(v) else f"{v + 0.0:.2f}".replace("-", "−") for v in shown.flat]
+    _numbers(axes, shown, texts, np.abs(shown) > 0.7)
+    _ticks(axes, titles[:-1], titles[1:])
+    for label in axes.get_xticklabels():
+        label.set(rotation=40, ha="right", rotation_mode="anchor")
+    bar = figure.colorbar(
+        image, ax=axes, fraction=0.04, pad=0.02, shrink=0.7, anchor=(0, 1), ticks=[-1, 0, 1]
+    )
+    bar.outline.set_visible(False)
+    bar.set_label("Kendall's τ within edits")
+    return figure

@@ -1,0 +1,172 @@
+"""Writes the report's folder: the page, its assets, and its data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from fesbench.errors import BenchError
+from fesbench.files import write_text
+from fesbench.reports.figures.palette import looks
+from fesbench.reports.tables import Table, metric_title
+
+from .content import Further, Measured, Sheet
+from .data import COPIES, NO_OUTPUT, OUTPUT, SheetData, script
+from .views import View, main_views, panel_views
+
+ASSETS = (
+    "report.css", "theme.js", "core.js", "tables.js", "copy.js", "histogram.js", "viewer.js", "cell.js",
+    "failures.js",
+)  # fmt: skip
+"""In the order in which the page loads them."""
+MANIFEST = "manifest"
+_OWN = ("assets", "data", "images")
+
+
+def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
+    """Write the report; the same bytes for the same sheets at the same place.
+
+    Args:
+        sheets: What it shows, in order.
+        folder: Where it goes: a folder that is new, empty, or holds an earlier report.
+        version: Of the suite, for the foot of the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BenchError: there is nothing to show, or the folder holds something else or cannot be written.
+    """
+    if not sheets:
+        raise BenchError("no data set of these runs has scores: there is nothing to report")
+    _clear(folder)
+    data = [SheetData(number, sheet, _root(number, sheet, folder)) for number, sheet in enumerate(sheets)]
+    for name in ASSETS:
+        write_text(folder / "assets" / name, _resource(f"assets/{name}"))
+    for number, sheet in enumerate(sheets):
+        if sheet.copied:
+            _copy_images(data[number], folder / "images" / str(number))
+    write_text(
+        folder / "data" / f"{MANIFEST}.js", script(MANIFEST, [sheet_data.manifest() for sheet_data in data])
+    )
+    for sheet_data in data:
+        for key, content in sheet_data.files():
+            write_text(folder / "data" / f"{key}.js", script(key, content))
+    page = folder / "index.html"
+    write_text(page, _page(data, version))
+    return page
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier report.
+
+    Raises:
+        BenchError: the folder holds something else.
+    """
+    earlier = (folder / "data" / f"{MANIFEST}.js").is_file()
+    if not earlier and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} holds something that is no report; choose another --out, or empty it")
+    for name in _OWN:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+
+
+def _root(number: int, sheet: Sheet, folder: Path) -> str:
+    """Address of the folder of outputs, relative to the page."""
+    if sheet.copied:
+        return f"images/{number}"
+    outputs = sheet.output_path(next(iter(sheet.cards)), "edit").parents[2]
+    try:
+        relative = os.path.relpath(outputs.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return outputs.resolve().as_uri()
+    return quote(Path(relative).as_posix())
+
+
+def _copy_images(data: SheetData, folder: Path) -> None:
+    """Copy every output that there is."""
+    edits = [edit for part in data.edits.values() for edit in part["edit"]]
+    for model in data.sheet.cards:
+        for edit in edits:
+            source = data.sheet.output_path(model, edit)
+            target = folder.joinpath(*source.parts[-3:])
+            if source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+
+def _page(data: Sequence[SheetData], version: str) -> str:
+    environment = Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    runs = {sheet.provenance.run: sheet.provenance for sheet in (item.sheet for item in data)}
+    scripts = [name for name in ASSETS if name.endswith(".js") and name != "theme.js"]
+    text = environment.get_template("page.html").render(
+        sheets=[_sheet(item) for item in data],
+        runs=list(runs.values()),
+        scripts=scripts,
+        version=version,
+    )
+    return text.encode("utf-8", "replace").decode("utf-8") + "\n"
+
+
+def _sheet(data: SheetData) -> dict[str, object]:
+    """What the template needs of a sheet."""
+    sheet = data.sheet
+    measured = {column.column: column for column in sheet.measured}
+    return {
+        "number": data.number,
+        "title": sheet.title,
+        "dataset": sheet.dataset,
+        "run": sheet.provenance.run,
+        "main": _table("main", sheet.main, main_views(sheet.main, measured)),
+        "further": [(item.title, _further(item, measured)) for item in sheet.further],
+        "formats": list(COPIES),
+        "colours": {name: look.color for name, look in looks(list(sheet.cards)).items()},
+        "cards": [asdict(card) for card in sheet.cards.values()],
+        "measured": [(metric_title(column.column), column) for column in sheet.measured if column.meaning],
+        "edits": sum(len(part) for part in data.edits.values()),
+        "domains": list(data.edits),
+        "failures": _failure_counts(sheet),
+        "problems": sheet.problems,
+        "copied": sheet.copied,
+        "has_inputs": "copy" in sheet.cards,
+    }  # fmt: skip
+
+
+def _further(further: Further, measured: Mapping[str, Measured]) -> list[dict[str, object]]:
+    opens = "target" if further.by_target else ""
+    return [
+        _table(f"{further.name}-{i}", table, panel_views(table, measured, opens))
+        for i, table in enumerate(further.tables)
+    ]
+
+
+def _table(key: str, table: Table, views: Sequence[View]) -> dict[str, object]:
+    return {"key": key, "title": table.title, "views": views, "notes": table.notes}
+
+
+def _failure_counts(sheet: Sheet) -> list[tuple[str, str, int]]:
+    """(model's label, reason, how many edits), the most frequent first."""
+    rows = sheet.scores[(sheet.scores["metric"] == OUTPUT) & sheet.scores["reason"].notna()]
+    counts = Counter(zip(rows["generator"], rows["reason"], strict=True))
+    return [
+        (sheet.cards[model].title or model, str(reason).removeprefix(NO_OUTPUT), count)
+        for (model, reason), count in counts.most_common()
+    ]

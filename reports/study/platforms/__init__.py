@@ -1,0 +1,1 @@
+"""Files for platforms that collect answers: each module writes one platform's, and reads nothing else."""

@@ -1,0 +1,152 @@
+"""How carefully participants answered, and whom the rules that were fixed before the data leave out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from .schema import Exclusion, Form, Key, Response, Trial, TrialKey
+
+
+@dataclass(frozen=True)
+class Rater:
+    """What one participant did. Shares are None where there is nothing to judge by.
+
+    ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
+    ``attention_share`` attention checks; ``repeat_share`` repeats that agree with the first answer, of which
+    ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one slot.
+    """
+
+    participant: str
+    forms: tuple[str, ...]
+    platform: str
+    asked: int
+    answered: int
+    gold_share: float | None
+    attention_share: float | None
+    repeat_share: float | None
+    repeat_chance: float | None
+    slot_share: float | None
+    median_rt_ms: float | None
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule leaves the participant out."""
+        return not self.excluded
+
+
+RULES: Mapping[str, str] = {
+    "incomplete": "did not finish",
+    "gold": "too few gold trials right",
+    "attention": "missed an attention check",
+    "fast": "answered too fast",
+    "same-slot": "nearly always the same place",
+    "repeats": "repeats agree no more than by chance",
+}
+"""Each rule and its words, in the order in which the flow counts them."""
+
+
+def _broken(rules: Exclusion) -> Mapping[str, Callable[[Rater], bool]]:
+    def below(value: float | None, least: float) -> bool:
+        return value is not None and value < least
+
+    return {
+        "incomplete": lambda r: rules.complete and r.answered < r.asked,
+        "gold": lambda r: below(r.gold_share, rules.gold_share),
+        "attention": lambda r: below(r.attention_share, 1.0),
+        "fast": lambda r: below(r.median_rt_ms, rules.median_rt_ms),
+        "same-slot": lambda r: r.slot_share is not None and r.slot_share > rules.same_slot_share,
+        "repeats": lambda r: (
+            rules.repeats_above_chance
+            and r.repeat_share is not None
+            and r.repeat_chance is not None
+            and r.repeat_share <= r.repeat_chance
+        ),
+    }
+
+
+def judge(responses: Sequence[Response], forms: Sequence[Form], key: Key, rules: Exclusion) -> list[Rater]:
+    """Every participant with the rules that they broke, in order of first appearance."""
+    trials = {trial.id: trial for form in forms for trial in form.trials}
+    about = {trial.id: trial for trial in key.trials}
+    lengths = {form.id: sum(not trial.practice for trial in form.trials) for form in forms}
+    by_participant: dict[str, list[Response]] = {}
+    for response in responses:
+        by_participant.setdefault(response.participant, []).append(response)
+    raters = (_rater(name, own, trials, about, lengths) for name, own in by_participant.items())
+    tests = _broken(rules)
+    return [
+        Rater(**(vars(rater) | {"excluded": tuple(rule for rule, test in tests.items() if test(rater))}))
+        for rater in raters
+    ]
+
+
+def _rater(
+    name: str,
+    responses: Sequence[Response],
+    trials: Mapping[str, Trial],
+    about: Mapping[str, TrialKey],
+    lengths: Mapping[str, int],
+) -> Rater:
+    counted = [one for one in responses if about[one.trial_id].kind != "practice"]
+    forms = tuple(dict.fromkeys(one.form_id for one in responses))
+    kinds = {
+        kind: [one for one in counted if about[one.trial_id].kind == kind] for kind in ("gold", "attention")
+    }
+    times = [one.rt_ms for one in counted if one.rt_ms is not None]
+    agree, chance = _repeats(counted, trials, about)
+    return Rater(
+        participant=name,
+        forms=forms,
+        platform=responses[0].platform,
+        asked=sum(lengths[form] for form in forms),
+        answered=len(counted),
+        gold_share=_share(one.answer in about[one.trial_id].gold for one in kinds["gold"]),
+        attention_share=_share(one.answer in about[one.trial_id].gold for one in kinds["attention"]),
+        repeat_share=agree,
+        repeat_chance=chance,
+        slot_share=_slot_share([one for one in counted if about[one.trial_id].kind == "main"], trials),
+        median_rt_ms=median(times) if times else None,
+    )
+
+
+def _share(passed: Iterable[bool]) -> float | None:
+    values = list(passed)
+    return sum(values) / len(values) if values else None
+
+
+def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> float | None:
+    slots = Counter(trials[one.trial_id].choices.index(one.answer) for one in responses)
+    return max(slots.values()) / len(responses) if responses else None
+
+
+def _repeats(
+    responses: Sequence[Response], trials: Mapping[str, Trial], about: Mapping[str, TrialKey]
+) -> tuple[float | None, float | None]:
+    """How many repeats agree with the first answer, and how many would by chance."""
+    meant = {one.trial_id: _meaning(one, trials) for one in responses}
+    pairs = [
+        (meant[one.trial_id], meant[first], len(trials[first].choices))
+        for one in responses
+        if (first := about[one.trial_id].repeats) and first in meant
+    ]
+    if not pairs:
+        return None, None
+    agree = sum(again == before for again, before, _ in pairs) / len(pairs)
+    return agree, sum(1 / choices for *_, choices in pairs) / len(pairs)
+
+
+def _meaning(one: Response, trials: Mapping[str, Trial]) -> str:
+    """The chosen picture, where there are several; else the answer itself."""
+    trial = trials[one.trial_id]
+    return trial.chosen(one.answer) if len(trial.stimuli) > 1 else one.answer
+
+
+def flow(raters: Sequence[Rater]) -> list[tuple[str, int]]:
+    """Recruited, left out by each rule (by the first one broken), kept."""
+    first = Counter(rater.excluded[0] for rater in raters if rater.excluded)
+    left_out = [(text, first[rule]) for rule, text in RULES.items() if first[rule]]
+    return [("recruited", len(raters)), *left_out, ("kept", sum(rater.kept for rater in raters))]

@@ -1,0 +1,26 @@
+"""Slows down whoever asks too often."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+MOST_KEYS = 20_000
+
+
+class Limit:
+    """Lets each key ask ``burst`` times at once, and ``rate`` times a second in the long run."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate, self.burst = rate, burst
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def wait(self, key: str, now: float | None = None) -> float:
+        """Count one request; returns 0, or the seconds to wait where it is one too many."""
+        now = monotonic() if now is None else now
+        left, then = self._left.pop(key, (float(self.burst), now))
+        left = min(self.burst, left + (now - then) * self.rate)
+        allowed = left >= 1
+        self._left[key] = (left - 1 if allowed else left, now)
+        if len(self._left) > MOST_KEYS:
+            del self._left[next(iter(self._left))]
+        return 0.0 if allowed else (1 - left) / self.rate

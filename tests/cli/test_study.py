@@ -1,0 +1,65 @@
+"""``bench study make`` and ``power``, from a real run."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fesbench.cli import cli
+from fesbench.errors import BenchError, UnknownName
+from fesbench.reports.study.storage import read_forms, read_key, read_study, stimulus_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    models = ("--model", "copy", "--model", "truth", "--metric", "fidelity", "--limit", 1)
+    assert call("run", *models, "--workers", 0, "--out", folder).exit_code == 0
+    return folder
+
+
+SMALL = ("--model", "copy", "--model", "truth", "--items", 5, "--participants", 2)
+
+
+def test_a_run_becomes_a_packet_and_its_key_lies_elsewhere(run, tmp_path):
+    packet = tmp_path / "packet"
+    done = call("study", "make", run, *SMALL, "--design", "2afc", "--output", "print", "--out", packet)
+    assert done.exit_code == 0
+    assert done.stdout.strip() == str(packet)
+    study = read_study(packet)
+    key = read_key(study)
+    assert set(key.models) == {"copy", "truth"}
+    assert key.run == "run"
+    assert {item.domain for item in key.items} == {"studio", "celebrity", "portrait", "statue", "avatar"}
+    assert study.outputs == ("print",)
+    assert study.draft
+    for form in read_forms(packet, study):
+        assert all(stimulus_path(packet, name).is_file() for name in form.stimuli)
+    assert "DRAFT" in done.stderr
+
+
+def test_what_a_run_lacks_is_said(run, tmp_path):
+    with pytest.raises(UnknownName, match="stargan"):
+        call("study", "make", run, "--model", "stargan", "--out", tmp_path / "packet")
+    with pytest.raises(BenchError, match="--model"):
+        call("study", "make", run, "--out", tmp_path / "packet")
+    with pytest.raises(BenchError, match="no finished run"):
+        call("study", "make", tmp_path, "--out", tmp_path / "packet")
+    with pytest.raises(UnknownName, match="fax"):
+        call("study", "make", run, *SMALL, "--output", "fax", "--out", tmp_path / "packet")
+    assert not (tmp_path / "packet").exists()
+
+
+def test_power_prints_numbers_and_draws(tmp_path):
+    done = call(
+        "study", "power", "--preference", 0.75, "--repetitions", 100, "--json", "--out", tmp_path / "p"
+    )
+    (row,) = json.loads(done.stdout)
+    assert row["independent_answers"] == 35
+    assert row["answers"] == row["participants"] * 40
+    assert row["recruits"] > row["participants"]
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"power.pdf", "power.png"}

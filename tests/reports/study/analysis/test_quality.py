@@ -1,0 +1,72 @@
+"""Who is left out: by the rules of the study, and by nothing else."""
+
+import pytest
+
+from fesbench.reports.study.quality import flow, judge
+from fesbench.reports.study.schema import Exclusion
+
+THREE = ("reggan", "stargan", "usgan")
+
+
+@pytest.fixture
+def checked(make_packet, plan):
+    """Six people: two main trials, two golds, an attention check, and the first trial again, reversed."""
+    form = [
+        plan(0, THREE, "practice", ("A",)),
+        plan(1, THREE),
+        plan(2, THREE),
+        plan(3, THREE, "gold", ("B",)),
+        plan(4, THREE, "gold", ("C",)),
+        plan(5, THREE, "attention", ("A",)),
+        plan(1, THREE[::-1], "repeat", repeats=1),
+    ]
+    rules = Exclusion(gold_share=0.75, median_rt_ms=500, same_slot_share=0.9)
+    return make_packet("best-of-n", "realism", [form] * 6, ("A", "B", "C"), rules=rules)
+
+
+GOOD = ["C", "A", "B", "B", "C", "A", "C"]
+
+
+def test_each_rule_leaves_out_its_own(checked, make_answers):
+    given = [
+        GOOD,
+        [*GOOD[:6], None],
+        ["C", "A", "B", "A", "C", "A", "C"],
+        ["C", "A", "B", "B", "C", "B", "C"],
+        ["C", "A", "A", "B", "C", "A", "C"],
+        ["C", "A", "B", "B", "C", "A", "A"],
+    ]
+    study, forms, key = checked
+    raters = judge(make_answers(checked, given), forms, key, study.options.exclusion)
+    assert [rater.excluded for rater in raters] == [
+        (), ("incomplete",), ("gold",), ("attention",), ("same-slot",), ("repeats",),
+    ]  # fmt: skip
+    assert flow(raters)[0] == ("recruited", 6)
+    assert flow(raters)[-1] == ("kept", 1)
+    assert (raters[0].gold_share, raters[0].repeat_share, raters[0].repeat_chance) == (
+        1,
+        1,
+        pytest.approx(1 / 3),
+    )
+    assert (raters[2].gold_share, raters[1].asked, raters[1].answered) == (0.5, 6, 5)
+
+
+def test_fast_answers_are_judged_by_their_median_and_paper_is_not(checked, make_answers):
+    study, forms, key = checked
+    fast = judge(make_answers(checked, [GOOD], rt_ms=400), forms, key, study.options.exclusion)
+    paper = judge(make_answers(checked, [GOOD], rt_ms=None), forms, key, study.options.exclusion)
+    assert fast[0].excluded == ("fast",)
+    assert paper[0].kept
+    assert paper[0].median_rt_ms is None
+
+
+def test_a_participant_is_counted_once_at_the_first_rule(checked, make_answers):
+    study, forms, key = checked
+    raters = judge(
+        make_answers(checked, [["C", "A", "A", "A", "A", "B", None]], 100),
+        forms,
+        key,
+        study.options.exclusion,
+    )
+    assert set(raters[0].excluded) == {"incomplete", "gold", "attention", "fast", "same-slot"}
+    assert flow(raters) == [("recruited", 1), ("did not finish", 1), ("kept", 0)]
