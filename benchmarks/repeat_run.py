@@ -1,6 +1,6 @@
 """Makes a large run out of a small one: the same scores and images again and again, under new edits.
 
-    python benchmarks/repeat_run.py runs/small /tmp/large --outputs 50000
+    python benchmarks/repeat_run.py runs/small large --outputs 50000
 
 For timing what reads runs; the numbers in it mean nothing.
 """

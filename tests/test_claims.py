@@ -19,7 +19,7 @@ FID = MetricCard("fid@inception-2015", "distance", "lower", 0.0, 1e9, "distance"
 
 
 def scores_of(values: dict[str, float], dataset="photos", metric="fss@dlib") -> pd.DataFrame:
-    """One edit of each subject: the model's value plus a wobble that is the same for all models, and one of its own."""
+    """One edit of each subject: the model's value, a wobble that all models share, and one of its own."""
     rows = [
         (model, dataset, "studio", subject, f"{subject}--happy", "neutral", "happy", column, value, None)
         for place, (model, level) in enumerate(values.items())
@@ -104,7 +104,8 @@ def test_a_pair_is_judged_by_its_paired_difference_in_the_direction_of_the_metri
 def test_scores_of_sets_are_judged_by_whether_intervals_overlap(tmp_path, other, expected):
     rows = [
         {"generator": name, "dataset": "photos", "domain": "studio", "metric": FID.id, "value": value,
-         "low": value - 1, "high": value + 1, "n_outputs": 12, "n_references": 50, "references": "real", "reason": None}
+         "low": value - 1, "high": value + 1, "n_outputs": 12, "n_references": 50, "references": "real",
+         "reason": None}
         for name, value in (("a", 10.0), ("b", other))
     ]  # fmt: skip
     run = published(tmp_path / "run", scores_of({"a": 0.9, "b": 0.5}), pd.DataFrame(rows))

@@ -162,8 +162,8 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
 def _refuse_lookalikes(name: str) -> None:
     if name.casefold().startswith("qualiclip+"):
         raise BenchError(
-            f"{name} is another metric than QualiCLIP: its prompts were trained on people's opinion scores of "
-            "one data set, while QualiCLIP saw none; ask for 'qualiclip'"
+            f"{name} is another metric than QualiCLIP: its prompts were trained on people's opinion scores "
+            "of one data set, while QualiCLIP saw none; ask for 'qualiclip'"
         )
 
 

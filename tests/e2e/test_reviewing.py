@@ -252,7 +252,8 @@ def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
     source.write_text(
         "from fesbench.contracts import Generator, GeneratorCard\n"
         "class Mine(Generator):\n"
-        "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026, citation='Me, \\\\input{x} 50%')\n"
+        "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026,\n"
+        "        citation='Me, \\\\input{x} 50%')\n"
         "    def synthesize(self, images, source, target):\n"
         "        return images.clone()\n"
     )

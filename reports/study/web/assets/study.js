@@ -146,11 +146,13 @@ async function begin() {
   }
 }
 
+/** The plugin's own bar has inline styles, which the server's content policy forbids. */
 async function preload(trials) {
   const names = trials.flatMap((trial) => [...(trial.reference ? [trial.reference] : []), ...trial.stimuli]);
   const images = [...new Set(names)].map((name) => `stimuli/${name}.png`);
+  const message = '<div class="text"><h1>Loading the pictures …</h1></div>';
   const failed = '<div class="text"><h1>Some pictures could not be loaded</h1><p>Please load the page again; your answers are kept.</p></div>';
-  await show([{ type: jsPsychPreload, images, show_progress_bar: true, continue_after_error: false, error_message: failed }]);
+  await show([{ type: jsPsychPreload, images, message, show_progress_bar: false, continue_after_error: false, error_message: failed }]);
 }
 
 async function ask(form) {
