@@ -402,6 +402,7 @@ def test_curves_of_a_resumed_training_hold_every_step_once(faces, tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     for more in (["--steps", "2"], ["--steps", "4", "--resume"]):
         assert in_process(faces, tmp_path, *more).exit_code == 0
+        time.sleep(1.1)  # TensorBoard reads files in the order of the seconds in their names
     events = reader.EventAccumulator(str(tmp_path / "curves")).Reload()
     assert [event.step for event in events.Scalars("g_cycle")] == [1, 2, 3, 4]
 
