@@ -33,7 +33,7 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 	rm -rf build/clean
 	$(BIN)/python -m venv build/clean
 	build/clean/bin/python -m pip install -qq --disable-pip-version-check \
-	  --constraint "$$(.ci/constraints $(BIN)/python)" dist/*.whl
+	  --constraint "$$(.ci/constraints $(BIN)/python)" "$$(echo dist/*.whl)[study]"
 	build/clean/bin/python .ci/check_installed.py
 
 bench: everything ## time the parts against their peers

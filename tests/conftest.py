@@ -54,6 +54,7 @@ def _allowed() -> re.Pattern[str]:
     reasons = [
         "cuda",
         "another kind of processor",
+        "superuser",
         *named.split(","),
         *([] if SHARED.is_dir() else ["shared"]),
     ]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import click
 
+from ..errors import BenchError
 from . import LazyCommand, LazyGroup
+
+PACKAGES = ("choix", "krippendorff", "reportlab", "starlette", "uvicorn")
+"""What the extra ``study`` brings."""
 
 COMMANDS = {
     "make": LazyCommand(".study_make:make", "Make a blinded, counterbalanced packet from a run."),
@@ -18,3 +24,6 @@ COMMANDS = {
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def study() -> None:
     """Make, run and analyse a human study."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise BenchError(f"studies need {', '.join(missing)}; install with: pip install 'fesbench[study]'")

@@ -63,3 +63,9 @@ def test_power_prints_numbers_and_draws(tmp_path):
     assert row["answers"] == row["participants"] * 40
     assert row["recruits"] > row["participants"]
     assert {path.name for path in (tmp_path / "p").iterdir()} == {"power.pdf", "power.png"}
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("fesbench.cli.study.PACKAGES", ("choix", "no_such_package"))
+    result = CliRunner().invoke(cli, ["study", "power"])
+    assert "need no_such_package; install with: pip install 'fesbench[study]'" in str(result.exception)
