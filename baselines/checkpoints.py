@@ -7,7 +7,6 @@ tensors and plain containers and runs nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import CheckpointError
-from fesbench.files import written_whole
+from fesbench.files import file_digest, written_whole
 
 if TYPE_CHECKING:
     from .neural import NeuralGenerator
@@ -191,12 +190,6 @@ def with_statistics(state: Mapping[str, Tensor], layers: str = ".*") -> dict[str
                 layer + ending: tensor for ending, tensor in zip(RUNNING_STATISTICS, fresh, strict=True)
             }
     return complete
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_tensors(path: Path) -> Any:

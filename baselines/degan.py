@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.contracts import GeneratorCard
-from fesbench.errors import CheckpointError
 
 from .checkpoints import load_exactly
 from .layers import decoder, encoder, he_initialise, image_head, instance_norm, strided_layers
 from .losses import gradient_penalty
-from .neural import NeuralGenerator
+from .neural import NeuralGenerator, label_names
 from .objectives import Batch, Objective, Terms
 from .settings import Settings
 from .training_data import TrainingImages
@@ -255,12 +254,7 @@ class DEGAN(NeuralGenerator):
             network = DEGANNetwork(resolution, classes, width, blocks)
         load_exactly(network, state)
         network.codes.requires_grad_(False)
-        if len(expressions or ()) != classes:
-            raise CheckpointError(
-                f"the checkpoint has {classes} classes and {len(expressions or ())} names are known for "
-                "them; pass expressions in the order of its training labels"
-            )
-        return cls(network, tuple(expressions or ()), resolution)
+        return cls(network, label_names(classes, expressions, {}), resolution)
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> DEGANObjective:

@@ -11,6 +11,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self, cast
 
 import torch
@@ -18,14 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.contracts import NEUTRAL, GeneratorCard
-from fesbench.errors import CheckpointError, DatasetError
+from fesbench.errors import DatasetError
 
 from .checkpoints import load_exactly, with_statistics
 from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
 from .losses import gradient_penalty, shuffled
-from .neural import NeuralGenerator
+from .neural import NeuralGenerator, label_names
 from .objectives import Batch, Objective, Terms
 from .settings import Settings
+from .stargan import StarGAN
 from .training_data import TrainingImages
 
 AFFECTNET_ORDER = (NEUTRAL, "happy", "sad", "surprised", "fearful", "disgusted", "angry")
@@ -221,16 +223,7 @@ class GANmut(NeuralGenerator):
         ),
     )
 
-    official = Settings(
-        resolution=128,
-        width=64,
-        discriminator_width=64,
-        batch_size=16,
-        n_critic=5,
-        learning_rate=1e-4,
-        average=0.0,
-        steps=2_000_000,
-    )
+    official = replace(StarGAN.official, steps=2_000_000, schedule="constant", decay_to=0.0)
 
     training_choices = (
         "the linear form",
@@ -252,7 +245,7 @@ class GANmut(NeuralGenerator):
                 ``AFFECTNET_ORDER`` for 7 classes. Neutral, wherever it is in it, is the origin.
         """
         classes, width, blocks = _architecture(state)
-        names = tuple(expressions or (AFFECTNET_ORDER if classes == len(AFFECTNET_ORDER) else ()))
+        names = label_names(classes, expressions, {len(AFFECTNET_ORDER): AFFECTNET_ORDER})
         with torch.device("meta"):
             network: GANmutNetwork
             if "mu.weight" in state:
@@ -261,11 +254,6 @@ class GANmut(NeuralGenerator):
                 neutral = names.index(NEUTRAL) if NEUTRAL in names else 0
                 network = LinearNetwork(classes, width, blocks, neutral)
         load_exactly(network, state)
-        if len(names) != classes:
-            raise CheckpointError(
-                f"the checkpoint has {classes} classes and {len(names)} names are known for them; "
-                "pass expressions in the order of its training labels"
-            )
         return cls(network, names, resolution)
 
     def official_state(self) -> dict[str, Tensor]:

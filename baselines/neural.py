@@ -17,6 +17,7 @@ from fesbench.contracts import Generator, GeneratorCard
 from fesbench.errors import CheckpointError, UnsupportedEdit
 
 from .checkpoints import read_checkpoint
+from .layers import one_hot
 from .objectives import Objective
 from .settings import Settings
 from .training_data import TrainingImages
@@ -27,7 +28,8 @@ class NeuralGenerator(Generator):
 
     A subclass states ``template``, the card of the method itself, ``official``, how its authors train it,
     ``small_weights``, what suits small networks better than the official weights of the losses,
-    ``training_choices``, where our training departs from that, and how labels become the network's condition.
+    ``training_choices``, where our training departs from that, and, unless they are one-hot
+    targets, how labels become the network's condition.
     ``network(images, condition)`` takes the official model's own conditioning and returns its composed
     image before clamping. Where the official file keeps the network's state_dict in a dictionary,
     ``official_wrapper`` is its key.
@@ -81,9 +83,9 @@ class NeuralGenerator(Generator):
     def objective(data: TrainingImages, settings: Settings) -> Objective:
         """New networks for ``data``'s expressions, and the losses by which they are trained."""
 
-    @abstractmethod
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) int64 labels to the network's own condition."""
+        """(B,) int64 labels to the network's own condition: (B, expressions) one-hot targets, float32."""
+        return one_hot(len(self.card.expressions))(source, target)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:

@@ -23,7 +23,7 @@ from .neural import NeuralGenerator, label_names
 from .settings import Settings
 from .stargan import new_discriminator
 from .training_data import TrainingImages
-from .usgan import KDEF_ORDER, USGANObjective, first_layer
+from .usgan import KDEF_ORDER, USGAN, USGANObjective, first_layer
 
 UNUSED = "att_func."
 """Prefix of weights that the official network holds and never uses: attention over three channels."""
@@ -162,18 +162,7 @@ class SARGAN(NeuralGenerator):
         ),
     )
 
-    official = Settings(
-        resolution=128,
-        width=64,
-        discriminator_width=64,
-        batch_size=8,
-        n_critic=5,
-        learning_rate=1e-4,
-        average=0.0,
-        steps=200_000,
-        schedule="linear",
-        decay_to=0.9998,
-    )
+    official = USGAN.official
 
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
@@ -216,10 +205,6 @@ class SARGAN(NeuralGenerator):
         classes = len(data.expressions)
         network = SARGANNetwork(classes, settings.width, attention=settings.width)
         return USGANObjective(network, new_discriminator(classes, settings), one_hot(classes), settings)
-
-    def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) one-hot float32."""
-        return one_hot(len(self.card.expressions))(source, target)
 
 
 def _doubled(features: Tensor) -> Tensor:

@@ -142,10 +142,6 @@ class StarGAN(NeuralGenerator):
         network, discriminator = StarGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return LabelObjective(network, discriminator, one_hot(classes), settings)
 
-    def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) one-hot float32."""
-        return one_hot(len(self.card.expressions))(source, target)
-
 
 def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
     """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""

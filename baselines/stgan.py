@@ -8,6 +8,7 @@ csmliu/STGAN (TensorFlow, MIT).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import UnsupportedEdit
 
+from .attgan import AttGAN
 from .attribute_objective import AttributeObjective
 from .checkpoints import load_exactly
 from .layers import one_hot, tile_condition
@@ -176,19 +178,7 @@ class STGAN(NeuralGenerator):
         choices=("takes the whole difference between target and source, as the code's test program does",),
     )
 
-    official = Settings(
-        resolution=128,
-        width=64,
-        discriminator_width=64,
-        batch_size=32,
-        n_critic=5,
-        steps=1_000_000,
-        learning_rate=2e-4,
-        schedule="step",
-        decay_from=0.8,
-        decay_to=0.1,
-        average=0.0,
-    )
+    official = replace(AttGAN.official, steps=1_000_000, decay_from=0.8)
 
     official_wrapper = "state_dict"
 

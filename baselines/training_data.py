@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from fesbench.contracts import NEUTRAL, Dataset, Image, Problem, Sample
 from fesbench.datasets.images import resize
-from fesbench.datasets.workers import serve_parent_only
+from fesbench.datasets.workers import picklable, serve_parent_only
 from fesbench.errors import DatasetError, ImageError
 
 STUDIO = "studio"
@@ -31,9 +30,9 @@ class TrainingImages(NamedTuple):
     ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
     from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
     ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
-    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them. ``shots``,
-    like ``images``, are what paired training takes in their place, or None where it is the same: rendered
-    faces register to the pixel, and photos of one person with two expressions do not.
+    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them. ``shots``
+    gives what paired training takes in the place of ``images``, loaded when first asked for; None where it is
+    the same: rendered faces register to the pixel, photos of one person with two expressions do not.
     """
 
     images: Tensor
@@ -44,12 +43,12 @@ class TrainingImages(NamedTuple):
     expressions: tuple[str, ...]
     problems: tuple[Problem, ...]
     action_units: Tensor | None = None
-    shots: Tensor | None = None
+    shots: Callable[[], Tensor] | None = None
 
     @property
     def truths(self) -> Tensor:
         """(N, 3, R, R) uint8: what a paired method learns to make of ``neutrals``."""
-        return self.images if self.shots is None else self.shots
+        return self.images if self.shots is None else self.shots()
 
 
 def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
@@ -101,17 +100,22 @@ def _stacked(pixels: Sequence[Image]) -> Tensor:
 
 def _shots(
     dataset: Dataset, usable: Sequence[tuple[Sample, Image]], resolution: int, workers: int
-) -> Tensor | None:
-    """The images of the data set's own pairs where those are others than its samples."""
+) -> Callable[[], Tensor] | None:
+    """Loads the images of the data set's own pairs where those are others than its samples."""
     targets = {(t.subject, t.expression): t for _, t in dataset.pairs() if t.domain == STUDIO}
     rows = [row for row, (s, _) in enumerate(usable) if targets.get((s.subject, s.expression), s).id != s.id]
     if not rows:
         return None
-    wanted = [targets[usable[row][0].subject, usable[row][0].expression] for row in rows]
-    pixels = [image for _, image in usable]
-    for row, image in zip(rows, _load_all(wanted, resolution, workers), strict=True):
-        pixels[row] = pixels[row] if isinstance(image, str) else image
-    return _stacked(pixels)
+
+    @cache
+    def load() -> Tensor:
+        wanted = [targets[usable[row][0].subject, usable[row][0].expression] for row in rows]
+        pixels = [image for _, image in usable]
+        for row, image in zip(rows, _load_all(wanted, resolution, workers), strict=True):
+            pixels[row] = pixels[row] if isinstance(image, str) else image
+        return _stacked(pixels)
+
+    return load
 
 
 def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:
@@ -123,7 +127,7 @@ def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:
 def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[Image | str]:
     """The pixels of each sample, or why there are none."""
     tasks = [partial(_pixels, sample.load, resolution) for sample in samples]
-    if workers < 2 or len(tasks) < SMALL or not _picklable(tasks[0]):
+    if workers < 2 or len(tasks) < SMALL or not picklable(tasks[0]):
         return [task() for task in tasks]
     with ProcessPoolExecutor(workers, get_context("spawn"), serve_parent_only) as pool:
         return list(pool.map(_call, tasks, chunksize=16))
@@ -138,11 +142,3 @@ def _pixels(load: Callable[[], Image], resolution: int) -> Image | str:
 
 def _call(task: Callable[[], Image | str]) -> Image | str:
     return task()
-
-
-def _picklable(task: object) -> bool:
-    try:
-        pickle.dumps(task)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return True

@@ -8,6 +8,7 @@ so the network only has to paint what changes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import torch
@@ -20,7 +21,7 @@ from .layers import ResidualBlock, image_head, one_hot, tile_condition, trunk
 from .neural import NeuralGenerator, label_names
 from .objectives import LabelObjective
 from .settings import Settings
-from .stargan import new_discriminator
+from .stargan import StarGAN, new_discriminator
 from .training_data import TrainingImages
 
 KDEF_ORDER = ("fearful", "angry", "disgusted", "happy", "neutral", "sad", "surprised")
@@ -66,18 +67,7 @@ class USGAN(NeuralGenerator):
         choices=("normalises by the image's own statistics, as the official inference does",),
     )
 
-    official = Settings(
-        resolution=128,
-        width=64,
-        discriminator_width=64,
-        batch_size=8,
-        n_critic=5,
-        learning_rate=1e-4,
-        average=0.0,
-        steps=200_000,
-        schedule="linear",
-        decay_to=0.9998,
-    )
+    official = replace(StarGAN.official, batch_size=8, decay_to=0.9998)
 
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
@@ -113,10 +103,6 @@ class USGAN(NeuralGenerator):
         classes = len(data.expressions)
         network, discriminator = USGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return USGANObjective(network, discriminator, one_hot(classes), settings)
-
-    def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) one-hot float32."""
-        return one_hot(len(self.card.expressions))(source, target)
 
 
 def first_layer(state: Mapping[str, Tensor]) -> tuple[int, int]:

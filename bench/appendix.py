@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,15 +12,10 @@ import pandas as pd
 from fesbench.datasets.expressions import canonical
 from fesbench.datasets.names import safe_name
 from fesbench.reports.appendix import confusion_table, cost_table, divided_table, pair_table, truth_table
-from fesbench.reports.latex import latex_tables
-from fesbench.reports.markdown import csv_tables, markdown_tables
-from fesbench.reports.siunitx import siunitx_tables
-from fesbench.reports.structured import json_tables
 from fesbench.reports.tables import Block, Table
 
 from .contracts import GeneratorCard
-from .files import write_text
-from .publish import Published, card_of, provenance
+from .publish import Published, card_of
 from .statistics.agreement import agreement
 from .statistics.breakdown import cells_by, confusion
 from .statistics.comparisons import ALL, OOD
@@ -180,33 +174,3 @@ def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
             confusion_table(part, labels, column, dataset, results.cards[str(name)].title or str(name))
             for name, part in seen.groupby("generator", sort=False)
         ]  # fmt: skip
-
-
-def write_further_tables(published: Published, folder: Path, groups: pd.DataFrame | None = None) -> list[str]:
-    """Write every table in every format into ``folder``, the main one too; returns the names of the files.
-
-    ``groups`` is what ``read_groups`` gave, where something is known of the subjects.
-    """
-    results = results_of(published)
-    written: list[str] = []
-    for result in results:
-        prefix = f"{safe_name(result.dataset)}-" if len(results) > 1 else ""
-        divided = group_tables(result, groups) if groups is not None else ()
-        main = [table for table in published.tables if table.title == result.dataset]
-        for name, tables in [("main", main), *further_tables(result), *divided]:
-            written += write_formats(tables, folder, prefix + name, provenance(published))
-    return written
-
-
-def write_formats(tables: list[Table], folder: Path, name: str, origin: str) -> list[str]:
-    """Write tables as LaTeX in both flavours, Markdown, CSV and JSON; returns the names of the files."""
-    texts = {
-        f"{name}.tex": latex_tables(tables, origin),
-        f"{name}-siunitx.tex": siunitx_tables(tables, origin),
-        f"{name}.md": markdown_tables(tables),
-        f"{name}.csv": csv_tables(tables),
-        f"{name}.json": json_tables(tables),
-    }
-    for file, text in texts.items():
-        write_text(folder / file, text)
-    return list(texts)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from .errors import BenchError
+from .multiplicity import holm
 from .publish import Published
 from .spec import GROWING
-from .statistics.comparisons import by_edit, holm, interval_columns, scopes
+from .statistics.comparisons import by_edit, interval_columns, scopes
 from .statistics.intervals import clustered_means
 from .statistics.measures import OUTPUT, Measure, measure_from
 from .statistics.summary import CELL_COLUMNS, with_joint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from threading import Thread
 
@@ -19,6 +20,15 @@ def serve_parent_only() -> None:
     """Make a worker leave Ctrl-C to its parent, and end with it even where that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def picklable(task: object) -> bool:
+    """Whether a task can travel to another process."""
+    try:
+        pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def _end_with_parent() -> None:

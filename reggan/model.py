@@ -14,7 +14,7 @@ from fesbench.baselines.checkpoints import load_exactly
 from fesbench.baselines.layers import he_initialise, one_hot
 from fesbench.baselines.neural import NeuralGenerator, label_names
 from fesbench.baselines.settings import Settings
-from fesbench.baselines.stargan import StarGANDiscriminator
+from fesbench.baselines.stargan import StarGAN, StarGANDiscriminator
 from fesbench.baselines.training_data import TrainingImages
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import BenchError, CheckpointError
@@ -113,15 +113,7 @@ class RegGAN(NeuralGenerator):
     )
 
     has_official_code = False
-    official = Settings(
-        resolution=128,
-        width=64,
-        discriminator_width=64,
-        batch_size=16,
-        n_critic=5,
-        learning_rate=1e-4,
-        average=0.0,
-    )
+    official = replace(StarGAN.official, steps=None, schedule="constant", decay_to=0.0)
     """Those of StarGAN: the paper's own are not public to us."""
 
     training_choices = (
@@ -188,10 +180,6 @@ class RegGAN(NeuralGenerator):
             return fit_layer(data, options)
         layer = empty_layer(len(data.expressions), data.images.shape[-1], options)
         return layer.requires_grad_()
-
-    def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, expressions) one-hot float32."""
-        return one_hot(len(self.card.expressions))(source, target)
 
 
 def _classes(state: Mapping[str, Tensor]) -> int:

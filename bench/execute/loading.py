@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -14,7 +13,7 @@ from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from fesbench.datasets.workers import serve_parent_only
+from fesbench.datasets.workers import picklable, serve_parent_only
 
 from ..contracts import Edit, Failure, Image, Mask, Sample
 from ..errors import ImageError
@@ -77,7 +76,7 @@ class ImageLoader:
     def submit(self, sample: Sample) -> Pending:
         """Start loading a sample; call the answer for its image."""
         task = partial(load_sample, sample.load, sample.load_mask)
-        if self._pool is None or not _picklable(task):
+        if self._pool is None or not picklable(task):
             return task
         try:
             return partial(self._result, self._pool.submit(task), task)
@@ -111,14 +110,6 @@ class ImageLoader:
         """Stop the workers; what is in flight is dropped."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _picklable(task: object) -> bool:
-    try:
-        pickle.dumps(task)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return True
 
 
 def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:

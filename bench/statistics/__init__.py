@@ -1,6 +1,7 @@
 """Intervals, paired tests, ranks, and the summary of a run."""
 
-from .comparisons import gain_over, holm, joint_success, paired_differences, ranks
+from ..multiplicity import holm
+from .comparisons import gain_over, joint_success, paired_differences, ranks
 from .intervals import Interval, clustered_mean, clustered_means
 from .measures import Measure, measures_of
 from .summary import Summary, summarise

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .intervals import UNBOUNDED, Bounds, Estimates, Floats, clustered_means
+from ..multiplicity import holm
+from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
 from .measures import Measure, joint_column
 
 Block = Literal["main", "transfer", "control"]
@@ -142,19 +143,6 @@ def interval_columns(found: Estimates) -> dict[str, object]:
         "method": found.method,
         "reason": found.reason,
     }
-
-
-def holm(p: Floats) -> Floats:
-    """Holm's step-down adjusted p values of (K,) p values; NaN stays NaN and counts for no test.
-
-    S. Holm, 'A simple sequentially rejective multiple test procedure', Scand. J. Statist. 6, 1979.
-    """
-    adjusted = np.full_like(p, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
-    return adjusted
 
 
 def gain_over(differences: pd.DataFrame, baseline: str = "copy") -> pd.DataFrame:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fesbench.errors import BenchError
+from fesbench.multiplicity import holm
 
 from .answers import ALL, IMPOSTOR, Answers, gather
 from .correlation import point_biserial, spearman
@@ -22,7 +23,7 @@ from .estimates import Clusters, Estimate, Floats, bootstrap, difference, mean, 
 from .quality import Rater, flow, judge
 from .reliability import krippendorff_alpha
 from .schema import Form, Key, Response, Study
-from .significance import discordant, equal_shares, holm
+from .significance import discordant, equal_shares
 from .strengths import luce
 
 CHOICES = ("best-of-n", "2afc")

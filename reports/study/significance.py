@@ -1,4 +1,4 @@
-"""Tests of preferences: exact binomial, discordant votes, goodness of fit, Holm's adjustment.
+"""Tests of preferences: exact binomial, discordant votes, goodness of fit.
 
 The exact tests take answers as independent, as papers do. Where participants differ in taste they reject too
 often; the two-way clustered p value of ``estimates`` stands beside them for that reason.
@@ -40,16 +40,3 @@ def discordant(first: Floats, second: Floats) -> tuple[int, int, float]:
 def equal_shares(counts: Sequence[int]) -> float:
     """The p of the chi-squared test that all options are chosen equally often; NaN without answers."""
     return float(stats.chisquare(counts).pvalue) if sum(counts) else float("nan")
-
-
-def holm(p: Floats) -> Floats:
-    """Holm's step-down adjusted p values of (K,) p values; NaN stays NaN and counts for no test.
-
-    S. Holm, 'A simple sequentially rejective multiple test procedure', Scand. J. Statist. 6, 1979.
-    """
-    adjusted = np.full_like(p, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
-    return adjusted

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fesbench.multiplicity import holm
 from fesbench.reports.study.correlation import point_biserial, spearman
 from fesbench.reports.study.detection import d_prime
 from fesbench.reports.study.estimates import Clusters
 from fesbench.reports.study.reliability import krippendorff_alpha
-from fesbench.reports.study.significance import binomial, discordant, equal_shares, holm
+from fesbench.reports.study.significance import binomial, discordant, equal_shares
 from fesbench.reports.study.strengths import luce
 
 NAN = np.nan
