@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import BenchError, SpecError
 from .plan import Plan, dataset_records, make_plan
 from .provenance import check_identities, identities
-from .publish import Published, load_published, publish
+from .reporting.publish import Published, load_published, publish
 from .store import RunStore
 
 if TYPE_CHECKING:

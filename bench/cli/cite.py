@@ -19,8 +19,8 @@ def cite(names: tuple[str, ...]) -> None:
 def _entry(name: str) -> str:
     from fesbench.baselines.registry import GENERATORS, load_model
 
-    from ..citations import KEYS, bibtex, bibtex_of_card
     from ..errors import BenchError
+    from ..reporting.citations import KEYS, bibtex, bibtex_of_card
 
     if name in KEYS:
         return bibtex(name)

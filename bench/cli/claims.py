@@ -16,7 +16,7 @@ from fesbench.reports.tables import metric_title
 from .console import make_console
 
 if TYPE_CHECKING:
-    from ..claims import Finding
+    from ..reporting.claims import Finding
 
 EXAMPLES = """
 \b
@@ -50,7 +50,7 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
     or another model that it is better_than. On rendered faces and by embedded judges, claims that do not name
     them (data: rendered, metric: ecs@embedded) are not testable.
     """
-    from ..claims import CAUTION, judge_claims, read_claims
+    from ..reporting.claims import CAUTION, judge_claims, read_claims
     from ..session import open_run
 
     findings = judge_claims(read_claims(path), open_run(run))

@@ -16,7 +16,7 @@ from .console import make_console
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..comparing import Comparison
+    from ..reporting.comparing import Comparison
 
 DIGITS = 4
 
@@ -32,7 +32,7 @@ def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
     Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and
     what the two runs record that can explain it: specification, data, weights, versions, code, device.
     """
-    from ..comparing import compare_runs
+    from ..reporting.comparing import compare_runs
     from ..session import open_run
 
     found = compare_runs(open_run(run_a), open_run(run_b))

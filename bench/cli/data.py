@@ -108,7 +108,7 @@ def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from ..cards import card_of_data
+        from ..reporting.cards import card_of_data
         from ..session import open_run
 
         click.echo(card_of_data(name, open_run(run) if run else None), nl=False)

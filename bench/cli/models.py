@@ -68,7 +68,7 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from ..cards import card_of_model
+        from ..reporting.cards import card_of_model
         from ..session import open_run
 
         click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)

@@ -41,7 +41,7 @@ def query(sql: str, runs: tuple[Path, ...], form: str | None) -> None:
 
     Only reading is possible: the runs are copied into memory, and SQL reaches no file and no network.
     """
-    from ..query import query_runs
+    from ..reporting.query import query_runs
     from ..session import open_run
 
     answer = query_runs(sql, [open_run(run) for run in runs])

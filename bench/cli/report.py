@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import BenchError
-from ..reporting import WRITERS, Request, read_runs, write_reports
+from ..reporting.report import WRITERS, Request, read_runs, write_reports
 
 EXAMPLES = """
 \b

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fesbench.reports.study.analysis import RunScores
     from fesbench.reports.study.schema import Key
 
-    from ..publish import Published
+    from ..reporting.publish import Published
 
 EXAMPLES = """
 \b

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .errors import BenchError
+from ..errors import BenchError
 
 MOST_GROUPS = 8
 """A column with more different numbers is cut into thirds; one with more different texts is left out."""

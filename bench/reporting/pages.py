@@ -13,9 +13,9 @@ from typing import Any
 from fesbench.reports.html.content import Further, Group, Measured, Provenance, Sheet
 from fesbench.reports.tables import Table
 
+from ..statistics.measures import SHARE, Measure, backend, stem
 from .appendix import Results, further_tables, results_of
 from .publish import Published, provenance
-from .statistics.measures import SHARE, Measure, backend, stem
 
 TITLES = {
     "expressions": "By expression",

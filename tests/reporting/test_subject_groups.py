@@ -1,7 +1,7 @@
 import pytest
 
 from fesbench.errors import BenchError
-from fesbench.subject_groups import read_groups
+from fesbench.reporting.subject_groups import read_groups
 
 
 def write(path, text):

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import BenchError
-from .multiplicity import holm
+from ..errors import BenchError
+from ..multiplicity import holm
+from ..spec import GROWING
+from ..statistics.comparisons import by_edit, interval_columns, scopes
+from ..statistics.intervals import clustered_means
+from ..statistics.measures import OUTPUT, Measure, measure_from
+from ..statistics.summary import CELL_COLUMNS, with_joint
 from .publish import Published
-from .spec import GROWING
-from .statistics.comparisons import by_edit, interval_columns, scopes
-from .statistics.intervals import clustered_means
-from .statistics.measures import OUTPUT, Measure, measure_from
-from .statistics.summary import CELL_COLUMNS, with_joint
 
 CHANGE_COLUMNS = [
     "dataset", "domain", "metric", "generator", "before", "after", "difference", "low", "high", "p", "p_holm",

@@ -14,13 +14,13 @@ from fesbench.datasets.names import safe_name
 from fesbench.reports.appendix import confusion_table, cost_table, divided_table, pair_table, truth_table
 from fesbench.reports.tables import Block, Table
 
-from .contracts import GeneratorCard
+from ..contracts import GeneratorCard
+from ..statistics.agreement import agreement
+from ..statistics.breakdown import cells_by, confusion
+from ..statistics.comparisons import ALL, OOD
+from ..statistics.measures import Measure, backend, measure_from, stem
+from ..statistics.summary import with_joint
 from .publish import Published, card_of
-from .statistics.agreement import agreement
-from .statistics.breakdown import cells_by, confusion
-from .statistics.comparisons import ALL, OOD
-from .statistics.measures import Measure, backend, measure_from, stem
-from .statistics.summary import with_joint
 
 PREDICTED = "ecs.predicted"
 SAME_ORDER = ("fss.distance",)

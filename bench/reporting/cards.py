@@ -14,9 +14,9 @@ from fesbench.datasets.splits import PARTS
 from fesbench.reports.cards import data_card, model_card, origin_of
 from fesbench.reports.tables import Table
 
+from ..contracts import Dataset
+from ..errors import BenchError
 from .citations import KEYS, bibtex, bibtex_of_card
-from .contracts import Dataset
-from .errors import BenchError
 from .publish import Published, card_of, provenance
 
 SPEAKING = ("attribution", "copying", "license", "licence", "readme", "terms")

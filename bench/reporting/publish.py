@@ -22,18 +22,18 @@ from fesbench.reports.markdown import csv_tables, markdown_tables
 from fesbench.reports.tables import Block, Table, metric_title
 from fesbench.reports.terminal import TerminalTable
 
-from .contracts import Edit, Failure, GeneratorCard, Image, MetricCard
-from .execute.loading import load_sample
-from .files import write_text
-from .plan import Plan
-from .statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
-from .statistics.measures import OUTPUT, UNSCORED
-from .statistics.summary import Summary, summarise
-from .store import RunStore
+from ..contracts import Edit, Failure, GeneratorCard, Image, MetricCard
+from ..execute.loading import load_sample
+from ..files import write_text
+from ..plan import Plan
+from ..statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
+from ..statistics.measures import OUTPUT, UNSCORED
+from ..statistics.summary import Summary, summarise
+from ..store import RunStore
 
 if TYPE_CHECKING:
-    from .execute.cells import Cell
-    from .runner import Finished
+    from ..execute.cells import Cell
+    from ..runner import Finished
 
 GRID_ROWS = 2
 """Edits of each domain in the grid."""

@@ -10,8 +10,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from .contracts import GeneratorCard
-from .errors import UnknownName
+from ..contracts import GeneratorCard
+from ..errors import UnknownName
 
 MODELS = {
     "reggan": ("reggan2026",),

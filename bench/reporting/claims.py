@@ -17,11 +17,11 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .errors import SpecError
+from ..errors import SpecError
+from ..statistics.comparisons import ALL, DIFFERENCE_COLUMNS, SIGNIFICANT, Block, gain_over, ranks
+from ..statistics.measures import Measure, backend, measure_from, stem
+from ..statistics.summary import CELL_COLUMNS
 from .publish import Published
-from .statistics.comparisons import ALL, DIFFERENCE_COLUMNS, SIGNIFICANT, Block, gain_over, ranks
-from .statistics.measures import Measure, backend, measure_from, stem
-from .statistics.summary import CELL_COLUMNS
 
 Verdict = Literal["agrees", "disagrees", "undecided", "not testable"]
 

@@ -16,14 +16,14 @@ from fesbench.reports.siunitx import siunitx_tables
 from fesbench.reports.structured import json_tables
 from fesbench.reports.tables import Table
 
-from .errors import BenchError
+from ..errors import BenchError
+from ..files import write_text
+from ..plan import make_plan
+from ..spec import validate
+from ..store import RunStore
 from .figures import write_figures, write_image_figures
-from .files import write_text
 from .pages import ReportedRun, sheets_of
-from .plan import make_plan
 from .publish import Published, load_published, provenance
-from .spec import validate
-from .store import RunStore
 
 FREE = ("rendered",)
 """Data sets whose images are nobody's: figures may show them unasked."""

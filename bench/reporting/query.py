@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import duckdb
 import pandas as pd
 
-from .errors import BenchError
+from ..errors import BenchError
+from ..statistics.summary import CELL_COLUMNS
 from .publish import Published
-from .statistics.summary import CELL_COLUMNS
 
 LOCKS = (
     "SET python_enable_replacements = false",

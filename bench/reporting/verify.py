@@ -17,19 +17,19 @@ import pandas as pd
 
 from fesbench.datasets.images import load_image
 
-from .contracts import Edit, Failure, Image, MetricCard
-from .errors import BenchError, ImageError
-from .execute.loading import ImageLoader, load_ahead
-from .execute.scoring import References, Scorer, score_shard, shard_references
-from .files import file_digest
-from .plan import DatasetPlan, Plan, dataset_records, make_plan
-from .provenance import ABSENT, identities, network_identities
+from ..contracts import Edit, Failure, Image, MetricCard
+from ..errors import BenchError, ImageError
+from ..execute.loading import ImageLoader, load_ahead
+from ..execute.scoring import References, Scorer, score_shard, shard_references
+from ..files import file_digest
+from ..plan import DatasetPlan, Plan, dataset_records, make_plan
+from ..provenance import ABSENT, identities, network_identities
+from ..results import COLUMNS
+from ..runner import check_device, load_scorer
+from ..spec import RunSpec, validate
+from ..statistics.summary import CELL_COLUMNS, summarise
+from ..store import DIGESTS, FAILED, RunStore
 from .publish import Published
-from .results import COLUMNS
-from .runner import check_device, load_scorer
-from .spec import RunSpec, validate
-from .statistics.summary import CELL_COLUMNS, summarise
-from .store import DIGESTS, FAILED, RunStore
 
 Outcome = Literal["ok", "mismatch", "not checked"]
 

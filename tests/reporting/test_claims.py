@@ -5,11 +5,11 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from fesbench.claims import Claim, judge_claims, read_claims
-from fesbench.comparing import UNEXPLAINED, compare_runs
 from fesbench.contracts import MetricCard
 from fesbench.errors import BenchError, SpecError
-from fesbench.publish import Published
+from fesbench.reporting.claims import Claim, judge_claims, read_claims
+from fesbench.reporting.comparing import UNEXPLAINED, compare_runs
+from fesbench.reporting.publish import Published
 from fesbench.statistics.summary import summarise
 from fesbench.store import SCORES, RunStore
 

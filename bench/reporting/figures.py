@@ -18,14 +18,14 @@ from fesbench.reports.figures.scores import dots, rank_lines, slopes, trade_off
 from fesbench.reports.figures.truth import metric_truth
 from fesbench.reports.grid import GridRow
 
+from ..contracts import Edit, Failure, Image
+from ..execute.loading import load_sample
+from ..plan import DatasetPlan
+from ..statistics.breakdown import confusion
+from ..statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
+from ..statistics.measures import backend, stem
 from .appendix import Results, results_of
-from .contracts import Edit, Failure, Image
-from .execute.loading import load_sample
-from .plan import DatasetPlan
 from .publish import Published, chosen_edits
-from .statistics.breakdown import confusion
-from .statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
-from .statistics.measures import backend, stem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

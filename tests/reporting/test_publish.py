@@ -10,7 +10,7 @@ from PIL import Image
 import fesbench
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.kid import KernelDistance
-from fesbench.publish import load_published
+from fesbench.reporting.publish import load_published
 from fesbench.store import RunStore
 
 MODEL = """
