@@ -1,7 +1,8 @@
-# `make` lists what there is. Needed: Python 3.11, 3.12 or 3.13, git, make. Two variables change where it runs:
-# PYTHON=/path/to/python chooses the interpreter, VENV=folder the environment.
+# `make` lists what there is. Needed: Python 3.11, 3.12 or 3.13, git, make. Three variables change how it runs:
+# PYTHON=/path/to/python chooses the interpreter, VENV=folder the environment, WORKERS=4 how many tests at once.
 
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 EVERYTHING := dev,docs,paper,portable,prepare,study,train
 SITE := build/site
@@ -19,7 +20,7 @@ demo: core ## set up, then compare all models on rendered faces
 	$(BIN)/bench run --model all
 
 test: everything ## set up, then run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: site ## style, formatting, and which part may import which
 	$(BIN)/ruff check .
@@ -49,7 +50,7 @@ clean: ## remove what the other targets made, runs excepted
 	rm -rf $(VENV) .tox build dist *.egg-info
 
 core:
-	@.ci/environment $(VENV)
+	@.ci/environment $(VENV) study
 
 everything:
 	@.ci/environment $(VENV) $(EVERYTHING)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Copy(Generator):
     """Returns the input: perfect identity, no expression. The floor of ECS, the ceiling of FSS."""
 
-    card = GeneratorCard(name="copy", title="Input", weights="none", control=True)
+    card = GeneratorCard(name="copy", title="Input", weights="none", control=True, guided_by=())
 
     def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """A copy of ``images``."""
@@ -25,7 +25,7 @@ class Copy(Generator):
 class Truth(Synthesizer):
     """Returns the real image of the target expression where the data set has one: the ceiling."""
 
-    card = GeneratorCard(name="truth", title="True target", weights="none", control=True)
+    card = GeneratorCard(name="truth", title="True target", weights="none", control=True, guided_by=())
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         """The true target of each edit, or why there is none."""

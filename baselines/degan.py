@@ -214,6 +214,7 @@ class DEGAN(NeuralGenerator):
         source="https://arxiv.org/abs/1912.01456",
         licence="own implementation; the authors published no code",
         supervision="unpaired",
+        guided_by=("embedded-judge1",),
         choices=(
             "from the papers: an encoder whose code carries expression only, identity given to the decoder "
             "explicitly, residue learning, a discriminator that classifies expression and identity",

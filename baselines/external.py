@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from fesbench.contracts import (
     Edit,
@@ -43,11 +43,12 @@ class _StatedCard(BaseModel):
     trained_on: Annotated[str, _text(200)] | None = None
     supervision: Supervision | None = None
     citation: Annotated[str, _text(2000)] | None = None
+    guided_by: Annotated[tuple[Annotated[str, _text(80)], ...], Field(max_length=20)] | None = None
 
     @field_validator("*")
     @classmethod
-    def _printable(cls, value: str | None) -> str | None:
-        if value is not None and not value.isprintable():
+    def _printable(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if not "".join(value or "").isprintable():
             raise ValueError("holds characters that cannot be printed, such as line breaks")
         return value
 
@@ -58,7 +59,8 @@ class FolderOutputs(Synthesizer):
     Args:
         folder: Holds one image for each edit, named ``<edit id>`` plus an image suffix, directly or in
             sub-folders; or a ``manifest.csv`` with the columns ``edit`` and ``path``. A ``card.json`` may
-            state ``name``, ``title``, ``trained_on``, ``supervision`` and ``citation`` of the model.
+            state ``name``, ``title``, ``trained_on``, ``supervision``, ``citation`` and ``guided_by`` of the
+            model.
 
     Raises:
         BenchError: the folder or a column of its manifest is missing, a path leaves the folder, or

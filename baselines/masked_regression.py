@@ -51,6 +51,7 @@ class MaskedRegression(PairedRegression):
         choices=(
             "output in the value range of its source; the authors' program stretches each to the full range",
         ),
+        guided_by=(),
     )
 
     def __init__(self, receptive_field: int = 3, alpha: float = 0.4, resolution: int | None = None) -> None:

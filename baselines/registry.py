@@ -10,6 +10,7 @@ from fesbench.errors import BenchError, UnknownName
 from fesbench.registry import Registry
 
 from .external import FolderOutputs, load_class, output_files
+from .folds import SUFFIX, CrossTrained, read_folds
 
 GENERATORS = Registry(
     "model",
@@ -34,6 +35,9 @@ GENERATORS = Registry(
 CHECKPOINT = "checkpoint"
 """What a file of weights that the user gave is to its model; see ``identifying_files``."""
 
+
+Model = Generator | Synthesizer | CrossTrained
+"""What a reference can stand for."""
 
 NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut"})
 """Models that come without trained weights: they run with a checkpoint, and ``all`` leaves them out."""
@@ -93,14 +97,13 @@ def _given(checkpoint: Path) -> dict[str, Path]:
     return {CHECKPOINT: checkpoint} | beside | (card if checkpoint.suffix == ".safetensors" else {})
 
 
-def load_model(
-    reference: str, checkpoint: Path | str | None = None, device: str = "cpu"
-) -> Generator | Synthesizer:
+def load_model(reference: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Model:
     """Whatever answers edits under ``reference``.
 
     Args:
         reference: A registered name, ``path/to/file.py:Class``, or ``outputs:DIR``.
-        checkpoint: Weights to load instead of the shipped ones: the official file or ours.
+        checkpoint: Weights to load instead of the shipped ones: the official file, ours, or the list of
+            several that were trained in folds.
         device: A torch device.
 
     Raises:
@@ -113,10 +116,11 @@ def load_model(
     if checkpoint is not None:
         if not hasattr(found, "from_checkpoint"):
             raise BenchError(f"{reference} takes no checkpoint; leave --checkpoint out for it")
-        model = found.from_checkpoint(Path(checkpoint))
+        path, load = Path(checkpoint), found.from_checkpoint
+        model = read_folds(path, load) if path.name.endswith(SUFFIX) else load(path)
     else:
         model = found.default() if hasattr(found, "default") else found()
-    return model.to(device) if isinstance(model, Generator) else model
+    return model.to(device) if isinstance(model, Generator | CrossTrained) else model
 
 
 def load_generator(name_or_path: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Generator:

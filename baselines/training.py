@@ -232,6 +232,11 @@ class TrainingRun:
         """The resumable state."""
         return self.folder / "state.pt"
 
+    @property
+    def checkpoint(self) -> Path:
+        """The model as of the last save."""
+        return self.folder / f"{self.model.template.name}.safetensors"
+
     def resume(self) -> None:
         """Go on from the last save.
 
@@ -278,6 +283,7 @@ class TrainingRun:
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {self.trainer.step} steps, seed {self.settings.seed}",
             choices=(*generator.card.choices, *self.model.training_choices),
+            guided_by=self.model.template.guided_by or (None if self.record.get("trials") else ()),
         )
         return generator
 
@@ -301,8 +307,7 @@ class TrainingRun:
         if len(self.preview):
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
                 PILImage.fromarray(sample_grid(generator, self.preview)).save(unfinished, format="PNG")
-        export = self.folder / f"{generator.card.name}.safetensors"
-        save_checkpoint(generator, export, self._training_record(), half=True)
+        save_checkpoint(generator, self.checkpoint, self._training_record(), half=True)
         times = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
         state = {"identity": self._identity(), **times, "trainer": self.trainer.state()}
         with written_whole(self.state_file) as unfinished:

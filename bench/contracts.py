@@ -34,12 +34,24 @@ Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
 
 
+class Annotation(NamedTuple):
+    """What is known of a face beyond its picture.
+
+    ``landmarks`` is (26, 2) float32, shares of width and height, in the order of
+    ``datasets.rendered.LANDMARKS``; ``action_units`` is (17,) float32 in 0..1, in that of
+    ``datasets.rendered.AU_NUMBERS``.
+    """
+
+    landmarks: NDArray[np.float32]
+    action_units: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image of one subject.
 
     ``load`` returns the whole image and raises ``ImageError`` when the file behind it is unusable;
-    ``load_mask``, where known, returns the face region at the same size.
+    ``load_mask``, where known, returns the face region at the same size, ``annotate`` where its features lie.
     """
 
     id: str
@@ -49,6 +61,7 @@ class Sample:
     load: Callable[[], Image] = field(repr=False, compare=False)
     load_mask: Callable[[], Mask] | None = field(default=None, repr=False, compare=False)
     path: Path | None = None
+    annotate: Callable[[], Annotation] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,9 @@ class GeneratorCard:
     """What a reader must know of a generator before believing its row in a table.
 
     ``expressions`` orders the integer labels; empty means that any expression of a data set will do.
-    ``resolution`` is the native square size in pixels; None accepts any.
+    ``resolution`` is the native square size in pixels; None accepts any. ``guided_by`` names the networks of
+    metrics that took part in training or in choosing settings, by name or sha256; empty where none did, None
+    where nobody recorded it.
     """
 
     name: str
@@ -143,6 +158,7 @@ class GeneratorCard:
     weights: str = ""
     choices: tuple[str, ...] = ()
     control: bool = False
+    guided_by: tuple[str, ...] | None = None
 
 
 class Generator(ABC):
@@ -230,9 +246,14 @@ class NetworkCard:
 
 
 class Network(ABC):
-    """Turns images into features."""
+    """Turns images into features.
+
+    ``learned_from`` maps the name and the digest of a data set to the subjects that the network learned from;
+    None where nobody recorded them.
+    """
 
     card: NetworkCard
+    learned_from: Mapping[str, frozenset[str]] | None = None
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -292,12 +313,15 @@ class ImageMetric(ABC):
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
         """(N,) float64 for each of ``card.columns``; NaN where the score does not exist."""
 
-    def reason(self, edit: Edit) -> str:
-        """Why an edit with an output has no score, where that can be told from the edit; else empty."""
+    def reason(self, edit: Edit, column: str) -> str:
+        """Why an edit has no score in a column, where that can be told from the edit; else empty."""
         return ""
 
     def failed(self) -> Mapping[str, float]:
-        """What an edit without a usable output counts as: wrong, unverified; NaN leaves it out."""
+        """What an edit without a usable output counts as: wrong, unverified; NaN leaves it out.
+
+        Columns that ``reason`` rules out for an edit stay without a score.
+        """
         return dict.fromkeys(self.card.columns, float("nan"))
 
 
@@ -310,3 +334,16 @@ class SetMetric(ABC):
     @abstractmethod
     def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
         """(N, d) and (M, d) features to one number."""
+
+    def on_subsets(
+        self,
+        outputs: NDArray[np.float32],
+        references: NDArray[np.float32],
+        subsets: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """(K,) the scores of the subsets of (N, d) outputs that the rows of (K, N) tell.
+
+        What intervals rest on. Metrics that can share work between subsets say how; equal to ``compute`` on
+        each up to rounding.
+        """
+        return np.array([self.compute(outputs[subset], references) for subset in subsets])

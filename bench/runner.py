@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -17,14 +17,17 @@ from .contracts import ImageMetric
 from .errors import BenchError
 from .execute.cells import Cell, Roster, explain, load_roster, make_cell
 from .execute.counts import Counts
+from .execute.feature_cache import default_cache
 from .execute.loading import ImageLoader
 from .execute.local import SYNTHESIZE, Executor, Listener, Stopwatch
 from .execute.references import DomainReferences, domain_references
 from .execute.scoring import Scorer
+from .leaks import refuse_guides, refuse_known_subjects, unknown_independence
 from .metrics.registry import load_metrics
 from .plan import Plan, dataset_records
 from .provenance import check_identities, commit, device_description, network_identities, versions
-from .results import calibrations, collect_scores, face_levels, set_scores
+from .results import calibrations, ceilings, collect_scores, face_levels
+from .sets import SetResults, set_results
 from .store import FAILED, RunStore
 
 log = logging.getLogger(__name__)
@@ -43,9 +46,11 @@ class Finished:
 
     cells: Sequence[Cell]
     scores: pd.DataFrame
-    set_scores: pd.DataFrame
+    sets: SetResults
     calibrations: list[dict[str, object]]
     levels: list[dict[str, object]]
+    ceilings: list[dict[str, object]]
+    independence: list[str]
     scorer: Scorer
     failed: int
     unavailable: dict[str, str]
@@ -64,7 +69,10 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     stopwatch = Stopwatch()
     with stopwatch("load models"):
         scorer, unavailable = load_scorer(plan, device)
+        scorer = replace(scorer, cache=default_cache(device))
+        refuse_known_subjects(scorer, plan.datasets)
         roster = load_roster(plan.spec, plan.spec.models, device)
+        refuse_guides(scorer, [model.card for model in roster.models.values()])
     networks = network_identities(scorer.networks)
     check_identities(networks, store)
     store.update_identities(networks)
@@ -86,19 +94,21 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         counts.write()
         with stopwatch("set metrics"):
             references = _references(cells, scorer, loader)
-            sets, fit = set_scores(store, cells, scorer, references), calibrations(scorer, references)
+            sets, fit = set_results(store, cells, scorer, references), calibrations(scorer, references)
     scores = collect_scores(store, cells)
     store.write_scores(scores)
     failed = store.write_failures(_of_models(scores, roster))
     reasons = unavailable | roster.unavailable | unfitted
     used = {id(cell.dataset): cell.dataset for cell in cells}
-    levels = face_levels(store, list(used.values()), scorer)
+    plans = list(used.values())
     return Finished(
         cells=cells,
         scores=scores,
-        set_scores=sets,
+        sets=sets,
         calibrations=fit,
-        levels=levels,
+        levels=face_levels(store, plans, scorer),
+        ceilings=ceilings(store, plans, scorer),
+        independence=list(unknown_independence(scorer, plans, [cell.card for cell in cells])),
         scorer=scorer,
         failed=failed,
         unavailable=reasons,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,27 +14,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fesbench.datasets.images import load_image, resize
-from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, listed, pair_images
+from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
 from fesbench.datasets.survey import Survey, survey
 
 from . import weights
 from .contracts import Failure, Image, ImageMetric
 from .errors import DatasetError, ImageError, WeightsMissing
-from .execute.scoring import Scorer, score_shard, shard_references
+from .execute.feature_cache import default_cache
+from .execute.scoring import References, Scorer, score_shard, shard_references
 from .files import file_digest
-from .metrics.ecs import ExpressionConsistency
+from .given_references import OF_IMAGES as OF_SETS
+from .given_references import GivenReferences, save
+from .metrics.fss import FaceSimilarity
+from .metrics.nets.bfloat16 import SUFFIX
 from .metrics.registry import load_metrics
 from .plan import SHARD
 from .provenance import versions
-from .results import COLUMNS, SMALLEST_SET, set_value
-from .statistics.breakdown import cells_by, confusion
-from .statistics.measures import measures_of
+from .sets import COLUMNS, SMALLEST_SET, set_score
+from .statistics.jackknife import subject_groups
+from .statistics.measures import stem
 from .statistics.summary import summarise
 from .store import concatenate
 
 SCHEMA_VERSION = 1
 NAME = "images"
-OF_SETS = ("fid", "kid")
 OF_IMAGES = ("ecs", "fss", "qualiclip")
 SHOWN = 5
 
@@ -44,8 +47,9 @@ Features = dict[str, NDArray[np.float32]]
 class Request(NamedTuple):
     """What is to be scored, and by what.
 
-    ``targets`` is a pattern or a CSV file, see ``pair_images``; no ``metrics`` means all that the folders
-    allow; no ``resolution`` means that images are scored as they are.
+    ``reference`` is a folder, or an ``.npz`` of statistics; ``save_statistics`` a file to write those of the
+    folder to. ``targets`` is a pattern or a CSV file, see ``pair_images``; no ``metrics`` means all that the
+    folders allow; no ``resolution`` means that images are scored as they are.
     """
 
     images: Path
@@ -56,6 +60,7 @@ class Request(NamedTuple):
     backend: str = "embedded"
     resolution: int | None = None
     device: str = "cpu"
+    save_statistics: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,27 +102,39 @@ def score_folders(request: Request) -> Scores:
         UnknownName: there is no such metric or backend.
     """
     pairing = pair_images(request.images, request.sources, request.targets)
-    references = [request.reference / name for name in listed(request.reference)] if request.reference else []
+    given = GivenReferences.at(request.reference) if request.reference else None
     sources = {edit.source.path: None for edit in pairing.edits.values() if edit.source.path}
-    roles = {"images": list(pairing.edits), "sources": list(sources), "references": references}
+    roles = {
+        "images": list(pairing.edits),
+        "sources": list(sources),
+        "references": given.images if given else [],
+    }
     seen = survey(roles, request.resolution)
-    names = request.metrics or (*OF_IMAGES, *(OF_SETS if references else ()))
-    _check_counts(names, pairing, len(references))
+    names = request.metrics or (*OF_IMAGES, *(given.metrics if given else ()))
+    _check_counts(names, pairing, given, request.save_statistics)
     scorer, unavailable = _scorer(names, request.backend, seen.size, request.device)
-    rows, features, broken = _score_images(pairing, scorer)
-    sets = _score_sets(features, pairing, references, scorer)
-    return _report(request, pairing, seen, scorer, rows, sets, unavailable, broken)
+    rows, features, broken, photos = _score_images(pairing, scorer)
+    sets = _score_sets(features, pairing, given, scorer, request.save_statistics)
+    found = _report(request, pairing, seen, given, scorer, rows, sets, unavailable, broken)
+    return replace(found, record={**found.record, "face_levels": _face_levels(photos, scorer)})
 
 
-def _check_counts(names: Sequence[str], pairing: Pairing, references: int) -> None:
+def _check_counts(
+    names: Sequence[str], pairing: Pairing, given: GivenReferences | None, statistics: Path | None
+) -> None:
     plain = {name.partition("@")[0] for name in names}
     of_sets = [name for name in OF_SETS if name in plain]
-    if of_sets and not references:
+    if of_sets and not given:
         raise DatasetError(f"{' and '.join(of_sets)} need real images to compare with: --reference DIR")
-    if of_sets and min(len(pairing.edits), references) < SMALLEST_SET:
+    if statistics and not (given and given.images and "fid" in of_sets):
+        raise DatasetError("statistics need a folder of real images and fid: --reference DIR --metric fid")
+    if given and not set(of_sets) <= set(given.metrics):
+        raise DatasetError(f"kid needs the images themselves, not {given.path}: give their folder")
+    counts = [len(pairing.edits), *([len(given.images)] if given and given.images else [])]
+    if of_sets and min(counts) < SMALLEST_SET:
         raise DatasetError(
             f"{' and '.join(of_sets)} need {SMALLEST_SET} images and references or more, not "
-            f"{len(pairing.edits)} and {references}; leave them out with --metric"
+            f"{' and '.join(map(str, counts))}; leave them out with --metric"
         )
     if "ecs" in plain and not any(edit.target for edit in pairing.edits.values()):
         raise DatasetError(
@@ -132,63 +149,81 @@ def _scorer(names: Sequence[str], backend: str, size: int, device: str) -> tuple
         raise WeightsMissing("; ".join(reason for _, reason in unavailable))
     images = [metric for metric in metrics if isinstance(metric, ImageMetric)]
     sets = [metric for metric in metrics if not isinstance(metric, ImageMetric)]
-    scorer = Scorer(images, sets, size, device)
+    scorer = Scorer(images, sets, size, device, default_cache(device))
     for network in scorer.networks.values():
         network.to(device)
     return scorer, dict(unavailable)
 
 
-def _score_images(pairing: Pairing, scorer: Scorer) -> tuple[pd.DataFrame, Features, list[str]]:
-    """Rows of all images, features for the set metrics, and what could not be decoded."""
-    items, scored, broken = list(pairing.edits.items()), [], []
+def _score_images(
+    pairing: Pairing, scorer: Scorer
+) -> tuple[pd.DataFrame, Features, list[str], list[References]]:
+    """Rows of all images, features for the set metrics, what could not be decoded, and the sources."""
+    items, scored, broken, photos = list(pairing.edits.items()), [], [], []
     for start in range(0, len(items), SHARD):
         shard = items[start : start + SHARD]
         outputs = [_output(path, scorer.resolution) for path, _ in shard]
         broken += [output.reason for output in outputs if isinstance(output, Failure)]
         references = shard_references([edit for _, edit in shard], {}, scorer)
+        photos.append(references)
         scored.append(score_shard(outputs, references, scorer))
     rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
     networks = scored[0].features
-    return rows, {name: np.concatenate([part.features[name] for part in scored]) for name in networks}, broken
+    features = {name: np.concatenate([part.features[name] for part in scored]) for name in networks}
+    return rows, features, broken, photos
+
+
+def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict[str, Any]]:
+    """What the sources reach in each face similarity: two people's; of one person there is one photo."""
+    subjects = [edit.source.subject for part in photos for edit in part.edits]
+    found = {}
+    for metric in scorer.image_metrics:
+        if isinstance(metric, FaceSimilarity):
+            network = metric.networks[0].card.name
+            sources = np.concatenate([part.features[network]["source"] for part in photos]).astype(np.float64)
+            levels = metric.levels(sources, np.full_like(sources, np.nan), subjects)
+            found[metric.card.id] = {name: _plain(value) for name, value in levels._asdict().items()}
+    return found
 
 
 def _output(path: Path, size: int) -> Image | Failure:
     try:
-        return resize(load_image(path), size)
+        image = load_image(path)
     except ImageError as error:
         return Failure(str(error))
+    if image.max() <= 1:
+        return Failure(f"{path} is black, as 0..1 is in 8 bits; multiply values by 255 before saving")
+    return resize(image, size)
 
 
 def _score_sets(
-    features: Features, pairing: Pairing, references: Sequence[Path], scorer: Scorer
+    features: Features,
+    pairing: Pairing,
+    given: GivenReferences | None,
+    scorer: Scorer,
+    statistics: Path | None,
 ) -> pd.DataFrame:
-    if not scorer.set_metrics:
+    if not scorer.set_metrics or given is None:
         return pd.DataFrame(columns=COLUMNS)
-    real = _reference_features(references, scorer)
-    subjects = np.array([edit.source.subject for edit in pairing.edits.values()])
+    known = given.known(scorer)
+    if statistics:
+        save(statistics, known, scorer)
+    groups = subject_groups(np.array([edit.source.subject for edit in pairing.edits.values()]))
     rows = []
     for metric in scorer.set_metrics:
         values = features[metric.network.card.name]
         whole = np.isfinite(values).all(axis=1)
-        found = set_value(metric, values[whole], subjects[whole], real[metric.network.card.name])
+        found = set_score(metric, values[whole], groups[whole], known[metric.network.card.name])
         place = {"generator": NAME, "dataset": NAME, "domain": DOMAIN, "metric": metric.card.id}
-        rows.append(place | {"references": str(references[0].parent)} | found)
+        rows.append(place | {"references": str(given.path)} | found.columns())
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _reference_features(paths: Sequence[Path], scorer: Scorer) -> Features:
-    looking = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics))
-    parts = []
-    for start in range(0, len(paths), SHARD):
-        images = [resize(load_image(path), scorer.resolution) for path in paths[start : start + SHARD]]
-        parts.append(looking.features(np.stack(images)))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _report(
     request: Request,
     pairing: Pairing,
     seen: Survey,
+    given: GivenReferences | None,
     scorer: Scorer,
     rows: pd.DataFrame,
     sets: pd.DataFrame,
@@ -196,11 +231,15 @@ def _report(
     broken: Sequence[str],
 ) -> Scores:
     summary = summarise(rows, sets, scorer.cards, {(NAME, NAME): "main"})
-    judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
-    cells = summary.cells[summary.cells["domain"] == DOMAIN].drop(columns=["generator", "dataset", "domain"])
+    place = ["generator", "dataset"]
+    cells = summary.cells[summary.cells["domain"] == DOMAIN].drop(columns=[*place, "domain"])
+    expressions = summary.expressions[summary.expressions["metric"].map(stem).str.startswith("ecs")]
+    expressions = expressions.rename(columns={"domain": "expression"})
+    confusion = summary.confusion.drop(columns=place)
     warnings = [
         *seen.warnings,
         *_unused(pairing),
+        *(_inputs_among(given, pairing) if given else ()),
         *broken,
         *_strange_weights(request.backend),
         *summary.notes,
@@ -208,27 +247,12 @@ def _report(
     return Scores(
         cells=cells,
         rows=rows.drop(columns=["generator", "dataset", "domain"]),
-        by_expression=_by_expression(rows, judges, scorer),
-        confusions={judge.card.id: _confusion(rows, judge) for judge in judges},
+        by_expression=expressions.drop(columns=[*place, "references", "n_references"]),
+        confusions={f"ecs@{judge}": seen.drop(columns="judge") for judge, seen in confusion.groupby("judge")},
         unavailable=unavailable,
         warnings=warnings,
-        record=_record(request, pairing, seen, scorer),
+        record=_record(request, pairing, seen, scorer) | {"reference_digest": given.digest if given else ""},
     )
-
-
-def _by_expression(
-    rows: pd.DataFrame, judges: Sequence[ExpressionConsistency], scorer: Scorer
-) -> pd.DataFrame:
-    """Cells of the expression metrics for each target expression."""
-    columns = {column for judge in judges for column in judge.card.columns}
-    measures = {name: measure for name, measure in measures_of(scorer.cards).items() if name in columns}
-    found = cells_by(rows, measures, "target").rename(columns={"domain": "expression"})
-    return found.drop(columns=["generator", "dataset", "references", "n_references"])
-
-
-def _confusion(rows: pd.DataFrame, judge: ExpressionConsistency) -> pd.DataFrame:
-    column = next(name for name in judge.card.columns if name.startswith("ecs.predicted"))
-    return confusion(rows, column, judge.labels).drop(columns=["generator", "dataset"])
 
 
 def _unused(pairing: Pairing) -> Iterator[str]:
@@ -238,10 +262,23 @@ def _unused(pairing: Pairing) -> Iterator[str]:
         yield f"{len(pairing.unused)} sources have no image: {names}{more}"
 
 
+def _inputs_among(given: GivenReferences, pairing: Pairing) -> Iterator[str]:
+    """Sources that are references too, by content."""
+    sources = {edit.source.path for edit in pairing.edits.values() if edit.source.path}
+    known = {file_digest(path) for path in sources}
+    shared = sum(digest in known for digest in given.digests.values())
+    if shared:
+        yield (
+            f"{shared} of {len(given.digests)} references are sources: the nearer an image stays to its "
+            "source, the better its fid and kid; compare with images of other people"
+        )
+
+
 def _strange_weights(backend: str) -> Iterator[str]:
     """Weight files that are in use though they are not the published ones."""
     for file in weights.FILES:
-        if file.backend == backend and file.sha256 and file.path.is_file() and file.state() != "ok":
+        used = file.backend == backend.removesuffix(SUFFIX) and file.path.is_file()
+        if used and file.sha256 and file.state() != "ok":
             yield f"{file.path} is not the published {file.name}: numbers through it are nobody else's"
 
 
@@ -255,7 +292,7 @@ def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) ->
         "sources": len({edit.source.id for edit in pairing.edits.values()}),
         "formats": {role: dict(counts) for role, counts in seen.formats.items()},
         "digest": _digest(pairing),
-        "networks": {name: asdict(network.card) for name, network in scorer.networks.items()},
+        "networks": scorer.network_records(),
         "metrics": {card.id: card.meaning for card in scorer.cards},
         "versions": versions(),
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from .errors import BenchError
+
 
 def home() -> Path:
     """``FESBENCH_HOME``, or the user's data folder for this program; created when missing."""
@@ -18,6 +20,24 @@ def home() -> Path:
 def weights_folder() -> Path:
     """``FESBENCH_WEIGHTS``, or ``weights`` in ``home()``; not created."""
     return Path(os.environ.get("FESBENCH_WEIGHTS") or home() / "weights")
+
+
+def cache_folder() -> Path:
+    """``cache`` in ``home()``: what can be computed again; not created."""
+    return home() / "cache"
+
+
+def feature_cache_limit() -> int:
+    """Bytes of features to keep: ``FESBENCH_CACHE_GB`` gigabytes, 2 where it is not set; 0 keeps none.
+
+    Raises:
+        BenchError: the variable holds no such number.
+    """
+    text = os.environ.get("FESBENCH_CACHE_GB") or "2"
+    try:
+        return round(max(float(text), 0) * 10**9)
+    except (ValueError, OverflowError) as error:
+        raise BenchError(f"FESBENCH_CACHE_GB is {text!r}; give gigabytes as a number, 0 for none") from error
 
 
 def other_weights_allowed() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,7 +28,8 @@ class RunSpec(BaseModel):
 
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
-    closed-form models on small real data sets.
+    closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
+    ``baselines.inference``; metrics and closed-form models are not touched by it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class RunSpec(BaseModel):
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     folds: int = Field(default=5, ge=2)
+    inference: Literal["float32", "compiled", "bfloat16"] = "float32"
 
     @property
     def digest(self) -> str:

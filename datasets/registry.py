@@ -27,6 +27,9 @@ REGISTRY = Registry(
     "data set", {"rendered": "fesbench.datasets.rendered.dataset:RenderedDataset"}, "fesbench.datasets"
 )
 
+SUBJECT_TABLES = ("subjects.csv", "info.csv")
+"""Files in a data set's folder, the first that is there, that may say what is known of its subjects."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -55,6 +58,13 @@ def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dat
     if path.exists() or "/" in name:
         raise DatasetError(f"{path} is not a folder; give a folder of images, or a name of `bench data list`")
     raise UnknownName("data set", name, [*REGISTRY.names(), *registered])
+
+
+def subject_table(name_or_path: str) -> Path | None:
+    """The file in the folder of a data set that says what is known of its subjects; None where none is."""
+    spec = registrations().get(name_or_path)
+    folder = spec.path if spec else Path(name_or_path).expanduser()
+    return next((path for name in SUBJECT_TABLES if (path := folder / name).is_file()), None)
 
 
 def registrations() -> dict[str, FolderSpec]:

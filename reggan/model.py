@@ -54,6 +54,7 @@ class RegressionStage(PairedRegression):
         supervision="paired",
         weights="fitted in closed form on the training split",
         choices=("first stage only, without refinement", "our reading: the paper's body is not public to us"),
+        guided_by=("embedded-judge1",),
     )
 
     def __init__(
@@ -103,6 +104,7 @@ class RegGAN(NeuralGenerator):
         source="own implementation of our reading of the abstract",
         licence="MIT",
         supervision="paired",
+        guided_by=("embedded-judge1",),
         choices=(
             "our reading: the paper's body is not public to us",
             "first stage: local ridge regression for each target expression, closed form, then frozen",

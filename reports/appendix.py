@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import floor, log10
 
 import pandas as pd
 
 from fesbench.contracts import GeneratorCard
 
-from .assemble import build_table
-from .tables import Block, Cell, Column, Row, Table, metric_title
+from .assemble import build_table, decimals
+from .tables import DOMAIN_TITLES, STARS, Block, Cell, Column, Row, Table, metric_title
 
 TAU = "Kendall's τ"
 _STARS = "Differences are first minus second; *, **, ***: p below 0.05, 0.01, 0.001 after Holm's adjustment."
+MOST_DECIMALS = 4
+"""Of a difference: a smaller one that tests tell from 0 matters to nobody."""
+REPORTED, MEASURED = "reported", "measured here"
+"""The two columns of published and own numbers."""
+FEWEST_IN_GROUP = 10
+"""A group with fewer subjects is small: its numbers stand, but nothing is best in it."""
 
 Blocks = Mapping[tuple[str, str], Block]
 Cards = Mapping[str, GeneratorCard]
@@ -26,7 +33,7 @@ Cards = Mapping[str, GeneratorCard]
 def divided_table(
     cells: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str, division: str
 ) -> Table:
-    """Scores by expression, or by a group of subjects.
+    """Scores by expression, or by whatever else divides the edits.
 
     Args:
         cells: What ``statistics.cells_by`` gave: the part of the data set stands as the domain.
@@ -39,6 +46,67 @@ def divided_table(
     note = f"Columns are divided by {division}; each number is the plain mean over domains."
     table = build_table(cells, measures, cards, blocks, dataset, [note])
     return replace(table, title=f"{dataset}, by {division}")
+
+
+def group_table(
+    cells: pd.DataFrame,
+    measures: pd.DataFrame,
+    cards: Cards,
+    blocks: Blocks,
+    dataset: str,
+    division: str,
+    subjects: Mapping[str, int],
+) -> Table:
+    """Scores by group of subjects, each headed by how many there are; nothing is marked in small groups.
+
+    Args:
+        cells: What ``statistics.cells_by`` gave: the group stands as the domain.
+        measures: ``Summary.measures``.
+        cards: Generator name to card.
+        blocks: (generator, dataset) to block.
+        dataset: The data set to show.
+        division: What divides the subjects, such as 'gender'.
+        subjects: How many belong to each group.
+    """
+    titles = {name: f"{name} (n = {count})" for name, count in subjects.items()}
+    small = [titles[name] for name, count in subjects.items() if count < FEWEST_IN_GROUP]
+    notes = [
+        f"Columns are divided by {division}; n counts subjects; each number is the plain mean over domains. "
+        "A difference between groups may be the judge's as much as the model's: the controls show it."
+    ]
+    if small:
+        notes.append(f"Fewer than {FEWEST_IN_GROUP} subjects, nothing is marked there: {', '.join(small)}.")
+    table = build_table(
+        cells.assign(domain=cells["domain"].map(titles)),
+        measures,
+        cards,
+        blocks,
+        dataset,
+        notes,
+        unfit=[(title, metric) for title in small for metric in set(cells["metric"])],
+    )
+    return replace(table, title=f"{dataset}, by {division}")
+
+
+def moved_table(
+    cells: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str, kind: str
+) -> Table:
+    """Scores by how far inputs were moved.
+
+    Args:
+        cells: One kind of move from ``reporting.robustness.cells_by_move``: the move stands as the domain.
+        measures: ``Summary.measures``.
+        cards: Generator name to card.
+        blocks: (generator, dataset) to block.
+        dataset: The data set to show.
+        kind: The kind of move, such as 'shift'.
+    """
+    notes = [
+        "A part of the edits, each with its input moved so; truths are moved alike. Each number is the plain "
+        "mean over domains. The controls show how far the metrics themselves mind a face that is not aligned."
+    ]
+    table = build_table(cells, measures, cards, blocks, dataset, notes)
+    return replace(table, title=f"{dataset}, inputs misaligned by {kind}")
 
 
 def pair_table(
@@ -65,13 +133,32 @@ def pair_table(
     }
     better = dict(zip(measures["column"], measures["direction"], strict=True))
     table = build_table(cells, measures.assign(direction=None), pairs, {}, dataset, [_STARS])
-    return replace(
-        table,
-        title=f"{dataset}, pairs of models",
-        kind="difference",
-        columns=tuple(replace(column, direction=better[column.metric]) for column in table.columns),
-        cells=_with_p(table, cells),
+    finer = {str(name): _digits_of_pairs(part) for name, part in cells.groupby("metric", sort=False)}
+    columns = tuple(
+        replace(
+            column,
+            direction=better[column.metric],
+            digits=max(column.digits, finer[column.metric]),
+        )
+        for column in table.columns
     )
+    table = replace(table, title=f"{dataset}, pairs of models", kind="difference", columns=columns)
+    return replace(table, cells=_with_p(table, cells))
+
+
+def _digits_of_pairs(cells: pd.DataFrame) -> int:
+    """Decimals that differences of one metric need.
+
+    Pairs differ in how sure they are: the surer quarter must not be rounded as the others are, and no
+    difference that tests tell from 0 may be shown as 0.
+    """
+    numbers = cells[["value", "low", "high", "p_holm"]].astype(float)
+    halves = (numbers["high"] - numbers["low"]) / 2
+    told = numbers.loc[(numbers["p_holm"] < STARS[-1][0]) & (numbers["value"] != 0), "value"].abs()
+    sure, smallest = halves[halves > 0].quantile(0.25), told.min()
+    wanted = decimals(float(sure), 1) if sure > 0 else 0
+    needed = -floor(log10(smallest)) if smallest > 0 else 0
+    return min(max(wanted, needed, 0), MOST_DECIMALS)
 
 
 def _with_p(table: Table, cells: pd.DataFrame) -> tuple[tuple[Cell, ...], ...]:
@@ -81,7 +168,8 @@ def _with_p(table: Table, cells: pd.DataFrame) -> tuple[tuple[Cell, ...], ...]:
     def signed(cell: Cell, row: Row, column: Column) -> Cell:
         if not cell.complete:
             return cell
-        shown = cell.display if cell.display.startswith("-") else f"+{cell.display}"
+        assert cell.value is not None
+        shown = f"{round(cell.value, column.digits) + 0.0:+.{column.digits}f}"
         adjusted = p[row.name, column.metric, column.domain]
         return replace(cell, display=shown, p=None if pd.isna(adjusted) else adjusted)
 
@@ -92,10 +180,10 @@ def _with_p(table: Table, cells: pd.DataFrame) -> tuple[tuple[Cell, ...], ...]:
 
 
 def truth_table(agreement: pd.DataFrame, dataset: str, models: Sequence[str]) -> Table | None:
-    """Do the metrics tell the truth: how each ranks the models within an edit, against errors to the truth.
+    """Do the metrics tell the truth: how each ranks the models within an edit, and how the truth does.
 
     Args:
-        agreement: What ``statistics.agreement`` gave, of metrics against errors.
+        agreement: What ``statistics.agreement`` gave, of metrics against comparisons with the truth.
         dataset: The data set to show.
         models: The labels of the models that were ranked.
 
@@ -111,14 +199,52 @@ def truth_table(agreement: pd.DataFrame, dataset: str, models: Sequence[str]) ->
     cards = {name: GeneratorCard(name, metric_title(name)) for name in dict.fromkeys(part["metric"])}
     measures = _measures(dict.fromkeys(part["against"], TAU), "higher")
     notes = [
-        f"{TAU} between metric and error to the truth, over the models of one edit, averaged over edits; 1: "
-        "the metric ranks as the error does, 0: it says nothing, -1: it ranks the other way round.",
+        f"{TAU} between metric and comparison with the truth, over the models of one edit, averaged over "
+        "edits; 1: the metric ranks as the truth does, 0: it says nothing, -1: it ranks the other way round.",
         f"{len(models)} models are ranked: {', '.join(models)}. Controls take no part. Metrics of sets "
         "(FID, KID) have no value within an edit.",
-        "A pixel error is what a regression minimises: no single error is the whole truth.",
+        "No single comparison is the whole truth: a pixel error is what a regression minimises, in unchanged "
+        "regions the best output is the input, and landmarks and action units see shape alone.",
     ]
     table = build_table(cells, measures, cards, {}, dataset, notes)
     return replace(table, title=f"{dataset}, metrics against the truth", kind="metric")
+
+
+def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequence[str]) -> Table:
+    """Places in rankings: those that papers report beside those that were measured here.
+
+    Args:
+        places: model, scope (the domain that was ranked in), metric, domain (``REPORTED`` or ``MEASURED``),
+            value, low, high, reason; low and high are the places that the tests leave open.
+        cards: Generator name to card.
+        dataset: The data set that was measured on.
+        notes: Where the reported places come from.
+    """
+    names = [f"{model}\0{scope}" for model, scope in zip(places["model"], places["scope"], strict=True)]
+    known = places["value"].notna()
+    cells = places.assign(
+        generator=names, dataset=dataset, n_asked=1, n_scored=known.astype(int), subjects=0, complete=known
+    )
+    rows = {}
+    for name in dict.fromkeys(names):
+        model, scope = name.split("\0")
+        rows[name] = GeneratorCard(name, f"{cards[model].title or model}, {DOMAIN_TITLES.get(scope, scope)}")
+    protocols = (
+        "Places among models, 1 the best; brackets hold the places that the tests here leave open. Protocols "
+        "differ: data, competitors, training and metric networks of the papers are not those of this run, so "
+        "a difference refutes nobody."
+    )
+    measures = _measures(dict.fromkeys(places["metric"], "place"), None)
+    table = build_table(cells, measures, rows, {}, dataset, [protocols, *notes])
+    whole = tuple(replace(column, digits=0) for column in table.columns)
+    grid = tuple(tuple(_whole(cell) for cell in line) for line in table.cells)
+    return replace(
+        table, title=f"{dataset}, reported by the paper and measured here", columns=whole, cells=grid
+    )
+
+
+def _whole(cell: Cell) -> Cell:
+    return replace(cell, display=f"{cell.value:.0f}") if cell.complete else cell
 
 
 def _measures(units: Mapping[str, str], direction: str | None) -> pd.DataFrame:
@@ -132,8 +258,8 @@ def _measures(units: Mapping[str, str], direction: str | None) -> pd.DataFrame:
 
 def cost_table(
     seconds: Mapping[str, float], cards: Cards, blocks: Blocks, dataset: str, device: str
-) -> Table:
-    """Parameters of each model and the time it took for an image.
+) -> Table | None:
+    """Parameters of each model and the time it took for an image; None where there are controls alone.
 
     Args:
         seconds: Generator name to seconds an output, of those whose time is known.
@@ -143,14 +269,13 @@ def cost_table(
         device: What the times were measured on.
     """
     shown = {name: card for name, card in cards.items() if not card.control}
+    if not shown:
+        return None
     values = [
-        *(("millions of parameters", name, card.parameters / 1e6) for name, card in shown.items()),
-        *(
-            ("milliseconds an image", name, 1e3 * seconds[name] if name in seconds else None)
-            for name in shown
-        ),
+        *(("parameters", name, card.parameters / 1e6) for name, card in shown.items()),
+        *(("time an image", name, 1e3 * seconds[name] if name in seconds else None) for name in shown),
     ]
-    units = {"millions of parameters": "10^6", "milliseconds an image": "ms"}
+    units = {"parameters": "millions", "time an image": "ms"}
     table = build_table(
         _plain_cells(values, dataset),
         _measures(units, "lower"),

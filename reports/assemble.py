@@ -83,8 +83,9 @@ def build_table(
         for row in rows
     )
     table = mark_best(Table(dataset, rows, columns, grid))
-    essential = [Note("", text) for text in dict.fromkeys([*_count_notes(part, scopes), *notes])]
-    background = [Note("", text, detail=True) for text in [*_reference_notes(part), *details]]
+    counted = [*_count_notes(part, scopes), *_reference_notes(part)]
+    essential = [Note("", text) for text in dict.fromkeys([*counted, *notes])]
+    background = [Note("", text, detail=True) for text in details]
     return _with_notes(table, found, cards, [*essential, *background])
 
 
@@ -105,10 +106,10 @@ def _digits(cells: pd.DataFrame) -> int:
     sizes = halves or [abs(value) for value in cells["value"].dropna() if value]
     if not sizes:
         return FEWEST_DIGITS
-    return min(max(_decimals(median(sizes), 1 if halves else 2), 0), MOST_DIGITS)
+    return min(max(decimals(median(sizes), 1 if halves else 2), 0), MOST_DIGITS)
 
 
-def _decimals(size: float, significant: int) -> int:
+def decimals(size: float, significant: int) -> int:
     """Decimals that show ``size`` with so many significant digits, one more where it starts with 1 or 2."""
     exponent: int = floor(log10(size))
     return significant - 1 - exponent + int(size / 10.0**exponent < ONE_MORE_BELOW)

@@ -28,7 +28,9 @@ BY_NAME = (
 class Origin:
     """What is known of a data set that its files do not say, a sentence or more each.
 
-    ``restricted`` says that its images may not be passed on; ``assumed`` on what condition all this holds.
+    ``restricted`` says that its images may not be passed on, ``free`` that reports may show them unasked;
+    ``credit`` is the line that has to stand where they are shown; ``assumed`` says on what condition all this
+    holds.
     """
 
     motivation: str = NOT_STATED
@@ -37,6 +39,8 @@ class Origin:
     distribution: str = NOT_STATED
     maintenance: str = NOT_STATED
     restricted: bool = False
+    free: bool = False
+    credit: str = ""
     assumed: str = ""
 
 
@@ -48,6 +52,7 @@ RENDERED = Origin(
     people="No real people are shown: subjects are made up.",
     distribution="Part of the suite, MIT licence; the images are rendered anew wherever they are needed.",
     maintenance="By the authors of the suite; a change of the renderer changes its version and every digest.",
+    free=True,
 )
 CFEE = Origin(
     motivation="Facial expressions of 22 categories, basic and compound: Du, Tao and Martinez, 'Compound "
@@ -73,6 +78,8 @@ LONDON = Origin(
     "web-based studies in their original or altered forms and to illustrate research'.",
     distribution="CC BY 4.0: share with attribution, and say what was changed.",
     maintenance="By its authors on figshare.",
+    credit="Photos: DeBruine, L. and Jones, B. (2017), Face Research Lab London Set, "
+    "doi:10.6084/m9.figshare.5047666.v5, CC BY 4.0; cropped, and outputs are changed by models.",
     assumed=BY_NAME,
 )
 ORIGINS = {"rendered": RENDERED, "cfee": CFEE, "london": LONDON}

@@ -1,16 +1,19 @@
 r"""Tables in LaTeX: booktabs only, with macros that a paper can redefine.
 
-The bare tabular starts with ``\providecommand`` for ``\best``, ``\secondbest`` and ``\interval``; a document
+The tables start with ``\providecommand`` for ``\best``, ``\secondbest`` and ``\interval``; a document
 that defines them first has its way (``\second`` is a unit of siunitx, and an error where that is loaded). A
-table wider than the line shrinks to it where graphicx is loaded. Everything that users control is escaped.
+table wider than the line shrinks to it where graphicx is loaded; metrics that do not fit side by side stand
+below each other, and a page can end between them. Everything that users control is escaped.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Protocol
 
-from .tables import BLOCKS, MISSING, Cell, Column, Note, Row, Table, metric_title
+from .tables import BLOCKS, MISSING, Cell, Column, Note, Table, metric_title, training_lines
 
 ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", None: ""}
 
@@ -21,11 +24,16 @@ _MACROS = (
     r"\providecommand{\stars}[1]{\textsuperscript{#1}}",
 )
 _NAMES = {"best": "best", "second": "secondbest"}
-SHRINK = (
+WIDEST = 92
+"""Characters that a line across both columns of a page holds; further columns go below."""
+
+_GAP = 2
+_PLACE = (
     r"\ifdim\wd0>\linewidth\ifdefined\resizebox"
     r"\setbox0=\hbox{\resizebox{\linewidth}{!}{\usebox0}}\fi\fi"
+    r"\par\noindent\makebox[\linewidth]{\usebox0}\par"
 )
-"""Makes box 0 as wide as the line where it is wider."""
+"""Sets box 0 in the middle of the line, as wide as that where it is wider."""
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -88,37 +96,68 @@ def comment(text: str) -> str:
     return "\n".join("% " + "".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
-def latex_table(table: Table, provenance: str = "") -> str:
-    r"""A ``tabular`` for ``\input`` inside a table environment; needs the booktabs package.
+class Flavour(Protocol):
+    """How numbers are set: what the two kinds of LaTeX tables do not share."""
 
-    Footnotes that cells and rows refer to stand below it, as wide as the table; the other notes are comments
-    at the top, for the caption.
+    def kind(self, table: Table, index: int) -> str:
+        """The kind of a column, for the head of the ``tabular``."""
+        ...
+
+    def number(self, cell: Cell, column: Column) -> str:
+        """A cell that has a number."""
+        ...
+
+    def characters(self, cell: Cell, column: Column) -> int:
+        """How much room a cell takes, in characters."""
+        ...
+
+
+class _Plain:
+    """Numbers to the right, the interval small behind them."""
+
+    def kind(self, table: Table, index: int) -> str:
+        return "r"
+
+    def number(self, cell: Cell, column: Column) -> str:
+        number = f"${cell.display}$" if cell.display.startswith(("-", "+")) else cell.display
+        shown = rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
+        shown += rf"\stars{{{cell.stars}}}" if cell.stars else ""
+        if cell.low is None or cell.high is None:
+            return shown
+        low, high = (f"${end:.{column.digits}f}$" for end in (cell.low, cell.high))
+        return rf"{shown}\interval{{{low}}}{{{high}}}"
+
+    def characters(self, cell: Cell, column: Column) -> int:
+        if cell.low is None or cell.high is None:
+            return len(cell.display)
+        interval = f"[{cell.low:.{column.digits}f}, {cell.high:.{column.digits}f}]"
+        return len(cell.display) + len(interval) // 2  # half the size
+
+
+def latex_table(table: Table, provenance: str = "") -> str:
+    r"""A ``tabular``, or several below each other, for ``\input``; needs the booktabs package.
+
+    Below stand what models were trained on, and footnotes that cells and rows refer to; the other notes are
+    comments at the top, for the caption.
 
     Args:
         table: What to show.
         provenance: Where the numbers come from; it goes into comment lines at the top.
     """
-    about = [table.title, r"made by fesbench; needs \usepackage{booktabs}", provenance]
     body = [
-        comment("\n".join([*about, *(note.text for note in table.notes if not note.mark)])),
+        head_comment(table, "booktabs", provenance),
         *_MACROS,
         r"\begingroup\setlength{\tabcolsep}{4pt}%",
-        r"\setbox0=\hbox{%",
-        rf"\begin{{tabular}}{{{'l' * _left(table)}{'r' * _width(table)}}}",
-        r"\toprule",
-        *_panels(table),
-        r"\bottomrule",
-        r"\end{tabular}}%",
-        SHRINK,
-        r"\begin{minipage}{\wd0}\usebox0",
-        *(
-            rf"\par\smallskip{{\footnotesize\raggedright {note_line(note)}\par}}"
-            for note in table.notes
-            if note.mark
-        ),
-        r"\end{minipage}\endgroup",
+        *stacked(table, _Plain()),
+        r"\endgroup",
     ]
     return "\n".join(body) + "\n"
+
+
+def head_comment(table: Table, packages: str, provenance: str) -> str:
+    """The comment lines over a table: title, packages, where it comes from, and notes for the caption."""
+    about = [table.title, rf"made by fesbench; needs \usepackage{{{packages}}}", provenance]
+    return comment("\n".join([*about, *(note.text for note in table.notes if not note.mark)]))
 
 
 def latex_tables(tables: Sequence[Table], provenance: str = "") -> str:
@@ -160,64 +199,90 @@ def latex_document(tables: Sequence[Table], provenance: str = "") -> str:
     return "\n".join([*head, "\n\\clearpage\n".join(parts), r"\end{document}"]) + "\n"
 
 
-def _left(table: Table) -> int:
-    """Columns before the numbers."""
-    return 2 if table.shows_training else 1
-
-
-def _width(table: Table) -> int:
-    return max(len(indices) for _, indices in table.panels())
-
-
-def _panels(table: Table) -> Iterator[str]:
-    for number, (heading, indices) in enumerate(table.panels()):
+def stacked(table: Table, flavour: Flavour) -> Iterator[str]:
+    """The table as lines of LaTeX: in as many parts as the line's width asks for, then its footnotes."""
+    for number, band in enumerate(_bands(table, flavour)):
         if number:
-            yield r"\midrule"
-        yield from _header(table, heading, indices)
-        for position, (block, members) in enumerate(table.blocks()):
-            if position:
-                yield r"\midrule"
-            if BLOCKS[block]:
-                span = _left(table) + len(indices)
-                yield rf"\multicolumn{{{span}}}{{l}}{{\textit{{\footnotesize {escape(BLOCKS[block])}}}}} \\"
-            yield from (_row(table, index, indices) for index in members)
+            yield r"\medskip"
+        yield r"\setbox0=\hbox{%"
+        yield from _tabular(table, band, flavour)
+        yield _PLACE
+    below = [*map(escape, training_lines(table)), *(note_line(note) for note in table.notes if note.mark)]
+    yield from (rf"\smallskip{{\footnotesize\raggedright\noindent {line}\par}}" for line in below)
 
 
-def _header(table: Table, heading: str, indices: Sequence[int]) -> Iterator[str]:
-    columns = [table.columns[index] for index in indices]
-    if heading:
-        title = rf"\textbf{{{escape(metric_title(heading))}}}{ARROWS[columns[0].direction]}"
-        unit = rf"{{\footnotesize ({escape(columns[0].unit)})}}"
-        left = rf"\multicolumn{{{_left(table)}}}{{l}}{{{title} {unit}}}"
-        names = [escape(column.domain_title) for column in columns]
-    else:
-        left = escape(table.kind) + (" & trained on" if table.shows_training else "")
-        names = [f"{escape(metric_title(column.metric))}{ARROWS[column.direction]}" for column in columns]
-    yield " & ".join([left, *(rf"\multicolumn{{1}}{{c}}{{{name}}}" for name in names)]) + r" \\"
-    yield r"\midrule"
+def _bands(table: Table, flavour: Flavour) -> Iterator[list[int]]:
+    """Columns of whole metrics in as few groups as fit the line."""
+    label = max(len(row.label) for row in table.rows)
+    band: list[int] = []
+    taken = label
+    for metric, indices in _by_metric(table, range(len(table.columns))):
+        columns = sum(_GAP + _characters(table, index, flavour) for index in indices)
+        needed = max(columns, _GAP + len(metric_title(metric)))
+        if band and taken + needed > WIDEST:
+            yield band
+            band, taken = [], label
+        band += indices
+        taken += needed
+    yield band
 
 
-def _row(table: Table, row: int, indices: Sequence[int]) -> str:
-    cells = [_cell(table.cells[row][index], table.columns[index]) for index in indices]
-    left = [_label(table.rows[row]), escape(table.rows[row].training)][: _left(table)]
-    return " & ".join([*left, *cells]) + r" \\"
+def _by_metric(table: Table, indices: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+    for metric, group in groupby(indices, key=lambda index: table.columns[index].metric):
+        yield metric, list(group)
 
 
-def _label(row: Row) -> str:
-    return escape(row.label) + _superscript(row.note)
+def _characters(table: Table, index: int, flavour: Flavour) -> int:
+    column = table.columns[index]
+    heading = column.domain_title if table.has_domains else ""
+    return max(len(heading), *(flavour.characters(row[index], column) for row in table.cells))
+
+
+def _tabular(table: Table, band: Sequence[int], flavour: Flavour) -> Iterator[str]:
+    kinds = "".join(flavour.kind(table, index) for index in band)
+    yield rf"\begin{{tabular}}{{@{{}}l{kinds}@{{}}}}"
+    yield r"\toprule"
+    yield from _header(table, band)
+    for block, members in table.blocks():
+        yield r"\midrule"
+        if BLOCKS[block]:
+            title = rf"\textit{{\footnotesize {escape(BLOCKS[block])}}}"
+            yield rf"\multicolumn{{{1 + len(band)}}}{{@{{}}l}}{{{title}}} \\"
+        for i in members:
+            label = escape(table.rows[i].label) + _superscript(table.rows[i].note)
+            cells = [_cell(table.cells[i][j], table.columns[j], flavour) for j in band]
+            yield " & ".join([label, *cells]) + r" \\"
+    yield r"\bottomrule"
+    yield r"\end{tabular}}%"
+
+
+def _header(table: Table, band: Sequence[int]) -> Iterator[str]:
+    """Metrics above their units, and below them, where there are several, their domains, tied by a rule."""
+    groups = [indices for _, indices in _by_metric(table, band)]
+    widths = [len(indices) for indices in groups]
+    firsts = [table.columns[indices[0]] for indices in groups]
+    names = [f"{escape(metric_title(column.metric))}{ARROWS[column.direction]}" for column in firsts]
+    units = [rf"\footnotesize {escape(column.unit)}" for column in firsts]
+    corner = escape(table.kind)
+    yield " & ".join(["" if table.has_domains else corner, *map(_centred, names, widths)]) + r" \\"
+    yield " & ".join(["", *map(_centred, units, widths)]) + r" \\"
+    if table.has_domains:
+        ends = [1 + sum(widths[: k + 1]) for k in range(len(widths))]
+        rules = [f"{end - width + 1}-{end}" for end, width in zip(ends, widths, strict=True)]
+        yield "".join(rf"\cmidrule(lr){{{rule}}}" for rule in rules)
+        domains = [escape(table.columns[index].domain_title) for index in band]
+        yield " & ".join([corner, *map(_centred, domains)]) + r" \\"
+
+
+def _centred(text: str, width: int = 1) -> str:
+    return rf"\multicolumn{{{width}}}{{c}}{{{text}}}"
 
 
 def _superscript(mark: str) -> str:
     return rf"\textsuperscript{{{mark}}}" if mark else ""
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _cell(cell: Cell, column: Column, flavour: Flavour) -> str:
     if cell.display == MISSING:
-        return rf"\textendash{{}}{_superscript(cell.note)}"
-    number = f"${cell.display}$" if cell.display.startswith(("-", "+")) else cell.display
-    shown = rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
-    shown += rf"\stars{{{cell.stars}}}" if cell.stars else ""
-    if cell.low is None or cell.high is None:
-        return shown
-    low, high = (f"${end:.{column.digits}f}$" for end in (cell.low, cell.high))
-    return rf"{shown}\interval{{{low}}}{{{high}}}"
+        return rf"{{\textendash{{}}{_superscript(cell.note)}}}"
+    return flavour.number(cell, column)

@@ -6,7 +6,7 @@ among complete cells of the main block only, and never in a column with fewer th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -29,7 +29,7 @@ FEWEST_TO_MARK = 2
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """A p value below the number has so many stars."""
 
-_WRITTEN = {"qualiclip": "QualiCLIP"} | {
+_WRITTEN = {"qualiclip": "QualiCLIP", "action-units": "Action units"} | {
     name: name.upper() for name in ("ecs", "fss", "fid", "kid", "mae", "psnr", "ssim")
 }
 
@@ -161,6 +161,21 @@ class Table:
             (metric, [index for index, column in enumerate(self.columns) if column.metric == metric])
             for metric in metrics
         ]
+
+
+def compact(table: Table, domains: Collection[str]) -> Table:
+    """The table of some domains, or of all where it has none of them, without intervals: it fits a page."""
+    places = range(len(table.columns))
+    shown = [j for j in places if table.columns[j].domain in domains] or list(places)
+    cells = tuple(tuple(replace(row[j], low=None, high=None) for j in shown) for row in table.cells)
+    note = Note("", "Intervals, and further domains if any, stand in the main table.")
+    return replace(
+        table,
+        title=f"{table.title}, compact",
+        columns=tuple(table.columns[j] for j in shown),
+        cells=cells,
+        notes=(*table.notes, note),
+    )
 
 
 def metric_title(metric: str) -> str:

@@ -62,7 +62,7 @@ def _footnotes(table: Table) -> Iterator[str]:
     yield from (f"{note.mark} {note.text}".lstrip() for note in table.notes if not note.detail)
     more = sum(note.detail for note in table.notes)
     if more:
-        yield f"{more} more note{'s' * (more > 1)}, on methods and references, in report/table.md."
+        yield f"{more} more note{'s' * (more > 1)}, on methods, in report/table.md."
 
 
 def _layout(table: Table, width: int) -> _Layout:

@@ -55,7 +55,7 @@ def _allowed() -> re.Pattern[str]:
         "cuda",
         "another kind of processor",
         "superuser",
-        *named.split(","),
+        *map(re.escape, named.split(",")),
         *([] if SHARED.is_dir() else ["shared"]),
     ]
     return re.compile("|".join(filter(None, reasons)), re.IGNORECASE)

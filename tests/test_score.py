@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from fesbench.errors import DatasetError, ImageError, UnknownName, WeightsMissing
+from fesbench.errors import BenchError, DatasetError, ImageError, UnknownName, WeightsMissing
 from fesbench.metrics.frechet import frechet_distance
 from fesbench.metrics.nets import embedded
 from fesbench.score import Request, score_folders
@@ -98,6 +100,13 @@ def test_the_record_says_what_the_numbers_are(folders):
     assert "area" in found["networks"]["embedded-judge2"]["preprocessing"]
     assert found["formats"] == {"images": {"PNG": 18}, "sources": {"PNG": 6}, "references": {"PNG": 20}}
     assert {entry["expression"] for entry in found["by_expression"]} == {"happy", "sad", "angry"}
+    measured = {entry["metric"] for entry in found["by_expression"]}
+    assert measured == {"ecs@embedded", "ecs.probability@embedded", "ecs.auc@embedded"}
+    areas = [e["value"] for e in found["by_expression"] if e["metric"] == "ecs.auc@embedded"]
+    cells = {cell["metric"]: cell for cell in found["scores"]}
+    assert cells["ecs.auc@embedded"]["value"] == pytest.approx(np.mean(areas))
+    assert cells["ecs.macro@embedded"]["value"] == pytest.approx(cells["ecs@embedded"]["value"])
+    assert cells["ecs.macro@embedded"]["low"] is not None
     happy = [entry for entry in found["confusion"]["ecs@embedded"] if entry["target"] == "happy"]
     assert (len(happy), sum(entry["count"] for entry in happy)) == (7, 6)
 
@@ -239,3 +248,62 @@ def test_the_command_prints_json_and_exits_by_outcome(folders):
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ")
     assert "Traceback" not in failed.stderr
+
+
+def test_statistics_of_the_reference_stand_in_for_its_images(folders, tmp_path):
+    path = tmp_path / "real.npz"
+    request = folders._replace(metrics=("fid",))
+    first = score_folders(request._replace(save_statistics=path))
+    again = score_folders(request._replace(reference=path))
+    row = first.cells.set_index("metric").loc["fid@embedded"]
+    same = again.cells.set_index("metric").loc["fid@embedded"]
+    assert same["n_references"] == row["n_references"] == 20
+    for name in ("value", "low", "high"):
+        assert same[name] == pytest.approx(row[name], rel=1e-6)
+    assert again.record["reference_digest"] != first.record["reference_digest"] != ""
+    with pytest.raises(BenchError, match=r"images of 64 pixels, not .* images of 32 pixels"):
+        score_folders(request._replace(reference=path, resolution=32))
+    with pytest.raises(DatasetError, match="kid needs the images"):
+        score_folders(request._replace(reference=path, metrics=("fid", "kid")))
+    with pytest.raises(DatasetError, match="statistics need a folder"):
+        score_folders(request._replace(reference=path, save_statistics=path))
+
+
+def test_statistics_that_pytorch_fid_wrote_must_fit_the_network(folders, tmp_path):
+    path = tmp_path / "theirs.npz"
+    np.savez(path, mu=np.zeros(65), sigma=np.eye(65))
+    request = folders._replace(reference=path, metrics=("fid",))
+    row = score_folders(request).cells.set_index("metric").loc["fid@embedded"]
+    assert row["value"] > 0
+    assert pd.isna(row["n_references"])
+    np.savez(path, mu=np.zeros(3), sigma=np.eye(3))
+    with pytest.raises(DatasetError, match=r"theirs\.npz is of 3 dimensions; embedded-quality gives 65"):
+        score_folders(request)
+    with pytest.raises(DatasetError, match="not a file of statistics"):
+        score_folders(request._replace(reference=tmp_path / "none.npz"))
+
+
+def test_references_that_are_sources_are_told(folders):
+    for path in folders.sources.iterdir():
+        shutil.copy(path, folders.reference / f"copy-of-{path.name}")
+    warnings = score_folders(folders._replace(metrics=("kid",))).warnings
+    assert any("6 of 26 references are sources" in warning for warning in warnings)
+
+
+def test_portable_networks_on_real_photos(shared, weights_folder, tmp_path, monkeypatch):
+    """Smiles of six people as outputs of their neutral photos: verified, and nearer than other people."""
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights_folder))
+    for role, expression, ending in (("sources", "neutral", ""), ("images", "happy", "--happy")):
+        (tmp_path / role).mkdir()
+        for path in sorted((shared / "data" / "london" / expression).glob("*.jpg"))[:6]:
+            photo = Image.open(path).convert("RGB").resize((128, 128))
+            photo.save(tmp_path / role / f"{path.stem}{ending}.png")
+    request = Request(tmp_path / "images", tmp_path / "sources", metrics=("ecs", "fss"), backend="portable")
+    scores = score_folders(request)
+    assert value(scores, "fss.verified@dlib") == 1
+    levels = scores.record["face_levels"]["fss@dlib"]
+    assert (levels["subjects"], levels["genuine"]) == (6, None)
+    assert value(scores, "fss@dlib") > levels["impostor"] + 0.05
+    assert value(scores, "ecs.probability@fer") > 0.3
+    assert "ecs.auc@fer" not in set(scores.cells["metric"])
+    assert scores.unavailable == {}

@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -210,12 +211,49 @@ def test_where_says_what_is_missing_and_how_to_get_it(folder: Path, file: Weight
     assert str(folder / file.backend / file.name) in message
     assert file.source in message
     assert file.licence in message
-    assert ("bench weights fetch" in message) == (file.package is not None)
+    assert f"bench weights fetch {file.backend}" in message
+    assert file.url in message
 
 
-def test_paper_files_are_not_fetched_but_named() -> None:
-    with pytest.raises(WeightsMissing, match=r"No automatic download yet.*qualiclip\.pth.*non-commercial"):
+def test_without_a_network_every_file_is_named_with_its_url_and_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(WeightsMissing) as caught:
         weights.fetch("paper")
+    message = str(caught.value)
+    assert "Connection refused" in message
+    for file in weights.files("paper"):
+        assert f"{file.url} (licence: {file.terms}) to {folder / 'paper'}" in message
+    assert "qualiclip.pth" in message
+
+
+def test_every_file_says_where_it_comes_from() -> None:
+    for file in weights.FILES:
+        assert bool(file.package) != bool(file.url)
+        assert not file.url or file.url.startswith("https://")
+        assert not file.url or file.url.endswith(f"/{file.name}")
+
+
+def test_urls_are_those_of_the_packages_that_use_the_files() -> None:
+    places = {
+        "Facenet": "facenet512_weights.pth",
+        "ArcFace": "arcface_weights.pth",
+        "VGGFace": "vgg_face_weights.pth",
+    }
+    root = find_spec("deepface"), find_spec("pytorch_fid")
+    if None in root:
+        pytest.skip("needs the extra 'paper'")
+    deepface, fid = (Path(str(spec.submodule_search_locations[0])) for spec in root if spec)
+    sources = {
+        name: deepface / "models" / "facial_recognition" / "pytorch" / f"{module}.py"
+        for module, name in places.items()
+    }
+    sources["facial_expression_model_weights.pth"] = deepface / "models/demography/pytorch/Emotion.py"
+    sources["pt_inception-2015-12-05-6726825d.pth"] = fid / "inception.py"
+    urls = {file.name: file.url for file in weights.files("paper")}
+    for name, source in sources.items():
+        assert urls[name] in source.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("backend", "name"), [("portabel", "x"), ("portable", "emotion.hdf5")])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -12,14 +13,17 @@ from rich.table import Column, Table
 
 from ..contracts import ImageMetric, MetricCard, Network
 from ..errors import BenchError
-from ..metrics.registry import BACKENDS, Metric, load_metric, metric_id, metric_names
+from ..metrics.registry import BACKENDS, Metric, load_metric, metric_id, metric_names, served_metrics
+
+if TYPE_CHECKING:
+    from ..known_scores import Comparison
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 @click.group()
 def metrics() -> None:
-    """List and show the metrics.
+    """List, show and check the metrics.
 
     A metric's id names the network that it looks through (fss@dlib); a plain name (fss) stands for the id
     that `bench run --backend` gives it.
@@ -75,6 +79,46 @@ def show(name: str, backend: str, as_json: bool) -> None:
     for field, value in described.items():
         table.add_row(field, _text(value))
     Console().print(table)
+
+
+@metrics.command(epilog="Example:  bench metrics check --backend portable")
+@click.argument("names", nargs=-1)
+@click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", help="For plain names.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_context
+def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: bool) -> None:
+    """Score five fixed images, and compare with the scores that they are known to get.
+
+    NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs.
+    """
+    from ..known_scores import compare
+
+    found = compare(names or served_metrics(backend), backend)
+    if as_json:
+        rows = [row._asdict() | {"state": row.state} for row in found.rows]
+        outcome = {"same_images": found.same_images, "scores": rows, "unavailable": found.unavailable}
+        click.echo(json.dumps(outcome, indent=2, ensure_ascii=False))
+    else:
+        _show_comparison(found)
+    ctx.exit(0 if found.agrees else 1)
+
+
+def _show_comparison(found: Comparison) -> None:
+    table = Table("score", "", "image 1 … 5, or the set", Column("", no_wrap=True), box=None)
+    for row in found.rows:
+        style = {"ok": "green", "differs": "bold red"}.get(row.state, "yellow")
+        verdict = f"[{style}]{row.state}[/]" + (f" {row.difference:.0e}" if row.state == "differs" else "")
+        table.add_row(row.score, "known\ngot", f"{_numbers(row.known)}\n{_numbers(row.got)}", verdict)
+    console = Console()
+    console.print(table)
+    if not found.same_images:
+        console.print("The images were not rendered as where the table was made, so scores may differ.")
+    for name, reason in found.unavailable.items():
+        console.print(f"not available: {name}: {reason}", markup=False)
+
+
+def _numbers(values: Sequence[float | None]) -> str:
+    return "  ".join("–" if value is None else f"{value:6.4g}" for value in values) or "nobody knows"
 
 
 def _describe(metric: Metric) -> dict[str, Any]:

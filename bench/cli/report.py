@@ -15,6 +15,7 @@ Examples:
   bench report runs/rendered-1a2b                       everything, into the run's own report/
   bench report runs/A runs/B --out compared --format html,latex
   bench report runs/london --include-images london      a page that can be moved and shared
+  bench report runs/mine --subjects people.csv          scores by gender, age or whatever it says
 """
 
 
@@ -48,8 +49,19 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     metavar="DATASET",
     help="Copy the images of a data set into the report; its licence must allow that.",
 )
+@click.option(
+    "--subjects",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A CSV file with a column of subjects and others that group them, for tables by group.  "
+    "[default: subjects.csv or info.csv in the data set's folder]",
+)
 def report(
-    runs: tuple[Path, ...], formats: tuple[str, ...], out: Path | None, images: tuple[str, ...]
+    runs: tuple[Path, ...],
+    formats: tuple[str, ...],
+    out: Path | None,
+    images: tuple[str, ...],
+    subjects: Path | None,
 ) -> None:
     """Write tables, figures and an interactive page for one or more finished runs.
 
@@ -59,6 +71,6 @@ def report(
     """
     if out is None and len(runs) > 1:
         raise BenchError("several runs make one report: say where it goes with --out")
-    request = Request(read_runs(runs), out or runs[0] / "report", frozenset(images))
+    request = Request(read_runs(runs, subjects), out or runs[0] / "report", frozenset(images))
     for path in write_reports(request, formats):
         click.echo(path)

@@ -37,7 +37,7 @@ Examples:
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME", help="A metric, or its full id (ecs@face-api)."
 )
-@click.option("--backend", help="embedded, portable, face-api or paper.  [default: embedded]")
+@click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: embedded]")
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."
 )
@@ -45,6 +45,11 @@ Examples:
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
 @click.option("--folds", type=int, help="Folds for closed-form models on small data sets.  [default: 5]")
 @click.option("--seed", type=int, help="[default: 0]")
+@click.option(
+    "--inference",
+    type=click.Choice(["float32", "compiled", "bfloat16"]),
+    help="How generators compute; the last two are faster and differ.  [default: float32]",
+)
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win."
 )

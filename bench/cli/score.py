@@ -31,7 +31,16 @@ Examples:
 @click.option(
     "--sources", required=True, type=click.Path(path_type=Path), help="Folder of what it was made from."
 )
-@click.option("--reference", type=click.Path(path_type=Path), help="Folder of real images, for fid and kid.")
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="Folder of real images, for fid and kid; or an .npz of pytorch-fid's statistics, for fid.",
+)
+@click.option(
+    "--save-statistics",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write an .npz of the real images, for pytorch-fid or a later --reference.",
+)
 @click.option(
     "--targets",
     default=PATTERN,
@@ -40,7 +49,10 @@ Examples:
 )
 @click.option("--metric", "metrics", multiple=True, help="Names or full ids, with commas.  [default: all]")
 @click.option(
-    "--backend", default="embedded", show_default=True, help="embedded, portable, face-api or paper."
+    "--backend",
+    default="embedded",
+    show_default=True,
+    help="embedded, portable, face-api, paper or paper-bf16.",
 )
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of weight files of your own.")
 @click.option("--resolution", type=click.IntRange(32, 1024), help="Bring all images to this size first.")
@@ -88,9 +100,16 @@ def _show(found: Scores) -> None:
     console.print(table)
     for name, reason in found.unavailable.items():
         console.print(f"not available: {name}: {reason}", markup=False)
+    for metric, levels in found.record["face_levels"].items():
+        if levels["impostor"] is not None:
+            console.print(
+                f"{metric} of two people's sources: {levels['impostor']:.3f} ({levels['subjects']} people)",
+                markup=False,
+            )
     for network in found.record["networks"].values():
-        if network["reached"]:
-            console.print(f"{network['name']}: {network['reached']}", markup=False)
+        if network["labels"]:
+            reached = network["reached"] or "what it gets right on real images is not known"
+            console.print(f"{network['name']}: {reached}", markup=False)
         console.print(
             f"{network['name']}: sha256 {network['digest'][:16]}…, {network['preprocessing']}", markup=False
         )

@@ -42,11 +42,12 @@ def serve(packet: Path, host: str, port: int, answers: Path | None, completion_c
     """
     if not find_spec("starlette") or not find_spec("uvicorn"):
         raise BenchError("the server needs starlette and uvicorn: pip install 'fesbench[study]'")
+    from fesbench.reports.study.prose import read_texts
     from fesbench.reports.study.server.app import make_app
     from fesbench.reports.study.server.collection import Collection
     from fesbench.reports.study.server.run import serve as run
     from fesbench.reports.study.storage import private_folder, read_forms, read_study
-    from fesbench.reports.study.web.page import NO_CODES, Codes, read_texts
+    from fesbench.reports.study.web.page import NO_CODES, Codes
 
     study = read_study(packet)
     codes = Codes.parse(completion_codes) if completion_codes else NO_CODES

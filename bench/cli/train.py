@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +32,7 @@ Examples:
   bench train --model stargan --data rendered --budget 25m
   bench train --model all --data rendered --protocol embedded-v1
   bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
+  bench train --model reggan --data london --folds 5
   torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
 """
 
@@ -47,8 +48,18 @@ class Material(NamedTuple):
     preview: Tensor
 
 
+class Fold(NamedTuple):
+    """A part of the people of a data set, and all others, to be loaded at a resolution."""
+
+    held_out: frozenset[str]
+    load: Callable[[int], Material]
+
+
 class Request(NamedTuple):
-    """What the command line asks for, the model apart. ``fields`` changes the protocol's settings."""
+    """What the command line asks for, the model apart. ``fields`` changes the protocol's settings.
+
+    ``record`` is for the training record alone.
+    """
 
     load: Callable[[int], Material]
     protocol: str
@@ -57,7 +68,7 @@ class Request(NamedTuple):
     budget: float | None
     save_every: int
     device: str
-    trials: int
+    record: dict[str, Any]
     export: bool
     resume: bool
 
@@ -95,6 +106,12 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: PyTorch's]")
 @click.option(
+    "--folds",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Train N times, each time on all people but one Nth, for a run that cross-fits the data set.",
+)
+@click.option(
     "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."
 )
 @click.option("--export", type=click.Choice(["official"]), help="Write the official code's file as well.")
@@ -109,6 +126,7 @@ def train(
     save_every: int,
     device: str,
     threads: int | None,
+    folds: int | None,
     trials: int,
     export: str | None,
     resume: bool,
@@ -119,6 +137,9 @@ def train(
     The output folder gets the model (.safetensors with a .json card), the losses (.jsonl, TensorBoard),
     sample grids and the state to resume from; it can be stopped and resumed at any time. With --model all,
     --out is the folder of these folders, and --resume skips models that are done.
+
+    With --folds N, every folder gets N of these trainings and MODEL.folds.json, the checkpoint to give to a
+    run: each person is then edited by the network that has not seen them.
     """
     if budget is not None and flags["steps"] is not None:
         raise click.UsageError("say how long to train by either --budget or --steps")
@@ -132,21 +153,24 @@ def train(
         _say("without TensorBoard losses go to losses.jsonl alone; pip install 'fesbench[train]' adds curves")
     fields = {**_config(config), **{name: value for name, value in flags.items() if value is not None}}
     request = Request(
-        cache(lambda resolution: _load(data, resolution)),
+        cache(lambda resolution: _load_split(data, resolution)),
         protocol,
         fields | ({"steps": None} if budget else {}),
         str(config or "the command line"),
         budget,
         save_every,
         device,
-        trials,
+        {"trials": trials},
         export is not None,
         resume,
     )
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
+    parts = _folds(data, folds) if folds else ()
     if model != "all":
-        _train_one(model, request, out or Path("runs", f"train-{model}-{suffix}"))
-    elif not _train_all(request, {name: Path(out or "runs", f"train-{name}-{suffix}") for name in _names()}):
+        _train_one(model, request, parts, out or Path("runs", f"train-{model}-{suffix}"))
+        return
+    folders = {name: Path(out or "runs", f"train-{name}-{suffix}") for name in _names()}
+    if not _train_all(request, parts, folders):
         raise click.exceptions.Exit(1)
 
 
@@ -156,24 +180,44 @@ def _config(path: Path | None) -> dict[str, Any]:
     return read_changes(path) if path else {}
 
 
-def _load(data: str, resolution: int) -> Material:
-    from fesbench.baselines.training_data import load_images, preview_images
+def _load_split(data: str, resolution: int) -> Material:
     from fesbench.datasets.registry import load_dataset
 
-    _say(f"loading the train split of {data} …")
-    train = load_dataset(data, split="train")
+    return _load(load_dataset(data, split="train"), load_dataset(data, split="val"), resolution)
+
+
+def _folds(data: str, count: int) -> list[Fold]:
+    """Those into which a run of ``count`` folds and seed 0 cuts the data set."""
+    from fesbench.datasets.registry import load_dataset
+    from fesbench.datasets.selection import select_subjects
+
+    from ..execute.fitting import folds
+
+    everyone = load_dataset(data, split="all")
+    parts = []
+    for number, (held_out, rest) in enumerate(folds(everyone, count, seed=0), 1):
+        rest.split = f"all but fold {number} of {count}"
+        load = partial(_load, rest, select_subjects(everyone, held_out))
+        parts.append(Fold(held_out, cache(load)))
+    return parts
+
+
+def _load(train: Dataset, unseen: Dataset, resolution: int) -> Material:
+    from fesbench.baselines.training_data import load_images, preview_images
+
+    _say(f"loading {train.name} ({train.split}) …")
     images = load_images(train, resolution)
     for problem in images.problems:
         _say(f"left out {problem.path}: {problem.reason}")
-    return Material(train, images, preview_images(load_dataset(data, split="val"), resolution))
+    return Material(train, images, preview_images(unseen, resolution))
 
 
-def _train_all(request: Request, folders: dict[str, Path]) -> bool:
+def _train_all(request: Request, parts: Sequence[Fold], folders: dict[str, Path]) -> bool:
     """Train every model that can be, one after the other; whether all went well."""
     failures = {}
     for name, folder in folders.items():
         try:
-            _train_one(name, request._replace(resume=request.resume and _state(folder).is_file()), folder)
+            _train_one(name, request if parts else _going_on(request, folder), parts, folder)
         except Exception as error:  # whatever is wrong with one model, the others are trained
             if not isinstance(error, BenchError):
                 _say("".join(traceback.format_exception(error)))
@@ -199,7 +243,38 @@ def _names() -> list[str]:
     return names
 
 
-def _train_one(name: str, request: Request, folder: Path) -> None:
+def _going_on(request: Request, folder: Path) -> Request:
+    """The request, to be resumed only where there is something to resume."""
+    return request._replace(resume=request.resume and _state(folder).is_file())
+
+
+def _train_one(name: str, request: Request, parts: Sequence[Fold], folder: Path) -> None:
+    """Train one model, or one for each of the folds where there are any, and print where it is."""
+    if not parts:
+        _finish(_trained(name, request, folder), request.export)
+        return
+    runs = []
+    for number, part in enumerate(parts, 1):
+        own = folder / f"fold-{number}"
+        record = request.record | {"held_out": sorted(part.held_out)}
+        run = _trained(name, _going_on(request._replace(load=part.load, record=record), own), own)
+        _finish(run, request.export)
+        runs.append(run)
+    _list_folds(runs, folder)
+
+
+def _list_folds(runs: Sequence[TrainingRun], folder: Path) -> None:
+    from fesbench.baselines.devices import is_leader
+    from fesbench.baselines.folds import SUFFIX, write_folds
+
+    if not is_leader():
+        return
+    path = folder / f"{runs[0].model.template.name}{SUFFIX}"
+    write_folds(path, runs[0].record["data"], {run.record["data_digest"]: run.checkpoint for run in runs})
+    click.echo(path)
+
+
+def _trained(name: str, request: Request, folder: Path) -> TrainingRun:
     kind = _network_class(name)
     if kind is None:
         raise BenchError(
@@ -216,7 +291,7 @@ def _train_one(name: str, request: Request, folder: Path) -> None:
     else:
         _say(f"{name}: {len(run.data.labels)} images, {len(run.data.expressions)} expressions, into {folder}")
         _train_with_progress(run, limit)
-    _finish(run, request.export)
+    return run
 
 
 def _settings(kind: type[NeuralGenerator], request: Request) -> tuple[Settings, dict[str, Any]]:
@@ -230,7 +305,7 @@ def _settings(kind: type[NeuralGenerator], request: Request) -> tuple[Settings, 
         "protocol": request.protocol,
         "departures": departures(settings, base),
         "budget_seconds": request.budget,
-        "trials": request.trials,
+        **request.record,
         **commit(),
     }
     return settings, notes
@@ -284,7 +359,7 @@ def _finish(run: TrainingRun, export: bool) -> None:
     if not is_leader():
         return
     generator = run.generator()
-    paths = [run.folder / f"{generator.card.name}.safetensors"]
+    paths = [run.checkpoint]
     if export and not generator.has_official_code:
         _say(f"{generator.card.name}: its authors published no code, so there is no official file to write")
     elif export:

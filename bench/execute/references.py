@@ -44,12 +44,11 @@ class DomainReferences:
         """What ``metric`` tells apart at this number of images."""
         network, held_out = metric.network.card.name, self.held_out
         return calibrate(
-            metric.compute,
+            metric,
             held_out.real[network],
             {name: features[network] for name, features in held_out.versions.items()},
             held_out.rest[network],
             held_out.subjects,
-            lower_is_better=metric.card.direction == "lower",
         )
 
 

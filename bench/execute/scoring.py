@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,25 +15,42 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.images import resize
 
-from ..contracts import Batch, Edit, Failure, Image, ImageMetric, Mask, MetricCard, Network, SetMetric
+from ..contracts import (
+    Batch,
+    Edit,
+    Failure,
+    Image,
+    ImageMetric,
+    Mask,
+    MetricCard,
+    Network,
+    Sample,
+    SetMetric,
+)
 from ..errors import ImageError
 from ..plan import SHARD
 from ..statistics.measures import OUTPUT, UNSCORED
 from ..store import FAILED, concatenate
+from .feature_cache import FeatureCache
 
+T = TypeVar("T")
 Array = NDArray[np.float32]
+
+PADDING = 8
+"""Batches are filled up to a multiple of this, so that networks see few different sizes."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The metrics of a run and the networks they share."""
+    """The metrics of a run and the networks they share; without a cache, every image is looked at anew."""
 
     image_metrics: Sequence[ImageMetric]
     set_metrics: Sequence[SetMetric]
     resolution: int
     device: str = "cpu"
+    cache: FeatureCache | None = None
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -40,6 +58,16 @@ class Scorer:
         needed = [network for metric in self.image_metrics for network in metric.networks]
         needed += [metric.network for metric in self.set_metrics]
         return {network.card.name: network for network in needed}
+
+    def network_records(self) -> dict[str, dict[str, Any]]:
+        """Every network's card as plain data, and under ``metrics`` the ids of those that look through it."""
+        through = [(metric.card.id, metric.networks) for metric in self.image_metrics]
+        through += [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
+        return {
+            name: asdict(network.card)
+            | {"metrics": [identifier for identifier, networks in through if network in networks]}
+            for name, network in self.networks.items()
+        }
 
     @property
     def metric_ids(self) -> frozenset[str]:
@@ -58,32 +86,36 @@ class Scorer:
 
     def only(self, ids: frozenset[str]) -> Scorer:
         """The same scorer with some of its metrics."""
-        return Scorer(
-            [metric for metric in self.image_metrics if metric.card.id in ids],
-            [metric for metric in self.set_metrics if metric.card.id in ids],
-            self.resolution,
-            self.device,
+        return replace(
+            self,
+            image_metrics=[metric for metric in self.image_metrics if metric.card.id in ids],
+            set_metrics=[metric for metric in self.set_metrics if metric.card.id in ids],
         )
 
     def features(self, images: NDArray[np.uint8]) -> dict[str, Array]:
-        """(N, R, R, 3) uint8 to (N, d) float32 for each network, in batches of fixed size."""
-        return {name: _in_batches(network, images, self.device) for name, network in self.networks.items()}
+        """(N, R, R, 3) uint8 to (N, d) float32 for each network, ``SHARD`` images at a time."""
+        networks = self.networks
+        found = {name: [np.empty((0, net.card.dimension), np.float32)] for name, net in networks.items()}
+        for start in range(0, len(images), SHARD):
+            for name, network in networks.items():
+                found[name].append(self._look(network, images[start : start + SHARD]))
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def _look(self, network: Network, batch: NDArray[np.uint8]) -> Array:
+        look = partial(_features, network, batch, self.device)
+        return self.cache.features(network, batch, look) if self.cache else look()
 
     def beside(self, role: Literal["source", "truth"]) -> Scorer:
         """The same scorer with the metrics that read the features of a role; sets of outputs do not."""
         return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
 
 
-def _in_batches(network: Network, images: NDArray[np.uint8], device: str) -> Array:
-    if not len(images):
-        return np.empty((0, network.card.dimension), np.float32)
-    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % SHARD, axis=0)])
+def _features(network: Network, images: NDArray[np.uint8], device: str) -> Array:
+    """(N, H, W, 3) images, at least one, to (N, d) features, as one batch."""
+    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
     with torch.inference_mode():
-        parts = [
-            network.features(batch.to(device)).float().cpu() for batch in torch.split(channels_first, SHARD)
-        ]
-    return torch.cat(parts).numpy()[: len(images)]
+        return network.features(channels_first.to(device)).float().cpu().numpy()[: len(images)]
 
 
 @dataclass(frozen=True)
@@ -100,8 +132,9 @@ class References:
 def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
     """Load, resize and look at the sources and truths of a shard."""
     size = scorer.resolution
-    sources = [None if i in broken else resize(e.source.load(), size) for i, e in enumerate(edits)]
-    truths = [_truth(edit, size) for edit in edits]
+    usable = [None if i in broken else edit.source for i, edit in enumerate(edits)]
+    sources = _each_once(usable, lambda sample: resize(sample.load(), size))
+    truths = _each_once([edit.truth for edit in edits], lambda sample: _truth(sample, size))
     roles = {
         "source": _features_of(sources, scorer.beside("source")),
         "truth": _features_of(truths, scorer.beside("truth")),
@@ -110,8 +143,14 @@ def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], score
         name: {role: by_network[name] for role, by_network in roles.items() if name in by_network}
         for name in scorer.networks
     }
-    masks = [_mask(edit, size) for edit in edits]
+    masks = _each_once([edit.source for edit in edits], lambda sample: _mask(sample, size))
     return References(edits, np.stack([_or_blank(x, size) for x in sources]), truths, masks, features)
+
+
+def _each_once(samples: Sequence[Sample | None], read: Callable[[Sample], T]) -> list[T | None]:
+    """What is read of each sample, many of which repeat."""
+    distinct = {sample.id: read(sample) for sample in {s.id: s for s in samples if s}.values()}
+    return [None if sample is None else distinct[sample.id] for sample in samples]
 
 
 def _or_blank(image: Image | Failure | None, size: int) -> Image:
@@ -132,19 +171,17 @@ def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Ar
     return found
 
 
-def _truth(edit: Edit, size: int) -> Image | None:
-    if edit.truth is None:
-        return None
+def _truth(sample: Sample, size: int) -> Image | None:
     try:
-        return resize(edit.truth.load(), size)
+        return resize(sample.load(), size)
     except ImageError:
         return None
 
 
-def _mask(edit: Edit, size: int) -> Mask | None:
-    if edit.source.load_mask is None:
+def _mask(sample: Sample, size: int) -> Mask | None:
+    if sample.load_mask is None:
         return None
-    levels = edit.source.load_mask().astype(np.uint8) * 255
+    levels = sample.load_mask().astype(np.uint8) * 255
     return resize(np.repeat(levels[..., None], 3, axis=2), size)[..., 0] > 127
 
 
@@ -240,7 +277,8 @@ def _metric_rows(
     failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
     parts = []
     for column, values in attempt.values.items():
-        filled = np.where(failed, fallback[column], values)
+        possible = np.array([not metric.reason(edit, column) for edit in batch.edits])
+        filled = np.where(failed & possible, fallback[column], values)
         gaps = [
             "" if np.isfinite(value) else error or _why_missing(metric, column, edit, truth)
             for value, error, edit, truth in zip(
@@ -280,7 +318,7 @@ def _rows(
 
 
 def _why_missing(metric: ImageMetric, column: str, edit: Edit, truth: Image | None) -> str:
-    if known := metric.reason(edit):
+    if known := metric.reason(edit, column):
         return known
     if metric.card.needs_truth and truth is None:
         return "the image of the true target cannot be read"

@@ -11,7 +11,9 @@ from .ecs import ExpressionConsistency
 from .frechet import FrechetDistance
 from .fss import FaceSimilarity, Verification
 from .kid import KernelDistance
+from .movement import MovementError
 from .nets import embedded
+from .nets.bfloat16 import SUFFIX, Bfloat16
 from .nets.classifier import TrainedClassifier
 from .nets.deepface_nets import DeepFaceDlib, DeepFaceEmotion, DeepFaceRecognition
 from .nets.dlib_resnet import DlibResNet
@@ -67,6 +69,11 @@ def embedded_quality() -> ImageMetric:
     return Quality(embedded.load("quality"), "embedded")
 
 
+def embedded_movement() -> ImageMetric:
+    """``movement@embedded``."""
+    return MovementError(embedded.load("movement"), "embedded")
+
+
 def embedded_frechet() -> SetMetric:
     """``fid@embedded``."""
     return FrechetDistance(embedded.load("quality"), "embedded")
@@ -120,6 +127,12 @@ def facenet_similarity() -> ImageMetric:
     return _deepface_similarity("Facenet512", "facenet512_weights.pth", 0.30)
 
 
+def facenet_similarity_bf16() -> ImageMetric:
+    """``fss@facenet512-bf16``: DeepFace's Facenet512 in bfloat16."""
+    exact = _deepface_similarity("Facenet512", "facenet512_weights.pth", 0.30)
+    return FaceSimilarity(Bfloat16(exact.networks[0]), f"facenet512{SUFFIX}", exact.verification)
+
+
 def arcface_similarity() -> ImageMetric:
     """``fss@arcface``: DeepFace's ArcFace."""
     return _deepface_similarity("ArcFace", "arcface_weights.pth", 0.68)
@@ -137,7 +150,7 @@ def deepface_dlib_similarity() -> ImageMetric:
     )
 
 
-def _deepface_similarity(model: str, file: str, threshold: float) -> ImageMetric:
+def _deepface_similarity(model: str, file: str, threshold: float) -> FaceSimilarity:
     """A metric with DeepFace's threshold on the cosine distance."""
     path, _ = weights.pinned("paper", file)
     verification = Verification(
@@ -176,6 +189,11 @@ def _inception(path: Path, sha256: str) -> InceptionFeatures:
     return InceptionFeatures(path, sha256)
 
 
+@cache
+def _inception_bf16(path: Path, sha256: str) -> Bfloat16:
+    return Bfloat16(_inception(path, sha256))
+
+
 def qualiclip() -> ImageMetric:
     """``qualiclip``: the authors' own formula."""
     return QualiCLIP(_qualiclip(*weights.pinned("paper", "qualiclip.pth")))
@@ -194,6 +212,16 @@ def inception_frechet() -> SetMetric:
 def inception_kernel() -> SetMetric:
     """``kid@inception-2015``: by pytorch-fid's network."""
     return KernelDistance(_inception(*weights.pinned("paper", INCEPTION)), "inception-2015")
+
+
+def inception_frechet_bf16() -> SetMetric:
+    """``fid@inception-2015-bf16``: by pytorch-fid's network in bfloat16."""
+    return FrechetDistance(_inception_bf16(*weights.pinned("paper", INCEPTION)), f"inception-2015{SUFFIX}")
+
+
+def inception_kernel_bf16() -> SetMetric:
+    """``kid@inception-2015-bf16``: by pytorch-fid's network in bfloat16."""
+    return KernelDistance(_inception_bf16(*weights.pinned("paper", INCEPTION)), f"inception-2015{SUFFIX}")
 
 
 def trained_classifier(name: str) -> ImageMetric:

@@ -7,14 +7,17 @@ is ranked, held-out real images have to beat their own blurred and collapsed ver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.ndimage import gaussian_filter
+
+from ..contracts import SetMetric
+from ..statistics.jackknife import replicates, subject_groups
 
 Array = NDArray[np.float32]
 Images = NDArray[np.uint8]
@@ -25,8 +28,6 @@ FEW = 4
 """A collapsed set shows so many images, again and again."""
 GRAIN = 2.0
 """Standard deviation, in grey levels, of the noise that tells repeated images apart."""
-GROUPS = 20
-"""At most so many groups of subjects are left out in turn."""
 FEWEST_IMAGES, FEWEST_SUBJECTS = 16, 6
 
 
@@ -102,49 +103,37 @@ def _grey_levels(values: NDArray[np.floating]) -> Images:
 
 
 def calibrate(
-    distance: Callable[[Array, Array], float],
+    metric: SetMetric,
     real: Array,
     versions: Mapping[str, Array],
     references: Array,
     subjects: Sequence[str],
-    lower_is_better: bool = True,
 ) -> Calibration:
     """Compare held-out real images and their spoilt versions, all against the same references.
 
-    The interval of each difference is a delete-a-group jackknife over the held-out subjects: real and spoilt
-    images of the same subjects are left out together, so what they share cancels.
+    The interval of each difference leaves out real and spoilt images of the same subjects together, so what
+    they share cancels: see ``statistics.jackknife``.
 
     Args:
-        distance: Takes (N, d) and (M, d) features.
+        metric: The distance.
         real: (N, d) features of held-out images.
         versions: Name to (N, d) features of the same images, spoilt.
         references: (M, d) features of other real images.
         subjects: (N,) who is held out.
-        lower_is_better: The direction of the distance.
     """
-    names = np.unique(np.asarray(subjects, dtype=str))
+    names = set(subjects)
     if min(len(real), len(references)) < FEWEST_IMAGES or len(names) < FEWEST_SUBJECTS:
         reason = (
             f"{len(real)} real images of {len(names)} subjects can be held out of {len(references)} others, "
             f"too few to see what the distance tells apart ({FEWEST_IMAGES} of {FEWEST_SUBJECTS} are needed)"
         )
         return Calibration(len(real), len(references), float("nan"), {}, reason)
-    sets = [real, *versions.values()]
-    value, *worse = (distance(values, references) for values in sets)
-    groups = np.searchsorted(names, np.asarray(subjects, dtype=str)) % min(len(names), GROUPS)
-    left_out = np.array(
-        [[distance(v[groups != group], references) for v in sets] for group in np.unique(groups)]
+    groups = subject_groups(np.asarray(subjects))
+    own, *spoilt_ones = (
+        replicates(metric.compute(values, references), groups, partial(metric.on_subsets, values, references))
+        for values in (real, *versions.values())
     )
-    sign = 1 if lower_is_better else -1
-    gaps = {
-        name: _gap(sign * (spoilt_value - value), sign * (left_out[:, i] - left_out[:, 0]))
-        for i, (name, spoilt_value) in enumerate(zip(versions, worse, strict=True), start=1)
-    }
-    return Calibration(len(real), len(references), value, gaps)
-
-
-def _gap(difference: float, left_out: NDArray[np.float64]) -> Gap:
-    count = len(left_out)
-    error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    half = float(stats.t.ppf(0.975, count - 1) * error)
-    return Gap(difference, difference - half, difference + half)
+    lower = metric.card.direction == "lower"
+    found = [(worse - own if lower else own - worse).estimate() for worse in spoilt_ones]
+    gaps = {name: Gap(*gap[:3]) for name, gap in zip(versions, found, strict=True)}
+    return Calibration(len(real), len(references), own.value, gaps)

@@ -6,7 +6,8 @@ explicit map, so that a judge's ``happiness`` and a data set's ``happy`` meet by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,27 @@ def our_labels(judge: NetworkCard) -> tuple[str, ...]:
     return names
 
 
+class Ceiling(NamedTuple):
+    """What a judge gets right on real images that show an expression which it knows.
+
+    ``accuracy`` and its mean over expressions, ``macro``; NaN where there are none. ``confusion``: shown
+    expression to how often each label was seen, in the judge's order.
+    """
+
+    images: int
+    subjects: int
+    accuracy: float
+    macro: float
+    confusion: Mapping[str, Sequence[int]]
+
+
 class ExpressionConsistency(ImageMetric):
     """The share of outputs in which the judge's most probable label is the target.
 
     Columns: ``ecs@B`` 1 or 0; ``ecs.probability@B`` the judge's probability of the target, in [0, 1];
-    ``ecs.predicted@B`` the judge's label as a position in ``labels``. The first two are NaN where the judge
-    has no label for the target (compound expressions).
+    ``ecs.predicted@B`` the judge's label as a position in ``labels``; ``ecs.seen.LABEL@B`` its probability of
+    each label, whatever the target, which areas under curves are computed from. The first two are NaN where
+    the judge has no label for the target (compound expressions).
 
     Args:
         judge: Gives one probability for each of its ``card.labels``.
@@ -50,7 +66,8 @@ class ExpressionConsistency(ImageMetric):
         BenchError: a label of the judge is no expression that the suite knows, or stands for two.
     """
 
-    beside = ()
+    beside = ("truth",)
+    """Only for what the judge makes of real images, its ceiling; scores do not depend on them."""
 
     def __init__(self, judge: Network, backend: str) -> None:
         self.networks = (judge,)
@@ -59,6 +76,7 @@ class ExpressionConsistency(ImageMetric):
         self._hit, self._probability, self._predicted = (
             f"ecs{part}@{backend}" for part in ("", ".probability", ".predicted")
         )
+        self._seen = [f"ecs.seen.{label}@{backend}" for label in self.labels]
         self.card = MetricCard(
             id=self._hit,
             title=f"Expression consistency ({backend})",
@@ -69,7 +87,7 @@ class ExpressionConsistency(ImageMetric):
             meaning="Share of outputs that an expression classifier assigns to the target expression; read "
             "it beside its ceiling (truth) and its floor (copy)"
             + (f"; this classifier is {judge.card.reached}." if judge.card.reached else "."),
-            columns=(self._hit, self._probability, self._predicted),
+            columns=(self._hit, self._probability, self._predicted, *self._seen),
         )
 
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
@@ -83,15 +101,38 @@ class ExpressionConsistency(ImageMetric):
             self._hit: np.where(known, predicted == target, np.nan),
             self._probability: np.where(known, probability, np.nan),
             self._predicted: predicted.astype(np.float64),
+            **dict(zip(self._seen, probabilities.T, strict=True)),
         }
 
-    def failed(self) -> Mapping[str, float]:
-        """A missing output shows no expression: wrong, with probability 0 and no label."""
-        return {self._hit: 0.0, self._probability: 0.0, self._predicted: float("nan")}
+    def ceiling(self, truths: Mapping[str, tuple[Edit, NDArray[np.float32]]]) -> Ceiling:
+        """What the judge makes of real images, each counted once.
 
-    def reason(self, edit: Edit) -> str:
+        Args:
+            truths: Image id to an edit with that true target, and the judge's (L,) probabilities.
+        """
+        known = [(edit, seen) for edit, seen in truths.values() if edit.target in self._index]
+        confusion: dict[str, list[int]] = {}
+        for edit, seen in known:
+            row = confusion.setdefault(edit.target, [0] * len(self.labels))
+            row[int(np.argmax(seen))] += 1
+        right = {label: row[self._index[label]] for label, row in confusion.items()}
+        shares = [right[label] / sum(row) for label, row in confusion.items()]
+        return Ceiling(
+            images=len(known),
+            subjects=len({edit.source.subject for edit, _ in known}),
+            accuracy=sum(right.values()) / len(known) if known else float("nan"),
+            macro=float(np.mean(shares)) if shares else float("nan"),
+            confusion=confusion,
+        )
+
+    def failed(self) -> Mapping[str, float]:
+        """A missing output shows no expression: wrong, with probability 0; nothing is seen in it."""
+        nothing = dict.fromkeys((self._predicted, *self._seen), float("nan"))
+        return {self._hit: 0.0, self._probability: 0.0, **nothing}
+
+    def reason(self, edit: Edit, column: str) -> str:
         """Why an edit has no score; empty where it has one."""
-        if edit.target in self._index:
+        if edit.target in self._index or column not in (self._hit, self._probability):
             return ""
         judge = self.networks[0].card.name
         return f"{judge} has no label for {edit.target!r}; it knows {', '.join(self.labels)}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,20 @@ from ..errors import BenchError
 from ..files import written_whole
 from .feature_sets import Floats, SetDistance, checked, checked_pair
 
+LARGEST = 2**30
+"""Bytes that a file of statistics may unfold to: enough for 11,000 dimensions."""
+
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A normal distribution by its mean (d,) and a factor (k, d) of its covariance: ``F^T F = S``."""
+    """A normal distribution by its mean (d,) and a factor (k, d) of its covariance: ``F^T F = S``.
+
+    ``count`` says how many images it was fitted to, 0 where that is not known.
+    """
 
     mean: Floats
     factor: Floats
+    count: int = 0
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Gaussian:
@@ -44,12 +51,12 @@ class Gaussian:
         if n < 2:
             raise BenchError(f"a covariance needs two images or more, not {n}")
         mean = array.mean(axis=0)
-        return cls(mean, (array - mean) / np.sqrt(n - 1))
+        return cls(mean, (array - mean) / np.sqrt(n - 1), n)
 
     @classmethod
-    def from_covariance(cls, mean: Floats, covariance: Floats) -> Gaussian:
-        """From the mean (d,) and the covariance (d, d)."""
-        return cls(mean, _root(covariance))
+    def from_covariance(cls, mean: Floats, covariance: Floats, count: int = 0) -> Gaussian:
+        """From the mean (d,) and the covariance (d, d) of so many images."""
+        return cls(mean, _root(covariance), count)
 
     @property
     def covariance(self) -> Floats:
@@ -122,7 +129,7 @@ class FeatureStatistics:
         """
         if self.n < 2:
             raise BenchError(f"a covariance needs two images or more, not {self.n}")
-        return Gaussian.from_covariance(self.mean, self.scatter / (self.n - 1))
+        return Gaussian.from_covariance(self.mean, self.scatter / (self.n - 1), self.n)
 
     def distance(self, other: FeatureStatistics) -> float:
         """The squared Fréchet distance to ``other``; both need two images or more."""
@@ -149,37 +156,109 @@ def frechet_distance(
     """
     if not isinstance(features_a, Gaussian) and not isinstance(features_b, Gaussian):
         features_a, features_b = checked_pair(features_a, features_b)
-    a, b = (side if isinstance(side, Gaussian) else Gaussian.of(side) for side in (features_a, features_b))
-    return a.distance(b)
+    return _fitted(features_a).distance(_fitted(features_b))
 
 
-def read_statistics(path: Path | str) -> Gaussian:
-    """Statistics of a set of images as pytorch-fid writes them: an ``.npz`` of ``mu`` and ``sigma``.
+def subset_distances(
+    features: NDArray[np.floating], reference: NDArray[np.floating] | Gaussian, subsets: NDArray[np.bool_]
+) -> Floats:
+    """The squared Fréchet distances of many subsets of one feature set to the same reference.
+
+    With at most as many images as dimensions, products between all images are made once; each subset then
+    takes the eigenvalues of a centred part of them, whatever the dimension.
+
+    Args:
+        features: (N, d).
+        reference: (M, d), M >= 2, or statistics.
+        subsets: (K, N), two images or more in each row.
+
+    Returns:
+        (K,) distances, equal to ``frechet_distance`` on each subset up to rounding.
 
     Raises:
-        BenchError: the file is missing or is none of these.
+        BenchError: the shapes do not fit, or a value is not finite.
+    """
+    goal, array = _fitted(reference), checked(features, "the")
+    if array.shape[1] != len(goal.mean):
+        raise BenchError(
+            f"features of different networks: {array.shape[1]} against {len(goal.mean)} dimensions"
+        )
+    if len(array) > len(goal.mean):
+        return np.array([Gaussian.of(array[subset]).distance(goal) for subset in subsets])
+    shifted = array - goal.mean
+    projected = shifted @ goal.factor.T
+    products, spread = (shifted @ shifted.T, projected @ projected.T), float((goal.factor**2).sum())
+    parts = ([product[np.ix_(subset, subset)] for product in products] for subset in subsets)
+    return np.array([_from_products(inner, through, spread) for inner, through in parts])
+
+
+def _from_products(inner: Floats, through: Floats, spread: float) -> float:
+    """The distance of n images to a reference, from their products about the reference's mean.
+
+    Args:
+        inner: (n, n) ``x_i . x_j``.
+        through: (n, n) ``x_i S x_j`` with the reference's covariance S.
+        spread: The trace of S.
+    """
+    n, means = len(inner), through.mean(axis=0)
+    shift = inner.mean()
+    own = (np.trace(inner) - n * shift) / (n - 1)
+    squares = np.linalg.eigvalsh(through - means - means[:, None] + means.mean()) / (n - 1)
+    noise = np.finfo(np.float64).eps * n * squares[-1]
+    cross = np.sqrt(squares[squares > noise]).sum()
+    return max(float(shift + own + spread - 2 * cross), 0.0)
+
+
+def _fitted(side: NDArray[np.floating] | Gaussian) -> Gaussian:
+    return side if isinstance(side, Gaussian) else Gaussian.of(side)
+
+
+def read_statistics(path: Path | str, network: str = "") -> Gaussian:
+    """Statistics of a set of images as pytorch-fid writes them: an ``.npz`` of ``mu`` and ``sigma``.
+
+    Args:
+        path: The file. Ours tell, beside that, how many images they are of, and through which network.
+        network: What identifies the network that they are to be compared through; empty takes any.
+
+    Raises:
+        BenchError: the file is missing, is none of these, or tells another network.
     """
     try:
+        with ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > LARGEST:
+            raise BenchError(f"{path} unfolds to {size} bytes, too large for statistics")
         with np.load(path, allow_pickle=False) as stored:
             mean, covariance = (np.asarray(stored[name], np.float64) for name in ("mu", "sigma"))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            count = int(stored["count"]) if "count" in stored else 0
+            made_by = str(stored["network"]) if "network" in stored else ""
+    except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, BadZipFile) as error:
         raise BenchError(f"{path} cannot be read as statistics with mu and sigma: {error}") from error
+    if network and made_by and made_by != network:
+        raise BenchError(f"{path} holds statistics through {made_by}, not {network}: they do not compare")
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise BenchError(f"{path}: mu has shape {mean.shape} and sigma {covariance.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise BenchError(f"{path} holds values that are not finite")
-    return Gaussian.from_covariance(mean, covariance)
+    return Gaussian.from_covariance(mean, covariance, count)
 
 
-def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian) -> None:
+def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian, network: str = "") -> None:
     """Write the statistics of (N, d) features, N >= 2, as an ``.npz`` that pytorch-fid reads.
+
+    Args:
+        path: The file.
+        features: The features, or statistics.
+        network: What identifies the network that gave them; ``read_statistics`` compares it.
 
     Raises:
         BenchError: the features are unusable, or the file cannot be written.
     """
-    gaussian = features if isinstance(features, Gaussian) else Gaussian.of(features)
+    fitted = _fitted(features)
     with written_whole(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, mu=gaussian.mean, sigma=gaussian.covariance)
+        np.savez_compressed(
+            file, mu=fitted.mean, sigma=fitted.covariance, count=fitted.count, network=network
+        )
 
 
 def _root(covariance: Floats) -> Floats:
@@ -214,6 +293,15 @@ class FrechetDistance(SetDistance):
         "so compare at equal numbers of images only, beside KID."
     )
 
-    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
-        """The squared Fréchet distance between (N, d) and (M, d) features."""
+    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32] | Gaussian) -> float:
+        """The squared Fréchet distance between (N, d) and (M, d) features, or statistics."""
         return frechet_distance(outputs, references)
+
+    def on_subsets(
+        self,
+        outputs: NDArray[np.float32],
+        references: NDArray[np.float32] | Gaussian,
+        subsets: NDArray[np.bool_],
+    ) -> Floats:
+        """``subset_distances``."""
+        return subset_distances(outputs, references, subsets)

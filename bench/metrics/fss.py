@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, ImageMetric, MetricCard, Network
+from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +33,13 @@ class Verification:
     impostor_distance: float
     origin: str
 
+    @property
+    def rule(self) -> str:
+        """What verifies a pair, in words."""
+        if self.measure == "cosine":
+            return f"at a similarity of {self.threshold:.2f} or more ({self.origin})"
+        return f"at a Euclidean distance below {self.threshold:.2f} ({self.origin})"
+
     def decide(self, cosine: Floats, distance: Floats) -> NDArray[np.bool_]:
         """(N,) whether each pair counts as one person."""
         if self.measure == "cosine":
@@ -53,10 +60,14 @@ class Levels(NamedTuple):
 
 
 class FaceSimilarity(ImageMetric):
-    """Similarity of the embeddings of output and source.
+    """Similarity of the embeddings of output and source, and of output and another photo of the subject.
 
     Columns: ``fss@B`` cosine similarity in [-1, 1]; ``fss.verified@B`` 1 where output and source pass the
-    backend's own verification threshold, else 0; ``fss.distance@B`` Euclidean distance of the embeddings.
+    backend's own verification threshold, else 0; ``fss.distance@B`` Euclidean distance of the embeddings;
+    ``fss.truth@B`` cosine similarity of output and true target, which a copied input cannot raise to 1.
+
+    Both faces are seen in the same place: images are aligned crops, no detector looks for a face anew. An
+    edit without output counts as a stranger; an output without a face is compared as it is.
 
     Args:
         embedder: Its features are face embeddings.
@@ -67,8 +78,8 @@ class FaceSimilarity(ImageMetric):
     def __init__(self, embedder: Network, backend: str, verification: Verification) -> None:
         self.networks = (embedder,)
         self.verification = verification
-        self._cosine, self._verified, self._distance = (
-            f"fss{part}@{backend}" for part in ("", ".verified", ".distance")
+        self._cosine, self._verified, self._distance, self._truth = (
+            f"fss{part}@{backend}" for part in ("", ".verified", ".distance", ".truth")
         )
         self.card = MetricCard(
             id=self._cosine,
@@ -77,19 +88,32 @@ class FaceSimilarity(ImageMetric):
             low=-1.0,
             high=1.0,
             unit="cosine similarity",
-            meaning="Cosine similarity of the face embeddings of output and source; read it beside the "
-            "levels of real photos: same person (truth) and another person.",
-            columns=(self._cosine, self._verified, self._distance),
+            meaning="Cosine similarity of the face embeddings of output and source (fss.truth: of output and "
+            "true target, another real photo of the subject); aligned crops are compared as they are, "
+            "without a detector; read it beside the levels of real photos: same person (truth) and another "
+            f"person. Verified {verification.rule}.",
+            columns=(self._cosine, self._verified, self._distance, self._truth),
         )
 
     def score(self, batch: Batch) -> Mapping[str, Floats]:
-        """Similarity, verification and distance of each output to its source; see the class."""
+        """Similarity, verification and distance of each output; see the class."""
         features = batch.features[self.networks[0].card.name]
         output, source = features["output"].astype(np.float64), features["source"].astype(np.float64)
         cosine = _cosine(output, source)
         distance = np.linalg.norm(output - source, axis=1)
         verified = self.verification.decide(cosine, distance)
-        return {self._cosine: cosine, self._verified: verified.astype(np.float64), self._distance: distance}
+        return {
+            self._cosine: cosine,
+            self._verified: verified.astype(np.float64),
+            self._distance: distance,
+            self._truth: _cosine(output, features["truth"].astype(np.float64)),
+        }
+
+    def reason(self, edit: Edit, column: str) -> str:
+        """Why an output has no similarity to another photo; empty where it has one."""
+        if column == self._truth and edit.truth is None:
+            return "the data set has no other photo of the subject with the target expression"
+        return ""
 
     def levels(self, sources: Floats, truths: Floats, subjects: Sequence[str]) -> Levels:
         """What real photos reach: the scale on which a similarity is read.
@@ -114,6 +138,7 @@ class FaceSimilarity(ImageMetric):
             self._cosine: levels.impostor_cosine,
             self._verified: 0.0,
             self._distance: levels.impostor_distance,
+            self._truth: levels.impostor_cosine,
         }
 
 

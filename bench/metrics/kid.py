@@ -30,6 +30,32 @@ def kernel_distance(features_a: NDArray[np.floating], features_b: NDArray[np.flo
     return _within(a) + _within(b) - 2 * float(_kernel(a, b).mean())
 
 
+def subset_kernel_distances(
+    features: NDArray[np.floating], references: NDArray[np.floating], subsets: NDArray[np.bool_]
+) -> Floats:
+    """``kernel_distance`` of many subsets of one feature set to the same references.
+
+    Args:
+        features: (N, d).
+        references: (M, d), M >= 2.
+        subsets: (K, N), two images or more in each row.
+
+    Returns:
+        (K,) distances.
+
+    Raises:
+        BenchError: the shapes do not fit, a set has fewer than two images, or a value is not finite.
+    """
+    a, b = checked_pair(features, references)
+    kernel, chosen = _kernel(a, a), subsets.astype(np.float64)
+    np.fill_diagonal(kernel, 0)
+    counts = chosen.sum(axis=1)
+    within = ((chosen @ kernel) * chosen).sum(axis=1) / (counts * (counts - 1))
+    between = chosen @ _kernel(a, b).mean(axis=1) / counts
+    distances: Floats = within + _within(b) - 2 * between
+    return distances
+
+
 def _kernel(a: Floats, b: Floats) -> Floats:
     kernel: Floats = (a @ b.T / a.shape[1] + 1) ** 3
     return kernel
@@ -53,3 +79,12 @@ class KernelDistance(SetDistance):
     def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
         """The unbiased squared MMD between (N, d) and (M, d) features."""
         return kernel_distance(outputs, references)
+
+    def on_subsets(
+        self,
+        outputs: NDArray[np.float32],
+        references: NDArray[np.float32],
+        subsets: NDArray[np.bool_],
+    ) -> Floats:
+        """``subset_kernel_distances``."""
+        return subset_kernel_distances(outputs, references, subsets)

@@ -9,22 +9,35 @@ from typing import Any
 
 import pandas as pd
 
-from fesbench.datasets.expressions import canonical
 from fesbench.datasets.names import safe_name
-from fesbench.reports.appendix import confusion_table, cost_table, divided_table, pair_table, truth_table
+from fesbench.reports.appendix import (
+    confusion_table,
+    cost_table,
+    divided_table,
+    group_table,
+    moved_table,
+    pair_table,
+    truth_table,
+)
 from fesbench.reports.tables import Block, Table
 
 from ..contracts import GeneratorCard
 from ..statistics.agreement import agreement
 from ..statistics.breakdown import cells_by, confusion
 from ..statistics.comparisons import ALL, OOD
-from ..statistics.measures import Measure, backend, measure_from, stem
+from ..statistics.judgement import labels_of
+from ..statistics.measures import PREDICTED, Measure, backend, measure_from, stem
 from ..statistics.summary import with_joint
-from .publish import Published, card_of
+from .publish import Published, card_of, models_of
+from .reported import reported_table
+from .robustness import KINDS, cells_by_move, read_robustness
 
-PREDICTED = "ecs.predicted"
-SAME_ORDER = ("fss.distance",)
-"""Columns that rank exactly as another one does: showing both would count one finding twice."""
+BY_EXPRESSION = ("ecs.probability", "ecs.auc")
+"""Measures that the table by expression shows beside the headline ones."""
+CEILING = "true targets (the judge's ceiling)"
+"""The title of what a judge sees in real images."""
+SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
+"""Columns that rank as another one does, or nearly so: showing both would count one finding twice."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +63,7 @@ class Results:
     @cached_property
     def models(self) -> dict[str, Mapping[str, Any]]:
         """Generator name to card and block, as recorded."""
-        found = self.published.record["models"].items()
-        return {name: entry[self.dataset] for name, entry in found if self.dataset in entry}
+        return models_of(self.published.record, self.dataset)
 
     @cached_property
     def cards(self) -> dict[str, GeneratorCard]:
@@ -76,27 +88,31 @@ class Results:
 
     @cached_property
     def truths(self) -> list[str]:
-        """Columns that measure the error to the truth."""
-        columns = [
-            column
-            for card in self.published.record["metrics"].values()
-            if card["needs_truth"]
-            for column in card["columns"]
-        ]
-        return [column for column in columns if column in self.measures and self._scored(column)]
+        """Columns that compare single outputs with the truth."""
+        return [column for column in self._compared if column in self._needing_truth]
 
     @cached_property
     def judged(self) -> list[str]:
         """Columns of single outputs that know nothing of the truth."""
-        known = [column for column in self.measures if column not in self.truths and self._scored(column)]
-        return [column for column in known if stem(column) not in SAME_ORDER]
+        return [column for column in self._compared if column not in self._needing_truth]
+
+    @cached_property
+    def _needing_truth(self) -> set[str]:
+        cards = self.published.record["metrics"].values()
+        return {column for card in cards if card["needs_truth"] for column in card["columns"]}
+
+    @cached_property
+    def _compared(self) -> list[str]:
+        """Columns of single outputs that rank models, each finding once."""
+        known = [column for column in self.measures if stem(column) not in SAME_ORDER]
+        return [column for column in known if self._scored(column)]
 
     def _scored(self, column: str) -> bool:
-        return bool((self.scores["metric"] == column).any())
+        return bool(self.scores.loc[self.scores["metric"] == column, "value"].notna().any())
 
     @cached_property
     def truthfulness(self) -> pd.DataFrame:
-        """τ of every judged column with every error to the truth, over models that are no controls."""
+        """τ of every judged column with every comparison to the truth, over models that are no controls."""
         return self.agreement([(column, truth) for truth in self.truths for column in self.judged])
 
     def agreement(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
@@ -108,16 +124,20 @@ class Results:
     @cached_property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The judges' labels, in our words, by the column of predicted labels."""
-        found = {}
-        for column in dict.fromkeys(self.scores["metric"]):
-            judges = [
-                network["labels"]
-                for network in self.published.record["networks"].values()
-                if network["labels"] and network["backend"] == backend(column)
-            ]
-            if stem(column) == PREDICTED and len(judges) == 1:
-                found[column] = tuple(map(canonical, judges[0]))
-        return found
+        cards = self.published.record["metrics"].items()
+        found = {
+            f"{PREDICTED}@{backend(name)}": labels
+            for name, card in cards
+            if (labels := labels_of(card["columns"]))
+        }
+        return {column: labels for column, labels in found.items() if self._scored(column)}
+
+    @cached_property
+    def moved(self) -> dict[str, pd.DataFrame]:
+        """Kind of move in words to its cells, of headline columns; empty where nothing was measured."""
+        rows = read_robustness(self.published.store, self.dataset)
+        headline = {name: measure for name, measure in self.measures.items() if measure.headline}
+        return {KINDS[kind]: cells for kind, cells in cells_by_move(rows, headline).items()}
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -139,23 +159,24 @@ def group_tables(results: Results, groups: pd.DataFrame) -> Iterator[tuple[str, 
         results: The results of one data set.
         groups: What ``read_groups`` gave.
     """
-    summary = results.published.summary
-    for name in groups:
-        scores = results.scores.assign(group=results.scores["subject"].map(groups[name]))
-        if scores["group"].notna().any():
+    summary, subjects = results.published.summary, set(results.scores["subject"])
+    for division in map(str, groups):
+        known = groups.loc[groups.index.isin(subjects), division].dropna().astype(str)
+        if len(known):
+            scores = results.scores.assign(group=results.scores["subject"].map(known))
             cells = cells_by(scores, results.measures, "group").sort_values("domain", kind="stable")
-            table = divided_table(
-                cells, summary.measures, results.cards, results.blocks, results.dataset, str(name)
-            )
-            yield f"groups-{safe_name(str(name))}", [table]
+            counts = {str(name): int(count) for name, count in known.value_counts().sort_index().items()}
+            shared = (summary.measures, results.cards, results.blocks, results.dataset)
+            yield f"groups-{safe_name(division)}", [group_table(cells, *shared, division, counts)]
 
 
 def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
     """The tables of one data set, by the stem of their files; those that the data allow."""
     summary, dataset = results.published.summary, results.dataset
     shared = (summary.measures, results.cards, results.blocks, dataset)
-    parts = cells_by(results.scores, results.measures, "target")
-    yield "expressions", [divided_table(parts, *shared, "expression")]
+    shown_too = summary.measures["column"].map(stem).isin(BY_EXPRESSION)
+    measures = summary.measures.assign(headline=summary.measures["headline"] | shown_too)
+    yield "expressions", [divided_table(summary.expressions, measures, *shared[1:], "expression")]
     shown = (
         summary.differences[summary.differences["domain"] != ALL]
         if OOD in results.domains
@@ -166,11 +187,36 @@ def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
     truth = truth_table(results.truthfulness, dataset, ranked)
     device = results.published.record["device"]
     cost = cost_table(results.seconds, *shared[1:], f"{device['name']} ({device['device']})")
-    found = {"pairs": pairs, "truth": truth, "cost": cost}
+    reported = reported_table(results.published, dataset, results.cards)
+    found = {"pairs": pairs, "truth": truth, "reported": reported, "cost": cost}
     yield from ((stem_, [table]) for stem_, table in found.items() if table)
+    if results.moved:
+        yield "robustness", [moved_table(cells, *shared, kind) for kind, cells in results.moved.items()]
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
-        yield f"confusion-{safe_name(backend(column))}", [
-            confusion_table(part, labels, column, dataset, results.cards[str(name)].title or str(name))
+        by_title = {CEILING: _ceiling(results, column)} | {
+            results.cards[str(name)].title or str(name): part
             for name, part in seen.groupby("generator", sort=False)
-        ]  # fmt: skip
+        }
+        tables = [
+            confusion_table(part, labels, column, dataset, name)
+            for name, part in by_title.items()
+            if not part.empty
+        ]
+        yield f"confusion-{safe_name(backend(column))}", tables
+
+
+def _ceiling(results: Results, column: str) -> pd.DataFrame:
+    """How often a judge gave each label to the true targets, in the form of ``confusion``."""
+    counts = [
+        {"target": target, "predicted": label, "count": count}
+        for item in results.published.record["ceilings"]
+        if (item["dataset"], item["metric"]) == (results.dataset, f"ecs@{backend(column)}")
+        for target, row in item["confusion"].items()
+        for label, count in zip(item["labels"], row, strict=True)
+    ]
+    if not counts:
+        return pd.DataFrame()
+    seen = pd.DataFrame(counts).groupby(["target", "predicted"], sort=False)["count"].sum().reset_index()
+    shares: pd.DataFrame = seen.assign(share=seen["count"] / seen.groupby("target")["count"].transform("sum"))
+    return shares

@@ -33,6 +33,7 @@ METRICS = {
     "fss@dlib": ("facerecognitionmodels",),
     "fss@face-api": ("faceapi",),
     "fss@facenet512": ("deepface",),
+    "fss@facenet512-bf16": ("deepface",),
     "fss@arcface": ("deepface",),
     "fss@vgg-face": ("deepface",),
     "fss@deepface-dlib": ("deepface", "facerecognitionmodels"),
@@ -40,6 +41,8 @@ METRICS = {
     "qualiclip@pyiqa": ("qualiclip",),
     "fid@inception-2015": ("pytorchfid",),
     "kid@inception-2015": ("kid2018", "pytorchfid"),
+    "fid@inception-2015-bf16": ("pytorchfid",),
+    "kid@inception-2015-bf16": ("kid2018", "pytorchfid"),
     "kid@embedded": ("kid2018", "fesbench"),
 }
 EMBEDDED = (
@@ -49,6 +52,7 @@ EMBEDDED = (
     "fss@embedded",
     "quality@embedded",
     "fid@embedded",
+    "movement@embedded",
 )
 OWN = dict.fromkeys((*EMBEDDED, "fidelity", "rendered"), ("fesbench",))
 DATA = {"london": ("debruine2017london",), "cfee": ("du2014compound",)}

@@ -18,9 +18,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import SpecError
-from ..statistics.comparisons import ALL, DIFFERENCE_COLUMNS, SIGNIFICANT, Block, gain_over, ranks
+from ..statistics.comparisons import (
+    ALL,
+    CELL_COLUMNS,
+    DIFFERENCE_COLUMNS,
+    SIGNIFICANT,
+    Block,
+    gain_over,
+    ranks,
+)
 from ..statistics.measures import Measure, backend, measure_from, stem
-from ..statistics.summary import CELL_COLUMNS
 from .publish import Published
 
 Verdict = Literal["agrees", "disagrees", "undecided", "not testable"]

@@ -12,10 +12,10 @@ import pandas as pd
 from ..errors import BenchError
 from ..multiplicity import holm
 from ..spec import GROWING
-from ..statistics.comparisons import by_edit, interval_columns, scopes
+from ..statistics.comparisons import CELL_COLUMNS, by_edit, interval_columns, scopes
 from ..statistics.intervals import clustered_means
 from ..statistics.measures import OUTPUT, Measure, measure_from
-from ..statistics.summary import CELL_COLUMNS, with_joint
+from ..statistics.summary import with_joint
 from .publish import Published
 
 CHANGE_COLUMNS = [

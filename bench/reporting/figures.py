@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ from fesbench.datasets.names import safe_name
 from fesbench.reports.figures.canvas import Axis, Model, models_of, save
 from fesbench.reports.figures.images import image_grid
 from fesbench.reports.figures.matrices import confusions, metric_agreement
+from fesbench.reports.figures.moves import move_curves
 from fesbench.reports.figures.scores import dots, rank_lines, slopes, trade_off
 from fesbench.reports.figures.truth import metric_truth
 from fesbench.reports.grid import GridRow
+from fesbench.reports.html.content import Picture
 
 from ..contracts import Edit, Failure, Image
 from ..execute.loading import load_sample
@@ -24,8 +26,9 @@ from ..plan import DatasetPlan
 from ..statistics.breakdown import confusion
 from ..statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
 from ..statistics.measures import backend, stem
-from .appendix import Results, results_of
-from .publish import Published, chosen_edits
+from .appendix import Results
+from .captions import caption_of, file_name
+from .publish import chosen_edits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,38 +38,34 @@ GRADED = ("ecs.probability", "fss", "quality", "qualiclip")
 GRID_ROWS = 8
 
 
-def write_figures(published: Published, folder: Path) -> list[str]:
-    """Draw every figure of scores that the run allows; returns the names of the files, PDF and PNG."""
-    results = results_of(published)
-    return [
-        name
-        for result in results
-        for stem_, figure in score_figures(result)
-        for name in save(figure, folder, _prefix(results, result) + stem_)
-    ]
+def write_figures(
+    results: Sequence[Results], plans: Mapping[str, DatasetPlan], folder: Path
+) -> dict[str, list[Picture]]:
+    """Draw every figure that a run allows, each as PDF and PNG.
 
-
-def write_image_figures(published: Published, plans: Sequence[DatasetPlan], folder: Path) -> list[str]:
-    """Draw every figure of images, of the data sets in ``plans`` only: those whose images may be shown.
+    Args:
+        results: Those of each data set of the run.
+        plans: Data set to plan, of those whose images may be shown: only they have figures of images.
+        folder: Where the files go.
 
     Returns:
-        The names of the files, PDF and PNG.
+        Data set to its figures.
     """
-    results = results_of(published)
-    by_name = {plan.name: plan for plan in plans}
-    seed = int(published.record["spec"]["seed"])
-    return [
-        name
-        for result in results
-        if result.dataset in by_name
-        for stem_, figure in image_figures(result, by_name[result.dataset].edits, seed)
-        for name in save(figure, folder, _prefix(results, result) + stem_)
-    ]
+    return {
+        one.dataset: list(_saved(one, plans.get(one.dataset), folder, _prefix(results, one)))
+        for one in results
+    }
 
 
-def _file(column: str) -> str:
-    """A metric's id as part of a file's name."""
-    return safe_name(column.replace("@", "-"))
+def _saved(results: Results, plan: DatasetPlan | None, folder: Path, prefix: str) -> Iterator[Picture]:
+    for stem_, figure in score_figures(results):
+        _, png = save(figure, folder, prefix + stem_)
+        yield Picture(folder / png, caption_of(results, stem_), of_images=False)
+    if plan:
+        seed = int(results.published.record["spec"]["seed"])
+        for stem_, figure in image_figures(results, plan.edits, seed):
+            _, png = save(figure, folder, prefix + stem_)
+            yield Picture(folder / png, caption_of(results, stem_), of_images=True)
 
 
 def _prefix(results: Sequence[Results], one: Results) -> str:
@@ -78,7 +77,8 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     models, axes = _models(results), _axes(results)
     domains = [name for name in results.domains if name != ALL or OOD not in results.domains]
     for axis in axes:
-        yield f"dots-{_file(axis.column)}", dots(results.cells, models, axis, _known(results, axis, domains))
+        known = _known(results, axis, domains)
+        yield f"dots-{file_name(axis.column)}", dots(results.cells, models, axis, known)
     for y, x in product(_stems(axes, "ecs"), _stems(axes, "fss")):
         name = "trade-off" if backend(x.column) == backend(y.column) == "embedded" else ""
         name = name or f"trade-off-{safe_name(f'{backend(y.column)}-{backend(x.column)}')}"
@@ -88,6 +88,8 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "slopes", slopes(results.cells, models, both, IN_DISTRIBUTION, OOD)
     yield from _rank_figure(results, models, axes, domains)
     yield from _agreement_figures(results, domains)
+    if results.moved:
+        yield "robustness", move_curves(results.moved, models, axes)
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         yield f"confusion-{safe_name(backend(column))}", confusions(seen, models, labels)
@@ -123,7 +125,8 @@ def _rank_figure(
     own = ranks[(ranks["dataset"] == results.dataset) & (ranks["block"] == "main")].dropna(subset="rank")
     ranked = [model for model in models if model.name in set(own["generator"])]
     own = own[own["domain"].isin(list(domains))]
-    shown = [axis for axis in axes if axis.column in set(own["metric"])]
+    places = own.groupby("metric")["domain"].nunique()
+    shown = [axis for axis in axes if places.get(axis.column, 0) > 1]
     if len(ranked) > 1 and len(domains) > 1 and shown:
         yield "ranks", rank_lines(own, ranked, shown, domains)
 
@@ -133,11 +136,10 @@ def _agreement_figures(results: Results, domains: Sequence[str]) -> Iterator[tup
     if sum(not card.control for card in results.cards.values()) < 2:
         return
     truth = results.truthfulness
-    errors = [name for name in results.truths if results.measures[name].direction == "lower"]
     if truth["tau"].notna().any():
         ends = [name for name in (IN_DISTRIBUTION, OOD) if name in domains] or list(domains[:1])
-        yield "truth", metric_truth(truth, results.judged, errors, ends)
-    columns = [*results.judged, *errors]
+        yield "truth", metric_truth(truth, results.judged, results.truths, ends)
+    columns = [*results.judged, *results.truths]
     pairs = list(combinations(columns, 2))
     found = results.agreement(pairs) if pairs else truth
     scope = ALL if ALL in results.domains else results.domains[0]
@@ -177,7 +179,7 @@ def _selections(
             for name, ranked in (("best", order), ("worst", order[::-1])):
                 picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
                 rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
-                yield f"grid-{name}-{_file(column)}", rows
+                yield f"grid-{name}-{file_name(column)}", rows
 
 
 def _labelled(edit: Edit) -> tuple[str, Edit]:
@@ -195,12 +197,14 @@ def _order(results: Results, column: str) -> pd.Series[float]:
 def _strips(
     results: Results, models: Sequence[Model], edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, Figure]]:
-    """One subject of each domain in every expression: a row for each model, and one for the truth."""
+    """One subject of each domain in every expression, where there are several: a row for each model."""
     domains = list(dict.fromkeys(edit.source.domain for edit in edits))
     for domain in domains:
         sources = list(dict.fromkeys(edit.source.id for edit in edits if edit.source.domain == domain))
         source = sources[int(np.random.default_rng(seed).integers(len(sources)))]
         own = [edit for edit in edits if edit.source.id == source]
+        if len(own) < 2:
+            continue
         rows = [
             GridRow(model.label, [_source(own[0]), *(_output(results, model.name, edit) for edit in own)])
             for model in models

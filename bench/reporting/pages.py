@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from fesbench.reports.html.content import Further, Group, Measured, Provenance, Sheet
+import pandas as pd
+
+from fesbench.reports.cards import origin_of
+from fesbench.reports.html.content import Further, Group, Measured, Picture, Provenance, Sheet
 from fesbench.reports.tables import Table
 
 from ..statistics.measures import SHARE, Measure, backend, stem
-from .appendix import Results, further_tables, results_of
+from .appendix import Results, further_tables, group_tables, results_of
 from .publish import Published, provenance
 
 TITLES = {
     "expressions": "By expression",
     "pairs": "Pairs of models: differences and tests",
     "truth": "Do the metrics tell the truth?",
+    "reported": "Reported by the paper, measured here",
+    "robustness": "Misaligned inputs",
+    "groups": "By group of subjects",
     "cost": "Parameters and time",
     "confusion": "Asked for and seen",
 }
@@ -32,10 +38,14 @@ OPTIONS = ("backend", "resolution", "limit", "folds", "seed")
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run under the name that it has in a report, with all of its tables."""
+    """A run under the name that it has in a report, with all of its tables.
+
+    ``groups`` holds what ``read_groups`` gave, of each data set whose subjects something is known of.
+    """
 
     name: str
     published: Published
+    groups: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
     def results(self) -> list[Results]:
@@ -45,7 +55,12 @@ class ReportedRun:
     @cached_property
     def further(self) -> dict[str, list[tuple[str, list[Table]]]]:
         """Data set to its tables beside the main one, each group behind the stem of its files."""
-        return {results.dataset: list(further_tables(results)) for results in self.results}
+        return {results.dataset: list(self._further(results)) for results in self.results}
+
+    def _further(self, results: Results) -> Iterator[tuple[str, list[Table]]]:
+        yield from further_tables(results)
+        if results.dataset in self.groups:
+            yield from group_tables(results, self.groups[results.dataset])
 
     @cached_property
     def mains(self) -> dict[str, Table]:
@@ -53,12 +68,15 @@ class ReportedRun:
         return {table.title: table for table in self.published.tables}
 
 
-def sheets_of(run: ReportedRun, copied: Collection[str]) -> list[Sheet]:
+def sheets_of(
+    run: ReportedRun, copied: Collection[str], figures: Mapping[str, Sequence[Picture]]
+) -> list[Sheet]:
     """What the report shows of a run: a sheet for each data set with scores.
 
     Args:
         run: The run.
         copied: Data sets whose images go into the report.
+        figures: Data set to its figures; empty where none were drawn.
     """
     published = run.published
     origin = provenance(published)
@@ -79,6 +97,8 @@ def sheets_of(run: ReportedRun, copied: Collection[str]) -> list[Sheet]:
                 for item in published.record["datasets"][results.dataset]["problems"]
             ],
             copied=results.dataset in copied,
+            credit=origin_of(results.dataset).credit,
+            figures=figures.get(results.dataset, ()),
         )
         for results in run.results
     ]

@@ -26,15 +26,18 @@ from ..contracts import Edit, Failure, GeneratorCard, Image, MetricCard
 from ..execute.loading import load_sample
 from ..files import write_text
 from ..plan import Plan
+from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
 from ..statistics.measures import OUTPUT, UNSCORED
-from ..statistics.summary import Summary, summarise
+from ..statistics.summary import FRAMES, Summary, summarise
 from ..store import RunStore
 
 if TYPE_CHECKING:
     from ..execute.cells import Cell
     from ..runner import Finished
 
+GRIDS = "grids"
+"""The folder of a run with images of its inputs: not in its report, which people pass on."""
 GRID_ROWS = 2
 """Edits of each domain in the grid."""
 
@@ -70,7 +73,8 @@ class Published:
         if self.record["unscored"]:
             log = self.store.folder / "run.log"
             _print_path(console, f"metrics failed {self.record['unscored']} times: see {log}")
-        _print_path(console, f"tables and grid: {self.store.folder / 'report'}")
+        _print_path(console, f"tables: {self.store.folder / 'report'}")
+        _print_path(console, f"images side by side: {self.store.folder / GRIDS}")
 
     def show_times(self, console: Console) -> None:
         """Print where the time went."""
@@ -98,14 +102,17 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         for item in finished.calibrations
         if not item["fit_to_rank"]
     ]
-    summary = summarise(finished.scores, finished.set_scores, cards, blocks, unfit=unfit)
+    sets, differences = finished.sets
+    summary = summarise(finished.scores, sets, cards, blocks, unfit=unfit, set_differences=differences)
     write_text(store.folder / "summary.json", summary.to_json())
     write_text(store.folder / "summary.csv", csv_text(summary.cells))
     store.update_record(
         models=_model_records(finished.cells),
         metrics={card.id: _metric_record(card) for card in cards},
-        networks={name: asdict(network.card) for name, network in finished.scorer.networks.items()},
+        networks=finished.scorer.network_records(),
         face_levels=finished.levels,
+        ceilings=finished.ceilings,
+        independence=finished.independence,
         calibrations=finished.calibrations,
         unavailable=finished.unavailable,
         failed=finished.failed,
@@ -114,8 +121,10 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         seconds=finished.seconds,
         synthesis=store.record.get("synthesis", {}) | finished.synthesis,  # type: ignore[operator]
     )
-    written = _write_tables(load_published(store)) | _write_grids(plan, finished.cells, store)
-    _remove_others(store.folder / "report", written)
+    tables = _write_tables(load_published(store))
+    _remove_others(store.folder / "report", ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), tables)
+    grids = _write_grids(plan, finished.cells, store)
+    _remove_others(store.folder / GRIDS, ("grid.png", "grid-*.png"), grids)
     store.update_record(status="complete" if _went_well(store.record) else "partial")
     store.write_digests()
 
@@ -123,7 +132,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
 def _unscored(finished: Finished) -> int:
     """How many scores are missing because a metric failed: of outputs, and of sets."""
     keys = ["generator", "dataset", "edit", "reason"]
-    frames = finished.scores[keys].drop_duplicates(), finished.set_scores
+    frames = finished.scores[keys].drop_duplicates(), finished.sets.scores
     return sum(int(frame["reason"].str.startswith(UNSCORED, na=False).sum()) for frame in frames)
 
 
@@ -145,16 +154,18 @@ def load_published(store: RunStore) -> Published:
     return Published(store, summary, list(_tables(summary, record)), record)
 
 
-_COLUMNS = {"differences": DIFFERENCE_COLUMNS, "gains": DIFFERENCE_COLUMNS, "ranks": RANK_COLUMNS}
-"""The columns of frames that have no rows where one model stands alone."""
+_COLUMNS = {
+    "differences": DIFFERENCE_COLUMNS,
+    "gains": DIFFERENCE_COLUMNS,
+    "ranks": RANK_COLUMNS,
+    "confusion": ["judge", *CONFUSION_COLUMNS],
+}
+"""The columns of frames that may have no rows."""
 
 
 def _read_summary(store: RunStore) -> Summary:
     content = json.loads((store.folder / "summary.json").read_text(encoding="utf-8"))
-    frames = {
-        name: pd.DataFrame(content[name], columns=_COLUMNS.get(name))
-        for name in ("cells", "differences", "ranks", "gains", "measures")
-    }
+    frames = {name: pd.DataFrame(content[name], columns=_COLUMNS.get(name)) for name in FRAMES}
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 
 
@@ -173,17 +184,26 @@ def _metric_record(card: MetricCard) -> dict[str, object]:
     return asdict(card) | ends
 
 
+def models_of(record: Mapping[str, Any], dataset: str) -> dict[str, Mapping[str, Any]]:
+    """Generator name to card and block on a data set, in the order in which the run was asked for them."""
+    asked = [record["names"].get(reference) for reference in record["spec"]["models"]]
+    place = {name: i for i, name in enumerate(asked)}
+    found = {name: entry[dataset] for name, entry in record["models"].items() if dataset in entry}
+    return dict(sorted(found.items(), key=lambda item: place.get(item[0], len(asked))))
+
+
 def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
     for dataset in record["datasets"]:
-        models = {name: entry[dataset] for name, entry in record["models"].items() if dataset in entry}
+        models = models_of(record, dataset)
         if not models or dataset not in set(summary.cells["dataset"]):
             continue
         blocks: dict[tuple[str, str], Block] = {
             (name, dataset): entry["block"] for name, entry in models.items()
         }
+        unknown = _without_truth(summary.cells[summary.cells["dataset"] == dataset], record["metrics"])
         calibrations = [item for item in record.get("calibrations", ()) if item["dataset"] == dataset]
         yield build_table(
-            summary.cells,
+            summary.cells[~summary.cells["metric"].isin(unknown)],
             summary.measures,
             {name: card_of(entry["card"]) for name, entry in models.items()},
             blocks,
@@ -192,13 +212,22 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
                 *_output_notes(models, record["outputs"].get(dataset, {})),
                 *_cautions(dataset, summary.measures["column"]),
                 *_level_notes(dataset, record["face_levels"]),
-                *_ceiling_notes(record["networks"]),
+                *_ceiling_notes(dataset, record["ceilings"], record["networks"]),
+                *record["independence"],
                 *_unfit_notes(calibrations),
+                *_calibration_notes(calibrations),
                 *summary.notes,
             ],
-            [*_calibration_notes(calibrations), *summary.methods],
+            summary.methods,
             unfit=[(item["domain"], item["metric"]) for item in calibrations if not item["fit_to_rank"]],
         )
+
+
+def _without_truth(cells: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Columns that nothing was known for in a data set: they need a truth, and there is none."""
+    needing = {column for card in metrics.values() if card["needs_truth"] for column in card["columns"]}
+    scored = set(cells.loc[cells["value"].notna(), "metric"])
+    return sorted(needing - scored) if scored else []
 
 
 def _output_notes(models: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
@@ -226,11 +255,25 @@ def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
     return cautions
 
 
-def _ceiling_notes(networks: Mapping[str, Any]) -> Iterator[str]:
-    """What classifiers get right on real images, where that was measured."""
+def _ceiling_notes(
+    dataset: str, ceilings: Iterable[Mapping[str, Any]], networks: Mapping[str, Any]
+) -> Iterator[str]:
+    """What judges get right on real images: the true targets here, and those they were measured on before."""
+    texts: dict[str, list[str]] = {}
+    for item in ceilings:
+        if item["dataset"] == dataset:
+            share, macro = f"{item['accuracy']:.1%}", f"{item['macro']:.1%}"
+            uneven = f", mean over expressions {macro}" if macro != share else ""
+            texts.setdefault(item["metric"], []).append(
+                f"{item['domain']} {share} of {item['images']}{uneven}"
+            )
+    for metric, parts in texts.items():
+        yield f"{metric_title(metric)} of the true targets, its ceiling: {', '.join(parts)}."
     for name, card in networks.items():
         if card.get("reached"):
             yield f"{name} is {card['reached']}: no score through it can mean more."
+        elif card["labels"] and not texts:
+            yield f"Unknown: what {name} gets right on real images; no true targets here could tell."
 
 
 def _level_notes(dataset: str, levels: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -269,7 +312,8 @@ def _calibration_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[st
                 f"{item['domain']} ({counts}) {item['value']:.3g}, {', '.join(gaps)}"
             )
     for metric, parts in texts.items():
-        yield f"{metric_title(metric)} of held-out real images, and its rise if spoilt: {'; '.join(parts)}."
+        found = f"{metric_title(metric)} of held-out real images, 0 in endless sets, and its rise if spoilt"
+        yield f"{found}: {'; '.join(parts)}."
 
 
 def card_of(fields: dict[str, Any]) -> GeneratorCard:
@@ -306,7 +350,8 @@ def _write_tables(published: Published) -> set[str]:
 
 def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore) -> set[str]:
     """Write the grids; returns the names of the files."""
-    report = store.folder / "report"
+    folder = store.folder / GRIDS
+    folder.mkdir(exist_ok=True)
     stems = _stems("grid", [item.name for item in run.datasets])
     for stem, datasets in stems.items():
         here = [cell for cell in cells if cell.dataset.name in datasets and cell.card.name != "copy"]
@@ -323,14 +368,14 @@ def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore) -> set[str]:
             for edit in chosen_edits(item.edits, run.spec.seed)
         ]
         columns = ["Input", *titles.values()]
-        qualitative_grid(rows, columns, ", ".join(datasets), report / f"{stem}.png")
+        qualitative_grid(rows, columns, ", ".join(datasets), folder / f"{stem}.png")
     return {f"{stem}.png" for stem in stems}
 
 
-def _remove_others(report: Path, written: set[str]) -> None:
-    """Remove tables and grids that an earlier state of the run left and this one does not have."""
-    for pattern in ("table.*", "table-*.tex", "table-*.md", "table-*.csv", "grid.png", "grid-*.png"):
-        for path in report.glob(pattern):
+def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> None:
+    """Remove files that an earlier state of the run left and this one does not have."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
             if path.name not in written:
                 path.unlink()
 

@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 
 from ..errors import BenchError
-from ..statistics.summary import CELL_COLUMNS
+from ..statistics.comparisons import CELL_COLUMNS
 from .publish import Published
 
 LOCKS = (

@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from fesbench import __version__
 from fesbench.datasets.names import safe_name
+from fesbench.reports.cards import origin_of
+from fesbench.reports.html.content import Picture
 from fesbench.reports.html.write import write_html
 from fesbench.reports.latex import latex_document, latex_tables
-from fesbench.reports.markdown import csv_tables, markdown_tables
+from fesbench.reports.markdown import csv_tables, escape, markdown_tables
 from fesbench.reports.siunitx import siunitx_tables
 from fesbench.reports.structured import json_tables
-from fesbench.reports.tables import Table
+from fesbench.reports.tables import Table, compact
 
 from ..errors import BenchError
 from ..files import write_text
 from ..plan import make_plan
 from ..spec import validate
+from ..statistics.comparisons import IN_DISTRIBUTION, OOD
 from ..store import RunStore
-from .figures import write_figures, write_image_figures
+from .figures import write_figures
 from .pages import ReportedRun, sheets_of
 from .publish import Published, load_published, provenance
+from .subject_groups import own_groups, read_groups
 
-FREE = ("rendered",)
-"""Data sets whose images are nobody's: figures may show them unasked."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: of which runs, into which folder, and the data sets whose images it may hold."""
+    """What is asked for: of which runs, into which folder, and the data sets whose images it may hold.
+
+    ``figures`` are those of each run by data set, once they are drawn.
+    """
 
     runs: Sequence[ReportedRun]
     folder: Path
     images: Collection[str] = ()
+    figures: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
 
     def place(self, kind: str, run: ReportedRun) -> Path:
         """The folder for one run's files of a kind."""
         return self.folder / kind / safe_name(run.name) if len(self.runs) > 1 else self.folder / kind
 
 
-def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
+def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[ReportedRun]:
     """The runs in folders, under names that tell them apart.
 
+    Args:
+        folders: The folders of runs.
+        subjects: A CSV file of what is known of their subjects; None takes the data sets' own, if any.
+
     Raises:
-        BenchError: a folder holds no finished run, or a damaged one.
+        BenchError: a folder holds no finished run, or a damaged one; the file is no table of subjects, or of
+            none of these.
     """
     names = [folder.resolve().name for folder in folders]
     before = [names[:place].count(name) for place, name in enumerate(names)]
-    return [
+    runs = [
         ReportedRun(f"{name} ({count + 1})" if count else name, _read(folder))
         for name, count, folder in zip(names, before, folders, strict=True)
     ]
+    if subjects is None:
+        return [replace(run, groups=own_groups(run.published.record["spec"]["data"])) for run in runs]
+    groups = read_groups(subjects)
+    shown = {str(name) for run in runs for part in run.results for name in part.scores["subject"].unique()}
+    if not shown & set(groups.index):
+        raise BenchError(
+            f"{subjects} names none of the subjects of these runs, such as {min(shown)}: its column "
+            "'subject', or its first one, must hold their names"
+        )
+    return [replace(run, groups=dict.fromkeys(run.published.record["datasets"], groups)) for run in runs]
 
 
 def _read(folder: Path) -> Published:
@@ -87,12 +110,30 @@ def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
     strangers = sorted(set(request.images) - known)
     if strangers:
         raise BenchError(f"no data set {strangers[0]!r} in these runs; there are: {', '.join(sorted(known))}")
+    _remind_of_licences(request)
+    if "figures" in formats:
+        request = replace(request, figures={run.name: _draw(request, run) for run in request.runs})
     written = [path for name in formats for path in WRITERS[name](request)]
     return list(dict.fromkeys(written))
 
 
+def _remind_of_licences(request: Request) -> None:
+    """Say what the licence of included images asks for."""
+    for name in sorted(request.images):
+        origin = origin_of(name)
+        if not origin.free:
+            log.warning(
+                "the report holds images of %s. People: %s. Passing on: %s. %s",
+                name, origin.people.rstrip("."), origin.distribution.rstrip("."), origin.credit,
+            )  # fmt: skip
+
+
 def _write_page(request: Request) -> Iterator[Path]:
-    sheets = [sheet for run in request.runs for sheet in sheets_of(run, request.images)]
+    sheets = [
+        sheet
+        for run in request.runs
+        for sheet in sheets_of(run, request.images, request.figures.get(run.name, {}))
+    ]
     yield write_html(sheets, request.folder / "html", __version__)
 
 
@@ -120,20 +161,34 @@ def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
     """Every table of a run by the stem of its file; it begins with the data set where there are several."""
     for dataset, further in run.further.items():
         prefix = f"{safe_name(dataset)}-" if len(run.further) > 1 else ""
-        for name, tables in (("main", [run.mains[dataset]]), *further):
+        main = run.mains[dataset]
+        short = compact(main, (IN_DISTRIBUTION, OOD))
+        for name, tables in (("main", [main]), ("compact", [short]), *further):
             yield prefix + name, tables
 
 
+def _draw(request: Request, run: ReportedRun) -> dict[str, list[Picture]]:
+    """The figures of a run, written; images only of data sets that are free or asked for."""
+    record = run.published.record
+    shown = [name for name in record["datasets"] if name in request.images or origin_of(name).free]
+    plans = make_plan(validate(record["spec"], f"run.json of {run.name}")).datasets if shown else ()
+    allowed = {plan.name: plan for plan in plans if plan.name in shown}
+    return write_figures(run.results, allowed, request.place("figures", run))
+
+
 def _write_figures(request: Request) -> Iterator[Path]:
+    """Write the captions beside the figures, which are there already."""
     for run in request.runs:
-        folder, record = request.place("figures", run), run.published.record
-        shown = [dataset for dataset in record["datasets"] if dataset in {*FREE, *request.images}]
-        write_figures(run.published, folder)
-        if shown:
-            plan = make_plan(validate(record["spec"], f"run.json of {run.name}"))
-            plans = [item for item in plan.datasets if item.name in shown]
-            write_image_figures(run.published, plans, folder)
+        folder = request.place("figures", run)
+        write_text(folder / "captions.md", "".join(_captions(request.figures[run.name])))
         yield folder
+
+
+def _captions(figures: Mapping[str, Sequence[Picture]]) -> Iterator[str]:
+    for dataset, pictures in figures.items():
+        for picture in pictures:
+            credit = f" {origin_of(dataset).credit}" if picture.of_images else ""
+            yield f"- `{picture.file.stem}`: {escape(picture.caption + credit.rstrip())}\n"
 
 
 WRITERS: Mapping[str, Callable[[Request], Iterator[Path]]] = {

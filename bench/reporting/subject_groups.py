@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from fesbench.datasets.names import safe_name
+from fesbench.datasets.registry import registrations, subject_table
+
 from ..errors import BenchError
+
+log = logging.getLogger(__name__)
 
 MOST_GROUPS = 8
 """A column with more different numbers is cut into thirds; one with more different texts is left out."""
@@ -34,6 +41,26 @@ def read_groups(path: Path) -> pd.DataFrame:
         raise BenchError(f"{path} names the subject {table[key][table[key].duplicated()].iloc[0]!r} twice")
     groups = {str(name): _grouped(column) for name, column in table.set_index(key).items()}
     return pd.DataFrame({name: column for name, column in groups.items() if column is not None})
+
+
+def own_groups(references: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """What data sets say of their own subjects, by the name of the data set; see ``read_groups``.
+
+    A file that is no such table is left out.
+
+    Args:
+        references: Names and folders, as a run's specification gives them.
+    """
+    found, registered = {}, registrations()
+    for reference in references:
+        table = subject_table(reference)
+        name = reference if reference in registered else Path(reference).expanduser().resolve().name
+        if table:
+            try:
+                found[safe_name(name)] = read_groups(table)
+            except BenchError as error:
+                log.warning("%s", error)
+    return found
 
 
 def _grouped(column: pd.Series[str]) -> pd.Series[str] | None:

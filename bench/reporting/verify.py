@@ -24,10 +24,11 @@ from ..execute.scoring import References, Scorer, score_shard, shard_references
 from ..files import file_digest
 from ..plan import DatasetPlan, Plan, dataset_records, make_plan
 from ..provenance import ABSENT, identities, network_identities
-from ..results import COLUMNS
 from ..runner import check_device, load_scorer
+from ..sets import COLUMNS
 from ..spec import RunSpec, validate
-from ..statistics.summary import CELL_COLUMNS, summarise
+from ..statistics.comparisons import CELL_COLUMNS
+from ..statistics.summary import summarise
 from ..store import DIGESTS, FAILED, RunStore
 from .publish import Published
 

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from .comparisons import groups, interval_columns
+from ..contracts import MetricCard
+from .comparisons import CELL_COLUMNS, groups, interval_columns
 from .intervals import clustered_means
-from .measures import Measure
-from .summary import CELL_COLUMNS
+from .judgement import auc_rows, judges, labels_of
+from .measures import PREDICTED, Measure, auc_measure, backend
 
 CONFUSION_COLUMNS = ["dataset", "generator", "target", "predicted", "count", "share"]
+
+
+def cells_by_expression(
+    rows: pd.DataFrame, scores: pd.DataFrame, measures: Mapping[str, Measure]
+) -> pd.DataFrame:
+    """``cells_by`` target expression, and the area under the curve of each expression against the rest.
+
+    Args:
+        rows: Long-form rows of a run, with everything that judges said.
+        scores: Those of them that are scores.
+        measures: Column id to measure, of the scores.
+    """
+    areas = [
+        cells
+        for judge in judges(scores)
+        for label, values in auc_rows(rows, judge).items()
+        for cells in _areas(values, label, auc_measure(judge))
+    ]
+    found = [frame for frame in (cells_by(scores, measures, "target"), *areas) if len(frame)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CELL_COLUMNS)
+
+
+def _areas(values: pd.DataFrame, label: str, measure: Measure) -> Iterator[pd.DataFrame]:
+    """The areas of one expression: all outputs take part, those that should show it are counted."""
+    own = values[values["target"] == label]
+    for dataset, metric, table in groups(values):
+        here = own[own["dataset"] == dataset]
+        scored = here.groupby("generator")["value"].count().reindex(table.columns, fill_value=0)
+        asked = here["edit"].nunique()
+        cells = _cells(table, measure).assign(
+            dataset=dataset, domain=label, metric=metric, n_asked=asked, n_scored=scored.to_numpy()
+        )
+        yield cells[CELL_COLUMNS]
+
+
+def confusions(rows: pd.DataFrame, cards: Iterable[MetricCard]) -> pd.DataFrame:
+    """What every judge of a run saw: ``confusion`` with a column ``judge`` in front."""
+    judged = {backend(card.id): labels for card in cards if (labels := labels_of(card.columns))}
+    found = [
+        confusion(rows, f"{PREDICTED}@{judge}", labels).assign(judge=judge)
+        for judge, labels in judged.items()
+    ]
+    columns = ["judge", *CONFUSION_COLUMNS]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def cells_by(scores: pd.DataFrame, measures: Mapping[str, Measure], by: str) -> pd.DataFrame:

@@ -20,10 +20,15 @@ ALL, OOD = "all", "ood"
 IN_DISTRIBUTION = "studio"
 SIGNIFICANT = 0.05
 
+CELL_COLUMNS = [
+    "generator", "dataset", "domain", "metric", "value", "low", "high", "n_asked", "n_scored", "subjects",
+    "complete", "method", "reason", "n_references", "references",
+]  # fmt: skip
 DIFFERENCE_COLUMNS = [
     "dataset", "domain", "metric", "generator", "versus", "difference", "low", "high", "p", "p_holm",
     "n_asked", "n_scored", "subjects", "method", "reason",
 ]  # fmt: skip
+UNFIT = "the metric cannot rank so few images: see its calibration"
 RANK_COLUMNS = [
     "dataset", "domain", "metric", "block", "generator", "rank", "rank_low", "rank_high", "of", "reason",
 ]  # fmt: skip
@@ -180,7 +185,7 @@ def ranks(
 
     Args:
         cells: Means, with columns dataset, domain, metric, generator, value, complete.
-        differences: What ``paired_differences`` gave for the same scores; set metrics have none.
+        differences: What ``paired_differences`` gave for the same scores, and those of set metrics.
         measures: Column id to measure: which direction is better.
         blocks: (generator, dataset) to block; controls and generators that are left out get no rank.
         unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``.
@@ -210,7 +215,7 @@ def ranks(
 def _unranked(part: pd.DataFrame) -> pd.DataFrame:
     """No ranks, where the metric cannot tell real images from spoilt ones."""
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"), np.nan)
-    return part.assign(**nothing, of=0, reason="the metric cannot rank so few images: see its calibration")
+    return part.assign(**nothing, of=0, reason=UNFIT)
 
 
 def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, higher: bool) -> pd.DataFrame:

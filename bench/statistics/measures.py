@@ -17,8 +17,10 @@ OUTPUT = "output"
 """The metric of rows that say whether an edit has an output: 1, or 0 beside the reason."""
 UNSCORED = "not scored: "
 """How the reason of a score begins that is missing because its metric failed."""
-LABELS = ("ecs.predicted",)
-"""Columns that hold a label, not a score."""
+PREDICTED = "ecs.predicted"
+"""Columns of this stem hold a label, not a score."""
+SEEN = "ecs.seen."
+"""Columns whose stem begins so say how far a judge sees a label, whatever was asked for: no score either."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,13 @@ class _Kind(NamedTuple):
 
 _KNOWN = {
     "ecs.probability": _Kind("probability of the target expression", "higher", 0.0, 1.0, "probability"),
+    "fss.truth": _Kind(
+        "similarity to the true target, another real photo of the subject",
+        "higher",
+        -1.0,
+        1.0,
+        "cosine similarity",
+    ),
     "fss.verified": _Kind("same person, at the verification threshold", "higher", 0.0, 1.0, SHARE),
     "fss.distance": _Kind("Euclidean distance of the face embeddings", "lower", 0.0, inf, "distance"),
     "mae.face": _Kind("absolute error to the truth, face", "lower", 0.0, 255.0, "grey levels"),
@@ -60,6 +69,9 @@ _KNOWN = {
     "mae.unchanged": _Kind(
         "absolute error to the truth, unchanged pixels", "lower", 0.0, 255.0, "grey levels"
     ),
+    "ssim.face": _Kind("structural similarity to the truth, face", "higher", -1.0, 1.0, "similarity"),
+    "landmarks": _Kind("movement of the landmarks", "lower", 0.0, inf, "% of the eye distance"),
+    "action-units": _Kind("error of the action units", "lower", 0.0, 2.0, "intensity"),
     "psnr.face": _Kind("peak signal-to-noise ratio to the truth, face", "higher", 0.0, inf, "dB"),
     "psnr.changed": _Kind(
         "peak signal-to-noise ratio to the truth, changed pixels", "higher", 0.0, inf, "dB"
@@ -76,7 +88,7 @@ def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
         column: _measure(card, column)
         for card in cards
         for column in (card.columns or (card.id,))
-        if stem(column) not in LABELS
+        if is_score(column)
     }
 
 
@@ -91,6 +103,23 @@ def measure_from(record: Mapping[Any, Any]) -> Measure:
     endless = (("low", -inf), ("high", inf))
     ends = {name: end for name, end in endless if record[name] is None or isnan(record[name])}
     return Measure(**(dict(record) | ends))
+
+
+def is_score(column: str) -> bool:
+    """Whether a column says how good an output is, not what a judge sees in it."""
+    return stem(column) != PREDICTED and not column.startswith(SEEN)
+
+
+def macro_measure(judge: str) -> Measure:
+    """The measure of macro accuracy by a judge."""
+    title = "share of outputs that show the target expression, mean over expressions"
+    return Measure(f"ecs.macro@{judge}", title, "higher", 0.0, 1.0, "mean of shares")
+
+
+def auc_measure(judge: str) -> Measure:
+    """The measure of areas under the curves of a judge."""
+    title = "area under the ROC curve of one expression against the rest, mean over expressions"
+    return Measure(f"ecs.auc@{judge}", title, "higher", 0.0, 1.0, "area")
 
 
 def joint_measure(column: str) -> Measure:

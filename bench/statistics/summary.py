@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ..contracts import MetricCard
+from .breakdown import cells_by_expression, confusions
 from .comparisons import (
     ALL,
+    CELL_COLUMNS,
+    DIFFERENCE_COLUMNS,
     IN_DISTRIBUTION,
     OOD,
+    UNFIT,
     Block,
     gain_over,
     groups,
@@ -25,23 +29,25 @@ from .comparisons import (
     scopes,
 )
 from .intervals import NONE, clustered_means
+from .jackknife import METHOD
+from .judgement import with_judgement
 from .measures import OUTPUT, Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
 
-SCHEMA_VERSION = 1
-OF_SET = "given with the set"
-"""The method of intervals that came with the scores of sets."""
+SCHEMA_VERSION = 2
+FRAMES = ("measures", "cells", "ranks", "gains", "differences", "expressions", "confusion")
+"""The frames of a summary, as its file names them."""
 RELIABLE_FID = 2048
 """Fréchet distances of fewer images than this mostly measure the number of images."""
-
-CELL_COLUMNS = [
-    "generator", "dataset", "domain", "metric", "value", "low", "high", "n_asked", "n_scored", "subjects",
-    "complete", "method", "reason", "n_references", "references",
-]  # fmt: skip
 
 _METHOD_NOTES = (
     "Intervals are 95%, clustered by subject: for shares a score interval with the cluster-robust variance, "
     "for graded scores a t interval, both widened for skewness; where all subjects agree, an exact binomial "
     "interval on subjects for shares, none for graded scores.",
+    "Scores of sets (FID, KID) and their differences on the same edits: a t interval by a jackknife that "
+    "leaves out groups of subjects in turn; references stay, and the bias of small sets is in the value.",
+    "ECS macro is the mean over target expressions of the share that shows them; ECS auc the area under the "
+    "ROC curve of the judge's probability of an expression, outputs that should show it against all others, "
+    "averaged over expressions, ties counting half; an edit without output loses every comparison.",
     "'ood' is the plain mean of the domains other than {in_distribution}; 'all' that of all domains.",
     "p values of paired differences are adjusted by Holm's method within data set, domain and metric; ranks "
     "span what these tests cannot tell apart among models with the same training data.",
@@ -54,8 +60,10 @@ class Summary:
 
     ``cells``: one row for each generator, data set, domain ('ood' and 'all' included) and metric
     (``CELL_COLUMNS``). ``differences``, ``ranks``, ``gains``: see ``comparisons``. ``measures``: the columns'
-    directions, ranges and units. ``notes``: what a reader must know of these numbers; ``methods``: how they
-    were computed. Missing numbers are NaN here and null in files, always beside a reason.
+    directions, ranges and units. ``expressions``: cells with the target expression in the place of the
+    domain, each the plain mean over domains. ``confusion``: how often each judge saw what. ``notes``: what a
+    reader must know of these numbers; ``methods``: how they were computed. Missing numbers are NaN here and
+    null in files, always beside a reason.
     """
 
     cells: pd.DataFrame
@@ -63,15 +71,14 @@ class Summary:
     ranks: pd.DataFrame
     gains: pd.DataFrame
     measures: pd.DataFrame
+    expressions: pd.DataFrame
+    confusion: pd.DataFrame
     notes: tuple[str, ...]
     methods: tuple[str, ...]
 
     def to_json(self) -> str:
         """JSON text: ``schema_version``, the sentences, and each frame as a list of records; never NaN."""
-        frames = {
-            name: _records(getattr(self, name))
-            for name in ("measures", "cells", "ranks", "gains", "differences")
-        }
+        frames = {name: _records(getattr(self, name)) for name in FRAMES}
         texts = {"notes": list(self.notes), "methods": list(self.methods)}
         content = {"schema_version": SCHEMA_VERSION, **texts, **frames}
         text: str = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
@@ -86,6 +93,7 @@ def summarise(
     in_distribution: str = IN_DISTRIBUTION,
     baseline: str = "copy",
     unfit: Collection[tuple[str, str, str]] = (),
+    set_differences: pd.DataFrame | None = None,
 ) -> Summary:
     """Summarise the scores of a run.
 
@@ -98,13 +106,19 @@ def summarise(
         blocks: (generator, dataset) to 'main', 'transfer' or 'control'.
         in_distribution: The domain that generators were trained on.
         baseline: The generator that gains are measured from.
-        unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``.
+        unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``. There
+            differences of sets keep their intervals and have no test.
+        set_differences: ``DIFFERENCE_COLUMNS`` of set metrics; None where there are none.
 
     Returns:
-        The summary; columns that hold labels are left out, joint success is added where it can be computed.
+        The summary; columns that hold labels and those beside a headline that no output of a data set can
+        have are left out; joint success, macro accuracy and areas are added where they can be computed.
     """
+    cards = list(cards)
     measures, rows = measures_of(cards), scores
-    scores, measures = with_joint(rows[rows["metric"].isin(list(measures))], measures)
+    scores, measures = with_joint(_that_exist(rows[rows["metric"].isin(list(measures))], measures), measures)
+    expressions = cells_by_expression(rows, scores, measures)
+    scores, measures = with_judgement(rows, scores, measures)
     image_cells = _image_cells(scores, rows, measures, in_distribution)
     set_cells = _set_cells(set_scores, rows, measures)
     order = _order(rows, [*scores["metric"].unique(), *measures])
@@ -112,16 +126,27 @@ def summarise(
         pd.concat([part for part in (image_cells, set_cells) if len(part)] or [image_cells]), order
     )
     present = {column: measures[column] for column in cells["metric"].unique()}
-    differences = _in_order(_differences(scores, measures, in_distribution), order)
+    known = pd.DataFrame(columns=DIFFERENCE_COLUMNS) if set_differences is None else set_differences
+    parts = (_differences(scores, measures, in_distribution), _untested(known, unfit))
+    differences = _in_order(pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True), order)
     return Summary(
         cells=cells,
         differences=differences,
         ranks=ranks(cells, differences, present, blocks, unfit),
         gains=gain_over(differences, baseline),
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
+        expressions=expressions,
+        confusion=confusions(rows, cards),
         notes=tuple(_notes(cells)),
         methods=tuple(note.format(in_distribution=in_distribution) for note in _METHOD_NOTES),
     )
+
+
+def _that_exist(scores: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """All scores but those beside a headline that no output of a data set can have."""
+    headline = scores["metric"].map({column: measure.headline for column, measure in measures.items()})
+    known = scores["value"].notna().groupby([scores["dataset"], scores["metric"]]).transform("any")
+    return scores[headline.astype(bool) | known.astype(bool)]
 
 
 def _order(rows: pd.DataFrame, metrics: Iterable[str]) -> dict[str, list[object]]:
@@ -162,6 +187,16 @@ def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distr
     ]
     filled = [frame for frame in found if len(frame)] or found[:1]
     return pd.concat(filled, ignore_index=True) if filled else paired_differences(scores, "")
+
+
+def _untested(differences: pd.DataFrame, unfit: Collection[tuple[str, str, str]]) -> pd.DataFrame:
+    """Differences of sets without tests where the metric cannot tell real images from spoilt ones."""
+    places = zip(differences["dataset"], differences["domain"], differences["metric"], strict=True)
+    blind = np.array([place in unfit for place in places], dtype=bool)
+    found = differences.copy()
+    found.loc[blind, ["p", "p_holm"]] = np.nan
+    found.loc[blind, "reason"] = UNFIT
+    return found
 
 
 def _image_cells(
@@ -262,7 +297,7 @@ def _set_cells(set_scores: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[s
         n_scored=known["n_outputs"],
         subjects=0,
         complete=numbers["value"].notna() & whole,
-        method=np.where(numbers["low"].notna(), OF_SET, NONE),
+        method=np.where(numbers["low"].notna(), METHOD, NONE),
         reason=np.where(reasons.isna() | (reasons == ""), np.where(whole, "", gaps), reasons),
     )
     return frame[CELL_COLUMNS]

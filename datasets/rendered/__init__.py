@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .action_units import AU_NUMBERS, EXPRESSIONS, ActionUnits, action_units_of
 from .dataset import SPLITS, RenderedDataset, subject_seed
-from .face import LANDMARKS, RENDERER_VERSION, RenderedFace, Shot, render, render_face, render_shot
+from .face import (
+    LANDMARKS,
+    RENDERER_VERSION,
+    RenderedFace,
+    Shot,
+    landmarks_of,
+    render,
+    render_face,
+    render_shot,
+)
 from .identity import Identity, make_identity
 from .scene import DOMAINS, Scene, another_shot, make_scene
 
@@ -23,6 +32,7 @@ __all__ = [
     "Shot",
     "action_units_of",
     "another_shot",
+    "landmarks_of",
     "make_identity",
     "make_scene",
     "render",

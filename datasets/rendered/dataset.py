@@ -6,16 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.contracts import NEUTRAL, Dataset, Image, Mask, Sample
+from fesbench.contracts import NEUTRAL, Annotation, Dataset, Image, Mask, Sample
 from fesbench.errors import DatasetError, UnknownName
 
 from .action_units import EXPRESSIONS, PROTOTYPES
-from .face import RENDERER_VERSION, Shot, render_shot
+from .face import RENDERER_VERSION, Shot, landmarks_of, render_shot
 from .scene import DOMAINS
 
 SPLITS = ("train", "val", "test", "reference", "judge")
@@ -151,6 +151,7 @@ def _sample(name: str, subject: str, shot: Shot) -> Sample:
         domain=shot.domain,
         load=partial(load_image, shot),
         load_mask=partial(load_mask, shot),
+        annotate=partial(annotate, shot),
     )
 
 
@@ -162,3 +163,9 @@ def load_image(shot: Shot) -> Image:
 def load_mask(shot: Shot) -> Mask:
     """The face region of a shot: (H, W) bool."""
     return render_shot(shot).mask.copy()
+
+
+@lru_cache(maxsize=256)
+def annotate(shot: Shot) -> Annotation:
+    """Landmarks and action units of a shot; the last ones are remembered, so do not write into them."""
+    return Annotation(landmarks_of(shot), shot.units().vector())

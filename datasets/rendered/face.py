@@ -17,8 +17,8 @@ from .identity import Identity, make_identity
 from .materials import paint_cartoon, paint_skin, paint_stone
 from .raster import Plane
 from .scene import Scene, another_shot, make_scene
-from .shape import FaceShape, brow_line, eye_lids, lip_curves
-from .view import View
+from .shape import FaceShape, brow_line, eye_lids, face_shape, lip_curves
+from .view import View, view
 
 RENDERER_VERSION = 1
 """Rises with every change that alters a pixel, and with it the digests of rendered data sets."""
@@ -95,6 +95,15 @@ def render(person: Identity, units: ActionUnits, place: Scene, size: int) -> Ren
 def render_shot(shot: Shot) -> RenderedFace:
     """Render a shot; the last few are remembered, so do not write into them."""
     return render(_identity(shot.subject_seed), shot.units(), shot.scene(), shot.size)
+
+
+def landmarks_of(shot: Shot) -> NDArray[np.float32]:
+    """(26, 2) float32 the landmarks of a shot, as shares of width and height; nothing is rendered."""
+    person, place = _identity(shot.subject_seed), shot.scene()
+    shape = face_shape(person, shot.units(), float(place.domain == "avatar"))
+    pixels = _landmarks(shape, view(person, place, shot.size))
+    shares: NDArray[np.float32] = (pixels + 0.5) / np.float32(shot.size)
+    return shares
 
 
 def render_face(

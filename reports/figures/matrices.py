@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..tables import metric_title
-from .canvas import WIDE, WIDTH, Model, blank, label_outside, panels, plain, styled
+from .canvas import WIDE, WIDTH, Model, blank, panels, plain, styled
 
 _MOST_NARROW = 6
 """More models than this need both columns of the page."""
@@ -42,7 +42,12 @@ def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[s
         _numbers(panel, values, [f"{100 * v:.0f}" if v >= 0.005 else "" for v in values.flat], values > _DARK)
         panel.set_title(model.label)
         _ticks(panel, labels, targets)
-    label_outside(axes, "seen by the judge", "asked for", across)
+    figure.supylabel("asked for", fontsize=7)
+    for place, panel in enumerate(axes):
+        panel.xaxis.tick_top()
+        panel.xaxis.set_label_position("top")
+        panel.set_xlabel("seen by the judge" if place < across else "")
+        panel.tick_params(labelbottom=False, labeltop=place < across)
     return figure
 
 
@@ -50,6 +55,11 @@ def _numbers(axes: Axes, values: NDArray[np.float64], texts: Sequence[str], ligh
     for (i, j), text in zip(np.ndindex(values.shape), texts, strict=True):
         color = "white" if light[i, j] else "#222222"
         axes.text(j, i, text, ha="center", va="center", fontsize=5.5, color=color)
+
+
+def _short(value: float) -> str:
+    """``−.11``: a number between -1 and 1 that fits its cell."""
+    return f"{value + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)
 
 
 def _ticks(axes: Axes, across: Sequence[str], down: Sequence[str]) -> None:
@@ -78,7 +88,7 @@ def metric_agreement(agreement: pd.DataFrame, columns: Sequence[str]) -> Figure:
     figure = blank(0.3 + 0.22 * len(columns) + _CHARACTER * max(map(len, titles)))
     axes = figure.subplots()
     image = axes.imshow(shown, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    texts = ["" if np.isnan(v) else f"{v + 0.0:.2f}".replace("-", "−") for v in shown.flat]
+    texts = ["" if np.isnan(v) else _short(v) for v in shown.flat]
     _numbers(axes, shown, texts, np.abs(shown) > 0.7)
     _ticks(axes, titles[:-1], titles[1:])
     for label in axes.get_xticklabels():

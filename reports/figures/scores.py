@@ -148,7 +148,10 @@ def slopes(
 def rank_lines(
     ranks: pd.DataFrame, models: Sequence[Model], metrics: Sequence[Axis], domains: Sequence[str]
 ) -> Figure:
-    """The rank of each model over the domains, 1 at the top; models with equal ranks stand side by side."""
+    """The rank of each model over the domains, 1 at the top; equal ranks stand side by side.
+
+    A line ends where a domain has no ranks.
+    """
     ranked = ranks.dropna(subset="rank")
     keys = zip(ranked["generator"], ranked["metric"], ranked["domain"], strict=True)
     found = dict(zip(keys, ranked["rank"].astype(float), strict=True))
@@ -156,10 +159,9 @@ def rank_lines(
     figure, axes = panels(len(metrics), 2, 0.35 + 0.14 * worst, models, sharex=True, sharey=True)
     for panel, metric in zip(axes, metrics, strict=True):
         for place, model in enumerate(models):
-            known = [(i, found.get((model.name, metric.column, name))) for i, name in enumerate(domains)]
             shift = (place - (len(models) - 1) / 2) * min(0.1, 0.5 / len(models))
-            across = [i + shift for i, rank in known if rank is not None]
-            down = [rank for _, rank in known if rank is not None]
+            across = [i + shift for i in range(len(domains))]
+            down = [found.get((model.name, metric.column, name), np.nan) for name in domains]
             panel.plot(across, down, markersize=3.6, linestyle="-", linewidth=0.8, **drawn(model))
         panel.set_xticks(
             range(len(domains)), [domain_title(name) for name in domains], rotation=40, ha="right",

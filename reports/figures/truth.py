@@ -20,12 +20,12 @@ _MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
 def metric_truth(
     agreement: pd.DataFrame, metrics: Sequence[str], truths: Sequence[str], domains: Sequence[str]
 ) -> Figure:
-    """How well each metric ranks the models within an edit as their error to the truth does.
+    """How well each metric ranks the models within an edit as a comparison with the truth does.
 
     Args:
         agreement: metric, against, domain, tau, low, high.
         metrics: Columns that are judged, from top to bottom.
-        truths: Columns that hold errors to the truth, a panel each.
+        truths: Columns that compare with the truth, a panel each.
         domains: At most three domains, such as 'studio' and 'ood'.
     """
     across = 3 if len(truths) == 3 else 2

@@ -51,6 +51,15 @@ class Further:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure: its PNG with a PDF of the same stem beside it, and whether it shows faces."""
+
+    file: Path
+    caption: str
+    of_images: bool
+
+
+@dataclass(frozen=True)
 class Group:
     """Facts of provenance under a heading: (name, value)."""
 
@@ -85,6 +94,8 @@ class Sheet:
         output_path: (generator, edit) to the image of an output.
         problems: Inputs that were left out: (path, reason).
         copied: Whether images are copied into the report, instead of linked from the run.
+        credit: The line that has to stand where its images are shown; may be empty.
+        figures: Figures that go into the report.
     """
 
     provenance: Provenance
@@ -98,6 +109,8 @@ class Sheet:
     output_path: Callable[[str, str], Path]
     problems: Sequence[tuple[str, str]] = ()
     copied: bool = False
+    credit: str = ""
+    figures: Sequence[Picture] = ()
 
     @property
     def keyed_tables(self) -> dict[str, Table]:

@@ -28,7 +28,7 @@ ASSETS = (
 )  # fmt: skip
 """In the order in which the page loads them."""
 MANIFEST = "manifest"
-_OWN = ("assets", "data", "images")
+_OWN = ("assets", "data", "figures", "images")
 
 
 def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
@@ -54,6 +54,10 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
     for number, sheet in enumerate(sheets):
         if sheet.copied:
             _copy_images(data[number], folder / "images" / str(number))
+        for picture in sheet.figures:
+            target = folder / "figures" / str(number) / picture.file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture.file, target)
     write_text(
         folder / "data" / f"{MANIFEST}.js", script(MANIFEST, [sheet_data.manifest() for sheet_data in data])
     )
@@ -146,8 +150,24 @@ def _sheet(data: SheetData) -> dict[str, object]:
         "failures": _failure_counts(sheet),
         "problems": sheet.problems,
         "copied": sheet.copied,
+        "credit": sheet.credit,
+        "figures": _figures(data),
         "has_inputs": "copy" in sheet.cards,
     }  # fmt: skip
+
+
+def _figures(data: SheetData) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(heading, (address, caption) of each figure), of scores and of images."""
+    kinds = {False: "Figures of scores", True: "Figures of images"}
+    groups = {
+        heading: [
+            (f"figures/{data.number}/{quote(picture.file.name)}", picture.caption)
+            for picture in data.sheet.figures
+            if picture.of_images == of_images
+        ]
+        for of_images, heading in kinds.items()
+    }
+    return [(heading, pictures) for heading, pictures in groups.items() if pictures]
 
 
 def _further(further: Further, measured: Mapping[str, Measured]) -> list[dict[str, object]]:

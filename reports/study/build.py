@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -252,6 +252,15 @@ class _Builder:
         return self.gallery.add("output", item, name)
 
 
+class _Shown(NamedTuple):
+    """What is seen in a trial; a design that shows no original ignores ``reference``."""
+
+    prompt: str
+    target: str
+    reference: str
+    stimuli: Sequence[str]
+
+
 class _Page:
     """Adds the trials of one form."""
 
@@ -285,97 +294,85 @@ class _Page:
         self, question: Question, place: int, row: int, kind: Kind, repeats: str | None = None
     ) -> Trial:
         builder, item = self.builder, self.builder.items[place]
-        names = [builder.names[entrant] for entrant in builder.rows[row]]
-        stimuli = [builder.picture(item, name) for name in names]
-        if repeats:
-            stimuli.reverse()
-        reference = builder.gallery.add("source", item)
-        wording = prompt(builder.request.design, question, item.expression)
-        return self._add(
-            kind,
-            question,
-            wording,
-            item.expression,
-            reference,
-            stimuli,
-            f"{place}",
+        stimuli = self._row(item, row)
+        key = TrialKey(
+            id=self._id(question, kind, place),
+            form=self.form,
+            kind=kind,
+            question=question,
             item=builder.ids[place],
-            row=row,
             repeats=repeats,
+            row=row,
         )
+        wording = prompt(builder.request.design, question, item.expression)
+        reference = builder.gallery.add("source", item)
+        shown = stimuli[::-1] if repeats else stimuli
+        return self._add(key, _Shown(wording, item.expression, reference, shown))
 
     def check(self, question: Question, place: int, kind: Kind) -> Trial:
         """A practice or gold trial, its pictures in random order."""
         check = self.builder.checks[question][place]
-        stimuli = [check.right, *check.wrong]
-        stimuli = [stimuli[at] for at in self.rng.permutation(len(stimuli))]
-        design = self.builder.request.design
-        gold = check.gold or self._letters_of(check.right, question, stimuli)
-        wording = prompt(design, question, check.target)
-        return self._add(
-            kind, question, wording, check.target, check.reference, stimuli, f"{place}", gold=gold
+        shown = [check.right, *check.wrong]
+        stimuli = [shown[at] for at in self.rng.permutation(len(shown))]
+        key = TrialKey(
+            id=self._id(question, kind, place),
+            form=self.form,
+            kind=kind,
+            question=question,
+            item=None,
+            gold=check.gold or self._letters_of(check.right, question, stimuli),
         )
+        wording = prompt(self.builder.request.design, question, check.target)
+        return self._add(key, _Shown(wording, check.target, check.reference, stimuli))
+
+    def _attention(self, question: Question) -> Trial:
+        """A trial that looks like the others and says which answer to give."""
+        builder = self.builder
+        item = builder.items[int(self.rng.integers(len(builder.items)))]
+        stimuli = self._row(item, int(self.rng.integers(len(builder.rows))))
+        choices, labels = self._answers(question, len(stimuli))
+        usable = [at for at, choice in enumerate(choices) if choice != NONE]
+        asked = usable[int(self.rng.integers(len(usable)))]
+        key = TrialKey(
+            id=self._id(question, "attention", ""),
+            form=self.form,
+            kind="attention",
+            question=question,
+            item=None,
+            gold=(choices[asked],),
+        )
+        wording = instructed(builder.request.design, labels[asked])
+        return self._add(key, _Shown(wording, item.expression, builder.gallery.add("source", item), stimuli))
+
+    def _row(self, item: Candidate, row: int) -> list[str]:
+        """The pictures of an item in the places of a row of the design."""
+        builder = self.builder
+        return [builder.picture(item, builder.names[entrant]) for entrant in builder.rows[row]]
 
     def _letters_of(self, right: str, question: Question, stimuli: Sequence[str]) -> tuple[str, ...]:
         choices, _ = self._answers(question, len(stimuli))
         return tuple(choice for choice, name in zip(choices, stimuli, strict=True) if name == right)
 
-    def _attention(self, question: Question) -> Trial:
-        """A trial that looks like the others and says which answer to give."""
-        builder = self.builder
-        place = int(self.rng.integers(len(builder.items)))
-        item, row = builder.items[place], builder.rows[int(self.rng.integers(len(builder.rows)))]
-        stimuli = [builder.picture(item, builder.names[entrant]) for entrant in row]
-        choices, labels = self._answers(question, len(stimuli))
-        usable = [at for at, choice in enumerate(choices) if choice != NONE]
-        asked = usable[int(self.rng.integers(len(usable)))]
-        wording = instructed(builder.request.design, labels[asked])
-        reference = builder.gallery.add("source", item)
-        gold = (choices[asked],)
-        return self._add("attention", question, wording, item.expression, reference, stimuli, "", gold=gold)
-
     def _answers(self, question: Question, slots: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         scale = Options.model_fields["scale"].default
         return answers(self.builder.request.design, question, slots, scale, self.builder.expressions)
 
-    def _add(
-        self,
-        kind: Kind,
-        question: Question,
-        wording: str,
-        target: str,
-        reference: str,
-        stimuli: Sequence[str],
-        place: str,
-        item: str | None = None,
-        gold: tuple[str, ...] = (),
-        repeats: str | None = None,
-        row: int | None = None,
-    ) -> Trial:
-        builder = self.builder
+    def _id(self, question: Question, kind: Kind, place: int | str) -> str:
         purpose = f"trial:{self.form}:{question}:{kind}:{place}"
-        identifier = f"t{secret_hex(builder.request.secret, purpose, 12)}"
-        choices, labels = self._answers(question, len(stimuli))
-        builder.trial_keys.append(
-            TrialKey(
-                id=identifier,
-                form=self.form,
-                kind=kind,
-                question=question,
-                item=item,
-                gold=gold,
-                repeats=repeats,
-                row=row,
-            )
-        )
+        return f"t{secret_hex(self.builder.request.secret, purpose, 12)}"
+
+    def _add(self, key: TrialKey, shown: _Shown) -> Trial:
+        self.builder.trial_keys.append(key)
+        design, question = self.builder.request.design, key.question
+        choices, labels = self._answers(question, len(shown.stimuli))
         return Trial(
-            id=identifier,
-            practice=kind == "practice",
+            id=key.id,
+            practice=key.kind == "practice",
             question=question,
-            prompt=wording,
-            target="" if builder.request.design == "naming" else target,
-            reference=reference if has_reference(builder.request.design, question) else None,
-            stimuli=tuple(stimuli),
+            prompt=shown.prompt,
+            target="" if design == "naming" else shown.target,
+            reference=shown.reference if has_reference(design, question) else None,
+            stimuli=tuple(shown.stimuli),
             choices=choices,
             labels=labels,
         )

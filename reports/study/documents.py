@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fesbench.errors import SpecError
 
 from .licences import Licence
-from .schema import Design, Response
+from .schema import KINDS, PLATFORMS, QUESTIONS, Design
 
 PARTICIPANT_TEXTS = ("consent", "instructions", "debrief")
-ADMIN_TEXTS = ("README", "protocol", "recruitment", "privacy", "risk")
+ADMIN_TEXTS = ("README", "protocol", "recruitment", "privacy", "risk", "CHANGELOG")
 DRAFT = "> **DRAFT.** Not for use: these are missing: {missing}. Fill in details.yaml.\n\n"
 
 _GAP = re.compile(r"\{\{([a-z_]+)\}\}")
@@ -32,6 +32,28 @@ TASKS: dict[Design, str] = {
     "naming": "Each question shows one face. Choose the word for its expression.",
     "same-different": "Each question shows two pictures. Say whether they show the same person.",
 }
+
+MEASURES: dict[Design, tuple[str, str]] = {
+    "best-of-n": (
+        "The share of answers that choose the model",
+        "Beside the test, the exact binomial one on answers that went to one of the two; strengths by Luce's "
+        "model.",
+    ),
+    "2afc": (
+        "The share of comparisons that prefer the model",
+        "Beside the test, the exact binomial one; strengths by Bradley and Terry's model.",
+    ),
+    "rating": ("The mean rating", "The run's controls, real photos among them, are rated beside the models."),
+    "naming": (
+        "The share of answers that name the intended expression",
+        "The confusion matrix of each model.",
+    ),
+    "same-different": (
+        "The share of answers that say it is the same person",
+        "Sensitivity d′ against real pairs of two people, log-linear correction.",
+    ),
+}
+"""What the analysis reports for each model, and what beside it."""
 
 
 class Details(BaseModel):
@@ -114,34 +136,54 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
-_MEANINGS = {
+_TRIAL_ID = "t and 12 hexadecimal digits"
+_RESPONSES = {
     "study_id": ("text", "", "s and 12 hexadecimal digits", "the study", "no"),
+    "form_id": ("text", "", "F0001 …", "the form that was answered", "no"),
     "participant": (
         "text",
         "",
         "16 hexadecimal digits",
-        "pseudonym: HMAC of the platform's id",
+        "pseudonym: HMAC of the person's code",
         "indirectly",
     ),
-    "form_id": ("text", "", "F0001 …", "the form that was answered", "no"),
-    "trial_id": (
-        "text",
-        "",
-        "t and 12 hexadecimal digits",
-        "the trial; its kind and models are in the key",
-        "no",
-    ),
+    "platform": ("text", "", " ".join(PLATFORMS), "where the answer was given", "no"),
+    "trial_id": ("text", "", _TRIAL_ID, "the trial; its models are in the key", "no"),
+    "question": ("text", "", " ".join(QUESTIONS), "what was asked about", "no"),
+    "kind": ("text", "", " ".join(KINDS), "what the trial is for", "no"),
     "answer": ("text", "", "one of the trial's choices", "what was chosen", "no"),
+    "slot": ("number", "", "0 or more", "the place of the answer among the choices, from 0", "no"),
+    "stimulus": ("text", "", "32 hexadecimal digits", "the picture that the answer is about", "no"),
     "rt_ms": ("number", "ms", "0 or more, or empty", "time from showing to answering", "no"),
     "timestamp": ("time", "ISO 8601", "with zone, or empty", "when the answer was given", "indirectly"),
-    "platform": ("text", "", "web server paper mturk qualtrics gforms potato", "where it was given", "no"),
+    "gold_pass": ("number", "", "1 0, or empty", "whether a check was passed", "no"),
+}
+_RATERS = {
+    "participant": ("text", "", "16 hexadecimal digits", "as in responses.csv", "indirectly"),
+    "forms": ("text", "", "F0001 …", "the forms answered", "no"),
+    "platform": ("text", "", " ".join(PLATFORMS), "where the first answer was given", "no"),
+    "asked": ("number", "trials", "0 or more", "trials of the forms, practice apart", "no"),
+    "answered": ("number", "trials", "0 or more", "of these answered", "no"),
+    "gold_share": ("number", "", "0 to 1, or empty", "golds answered rightly", "no"),
+    "attention_share": ("number", "", "0 to 1, or empty", "instructed answers that were given", "no"),
+    "repeats": ("number", "trials", "0 or more", "trials answered twice", "no"),
+    "repeat_share": ("number", "", "0 to 1, or empty", "of these answered alike", "no"),
+    "repeat_chance": ("number", "", "0 to 1, or empty", "of these alike by chance", "no"),
+    "slot_share": ("number", "", "0 to 1, or empty", "answers in the most frequent place", "no"),
+    "median_rt_ms": ("number", "ms", "0 or more, or empty", "median time for an answer", "no"),
+    "excluded": ("text", "", "rules, blanks between", "rules that leave the participant out", "no"),
 }
 
 
 def data_dictionary(retention: str) -> str:
-    """Every column of ``responses.csv``, as CSV."""
+    """Every column of ``responses.csv`` and ``participants.csv``, as CSV."""
     columns = ("file", "column", "type", "unit", "allowed_values", "description", "identifying", "retention")
-    rows = [("responses.csv", name, *_MEANINGS[name], retention) for name in Response.model_fields]
+    files_of = {"responses.csv": _RESPONSES, "participants.csv": _RATERS}
+    rows = [
+        (file, name, *meaning, retention)
+        for file, meanings in files_of.items()
+        for name, meaning in meanings.items()
+    ]
     return table(columns, rows)
 
 

@@ -16,6 +16,7 @@ from .balance import Balance, by_stratum
 from .build import Made
 from .documents import (
     ADMIN_TEXTS,
+    MEASURES,
     PARTICIPANT_TEXTS,
     TASKS,
     Details,
@@ -187,6 +188,8 @@ def _values(made: Made, material: Material, details: Details, image_url: str) ->
         "design": study.design,
         "design_text": f"{study.design}: {TASKS[study.design]}",
         "task": TASKS[study.design],
+        "measure": MEASURES[study.design][0],
+        "extra": MEASURES[study.design][1],
         "questions": ", ".join(study.questions),
         "items": options.items,
         "participants": options.participants,
@@ -209,5 +212,6 @@ def _values(made: Made, material: Material, details: Details, image_url: str) ->
         "gold_share": f"{rules.gold_share:.0%}",
         "median_rt_ms": f"{rules.median_rt_ms:g}",
         "same_slot_share": f"{rules.same_slot_share:.0%}",
+        "repeats_judged": rules.repeats,
         "permission": key.permission or "none stated",
     }

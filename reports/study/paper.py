@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from io import BytesIO
+from itertools import count, zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from matplotlib import font_manager
@@ -17,6 +18,7 @@ from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader, simpleSplit
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
@@ -25,6 +27,7 @@ from reportlab.platypus import (
     Flowable,
     Frame,
     KeepTogether,
+    NextPageTemplate,
     PageBreak,
     PageTemplate,
     Paragraph,
@@ -37,16 +40,20 @@ from fesbench.files import written_whole
 
 from .documents import is_draft, table
 from .schema import Form, Study, Trial
-from .sheets import QUALITY, grid, letters
+from .sheets import QUALITY, grid, shape, split
+from .storage import stimulus_path
 
 RED = HexColor("#B00020")
 PAPERS = {"A4": A4, "Letter": LETTER}
 DPI = 300
-SIDE = 32.0
-"""Millimetres: a picture."""
-GAP, LINE, MARGIN = 3.0, 6.0, 15.0
+LARGEST = 50
+"""Millimetres: the side of a picture where there is room."""
+GAP, LINE, MARGIN = 3, 6, 15
 """Millimetres: between pictures, for a line below one, around a page."""
-PIXELS = round(SIDE / 25.4 * DPI)
+WIDTH = 180
+"""Millimetres: what A4 leaves between the margins; Letter is wider, and pictures are of one size on both."""
+HALF = 100
+"""Millimetres: what half a page of Letter leaves for pictures, so that two questions fit on it."""
 
 _BODY = ParagraphStyle("body", fontName="Sans", fontSize=10, leading=14, spaceAfter=5)
 _STYLES = {
@@ -54,10 +61,9 @@ _STYLES = {
     "##": ParagraphStyle("head", _BODY, fontName="Sans-Bold", fontSize=11, spaceBefore=6, spaceAfter=2),
     "-": ParagraphStyle("item", _BODY, leftIndent=16, bulletIndent=2, bulletFontName="Sans"),
     ">": ParagraphStyle("draft", _BODY, textColor=RED),
-    "prompt": ParagraphStyle("prompt", _BODY, fontName="Sans-Bold", fontSize=11, leading=14, spaceAfter=0),
-    "answer": ParagraphStyle("answer", _BODY, fontSize=9, leading=12, spaceAfter=0),
-    "sheet": ParagraphStyle("sheet", _BODY, fontSize=10, leading=15, spaceAfter=0),
 }
+PROMPT, ANSWER = ("Sans-Bold", 11.0, 14.0), ("Sans", 9.0, 12.0)
+"""Font, size and distance of lines, in points. Paragraphs can do more, but take most of a packet's time."""
 
 
 def write_print(packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str]) -> None:
@@ -72,12 +78,15 @@ def write_print(packet: Path, study: Study, forms: Sequence[Form], texts: Mappin
     folder = packet / "public" / "print"
     rl_config.useA85 = 0
     _register_fonts()
-    with TemporaryDirectory() as scratch:
-        pictures = _Pictures(packet / "public" / "stimuli", Path(scratch))
-        for form in forms:
-            for paper in PAPERS:
-                with written_whole(folder / f"{form.id}-{paper}.pdf") as temporary:
-                    temporary.write_bytes(_pdf(study, form, texts, paper, pictures))
+
+    @cache
+    def photo(name: str, side: int) -> _Photo:
+        return _Photo(stimulus_path(packet, name), round(side / 25.4 * DPI))
+
+    for form in forms:
+        for paper in PAPERS:
+            with written_whole(folder / f"{form.id}-{paper}.pdf") as temporary:
+                temporary.write_bytes(_pdf(study, form, texts, paper, photo))
     with written_whole(folder / "data_entry.csv") as temporary:
         temporary.write_text(data_entry(forms), encoding="utf-8")
 
@@ -102,41 +111,54 @@ def _register_fonts() -> None:
     )
 
 
-class _Pictures:
-    """Stimuli at the resolution of print, made once for all forms."""
+class _Photo(ImageReader):
+    """A stimulus as a JPEG at the resolution of print.
 
-    def __init__(self, stimuli: Path, scratch: Path) -> None:
-        self._stimuli, self._scratch = stimuli, scratch
+    reportlab puts it into the file as it is, under a name made of ``getRGBData``: of the JPEG's bytes here,
+    which takes no decoding and is the same wherever the packet is made. It has no mask (``_dataA``).
+    """
 
-    def path(self, name: str) -> str:
-        """A JPEG of ``PIXELS`` × ``PIXELS``."""
-        path = self._scratch / f"{name}.jpg"
-        if not path.exists():
-            with Pillow.open(self._stimuli / f"{name}.png") as image:
-                large = image.resize((PIXELS, PIXELS), Pillow.Resampling.BICUBIC)
-                large.save(path, quality=QUALITY, subsampling=0, dpi=(DPI, DPI))
-        return str(path)
+    _dataA = None  # noqa: N815 - reportlab's name
+
+    def __init__(self, path: Path, pixels: int) -> None:
+        stream = BytesIO()
+        with Pillow.open(path) as image:
+            large = image.resize((pixels, pixels), Pillow.Resampling.BICUBIC)
+            large.save(stream, format="JPEG", quality=QUALITY, subsampling=0, dpi=(DPI, DPI))
+        self._bytes = stream.getvalue()
+        super().__init__(stream)
+
+    def getRGBData(self) -> bytes:  # noqa: N802 - reportlab's name
+        """What tells this picture from others."""
+        return self._bytes
+
+
+Photos = Callable[[str, int], _Photo]
+"""A stimulus name and the millimetres of a side to the picture."""
+
+
+def picture_side(trial: Trial) -> int:
+    """Millimetres: as large as the width allows, with two questions on a page."""
+    (columns, rows), originals = shape(len(trial.stimuli)), bool(trial.reference)
+    gaps = GAP * (columns - 1 + 3 * originals)
+    return min(LARGEST, (WIDTH - gaps) // (columns + originals), HALF // rows - LINE)
 
 
 class _Question(Flowable):
     """One trial: number, question, original on the left, lettered pictures on the right, choices below."""
 
-    def __init__(self, number: int, trial: Trial, pictures: _Pictures, width: float) -> None:
+    def __init__(self, number: int, trial: Trial, photos: Photos, width: float) -> None:
         super().__init__()
-        self.trial, self.pictures = trial, pictures
+        self.trial, self.photos, self.width = trial, photos, width
+        self.side = picture_side(trial)
         self.places = grid(len(trial.stimuli))
-        self.rows = max(row for _, row in self.places) + 1
-        practice = " (practice)" if trial.practice else ""
-        text = f"{number}{practice}.  {html.escape(trial.prompt)}"
-        self.prompt = Paragraph(text, _STYLES["prompt"])
-        single = len(trial.stimuli) == 1
-        words = (html.escape(label).replace(" ", "&nbsp;") for label in trial.labels)
-        choices = " &nbsp;/&nbsp; ".join(words) if single else ""
-        self.answers = Paragraph(choices, _STYLES["answer"])
-        self.width = width
-        self.above = self.prompt.wrap(width, 100 * mm)[1] + 3 * mm
-        self.below = self.answers.wrap(width, 100 * mm)[1] + 7 * mm
-        self.height = self.above + self.rows * (SIDE + LINE) * mm + self.below
+        self.prompt = simpleSplit(f"{number}.  {trial.prompt}", *PROMPT[:2], width)
+        words = "   /   ".join(label.replace(" ", "\u00a0") for label in trial.labels)
+        self.answers = simpleSplit(words if len(trial.stimuli) == 1 else "", *ANSWER[:2], width)
+        self.above = len(self.prompt) * PROMPT[2] + 3 * mm
+        self.below = len(self.answers) * ANSWER[2] + 7 * mm
+        _, rows = shape(len(trial.stimuli))
+        self.height = self.above + rows * (self.side + LINE) * mm + self.below
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:
         """Its size in points."""
@@ -145,27 +167,32 @@ class _Question(Flowable):
     def draw(self) -> None:
         """Draw on the canvas, from the lower left corner."""
         top = self.height - self.above
-        self.prompt.drawOn(self.canv, 0, top + 3 * mm)
-        left = 0.0
-        if self.trial.reference:
-            self._picture(self.trial.reference, "original", 0, top)
-            left = SIDE + 3 * GAP
-        for letter, name, (column, row) in zip(
-            letters(self.trial), self.trial.stimuli, self.places, strict=True
-        ):
-            x, y = left + column * (SIDE + GAP), row * (SIDE + LINE)
-            self._picture(name, letter, x * mm, top - y * mm)
-        self.answers.drawOn(self.canv, 0, 7 * mm)
+        self._lines(self.prompt, PROMPT, self.height)
+        original, judged = split(self.trial)
+        for name, caption in original:
+            self._picture(name, caption, 0, top)
+        left = len(original) * (self.side + 3 * GAP)
+        for (name, caption), (column, row) in zip(judged, self.places, strict=True):
+            x, y = left + column * (self.side + GAP), row * (self.side + LINE)
+            self._picture(name, caption, x * mm, top - y * mm)
+        self._lines(self.answers, ANSWER, self.below)
         self.canv.setStrokeGray(0.8)
         self.canv.line(0, 3 * mm, self.width, 3 * mm)
 
+    def _lines(self, lines: Sequence[str], style: tuple[str, float, float], top: float) -> None:
+        font, size, leading = style
+        self.canv.setFont(font, size)
+        for number, line in enumerate(lines):
+            self.canv.drawString(0, top - number * leading - size, line)
+
     def _picture(self, name: str, caption: str, x: float, top: float) -> None:
-        self.canv.drawImage(self.pictures.path(name), x, top - SIDE * mm, SIDE * mm, SIDE * mm)
+        side = self.side * mm
+        self.canv.drawImage(self.photos(name, self.side), x, top - side, side, side)
         self.canv.setFont("Sans-Bold" if len(caption) == 1 else "Sans", 10)
-        self.canv.drawCentredString(x + SIDE / 2 * mm, top - (SIDE + 4.2) * mm, caption)
+        self.canv.drawCentredString(x + side / 2, top - side - 4.2 * mm, caption)
 
 
-def _pdf(study: Study, form: Form, texts: Mapping[str, str], paper: str, pictures: _Pictures) -> bytes:
+def _pdf(study: Study, form: Form, texts: Mapping[str, str], paper: str, photos: Photos) -> bytes:
     size = PAPERS[paper]
     width = size[0] - 2 * MARGIN * mm
     stream = BytesIO()
@@ -174,25 +201,41 @@ def _pdf(study: Study, form: Form, texts: Mapping[str, str], paper: str, picture
     )
     frame = Frame(MARGIN * mm, MARGIN * mm, width, size[1] - 2 * MARGIN * mm, leftPadding=0, rightPadding=0)
     draft = study.draft or any(is_draft(text) for text in texts.values())
-
-    def furnish(canvas: Canvas, _: Any) -> None:
-        _furniture(canvas, study, form, size, draft)
-
-    document.addPageTemplates(PageTemplate("page", [frame], onPage=furnish))
-    story: list[Flowable] = [*_text(texts["consent"]), _signature(width), PageBreak()]
-    story += [*_text(texts["instructions"]), PageBreak()]
-    story += [_Question(number, trial, pictures, width) for number, trial in enumerate(form.trials, start=1)]
-    story += [PageBreak(), *_answer_sheet(form, width), PageBreak(), *_text(texts["debrief"])]
-    document.build(story)
+    footers = {"consent": f"study {study.id}", "form": f"study {study.id}   form {form.id}"}
+    document.addPageTemplates([_page(name, frame, footer, size, draft) for name, footer in footers.items()])
+    document.build(list(_story(form, texts, photos, width)))
     return stream.getvalue()
 
 
-def _furniture(canvas: Canvas, study: Study, form: Form, size: tuple[float, float], draft: bool) -> None:
+def _story(form: Form, texts: Mapping[str, str], photos: Photos, width: float) -> Iterator[Flowable]:
+    """All pages. The consent bears a name, so it does not bear the number of the form."""
+    code = _text(f"Your code is **{form.id}**.")
+    yield from (*_text(texts["consent"]), _signature(width), NextPageTemplate("form"), PageBreak())
+    yield from _text(texts["instructions"])
+    yield from _text("- Answer on the sheet with the circles, which may be taken out.")
+    yield from (*code, PageBreak())
+    number = count(1)
+    for place, (title, trials) in enumerate(form.parts):
+        pause = ". Take a break before it, if you like." if place > 1 else ""
+        questions = [_Question(next(number), trial, photos, width) for trial in trials]
+        yield KeepTogether([*_text(f"## {title}{pause}"), questions[0]])
+        yield from questions[1:]
+    yield from (PageBreak(), *_answer_sheet(form, width), PageBreak(), *_text(texts["debrief"]), *code)
+
+
+def _page(name: str, frame: Frame, footer: str, size: tuple[float, float], draft: bool) -> PageTemplate:
+    def furnish(canvas: Canvas, _: Any) -> None:
+        _furniture(canvas, footer, size, draft)
+
+    return PageTemplate(name, [frame], onPage=furnish)
+
+
+def _furniture(canvas: Canvas, footer: str, size: tuple[float, float], draft: bool) -> None:
     """Footer, and the mark of a draft."""
     canvas.saveState()
     canvas.setFont("Sans", 8)
     canvas.setFillGray(0.35)
-    canvas.drawString(MARGIN * mm, 9 * mm, f"study {study.id}   form {form.id}")
+    canvas.drawString(MARGIN * mm, 9 * mm, footer)
     canvas.drawRightString(size[0] - MARGIN * mm, 9 * mm, f"page {canvas.getPageNumber()}")
     if draft:
         canvas.setFont("Sans-Bold", 9)
@@ -217,36 +260,34 @@ def _text(markdown: str) -> list[Flowable]:
 
 
 def _signature(width: float) -> Flowable:
-    lines = Table([["Date", "Signature"]], colWidths=[width * 0.3, width * 0.6], rowHeights=[16 * mm])
+    lines = Table([["Date", "", "Signature"]], colWidths=[width * 0.3, width * 0.05, width * 0.55])
     lines.setStyle(
         TableStyle(
             [
                 ("FONT", (0, 0), (-1, -1), "Sans", 9),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.5, "#888888"),
-                ("VALIGN", (0, 0), (-1, -1), "BOTTOM"),
+                ("LINEABOVE", (0, 0), (0, 0), 0.5, "#888888"),
+                ("LINEABOVE", (2, 0), (2, 0), 0.5, "#888888"),
             ]
         )
     )
-    return lines
+    return KeepTogether([Spacer(1, 18 * mm), lines])
 
 
 def _answer_sheet(form: Form, width: float) -> list[Flowable]:
     """A line of circles for each trial, in as many columns as the choices leave room for."""
-    words = max(sum(len(choice) + 4 for choice in trial.choices) for trial in form.trials)
-    columns = 1 if words > 45 else 2
     title = Paragraph("Answers", _STYLES["#"])
     help_text = Paragraph(f"Form {form.id}. Fill in one circle for each question.", _BODY)
     cells = [_line(number, trial) for number, trial in enumerate(form.trials, start=1)]
+    widest = max(pdfmetrics.stringWidth(circles, "Sans", 10) for _, circles in cells)
+    columns = 2 if 2 * (widest + 20 * mm) <= width else 1
     down = -(-len(cells) // columns)
-    rows = [
-        [cells[row + down * column] if row + down * column < len(cells) else "" for column in range(columns)]
-        for row in range(down)
-    ]
-    sheet = Table(rows, colWidths=[width / columns] * columns)
-    sheet.setStyle(TableStyle([("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]))
+    beside = (cells[start : start + down] for start in range(0, len(cells), down))
+    rows = [[text for cell in row for text in cell] for row in zip_longest(*beside, fillvalue=("", ""))]
+    sheet = Table(rows, colWidths=[10 * mm, width / columns - 10 * mm] * columns, rowHeights=[17] * down)
+    bold = [("FONT", (2 * column, 0), (2 * column, -1), "Sans-Bold", 10) for column in range(columns)]
+    sheet.setStyle(TableStyle([("FONT", (0, 0), (-1, -1), "Sans", 10), *bold]))
     return [KeepTogether([title, help_text]), Spacer(1, 2 * mm), sheet]
 
 
-def _line(number: int, trial: Trial) -> Paragraph:
-    circles = "&nbsp;&nbsp; ".join(f"○&nbsp;{html.escape(choice)}" for choice in trial.choices)
-    return Paragraph(f"<b>{number}</b>.&nbsp;&nbsp; {circles}", _STYLES["sheet"])
+def _line(number: int, trial: Trial) -> tuple[str, str]:
+    return f"{number}.", "   ".join(f"○\u00a0{choice}" for choice in trial.choices)

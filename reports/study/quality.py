@@ -15,8 +15,9 @@ class Rater:
     """What one participant did. Shares are None where there is nothing to judge by.
 
     ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
-    ``attention_share`` attention checks; ``repeat_share`` repeats that agree with the first answer, of which
-    ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one slot.
+    ``attention_share`` attention checks; ``repeat_share`` those of the ``repeats`` that agree with the first
+    answer, of which ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one
+    slot.
     """
 
     participant: str
@@ -26,6 +27,7 @@ class Rater:
     answered: int
     gold_share: float | None
     attention_share: float | None
+    repeats: int
     repeat_share: float | None
     repeat_chance: float | None
     slot_share: float | None
@@ -44,7 +46,7 @@ RULES: Mapping[str, str] = {
     "attention": "missed an attention check",
     "fast": "answered too fast",
     "same-slot": "nearly always the same place",
-    "repeats": "repeats agree no more than by chance",
+    "repeats": "repeats agree less often than by chance",
 }
 """Each rule and its words, in the order in which the flow counts them."""
 
@@ -59,12 +61,7 @@ def _broken(rules: Exclusion) -> Mapping[str, Callable[[Rater], bool]]:
         "attention": lambda r: below(r.attention_share, 1.0),
         "fast": lambda r: below(r.median_rt_ms, rules.median_rt_ms),
         "same-slot": lambda r: r.slot_share is not None and r.slot_share > rules.same_slot_share,
-        "repeats": lambda r: (
-            rules.repeats_above_chance
-            and r.repeat_share is not None
-            and r.repeat_chance is not None
-            and r.repeat_share <= r.repeat_chance
-        ),
+        "repeats": lambda r: r.repeats >= rules.repeats and below(r.repeat_share, r.repeat_chance or 0.0),
     }
 
 
@@ -97,7 +94,7 @@ def _rater(
         kind: [one for one in counted if about[one.trial_id].kind == kind] for kind in ("gold", "attention")
     }
     times = [one.rt_ms for one in counted if one.rt_ms is not None]
-    agree, chance = _repeats(counted, trials, about)
+    repeated = _repeats(counted, trials, about)
     return Rater(
         participant=name,
         forms=forms,
@@ -106,8 +103,9 @@ def _rater(
         answered=len(counted),
         gold_share=_share(one.answer in about[one.trial_id].gold for one in kinds["gold"]),
         attention_share=_share(one.answer in about[one.trial_id].gold for one in kinds["attention"]),
-        repeat_share=agree,
-        repeat_chance=chance,
+        repeats=len(repeated),
+        repeat_share=_share(agrees for agrees, _ in repeated),
+        repeat_chance=sum(chance for _, chance in repeated) / len(repeated) if repeated else None,
         slot_share=_slot_share([one for one in counted if about[one.trial_id].kind == "main"], trials),
         median_rt_ms=median(times) if times else None,
     )
@@ -125,18 +123,14 @@ def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> f
 
 def _repeats(
     responses: Sequence[Response], trials: Mapping[str, Trial], about: Mapping[str, TrialKey]
-) -> tuple[float | None, float | None]:
-    """How many repeats agree with the first answer, and how many would by chance."""
+) -> list[tuple[bool, float]]:
+    """For each repeat whether it agrees with the first answer, and how likely it would by chance."""
     meant = {one.trial_id: _meaning(one, trials) for one in responses}
-    pairs = [
-        (meant[one.trial_id], meant[first], len(trials[first].choices))
+    return [
+        (meant[one.trial_id] == meant[first], 1 / len(trials[first].choices))
         for one in responses
         if (first := about[one.trial_id].repeats) and first in meant
     ]
-    if not pairs:
-        return None, None
-    agree = sum(again == before for again, before, _ in pairs) / len(pairs)
-    return agree, sum(1 / choices for *_, choices in pairs) / len(pairs)
 
 
 def _meaning(one: Response, trials: Mapping[str, Trial]) -> str:

@@ -12,6 +12,7 @@ the pictures, in the order of ``stimuli``, so the picture that ``answer`` stands
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import count, groupby
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -33,6 +34,7 @@ Platform = Literal["web", "server", "paper", "mturk", "qualtrics", "gforms", "po
 DESIGNS: tuple[Design, ...] = get_args(Design)
 QUESTIONS: tuple[Question, ...] = get_args(Question)
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 StimulusName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """The stem of a picture's file, ``stimuli/<name>.png``: 128 bits that tell nothing without the key."""
@@ -51,14 +53,15 @@ class Exclusion(_Frozen):
 
     ``gold_share`` is the smallest share of gold trials answered rightly; ``median_rt_ms`` the shortest median
     time for an answer (platforms that measure none are not judged by it); ``same_slot_share`` the largest
-    share of answers that are one and the same choice; a participant whose repeats agree no more often than by
-    chance is left out where ``repeats_above_chance``, and one who did not finish where ``complete``.
+    share of answers that are one and the same choice; a participant with at least ``repeats`` repeated trials
+    that agree less often than by chance is left out (fewer say too little about anyone), and one who did not
+    finish where ``complete``.
     """
 
     gold_share: float = Field(default=0.8, ge=0, le=1)
     median_rt_ms: float = Field(default=800, ge=0)
     same_slot_share: float = Field(default=0.9, ge=0, le=1)
-    repeats_above_chance: bool = True
+    repeats: int = Field(default=4, ge=1)
     complete: bool = True
 
 
@@ -145,6 +148,16 @@ class Form(_Frozen):
     id: FormId
     blocks: tuple[Question, ...]
     trials: tuple[Trial, ...]
+
+    @property
+    def parts(self) -> list[tuple[str, tuple[Trial, ...]]]:
+        """The practice, where there is one, and the blocks, each with its title; between them are breaks."""
+        groups = groupby(self.trials, lambda trial: "" if trial.practice else trial.question)
+        places = count(1)
+        return [
+            (f"Part {next(places)} of {len(self.blocks)}" if question else "Practice", tuple(trials))
+            for question, trials in groups
+        ]
 
     @property
     def stimuli(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fesbench.errors import BenchError
-from fesbench.files import write_text
+from fesbench.files import file_digest, write_text
 from fesbench.settings import home
 
 from .schema import Form, Key, Study
@@ -57,6 +58,27 @@ def read_model(path: Path, kind: type[Model]) -> Model:
         ) from error
 
 
+def _check_unchanged(packet: Path, paths: Sequence[Path]) -> None:
+    """Compare files of a packet with its manifest.
+
+    Raises:
+        BenchError: the manifest cannot be read, or a file is not what the packet was made with.
+    """
+    manifest = packet / MANIFEST
+    try:
+        digests = json.loads(manifest.read_bytes())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(
+            f"{manifest} cannot be read; give the folder that `bench study make` wrote"
+        ) from error
+    for path in paths:
+        if digests.get(path.relative_to(packet).as_posix()) != file_digest(path):
+            raise BenchError(
+                f"{path} was changed since the packet was made; answers would be read by another study than "
+                "they were given to: restore it from a copy"
+            )
+
+
 def stimulus_path(packet: Path, name: str) -> Path:
     """The picture of a stimulus name."""
     return packet / PUBLIC / "stimuli" / f"{name}.png"
@@ -71,21 +93,25 @@ def read_study(packet: Path) -> Study:
     """The study of a packet.
 
     Raises:
-        BenchError: see ``read_model``.
+        BenchError: see ``read_model``; or it was changed.
     """
-    return read_model(packet / PUBLIC / STUDY, Study)
+    path = packet / PUBLIC / STUDY
+    study = read_model(path, Study)
+    _check_unchanged(packet, [path])
+    return study
 
 
 def read_forms(packet: Path, study: Study) -> list[Form]:
     """All forms of a study, in order.
 
     Raises:
-        BenchError: see ``read_model``; or a form belongs to another study.
+        BenchError: see ``read_model``; or a form belongs to another study, or was changed.
     """
     forms = [read_model(form_path(packet, name), Form) for name in study.forms]
     for form in forms:
         if form.study != study.id:
             raise BenchError(f"{form_path(packet, form.id)} belongs to study {form.study}, not {study.id}")
+    _check_unchanged(packet, [form_path(packet, name) for name in study.forms])
     return forms
 
 
@@ -137,7 +163,7 @@ def file_digests(folder: Path, leave_out: Sequence[str] = ()) -> dict[str, str]:
     """Relative posix path to sha256 of every file in a folder, sorted."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        name: file_digest(path)
         for path in paths
         if (name := path.relative_to(folder).as_posix()) not in leave_out
     }

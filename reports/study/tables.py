@@ -85,7 +85,7 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
         f"{question}: {_labels(analysis)[str(versus)]}"
         for question, versus in whole[whole["best"]][["question", "versus"]].drop_duplicates().to_numpy()
     )
-    notes = [f"Best competitor by its own mean: {best}.", _STARS]
+    notes = [f"Best competitor by its own mean: {best}.", _STARS, *_votes(whole, focus)]
     for kind, sign, scale, name in (
         ("points", "minus", factor, unit.replace("%", "percentage points", 1)),
         ("ratio", "over", 1.0, "ratio"),
@@ -94,6 +94,20 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
         labels = {model: f"{focus} {sign} {label}" for model, label in _labels(analysis).items()}
         table = _table(f"{focus} against each model, {name}", part, labels, name, None, notes)
         yield _starred(table, part)
+
+
+def _votes(whole: pd.DataFrame, focus: str) -> Iterator[str]:
+    """The exact test that papers do, for the best competitor, where models stood side by side."""
+    if "p_exact_holm" in whole:
+        rows = whole[whole["best"] & (whole["kind"] == "points")]
+        columns = rows[["question", "wins", "losses", "p_exact_holm"]]
+        shown = (
+            f"{name} {wins:.0f} to {losses:.0f}, p = {p:.2g}" for name, wins, losses, p in columns.to_numpy()
+        )
+        yield (
+            f"Votes for {focus} to votes for the best competitor: {'; '.join(shown)} (exact binomial test, Holm's "
+            "adjustment; takes all answers as independent)."
+        )
 
 
 def _scaled(frame: pd.DataFrame, factor: float) -> pd.DataFrame:

@@ -69,11 +69,13 @@ def test_where_prints_folders_and_files(tmp_path: Path) -> None:
         (("where", "portable", "emotion_model.hdf5"), "bench weights fetch portable"),
         (("fetch", "portabel"), "Did you mean portable"),
         (("fetch", "paper"), "pt_inception-2015-12-05-6726825d.pth"),
+        (("fetch", "paper", "qualiclip.pht"), "Did you mean qualiclip.pth"),
         (("fetch", "portable"), "By hand: emotion_model.hdf5"),
     ],
 )
 def test_errors_are_one_message_on_stderr(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = _bench(tmp_path, *arguments, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    nothing = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    done = _bench(tmp_path, *arguments, **nothing)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr

@@ -117,7 +117,7 @@ def test_a_kill_while_a_metric_is_added(bench, tmp_path):
     assert_same_run(killed, whole)
 
 
-@pytest.mark.parametrize("appears", ["scores.parquet", "report/grid.png"])
+@pytest.mark.parametrize("appears", ["scores.parquet", "grids/grid.png"])
 def test_a_kill_while_results_are_published(bench, tmp_path, appears):
     out = tmp_path / "run"
     process = bench(*arguments(out))

@@ -58,7 +58,7 @@ def test_a_run_leaves_everything_it_promises(finished):
     for name in ("run.json", "scores.parquet", "summary.json", "summary.csv", "failures.jsonl", "run.log"):
         assert (out / name).is_file(), name
     assert (out / "report" / "table.tex").is_file()
-    assert (out / "report" / "grid.png").is_file()
+    assert (out / "grids" / "grid.png").is_file()
     record = json.loads((out / "run.json").read_text())
     assert record["status"] == "complete"
     assert record["versions"]["torch"]

@@ -1,8 +1,23 @@
 import numpy as np
 import pytest
 
+from fesbench.contracts import MetricCard, SetMetric
 from fesbench.metrics.calibration import calibrate, hold_out, spoilt
-from fesbench.metrics.frechet import frechet_distance
+from fesbench.metrics.frechet import FrechetDistance, frechet_distance
+
+
+class Likeness(SetMetric):
+    """A score where more is better."""
+
+    card = MetricCard("likeness", "Likeness", "higher", -float("inf"), 0.0, "", "")
+
+    def compute(self, outputs, references):
+        return -frechet_distance(outputs, references)
+
+
+@pytest.fixture
+def frechet(given):
+    return FrechetDistance(given(), "test")
 
 
 def sample(seed, n, d=20, scale=1.0):
@@ -13,10 +28,10 @@ def people(n, each=2):
     return [f"s{i // each}" for i in range(n)]
 
 
-def test_a_distance_that_sees_the_damage_may_rank():
+def test_a_distance_that_sees_the_damage_may_rank(frechet):
     real, references = sample(0, 60), sample(1, 200)
     versions = {"blurred": 0.5 * real, "collapsed": real[np.arange(60) // 12 * 12]}
-    found = calibrate(frechet_distance, real, versions, references, people(60))
+    found = calibrate(frechet, real, versions, references, people(60))
     assert found.fit_to_rank
     assert found.verdict == ""
     assert (found.images, found.references) == (60, 200)
@@ -28,36 +43,32 @@ def test_a_distance_that_sees_the_damage_may_rank():
         assert 0 < gap.low < gap.difference < gap.high
 
 
-def test_a_few_images_in_many_dimensions_may_not_rank():
+def test_a_few_images_in_many_dimensions_may_not_rank(frechet):
     """Shrunken features come nearer than real ones: the bias in small sets outweighs what is lost."""
     real, references = sample(0, 40, 500), sample(1, 40, 500)
-    found = calibrate(frechet_distance, real, {"blurred": 0.8 * real}, references, people(40))
+    found = calibrate(frechet, real, {"blurred": 0.8 * real}, references, people(40))
     assert found.gaps["blurred"].difference < 0
     assert not found.fit_to_rank
     assert found.verdict == "40 real images are not told from their own blurred versions"
 
 
-def test_a_difference_within_its_interval_is_none():
+def test_a_difference_within_its_interval_is_none(frechet):
     real, references = sample(0, 30, 3), sample(1, 60, 3)
     noisy = real + sample(4, 30, 3, 0.002)
-    found = calibrate(frechet_distance, real, {"blurred": noisy}, references, people(30))
+    found = calibrate(frechet, real, {"blurred": noisy}, references, people(30))
     assert found.gaps["blurred"].low < 0 < found.gaps["blurred"].high
     assert not found.fit_to_rank
 
 
 def test_a_score_where_more_is_better_is_turned_round():
     real, references = sample(0, 40, 3), sample(1, 60, 3)
-
-    def likeness(a, b):
-        return -frechet_distance(a, b)
-
-    found = calibrate(likeness, real, {"blurred": 0.2 * real}, references, people(40), lower_is_better=False)
+    found = calibrate(Likeness(), real, {"blurred": 0.2 * real}, references, people(40))
     assert found.fit_to_rank
 
 
 @pytest.mark.parametrize(("n", "m", "each"), [(10, 60, 1), (60, 10, 1), (60, 60, 30)])
-def test_too_few_images_or_subjects_give_a_reason(n, m, each):
-    found = calibrate(frechet_distance, sample(0, n), {}, sample(1, m), people(n, each))
+def test_too_few_images_or_subjects_give_a_reason(n, m, each, frechet):
+    found = calibrate(frechet, sample(0, n), {}, sample(1, m), people(n, each))
     assert not found.fit_to_rank
     assert np.isnan(found.value)
     assert "too few" in found.verdict

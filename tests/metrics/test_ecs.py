@@ -31,8 +31,9 @@ def test_a_target_without_label_is_undefined_and_says_why(metric, batch_of, edit
     assert np.isnan(scores["ecs@test"]).tolist() == [True, False]
     assert np.isnan(scores["ecs.probability@test"]).tolist() == [True, False]
     assert scores["ecs.predicted@test"].tolist() == [3, 3]
-    assert "happily surprised" in metric.reason(edit("happily surprised"))
-    assert metric.reason(edit("happy")) == ""
+    assert "happily surprised" in metric.reason(edit("happily surprised"), "ecs@test")
+    assert metric.reason(edit("happy"), "ecs@test") == ""
+    assert metric.reason(edit("happily surprised"), "ecs.predicted@test") == ""
 
 
 def test_a_failed_output_is_wrong(metric):
@@ -52,3 +53,11 @@ def test_labels_that_nobody_knows_are_refused(given):
         ExpressionConsistency(given(2, ("happiness", "joy")), "test")
     with pytest.raises(BenchError, match="none at all"):
         ExpressionConsistency(given(2), "test")
+
+
+def test_what_the_judge_sees_of_each_label_is_kept_and_nothing_in_a_failed_output(metric, batch_of):
+    scores = metric.score(batch_of(["happy", "happily surprised"], {"output": rows(3, 4)}))
+    seen = [column for column in metric.card.columns if column.startswith("ecs.seen.")]
+    assert [column.removeprefix("ecs.seen.") for column in seen] == [f"{name}@test" for name in metric.labels]
+    np.testing.assert_allclose([scores[column] for column in seen], rows(3, 4).T, rtol=1e-6)
+    assert np.isnan([metric.failed()[column] for column in seen]).all()

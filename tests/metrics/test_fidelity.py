@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fesbench.metrics.fidelity import CHANGED_ABOVE, COLUMNS, Fidelity, face_ellipse
+from fesbench.metrics.fidelity import CHANGED_ABOVE, COLUMNS, Fidelity, face_ellipse, structural_similarity
 
 SIDE = 32
 
@@ -51,12 +51,39 @@ def test_a_perfect_output_has_a_finite_psnr(batch_of):
     assert scores["psnr.face"] == pytest.approx(58.92, abs=0.005)
 
 
+def test_structural_similarity_is_the_formula_of_the_paper():
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    found = structural_similarity(first, second)
+    x, y = (image @ np.array([0.299, 0.587, 0.114]) for image in (first, second))
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(taps, taps) / taps.sum() ** 2
+    for row, column in ((5, 5), (13, 20), (26, 26)):
+        here = np.s_[row - 5 : row + 6, column - 5 : column + 6]
+        mean_x, mean_y = (window * x[here]).sum(), (window * y[here]).sum()
+        variances = (window * (x[here] - mean_x) ** 2).sum() + (window * (y[here] - mean_y) ** 2).sum()
+        both = (window * (x[here] - mean_x) * (y[here] - mean_y)).sum()
+        expected = (2 * mean_x * mean_y + 6.5025) * (2 * both + 58.5225)
+        expected /= (mean_x**2 + mean_y**2 + 6.5025) * (variances + 58.5225)
+        assert found[row, column] == pytest.approx(expected, abs=1e-9)
+
+
+def test_structural_similarity_is_1_for_the_truth_and_falls_with_noise(batch_of):
+    truth = np.random.default_rng(1).integers(80, 180, (SIDE, SIDE, 3), dtype=np.uint8)
+    noise = np.random.default_rng(2).integers(-9, 10, truth.shape)
+    values = [
+        columns(batch_of, (truth + k * noise).astype(np.uint8), truth, truth)["ssim.face"] for k in (0, 1, 3)
+    ]
+    assert values[0] == pytest.approx(1)
+    assert 1 > values[1] > values[2]
+
+
 def test_no_truth_no_score(batch_of, edit):
     scores = columns(batch_of, plain(1), plain(1), None)
     assert set(scores) == set(COLUMNS)
     assert all(np.isnan(value) for value in scores.values())
-    assert "true target" in Fidelity().reason(edit("happy", truth=False))
-    assert Fidelity().reason(edit("happy")) == ""
+    assert "true target" in Fidelity().reason(edit("happy", truth=False), "mae.face")
+    assert Fidelity().reason(edit("happy"), "mae.face") == ""
 
 
 def test_the_default_region_holds_eyes_and_mouth_and_no_corner():

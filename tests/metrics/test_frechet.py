@@ -10,7 +10,7 @@ from scipy import linalg
 
 from fesbench.errors import BenchError
 from fesbench.metrics import frechet_distance, read_statistics, write_statistics
-from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance, Gaussian
+from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance, Gaussian, subset_distances
 
 
 def sample(seed, n, d, scale=1.0, shift=0.0):
@@ -120,6 +120,24 @@ def test_files_that_are_no_statistics_are_refused(arrays, says, tmp_path):
         read_statistics(path)
 
 
+def test_statistics_tell_how_many_images_and_which_network(tmp_path):
+    path = tmp_path / "ours.npz"
+    write_statistics(path, sample(13, 30, 4), "inception, digest 67")
+    assert read_statistics(path).count == 30
+    assert read_statistics(path, "inception, digest 67").count == 30
+    with pytest.raises(BenchError, match="through inception, digest 67, not another"):
+        read_statistics(path, "another")
+    np.savez(tmp_path / "theirs.npz", mu=np.zeros(2), sigma=np.eye(2))
+    assert read_statistics(tmp_path / "theirs.npz", "another").count == 0
+
+
+def test_statistics_that_unfold_without_end_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("fesbench.metrics.frechet.LARGEST", 1000)
+    write_statistics(tmp_path / "large.npz", sample(14, 30, 20))
+    with pytest.raises(BenchError, match="too large"):
+        read_statistics(tmp_path / "large.npz")
+
+
 def test_statistics_of_another_network_are_refused():
     with pytest.raises(BenchError, match="3 against 4 dimensions"):
         frechet_distance(sample(0, 9, 3), Gaussian.of(sample(1, 9, 4)))
@@ -156,8 +174,38 @@ def test_what_cannot_be_compared_is_refused(a, b, says):
         frechet_distance(a, b)
 
 
+def subsets_of(n):
+    """Subsets of different sizes, the whole set among them."""
+    rng = np.random.default_rng(n)
+    drawn = [np.isin(np.arange(n), rng.permutation(n)[:size]) for size in range(n, n // 3, -7)]
+    return np.array(drawn, dtype=bool)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 50), (60, 20), (40, 300), (64, 64), (90, 50)])
+def test_subsets_have_the_distances_that_they_have_alone(n, m):
+    """Few and many images on either side; features far from zero, and channels that are dead."""
+    a, b = (sample(seed, count, 64, 1.0 + seed / 50, 30.0) for seed, count in ((20, n), (21, m)))
+    a[:, :5] = b[:, :5] = 0
+    subsets = subsets_of(n)
+    alone = [frechet_distance(a[subset], b) for subset in subsets]
+    np.testing.assert_allclose(subset_distances(a, b, subsets), alone, rtol=1e-7)
+    np.testing.assert_allclose(subset_distances(a, Gaussian.of(b), subsets), alone, rtol=1e-7)
+
+
+def test_subsets_of_equal_sets_are_at_no_negative_distance():
+    a = sample(22, 30, 50)
+    found = subset_distances(a, a, np.ones((1, 30), bool))
+    assert 0 <= found[0] < 1e-5 * a.var() * 50
+
+
+def test_subsets_need_features_of_one_network():
+    with pytest.raises(BenchError, match="3 against 4 dimensions"):
+        subset_distances(sample(0, 9, 3), sample(1, 9, 4), np.ones((1, 9), bool))
+
+
 def test_the_metric_is_the_function(given):
     metric = FrechetDistance(given(4), "test")
     a, b = sample(6, 20, 4).astype(np.float32), sample(7, 30, 4).astype(np.float32)
     assert metric.compute(a, b) == frechet_distance(a, b)
     assert metric.card.id == "fid@test"
+    np.testing.assert_allclose(metric.on_subsets(a, b, np.ones((1, 20), bool)), metric.compute(a, b))

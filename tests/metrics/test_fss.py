@@ -13,7 +13,11 @@ def similarity(given, measure, threshold):
 @pytest.fixture
 def pairs():
     """Angles of 0, 60 and 90 degrees; lengths that cosine must ignore."""
-    return {"output": [[2, 0], [0.5, np.sqrt(3) / 2], [0, 1]], "source": [[1, 0], [1, 0], [3, 0]]}
+    return {
+        "output": [[2, 0], [0.5, np.sqrt(3) / 2], [0, 1]],
+        "source": [[1, 0], [1, 0], [3, 0]],
+        "truth": [[0, 1], [1, 0], [np.nan, np.nan]],
+    }
 
 
 def test_cosine_and_distance_by_hand(given, batch_of, pairs):
@@ -21,6 +25,21 @@ def test_cosine_and_distance_by_hand(given, batch_of, pairs):
     np.testing.assert_allclose(scores["fss@test"], [1, 0.5, 0], atol=1e-7)
     np.testing.assert_allclose(scores["fss.distance@test"], [1, 1, np.sqrt(10)], rtol=1e-6)
     assert scores["fss.verified@test"].tolist() == [1, 1, 0]
+    np.testing.assert_allclose(scores["fss.truth@test"], [0, 0.5, np.nan], atol=1e-7)
+
+
+def test_where_there_is_no_other_photo_the_metric_says_so(given, edit):
+    metric = similarity(given, "cosine", 0.5)
+    assert "no other photo" in metric.reason(edit("happy", truth=False), "fss.truth@test")
+    assert metric.reason(edit("happy"), "fss.truth@test") == ""
+    assert metric.reason(edit("happy", truth=False), "fss@test") == ""
+
+
+def test_the_metric_says_what_is_compared_and_when_it_is_verified(given):
+    meaning = similarity(given, "distance", 0.6).card.meaning
+    assert "of output and source" in meaning
+    assert "without a detector" in meaning
+    assert "below 0.60 (a test)" in meaning
 
 
 def test_a_distance_threshold_looks_at_the_distance(given, batch_of, pairs):
@@ -31,7 +50,7 @@ def test_a_distance_threshold_looks_at_the_distance(given, batch_of, pairs):
 
 
 def test_an_empty_embedding_is_no_match(given, batch_of):
-    features = {"output": [[0, 0]], "source": [[1, 0]]}
+    features = {"output": [[0, 0]], "source": [[1, 0]], "truth": [[1, 0]]}
     scores = similarity(given, "cosine", 0.5).score(batch_of(["happy"], features))
     assert scores["fss@test"].tolist() == [0.0]
     assert scores["fss.verified@test"].tolist() == [0.0]
@@ -39,7 +58,12 @@ def test_an_empty_embedding_is_no_match(given, batch_of):
 
 def test_a_failed_output_is_a_stranger(given):
     failed = similarity(given, "cosine", 0.5).failed()
-    assert failed == {"fss@test": 0.25, "fss.verified@test": 0.0, "fss.distance@test": 1.2}
+    assert failed == {
+        "fss@test": 0.25,
+        "fss.verified@test": 0.0,
+        "fss.distance@test": 1.2,
+        "fss.truth@test": 0.25,
+    }
 
 
 def test_levels_are_the_means_over_real_pairs_counted_by_hand(given):

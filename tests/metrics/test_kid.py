@@ -39,6 +39,13 @@ def test_what_cannot_be_compared_is_refused():
         kernel_distance(sample(0, 5), sample(1, 5, d=9))
 
 
+def test_subsets_have_the_distances_that_they_have_alone(given):
+    a, b = sample(7, 20, shift=0.4), sample(8, 30)
+    subsets = np.random.default_rng(9).random((5, 20)) < 0.6
+    alone = [kernel_distance(a[subset], b) for subset in subsets]
+    np.testing.assert_allclose(KernelDistance(given(8), "test").on_subsets(a, b, subsets), alone, rtol=1e-10)
+
+
 def test_the_metric_is_the_function(given):
     metric = KernelDistance(given(8), "test")
     assert metric.compute(sample(5, 9), sample(6, 9)) == kernel_distance(sample(5, 9), sample(6, 9))

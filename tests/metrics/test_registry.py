@@ -13,7 +13,8 @@ from fesbench.weights import digest
 def test_the_embedded_default_is_complete():
     metrics, unavailable = load_metrics(NAMES, "embedded")
     assert [metric.card.id for metric in metrics] == [
-        *("ecs@embedded", "fss@embedded", "quality@embedded", "fid@embedded", "kid@embedded", "fidelity")
+        *("ecs@embedded", "fss@embedded", "quality@embedded", "fid@embedded", "kid@embedded"),
+        *("movement@embedded", "fidelity"),
     ]
     assert unavailable == []
     for metric in metrics:
@@ -35,12 +36,12 @@ def test_the_two_judges_are_different_networks():
 
 
 def test_metrics_stand_in_one_order_however_they_are_asked_for():
-    asked = ("fidelity", "kid", "quality", "ecs", "fid", "fss")
+    asked = ("fidelity", "movement", "kid", "quality", "ecs", "fid", "fss")
     metrics, _ = load_metrics(asked, "embedded")
     again, _ = load_metrics(asked[::-1], "embedded")
     assert [m.card.id for m in metrics] == [m.card.id for m in again]
     assert [m.card.id.partition("@")[0] for m in metrics] == [
-        "ecs", "fss", "quality", "fid", "kid", "fidelity",
+        "ecs", "fss", "quality", "fid", "kid", "movement", "fidelity",
     ]  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_a_backend_without_weights_leaves_fidelity_and_reasons(backend, monkeypa
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
     metrics, unavailable = load_metrics(NAMES, backend)
     assert [metric.card.id for metric in metrics] == ["fidelity"]
-    assert [identifier for identifier, _ in unavailable] == [metric_id(n, backend) for n in NAMES[:5]]
+    assert [identifier for identifier, _ in unavailable] == [metric_id(n, backend) for n in NAMES[:6]]
     assert all(len(reason) > 30 for _, reason in unavailable)
 
 

@@ -112,24 +112,22 @@ def height(path):
 
 def test_files_without_a_name_hold_all_data_sets_and_none_is_left_behind(photos, tmp_path):
     out = tmp_path / "run"
-    report = out / "report"
+    report, grids = out / "report", out / "grids"
     fesbench.evaluate(["copy"], metrics=("ecs",), limit=1, out=out)
     names = {path.name for path in report.iterdir()}
-    assert names == {"table.tex", "table.md", "table.csv", "standalone.tex", "grid.png"}
+    assert names == {"table.tex", "table.md", "table.csv", "standalone.tex"}
+    assert [path.name for path in grids.iterdir()] == ["grid.png"]
     (report / "table-gone.tex").write_text("of a data set that is no longer there")
     (report / "table-notes.txt").write_text("somebody's own")
     fesbench.evaluate(["copy"], ["rendered", photos], metrics=("ecs",), limit=1, out=out)
     alone = {f"table-{name}.{end}" for name in ("rendered", "photos") for end in ("tex", "md", "csv")}
-    grids = {"grid-rendered.png", "grid-photos.png"}
-    assert {path.name for path in report.iterdir()} == names | alone | grids | {"table-notes.txt"}
+    assert {path.name for path in report.iterdir()} == names | alone | {"table-notes.txt"}
+    assert {path.name for path in grids.iterdir()} == {"grid.png", "grid-rendered.png", "grid-photos.png"}
     assert set(pd.read_csv(report / "table.csv")["dataset"]) == {"rendered", "photos"}
     assert set(pd.read_csv(report / "table-photos.csv")["dataset"]) == {"photos"}
     assert (report / "table.tex").read_text().count(r"\end{tabular}") == 2
-    assert (
-        height(report / "grid.png")
-        > height(report / "grid-rendered.png")
-        > height(report / "grid-photos.png")
-    )
+    heights = [height(grids / f"{name}.png") for name in ("grid", "grid-rendered", "grid-photos")]
+    assert heights == sorted(set(heights), reverse=True)
 
 
 def test_what_the_terminal_leaves_out_stands_in_the_files(tmp_path):
@@ -143,3 +141,21 @@ def test_what_the_terminal_leaves_out_stands_in_the_files(tmp_path):
     assert any("FSS@embedded of real images" in text and "avatar" in text for text in shown)
     assert any("rendered, not photographed" in text for text in shown)
     assert "Holm" in (tmp_path / "run/report/table.md").read_text()
+
+
+def test_sets_say_what_they_are_compared_with_and_differ_with_intervals(photos, tmp_path):
+    """Twenty photos cannot show what a distance tells apart: intervals, but no test and no rank."""
+    fesbench.evaluate(["copy", "truth"], [photos], ("fid", "kid"), out=tmp_path / "run")
+    published = load_published(RunStore(tmp_path / "run"))
+    (table,) = published.tables
+    shown = " ".join(note.text for note in table.notes if not note.detail)
+    assert "KID@embedded: against 20 reference images (true targets of the same subjects)" in shown
+    assert "ranks nothing in studio" in shown
+    found = published.summary.differences.set_index("metric")
+    assert list(found.index) == ["fid@embedded", "kid@embedded"]
+    assert (found["n_scored"] == 20).all()
+    assert (found["low"] < found["difference"]).all()
+    assert (found["difference"] < found["high"]).all()
+    assert found["p_holm"].isna().all()
+    assert found["reason"].str.contains("calibration").all()
+    assert list(published.summary.gains["generator"]) == ["truth", "truth"]

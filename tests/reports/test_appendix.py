@@ -6,7 +6,17 @@ import pandas as pd
 import pytest
 
 from fesbench.contracts import GeneratorCard
-from fesbench.reports.appendix import confusion_table, cost_table, divided_table, pair_table, truth_table
+from fesbench.reports.appendix import (
+    MEASURED,
+    REPORTED,
+    confusion_table,
+    cost_table,
+    divided_table,
+    group_table,
+    pair_table,
+    place_table,
+    truth_table,
+)
 from fesbench.reports.latex import latex_table
 from fesbench.reports.markdown import markdown_table
 from fesbench.reports.siunitx import siunitx_table, siunitx_tables
@@ -39,6 +49,43 @@ def test_differences_carry_a_sign_and_stars_and_no_best(pairs_table):
     assert [row.label for row in pairs_table.rows] == ["A − B", "A − C", "B − C"]
     assert r"$+0.21$\stars{***}" in latex_table(pairs_table)
     assert "| ECS@embedded ↑ | studio | statue |" in markdown_table(pairs_table)
+
+
+def test_a_small_difference_that_is_sure_is_not_rounded_away():
+    rows = [("a", "b", 0.2, 0.1, 0.9), ("a", "c", 0.004, 0.001, 0.01), ("b", "c", -0.2, 0.1, 0.9)]
+    differences = pd.DataFrame(rows, columns=["generator", "versus", "difference", "half", "p_holm"]).assign(
+        dataset="set", domain="studio", metric="ecs@embedded", n_asked=60, n_scored=60, subjects=10, reason=""
+    )
+    ends = {
+        "low": differences["difference"] - differences["half"],
+        "high": differences["difference"] + differences["half"],
+    }
+    cards = {name: GeneratorCard(name, name) for name in "abc"}
+    blocks = {(name, "set"): "main" for name in "abc"}
+    table = pair_table(differences.assign(**ends), MEASURES, cards, blocks, "set")
+    assert [line[0].display for line in table.cells] == ["+0.200", "+0.004", "-0.200"]
+
+
+def test_groups_are_headed_by_their_number_and_small_ones_mark_nothing(cells_of):
+    cells = pd.concat([cells_of({"a": 0.9, "b": 0.5}, group) for group in ("few", "many")])
+    subjects = {"few": 9, "many": 10}
+    table = group_table(cells, MEASURES, CARDS, BLOCKS, "set", "team", subjects)
+    assert [column.domain for column in table.columns] == ["few (n = 9)", "many (n = 10)"]
+    assert [cell.mark for cell in table.cells[0]] == ["", "best"]
+    assert any("Fewer than 10 subjects" in note.text and "few (n = 9)" in note.text for note in table.notes)
+
+
+def test_published_places_stand_beside_measured_ones():
+    place = {"model": "a", "scope": "ood", "metric": "ecs@embedded", "reason": ""}
+    places = pd.DataFrame(
+        [
+            place | {"domain": REPORTED, "value": 1, "low": None, "high": None},
+            place | {"domain": MEASURED, "value": 2, "low": 1, "high": 3},
+        ]
+    )
+    table = place_table(places, CARDS, "set", ["Source: a paper."])
+    assert "| Model A, mean OOD | 1 | 2 [1, 3] |" in markdown_table(table)
+    assert "Protocols differ" in " ".join(note.text for note in table.notes)
 
 
 def test_one_model_alone_makes_no_pair():
@@ -76,10 +123,11 @@ def test_the_truth_table_ranks_metrics_and_leaves_out_what_has_no_number():
 def test_costs_are_of_models_only_and_an_unknown_time_is_a_dash():
     table = cost_table({"a": 0.0125}, CARDS, BLOCKS, "set", "cpu")
     values = shown(table)
-    assert values["a", "millions of parameters", "one"] == "2.50"
-    assert float(values["a", "milliseconds an image", "one"]) == 12.5
-    assert values["b", "milliseconds an image", "one"] == "–"
+    assert values["a", "parameters", "one"] == "2.50"
+    assert float(values["a", "time an image", "one"]) == 12.5
+    assert values["b", "time an image", "one"] == "–"
     assert "copy" not in {row.name for row in table.rows}
+    assert cost_table({}, {"copy": CARDS["copy"]}, BLOCKS, "set", "cpu") is None
 
 
 def test_a_confusion_table_has_rows_of_targets_that_sum_to_one():

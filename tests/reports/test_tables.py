@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import BenchError
-from fesbench.reports.tables import Cell, Column, Row, Table, mark_best, metric_title
+from fesbench.reports.tables import Cell, Column, Row, Table, compact, mark_best, metric_title
 
 
 def marks(table, column=0):
@@ -160,3 +160,11 @@ def test_nothing_is_marked_where_the_metric_cannot_rank(cells_of, table_of):
     marks = {column.domain: [row[j].mark for row in table.cells] for j, column in enumerate(table.columns)}
     assert marks["studio"] == ["best", "second", ""]
     assert marks["statue"] == ["", "", ""]
+
+
+def test_a_compact_table_keeps_marks_and_leaves_out_intervals_and_other_domains(full_table):
+    short = compact(full_table, ("studio", "ood"))
+    assert {column.domain for column in short.columns} == {"studio", "ood"}
+    assert {cell.low for row in short.cells for cell in row} == {None}
+    assert marks(short) == marks(full_table)
+    assert compact(full_table, ("elsewhere",)).columns == full_table.columns

@@ -146,7 +146,7 @@ def test_gain_over_copy_excludes_zero_for_models_that_work(summary):
 
 def test_json_is_strict_and_csv_reads_back(summary):
     content = json.loads(summary.to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert {"cells", "differences", "ranks", "gains", "measures", "notes"} <= set(content)
     rows = list(csv.DictReader(io.StringIO(csv_text(summary.cells))))
     assert len(rows) == len(content["cells"])

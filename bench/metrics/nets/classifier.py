@@ -38,25 +38,27 @@ class TrainedClassifier(PublishedNetwork):
 
     def __init__(self, path: Path) -> None:
         described = read_card(path)
-        data = weights.read(path.with_suffix(".safetensors"), MAX_BYTES)
-        digest = hashlib.sha256(data).hexdigest()
+        content = weights.read(path.with_suffix(".safetensors"), MAX_BYTES)
+        digest = hashlib.sha256(content).hexdigest()
         if digest != described["sha256"]:
             raise CheckpointError(
                 f"{path.with_suffix('.safetensors')} is not the file that {path.name} describes"
             )
         module = build(described["backbone"], len(described["labels"]))
         try:
-            module.load_state_dict(safetensors.torch.load(data))
+            module.load_state_dict(safetensors.torch.load(content))
         except (safetensors.SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{path.stem} does not fit {described['backbone']}: {error}") from error
         self.module, self.side = fast(module), int(described["side"])
+        data = described["data"]
+        self.learned_from = dict.fromkeys((data["name"], data["digest"]), frozenset(data["subjects"]))
         self.card = NetworkCard(
             name=f"classifier-{path.stem}",
             backend="classifier",
             digest=digest,
             preprocessing=f"v1: whole image, antialiased bilinear to {self.side}, RGB / 255, ImageNet's mean",
             dimension=len(described["labels"]),
-            source=f"bench train-classifier --data {described['data']['name']}",
+            source=f"bench train-classifier --data {data['name']}",
             labels=tuple(described["labels"]),
             reached=told(described["held_out"]),
         )

@@ -22,9 +22,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ...contracts import Network, NetworkCard
 from ...errors import CheckpointError
+from .movement import LUMINANCE, Movement
 
 WEIGHTS = Path(__file__).parent / "weights"
-LUMINANCE = (0.299, 0.587, 0.114)
+DATASET = "rendered"
+"""The data set whose judge split the networks learn from."""
 
 
 class ConvNorm(nn.Sequential):
@@ -201,10 +203,11 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "judge2": dense_judge,
     "identity": identity_embedder,
     "quality": QualityNet,
+    "movement": Movement,
 }
 """Name to architecture, in the order of training."""
 
-SIDES = {"judge1": 64, "judge2": 64, "identity": 64, "quality": 128}
+SIDES = {"judge1": 64, "judge2": 64, "identity": 64, "quality": 128, "movement": 64}
 """Name to the side of the square that the network looks at, in pixels."""
 
 PREPROCESSING = "v1: whole image, mean over areas to {side} x {side}, RGB / 255"
@@ -228,15 +231,23 @@ class EmbeddedNetwork(Network):
         name: Its architecture.
         module: Trained, in evaluation mode.
         card: What it is.
+        subjects: The rendered subjects that it learned from, where they are recorded.
     """
 
-    def __init__(self, name: str, module: nn.Module, card: NetworkCard) -> None:
+    def __init__(
+        self, name: str, module: nn.Module, card: NetworkCard, subjects: frozenset[str] | None = None
+    ) -> None:
         self.card, self._side = card, SIDES[name]
+        self.learned_from = None if subjects is None else {DATASET: subjects}
         self._module = module.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """Probabilities (B, 7) of a judge, unit embeddings (B, 128), or quality and descriptors (B, 65)."""
+        """What the network gives.
+
+        Probabilities (B, 7) of a judge, unit embeddings (B, 128), quality and descriptors (B, 65), or
+        movements (B, 69), whose differences alone mean anything.
+        """
         device = next(self._module.parameters()).device
         prepared = area(images.to(device), self._side).contiguous(memory_format=torch.channels_last)
         features: Tensor = self._judged(prepared) if self.card.labels else self._module(prepared)
@@ -279,7 +290,7 @@ def card(name: str, folder: Path = WEIGHTS) -> dict[str, Any]:
 
 @cache
 def load(name: str, folder: Path = WEIGHTS) -> EmbeddedNetwork:
-    """The shipped network of the given name: ``judge1``, ``judge2``, ``identity`` or ``quality``.
+    """The shipped network of the given name, one of ``ARCHITECTURES``.
 
     Raises:
         CheckpointError: its files are missing, damaged, or do not belong together.
@@ -297,7 +308,25 @@ def load(name: str, folder: Path = WEIGHTS) -> EmbeddedNetwork:
         module.load_state_dict(safetensors.torch.load(data))
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit the architecture of {name}: {error}") from error
-    return EmbeddedNetwork(name, fused(module), network_card(name, digest, described))
+    subjects = _subjects(described["data"]) if described["labels"] else None
+    return EmbeddedNetwork(name, fused(module), network_card(name, digest, described), subjects)
+
+
+def _subjects(data: dict[str, Any]) -> frozenset[str]:
+    """The names of the subjects that a network learned from, as the data set of rendered faces gives them."""
+    start, stop = data["subjects_per_domain"]
+    return frozenset(
+        f"{domain}-{data['split']}-{index:04d}" for domain in data["domains"] for index in range(start, stop)
+    )
+
+
+def _reached(described: dict[str, Any]) -> str:
+    """What a judge gets right on held-out subjects, in words; empty for other networks."""
+    accuracy = described["reached"].get("accuracy")
+    if not accuracy:
+        return ""
+    share = sum(accuracy.values()) / len(accuracy)
+    return f"right on {share:.1%} of rendered faces of subjects it was not trained on (mean over domains)"
 
 
 def network_card(name: str, digest: str, described: dict[str, Any]) -> NetworkCard:
@@ -311,6 +340,7 @@ def network_card(name: str, digest: str, described: dict[str, Any]) -> NetworkCa
         licence="MIT",
         source="bench train-nets",
         labels=tuple(described["labels"]),
+        reached=_reached(described),
     )
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS, RENDERER_VERSION, render_face, subject_seed
 
 from ...contracts import NEUTRAL
-from . import embedded, measure, training
+from . import embedded, measure, movement_training, training
 from .faces import Faces
 
 Report = Callable[[str], None]
@@ -159,6 +159,17 @@ def train_nets(
     Returns:
         The cards.
     """
+    wanted, fitted = list(names), {}
+    if "movement" in wanted:
+        wanted.remove("movement")
+        fitted["movement"] = movement_training.fit(out, seed, report)
+    return fitted | _train_by_descent(wanted, out, cache, seed, report) if wanted else fitted
+
+
+def _train_by_descent(
+    names: Iterable[str], out: Path, cache: Path, seed: int, report: Report
+) -> dict[str, dict[str, Any]]:
+    """Train all networks that are not fitted in closed form; see ``train_nets``."""
     folder = render_all(cache, seed, report)
     context = multiprocessing.get_context("spawn")
     cards: dict[str, dict[str, Any]] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .raw import RawAnswer, Reading, read_rows, text_of, trial_in
 
-ANSWER, INPUT = "Answer.", "Input."
+ANSWER, INPUT, CONSENT = "Answer.", "Input.", "consent"
 NEEDED = ("WorkerId", "AssignmentStatus", "SubmitTime", "Input.form_id")
 _HOURS = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7}
 
@@ -44,7 +44,7 @@ def _answers(row: Mapping[str, str], where: str) -> Iterator[RawAnswer]:
         if not column.startswith(ANSWER) or not value.strip():
             continue
         name, _, choice = column.removeprefix(ANSWER).removesuffix(".on").partition(".")
-        if choice and value.strip().lower() != "true":
+        if name == CONSENT or (choice and value.strip().lower() != "true"):
             continue
         yield RawAnswer(
             participant=row.get("WorkerId", "").strip(),

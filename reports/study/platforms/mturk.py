@@ -1,7 +1,8 @@
 """Mechanical Turk: a layout with Crowd HTML elements, and a manifest with a row for each HIT.
 
-A HIT shows up to ``PER_HIT`` trials of one form. Crowd HTML does not check that radio groups are answered, so
-the layout does. Formats: Amazon's reference of Crowd HTML elements.
+A HIT shows up to ``PER_HIT`` trials of one form, after the consent, which must be given, and instructions.
+Crowd HTML does not check that radio groups are answered, so the layout does. Formats: Amazon's reference of
+Crowd HTML elements.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 from fesbench.files import write_text
 
 from ..documents import table
+from ..prose import consent_choices, read_texts, to_html
 from ..schema import Form, Study, Trial
+from ..sheets import split
 
 PER_HIT = 12
 ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
@@ -28,6 +31,9 @@ img {{ width: 150px; height: 150px; }}
 <crowd-form answer-format="flatten-objects" id="form">
 <h2>{title}</h2>
 <p>Part ${{part}}. Please answer every question on a large screen. About {minutes} minutes for all parts.</p>
+<details open>{consent}</details>
+<p><crowd-checkbox name="consent" required>{agree}</crowd-checkbox></p>
+<details open>{instructions}</details>
 {sections}
 <p id="note" role="alert"></p>
 </crowd-form>
@@ -58,13 +64,20 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
     folder = packet / "public" / "platforms" / "mturk"
     parts = [part for form in forms for part in _parts(form)]
     size = max(len(trials) for _, _, trials in parts)
-    example = forms[0].trials[0]
-    slots = len(example.stimuli)
+    # Trials of a design differ only in whether the original is shown: one that shows it is the pattern.
+    example = max(forms[0].trials, key=lambda trial: bool(trial.reference))
     rows = [[form, part, *_cells(trials, size, image_url)] for form, part, trials in parts]
     write_text(folder / "manifest.csv", table(["form_id", "part", *_columns(size, example)], rows))
-    sections = "\n".join(_section(place, slots, example.choices) for place in range(size))
+    sections = "\n".join(_section(place, example) for place in range(size))
+    texts = read_texts(packet)
     page = _PAGE.format(
-        elements=ELEMENTS, title=html.escape(study.title), minutes=study.minutes, sections=sections
+        elements=ELEMENTS,
+        title=html.escape(study.title),
+        minutes=study.minutes,
+        consent=f"<summary>Consent</summary>{to_html(texts['consent'])}",
+        agree=html.escape(consent_choices(texts["consent"])[0]),
+        instructions=f"<summary>Instructions</summary>{to_html(texts['instructions'])}",
+        sections=sections,
     )
     write_text(folder / "layout.html", page)
 
@@ -101,14 +114,14 @@ def _cells(trials: Sequence[Trial], size: int, image_url: str) -> list[str]:
     return cells + [""] * (width * (size - len(trials)))
 
 
-def _section(place: int, slots: int, choices: Sequence[str]) -> str:
+def _section(place: int, example: Trial) -> str:
     name = f"t{place:02d}"
-    letters = choices if slots > 1 else ("",)
-    original = _figure(f"{name}_source_url", "original")
-    figures = "".join(_figure(f"{name}_image_{slot}", letters[slot]) for slot in range(slots))
+    reference, judged = split(example)
+    original = _figure(f"{name}_source_url", reference[0][1] if reference else "")
+    figures = "".join(_figure(f"{name}_image_{slot}", caption) for slot, (_, caption) in enumerate(judged))
     buttons = "".join(
         f'<crowd-radio-button name="{name}.{choice}">${{{name}_label_{at}}}</crowd-radio-button>'
-        for at, choice in enumerate(choices)
+        for at, choice in enumerate(example.choices)
     )
     return (
         f'<section data-trial="${{{name}_trial_id}}"><p>${{{name}_prompt}}</p>'

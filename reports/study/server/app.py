@@ -12,6 +12,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -92,8 +93,8 @@ class _Secured:
 class _Service:
     """The two things that participants' browsers ask for."""
 
-    def __init__(self, commits: Commits, forms: Sequence[Form]) -> None:
-        self.commits = commits
+    def __init__(self, commits: Commits, forms: Sequence[Form], clock: Callable[[], float]) -> None:
+        self.commits, self.clock = commits, clock
         self.forms = {form.id: form.model_dump(mode="json") for form in forms}
         self.by_address, self.by_token = Limit(rate=60, burst=400), Limit(rate=4, burst=30)
 
@@ -113,7 +114,7 @@ class _Service:
 
     async def _body(self, request: Request, kind: type[Body]) -> Body:
         """A checked request, unless there are too many of them."""
-        _limit(self.by_address, request.client.host if request.client else "")
+        self._limit(self.by_address, request.client.host if request.client else "")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415, "Send application/json.")
         try:
@@ -121,14 +122,13 @@ class _Service:
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"])) or "the body"
             raise Refused(400, f"Malformed request: {place}.") from error
-        _limit(self.by_token, body.token)
+        self._limit(self.by_token, body.token)
         return body
 
-
-def _limit(limit: Limit, key: str) -> None:
-    seconds = limit.wait(key)
-    if seconds:
-        raise Refused(429, f"Too many requests; wait {math.ceil(seconds)} s.")
+    def _limit(self, limit: Limit, key: str) -> None:
+        seconds = limit.wait(key, self.clock())
+        if seconds:
+            raise Refused(429, f"Too many requests; wait {math.ceil(seconds)} s.")
 
 
 async def _read(request: Request) -> bytes:
@@ -184,6 +184,7 @@ def make_app(
     texts: Mapping[str, str],
     collection: Collection,
     codes: Codes = NO_CODES,
+    clock: Callable[[], float] = monotonic,
 ) -> ASGIApp:
     """The ASGI application; it closes the collection when it ends.
 
@@ -194,9 +195,10 @@ def make_app(
         texts: ``consent``, ``instructions`` and ``debrief`` in Markdown.
         collection: Where answers go.
         codes: Where participants are sent at the end.
+        clock: Seconds, by which whoever asks too often is told.
     """
     commits = Commits(collection)
-    service = _Service(commits, forms)
+    service = _Service(commits, forms, clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

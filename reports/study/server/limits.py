@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 MOST_KEYS = 20_000
 
 
@@ -14,9 +12,8 @@ class Limit:
         self.rate, self.burst = rate, burst
         self._left: dict[str, tuple[float, float]] = {}
 
-    def wait(self, key: str, now: float | None = None) -> float:
-        """Count one request; returns 0, or the seconds to wait where it is one too many."""
-        now = monotonic() if now is None else now
+    def wait(self, key: str, now: float) -> float:
+        """Count one request at ``now`` seconds; returns 0, or how long to wait where it is one too many."""
         left, then = self._left.pop(key, (float(self.burst), now))
         left = min(self.burst, left + (now - then) * self.rate)
         allowed = left >= 1

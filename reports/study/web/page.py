@@ -6,14 +6,12 @@ other file but scripts and pictures, so configuration and forms are scripts too.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,14 +20,13 @@ from pydantic import BaseModel
 from fesbench.errors import BenchError
 from fesbench.files import write_text
 
-from ..documents import PARTICIPANT_TEXTS, is_draft
+from ..documents import is_draft
+from ..prose import consent_choices, to_html
 from ..schema import Form, Study
 from ..storage import PUBLIC, stimulus_path
 
 FOLDER = "web"
 ASSETS = ("assets", "vendor")
-BOX = "- [ ] "
-"""How the two lines of the consent begin that are buttons on the page."""
 
 
 @dataclass(frozen=True)
@@ -126,21 +123,6 @@ def asset_files() -> dict[str, str]:
     return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
 
 
-def read_texts(packet: Path) -> dict[str, str]:
-    """What participants read, from a packet.
-
-    Raises:
-        BenchError: a text is missing.
-    """
-    try:
-        return {
-            name: (packet / PUBLIC / "texts" / f"{name}.md").read_text(encoding="utf-8")
-            for name in PARTICIPANT_TEXTS
-        }
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{packet} lacks a text for participants: {error}; make the packet anew") from error
-
-
 def config_script(
     study: Study, texts: Mapping[str, str], codes: Codes, collector: Mapping[str, object]
 ) -> str:
@@ -153,16 +135,14 @@ def config_script(
         collector: Who takes the answers: ``{"server": True}`` where forms come from and answers go to the
             server of the page itself; else ``post_url`` and ``datapipe`` of ``Hosting``.
     """
-    boxes = [
-        line.removeprefix(BOX).rstrip(".") for line in texts["consent"].splitlines() if line.startswith(BOX)
-    ]
     content = {
         "id": study.id,
         "title": study.title,
+        "design": study.design,
         "draft": study.draft or any(map(is_draft, texts.values())),
         "forms": list(study.forms),
         "texts": {name: to_html(text) for name, text in texts.items()},
-        "consent_choices": boxes,
+        "consent_choices": consent_choices(texts["consent"]),
         "codes": asdict(codes),
         **collector,
     }
@@ -171,25 +151,3 @@ def config_script(
 
 def _json(content: BaseModel) -> str:
     return json.dumps(content.model_dump(mode="json"), ensure_ascii=True)
-
-
-def to_html(markdown: str) -> str:
-    """HTML of a simple Markdown text: headings, paragraphs, items, notes, bold; boxes are left out."""
-    lines = [line.strip() for line in markdown.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(BOX)]
-    return "\n".join(_blocks(kept))
-
-
-def _blocks(lines: Sequence[str]) -> Iterator[str]:
-    tags = {"#": "<h1>{}</h1>", "##": "<h2>{}</h2>", ">": '<p class="note">{}</p>'}
-    for is_item, group in groupby(lines, lambda line: line.startswith("- ")):
-        if is_item:
-            yield f"<ul>{''.join(f'<li>{_inline(line[2:])}</li>' for line in group)}</ul>"
-            continue
-        for line in group:
-            mark, _, rest = line.partition(" ")
-            yield tags[mark].format(_inline(rest)) if mark in tags else f"<p>{_inline(line)}</p>"
-
-
-def _inline(text: str) -> str:
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", html.escape(text))

@@ -11,10 +11,14 @@ import torch
 from PIL import Image
 
 from fesbench.datasets.registry import load_dataset
-from fesbench.errors import CheckpointError, DatasetError, UnknownName
+from fesbench.errors import CheckpointError, DatasetError, SpecError, UnknownName
+from fesbench.leaks import refuse_known_subjects
 from fesbench.metrics.nets.classifier import TrainedClassifier, build
 from fesbench.metrics.nets.classifier_training import Labelled, Recipe, initial, load_labelled, measure, train
 from fesbench.metrics.registry import load_metric, metric_id, metric_names
+from fesbench.plan import make_plan, resolve
+from fesbench.runner import load_scorer
+from fesbench.spec import RunSpec
 
 pytest.importorskip("torchvision", reason="needs the extra 'paper'")
 LABELS = {"neutral": (40, 90, 160), "happy": (200, 170, 60), "sad": (60, 160, 70)}
@@ -76,6 +80,17 @@ def test_it_is_measured_on_subjects_that_it_has_not_seen(weights, coloured):
     found = network(labelled.images)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
     assert (found.argmax(1) == labelled.targets).mean() == pytest.approx(card["held_out"]["accuracy"])
+
+
+def test_it_may_not_judge_the_people_that_it_learned_from(weights, coloured, monkeypatch):
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights))
+    plan = make_plan(resolve(RunSpec(models=("copy",), data=(str(coloured),), metrics=("ecs@mine",))))
+    scorer, unavailable = load_scorer(plan, "cpu")
+    assert not unavailable
+    card = json.loads((weights / "classifiers" / "mine.json").read_text())
+    taught = len(card["data"]["subjects"])
+    with pytest.raises(SpecError, match=f"classifier-mine learned from {taught} of the subjects"):
+        refuse_known_subjects(scorer, plan.datasets)
 
 
 def test_measures_by_hand():

@@ -11,7 +11,7 @@ class Answers {
     const asked = parameters.get("form") || "";
     this.place = ["fesbench", study.id, this.named ? given : "", asked].join(":");
     const form = study.forms.includes(asked) ? asked : "";
-    this.state = this.kept() || { participant: this.named ? given : "w" + random(), token: random(), form, rows: [], sent: 0 };
+    this.state = this.kept() || { participant: this.named ? given : "w" + random().slice(0, 10), token: random(), form, rows: [], sent: 0 };
   }
 
   kept() {

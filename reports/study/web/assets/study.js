@@ -4,6 +4,7 @@
 const STUDY = window.STUDY;
 const answers = new Answers(STUDY, new URLSearchParams(location.search));
 const PAUSE = 400; // ms before an answer is taken, so that no key press reaches two trials
+const ACROSS = 4; // pictures in a row, as on paper
 
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const image = (name, alt) => `<img src="stimuli/${name}.png" alt="${alt}" draggable="false">`;
@@ -44,8 +45,9 @@ function focusHeading() {
 
 function trialScreen(trial, number, count) {
   const pick = trial.stimuli.length > 1;
-  const columns = trial.stimuli.length <= 4 ? trial.stimuli.length : trial.stimuli.length <= 8 ? 4 : 6;
-  const layout = pick ? ["pick", `c${columns}`, ...(trial.stimuli.length > columns ? ["r2"] : [])] : ["answers"];
+  const rows = Math.ceil(trial.stimuli.length / ACROSS);
+  const columns = Math.ceil(trial.stimuli.length / rows);
+  const layout = pick ? ["pick", `c${columns}`, `r${rows}`] : ["answers"];
   return {
     type: jsPsychHtmlButtonResponse,
     stimulus: stimulus(trial, number, count),
@@ -69,19 +71,19 @@ function trialScreen(trial, number, count) {
 }
 
 function stimulus(trial, number, count) {
-  const reference = trial.reference
-    ? `<figure class="reference">${image(trial.reference, "original")}<figcaption>original</figcaption></figure>`
-    : "";
-  const judged = trial.stimuli.length > 1 ? reference : `<div class="pictures">${reference}${single(trial)}</div>`;
+  const reference = trial.reference ? figure(trial.reference, "original") : "";
+  const judged = trial.stimuli.length > 1 ? reference : `<div class="pictures">${reference}${figure(trial.stimuli[0], trial.reference ? "picture" : "")}</div>`;
   const practice = trial.practice ? '<span class="practice">Practice</span>' : "";
   return `<div class="bar"><progress value="${number - 1}" max="${count}"></progress>
     <span>Question ${number} of ${count}</span>${practice}<span class="hint">Click, or press the key in the box.</span></div>
     <h1 class="prompt">${escaped(trial.prompt)}</h1>${judged}`;
 }
 
-function single(trial) {
-  const caption = trial.reference ? "<figcaption>picture</figcaption>" : "";
-  return `<figure class="reference">${image(trial.stimuli[0], "picture")}${caption}</figure>`;
+/** Neither of two faces that may be one person's is called the original: that would tell which was changed. */
+function figure(name, caption) {
+  const words = STUDY.design === "same-different" ? "" : caption;
+  const below = words && `<figcaption>${words}</figcaption>`;
+  return `<figure class="reference">${image(name, words || "picture")}${below}</figure>`;
 }
 
 function option(trial, place) {
@@ -161,8 +163,32 @@ async function ask(form) {
   if (!open.length) return;
   await preload(open);
   const back = `<h1>Welcome back</h1><p>Your ${done.size} answers are kept. You go on with question ${done.size + 1} of ${form.trials.length}.</p>`;
-  await page(done.size ? back : STUDY.texts.instructions, [done.size ? "Go on" : "Start"]);
-  await show(open.map((trial, place) => trialScreen(trial, done.size + place + 1, form.trials.length)));
+  await page(done.size ? back : STUDY.texts.instructions + code(), [done.size ? "Go on" : "Start"]);
+  for (const [place, part] of parts(form).entries()) {
+    const left = part.filter((trial) => !done.has(trial.id));
+    if (place && left.length === part.length && open[0] !== part[0]) await page(pause(form, part), ["Go on"]);
+    const screens = left.map((trial) => trialScreen(trial, form.trials.indexOf(trial) + 1, form.trials.length));
+    if (screens.length) await show(screens);
+  }
+}
+
+/** The practice, where there is one, and the blocks: between them are breaks. */
+function parts(form) {
+  const found = form.blocks.map((question) => form.trials.filter((trial) => !trial.practice && trial.question === question));
+  const practice = form.trials.filter((trial) => trial.practice);
+  return practice.length ? [practice, ...found] : found;
+}
+
+function pause(form, part) {
+  const number = form.blocks.indexOf(part[0].question) + 1;
+  const head = `Part ${number} of ${form.blocks.length}`;
+  if (number === 1) return `<h1>${head}</h1><p>The practice is over. From here on your answers count.</p>`;
+  return `<h1>${head}</h1><p>The question is another one from here on. Take a break, if you like: nothing is timed now.</p>`;
+}
+
+/** What a participant gives who wants the answers deleted. */
+function code() {
+  return `<p>Your code is <strong>${escaped(answers.state.participant)}</strong>. Keep it, in case you want your answers deleted.</p>`;
 }
 
 async function handIn() {
@@ -176,16 +202,15 @@ async function handIn() {
 async function end(arrived) {
   const problem = arrived ? "" : '<p class="note">Your answers could not be sent. Please save them with the button below and give the file to the organiser.</p>';
   const local = STUDY.server || STUDY.post_url ? "" : "<p>Your answers were saved as a file in the folder for downloads. Please give it to the organiser.</p>";
-  const number = `<p>The number of your form is <strong>${escaped(answers.state.form)}</strong>.</p>`;
-  const code = STUDY.codes.completed;
+  const completed = STUDY.codes.completed;
   const actions = [
-    ...(code && arrived ? [["Finish and return to Prolific", () => leaveTo(code)]] : []),
+    ...(completed && arrived ? [["Finish and return to Prolific", () => leaveTo(completed)]] : []),
     ...(local || !arrived ? [["Save my answers again", () => answers.save()]] : []),
     ...(arrived ? [] : [["Send again", () => location.reload()]]),
     ...(answers.named || !arrived ? [] : [["Next participant", () => next()]]),
   ];
   for (;;) {
-    const pressed = await page(STUDY.texts.debrief + problem + local + number, actions.map(([label]) => label));
+    const pressed = await page(STUDY.texts.debrief + problem + local + code(), actions.map(([label]) => label));
     actions[pressed][1]();
   }
 }

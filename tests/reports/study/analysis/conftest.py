@@ -118,7 +118,7 @@ def packet_of(
             participants=len(pages),
             models=3,
             pixels=64,
-            exclusion=rules or Exclusion(repeats_above_chance=False),
+            exclusion=rules or Exclusion(),
         ),
     )
     key = Key(

@@ -112,7 +112,7 @@ def test_agreement_of_the_votes(found):
 
 def test_answers_of_people_left_out_count_for_nothing(voted, make_answers):
     (study, forms, key), responses = voted
-    rules = Exclusion(repeats_above_chance=False, median_rt_ms=800)
+    rules = Exclusion(median_rt_ms=800)
     study = study.model_copy(update={"options": study.options.model_copy(update={"exclusion": rules})})
     fast = [one.model_copy(update={"rt_ms": 100.0}) if one.form_id == "F0000" else one for one in responses]
     found = analyse(study, forms, key, fast)

@@ -20,7 +20,7 @@ def checked(make_packet, plan):
         plan(5, THREE, "attention", ("A",)),
         plan(1, THREE[::-1], "repeat", repeats=1),
     ]
-    rules = Exclusion(gold_share=0.75, median_rt_ms=500, same_slot_share=0.9)
+    rules = Exclusion(gold_share=0.75, median_rt_ms=500, same_slot_share=0.9, repeats=1)
     return make_packet("best-of-n", "realism", [form] * 6, ("A", "B", "C"), rules=rules)
 
 
@@ -49,6 +49,13 @@ def test_each_rule_leaves_out_its_own(checked, make_answers):
         pytest.approx(1 / 3),
     )
     assert (raters[2].gold_share, raters[1].asked, raters[1].answered) == (0.5, 6, 5)
+
+
+def test_few_repeats_say_nothing_of_anyone(checked, make_answers):
+    _, forms, key = checked
+    answers = make_answers(checked, [["C", "A", "B", "B", "C", "A", "A"]])
+    (rater,) = judge(answers, forms, key, Exclusion(median_rt_ms=0))
+    assert (rater.repeats, rater.repeat_share, rater.excluded) == (1, 0, ())
 
 
 def test_fast_answers_are_judged_by_their_median_and_paper_is_not(checked, make_answers):

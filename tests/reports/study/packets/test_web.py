@@ -10,7 +10,8 @@ from fesbench.reports.study.balance import balance
 from fesbench.reports.study.build import build
 from fesbench.reports.study.documents import Details
 from fesbench.reports.study.packet import write_packet
-from fesbench.reports.study.web.page import Codes, Hosting, asset_files, config_script, read_texts, to_html
+from fesbench.reports.study.prose import read_texts, to_html
+from fesbench.reports.study.web.page import Codes, Hosting, asset_files, config_script
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,42 @@
+"""``bench robustness``: what misaligned inputs do to the models of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fesbench.datasets.workers import available_cores
+
+from .console import make_console, shown_progress
+
+
+@click.command(epilog="Example:  bench robustness runs/rendered-1a2b && bench report runs/rendered-1a2b")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--edits",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="Edits of each data set, spread over its domains.",
+)
+@click.option("--device", default="cpu", show_default=True, help="A torch device.")
+@click.option(
+    "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
+)
+@click.pass_context
+def robustness(ctx: click.Context, run: Path, edits: int, device: str, workers: int) -> None:
+    """Shift, scale and turn some inputs of a finished RUN, and score what its models make of them.
+
+    Shifts go up to 8 pixels of the run's resolution, scales from 0.9 to 1.1, turns up to 10 degrees. Results
+    lie in RUN/robustness; `bench report RUN` makes tables and curves of them. The same command run again
+    continues where it was stopped. Models whose outputs are files take no part. Exit code 1 says that some
+    edits have no output.
+    """
+    from ..robustness import measure_robustness
+    from ..session import open_run
+
+    with shown_progress(make_console(stderr=True)) as listener:
+        lost = measure_robustness(open_run(run), edits, device, workers, listener)
+    click.echo(f"bench report {run} makes tables and curves of {run / 'robustness'}")
+    ctx.exit(1 if lost else 0)
