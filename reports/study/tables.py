@@ -101,12 +101,10 @@ def _votes(whole: pd.DataFrame, focus: str) -> Iterator[str]:
     if "p_exact_holm" in whole:
         rows = whole[whole["best"] & (whole["kind"] == "points")]
         columns = rows[["question", "wins", "losses", "p_exact_holm"]]
-        shown = (
-            f"{name} {wins:.0f} to {losses:.0f}, p = {p:.2g}" for name, wins, losses, p in columns.to_numpy()
-        )
+        shown = (f"{name} {won:.0f} to {lost:.0f}, p = {p:.2g}" for name, won, lost, p in columns.to_numpy())
         yield (
-            f"Votes for {focus} to votes for the best competitor: {'; '.join(shown)} (exact binomial test, Holm's "
-            "adjustment; takes all answers as independent)."
+            f"Votes for {focus} to votes for the best competitor: {'; '.join(shown)} (exact binomial test, "
+            "Holm's adjustment; takes all answers as independent)."
         )
 
 

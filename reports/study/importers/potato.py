@@ -1,16 +1,20 @@
-"""Potato: ``annotated_instances.jsonl`` of one annotator, in the folder that bears the annotator's name.
+"""Potato: what it keeps of one annotator, in the folder that bears the annotator's name.
 
-A line holds the instance's id (the trial's) and ``label_annotations``: for each question either
-``{"selection": choice}`` (pairwise) or ``{choice: value}`` with the chosen one alone (radio).
+Version 2: ``user_state.json``, whose ``instance_id_to_label_to_value`` has for each instance (a trial) a
+list of ``[{"schema": question, "name": choice}, value]``. Version 1: ``annotated_instances.jsonl``, lines
+of which hold the instance's id and ``label_annotations``: for each question either ``{"selection":
+choice}`` (pairwise) or ``{choice: value}`` with the chosen one alone (radio).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .raw import RawAnswer, Reading, read_records, text_of, trial_in
+
+STATE = "instance_id_to_label_to_value"
 
 
 def read(path: Path) -> Reading:
@@ -20,7 +24,7 @@ def read(path: Path) -> Reading:
         BenchError: it cannot be read.
     """
     answers, skipped = [], []
-    for number, record in enumerate(read_records(path), start=1):
+    for number, record in enumerate(_instances(read_records(path)), start=1):
         where = f"{path.name}, line {number}"
         chosen = _choice(record.get("label_annotations", record.get("annotations")))
         if chosen is None:
@@ -30,6 +34,27 @@ def read(path: Path) -> Reading:
         user = text_of(record, "user_id", "user") or path.parent.name
         answers.append(RawAnswer(user, text_of(record, "form_id"), trial_in(trial) or trial, chosen, where))
     return Reading(answers, skipped=skipped)
+
+
+def _instances(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """One record for each instance: those of version 2 are rewritten as lines of version 1."""
+    for record in records:
+        states = record.get(STATE)
+        if not isinstance(states, Mapping):
+            yield record
+            continue
+        for instance, chosen in states.items():
+            yield {"id": instance, "user": record.get("user_id"), "label_annotations": _labels(chosen)}
+
+
+def _labels(chosen: Any) -> dict[str, dict[str, Any]]:
+    """Question to choice to value."""
+    found: dict[str, dict[str, Any]] = {}
+    for pair in chosen if isinstance(chosen, list) else ():
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], Mapping):
+            label = pair[0]
+            found.setdefault(str(label.get("schema")), {})[str(label.get("name"))] = pair[1]
+    return found
 
 
 def _choice(annotations: Any) -> str | None:

@@ -34,11 +34,22 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
 
 
 def _phases(texts: Mapping[str, str]) -> dict[str, list[dict[str, object]]]:
-    """The questions of the pages before the task."""
-    instructions = _question("instructions", to_html(texts["instructions"]), ["I have read this"])
+    """The pages before the task: a text and a question each."""
+    questions = {
+        "consent": _question("consent", "Do you agree?", consent_choices(texts["consent"])),
+        "instructions": _question("instructions", "Ready?", ["I have read this"]),
+    }
+    return {name: [_shown(name, to_html(texts[name])), question] for name, question in questions.items()}
+
+
+def _shown(name: str, text: str) -> dict[str, object]:
+    """A text in HTML; Potato shows the marks of one inside a question's description as they are."""
     return {
-        "consent": [_question("consent", to_html(texts["consent"]), consent_choices(texts["consent"]))],
-        "instructions": [instructions],
+        "annotation_type": "pure_display",
+        "name": f"{name}_text",
+        "description": "Please read",
+        "labels": [text],
+        "allow_html": True,
     }
 
 

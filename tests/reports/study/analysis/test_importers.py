@@ -129,6 +129,15 @@ def test_potato_radio_and_pairwise(write):
     assert len(found.skipped) == 1
 
 
+def test_potato_of_version_2(write):
+    """As its 2.12.1 wrote it after a form was answered in a browser."""
+    chosen = {T0: [[{"schema": "answer", "name": "B"}, "B"]], T1: [], "x": "y"}
+    path = write(json.dumps({"user_id": "ann", "instance_id_to_label_to_value": chosen}), "a/user_state.json")
+    found = READERS["potato"](path)
+    assert [short(one) for one in found.answers] == [("ann", "", T0, "B", None)]
+    assert len(found.skipped) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [

@@ -227,8 +227,9 @@ def test_potato_items_and_configuration(packet, made, tmp_path):
     config = yaml.safe_load((folder / "F0003.yaml").read_text())
     items = [json.loads(line) for line in (folder / config["data_files"][0]).read_text().splitlines()]
     assert [item["id"] for item in items] == [trial.id for trial in made.forms[2].trials]
-    (consent,) = json.loads((folder / config["phases"]["consent"]["file"]).read_text())
-    assert "my ethics_board" in consent["description"]
+    shown, consent = json.loads((folder / config["phases"]["consent"]["file"]).read_text())
+    assert shown["allow_html"]
+    assert "my ethics_board" in shown["labels"][0]
     (leave,) = config["phases"]["consent"]["exit_when"]["show_when"]
     assert (leave["schema"], leave["value"]) == (consent["name"], consent["labels"][1])
     (scheme,) = config["annotation_schemes"]
