@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
+from scipy.ndimage import gaussian_filter
 
 from ..contracts import Batch, Edit, Image, ImageMetric, Mask, MetricCard
 from .nets.movement import LUMINANCE
@@ -91,7 +89,6 @@ def errors(output: Image, source: Image, truth: Image | None, mask: Mask | None)
     return _mae(inside), _psnr(inside), _mae(changed), _psnr(changed), _mae(unchanged), similarity
 
 
-@torch.inference_mode()
 def structural_similarity(first: Image, second: Image) -> NDArray[np.float64]:
     """(H, W) float64 in -1..1, the structural similarity of the luminance around each pixel.
 
@@ -99,25 +96,16 @@ def structural_similarity(first: Image, second: Image) -> NDArray[np.float64]:
     structural similarity', IEEE TIP 13(4), 2004, with the paper's window and constants; beyond the border
     the edge is repeated.
     """
-    x, y = (torch.from_numpy(image.astype(np.float64) @ LUMINANCE) for image in (first, second))
-    mean_x, mean_y, square_x, square_y, product = _smooth(torch.stack([x, y, x * x, y * y, x * y]))
+    x, y = (image.astype(np.float64) @ LUMINANCE for image in (first, second))
+    maps = np.stack([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, square_x, square_y, product = gaussian_filter(
+        maps, SIGMA, radius=WINDOW // 2, mode="nearest", axes=(1, 2)
+    )
     variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
     c1, c2 = (K1 * LEVELS) ** 2, (K2 * LEVELS) ** 2
     alike = (2 * mean_x * mean_y + c1) * (2 * (product - mean_x * mean_y) + c2)
-    similarity = alike / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
-    values: NDArray[np.float64] = similarity.numpy()
-    return values
-
-
-def _smooth(maps: Tensor) -> Tensor:
-    """(N, H, W) each smoothed by the Gaussian window."""
-    reach = WINDOW // 2
-    places = torch.arange(-reach, reach + 1, dtype=maps.dtype)
-    taps = torch.exp(-(places**2) / (2 * SIGMA**2))
-    taps = (taps / taps.sum()).view(1, 1, -1, 1)
-    padded = functional.pad(maps[:, None], (reach,) * 4, "replicate")
-    down = functional.conv2d(padded, taps)
-    return functional.conv2d(down, taps.transpose(2, 3))[:, 0]
+    similarity: NDArray[np.float64] = alike / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
+    return similarity
 
 
 def _mae(error: NDArray[np.float64]) -> float:
