@@ -58,8 +58,8 @@ def download(url: str, path: Path, limit: int, report: Report) -> None:
         report: Hears of progress.
 
     Raises:
-        WeightsMissing: the server cannot be reached, has no such file, offers more than ``limit`` bytes, or
-            stopped answering; says what was tried and that what has arrived is kept.
+        WeightsMissing: the server cannot be reached, has no such file, offers more than ``limit`` bytes,
+            stopped answering, or another program downloads the same; says what was tried, and what is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.version"))
@@ -113,6 +113,8 @@ def _continue(url: str, part: _Part, limit: int, report: Report) -> None:
                 report(arrived, total)
     if total is not None and arrived < total:
         raise _Broken(f"the connection broke off after {arrived} of {total} bytes")
+    if part.content.stat().st_size != arrived:
+        raise WeightsMissing(f"{part.content} was written by another program too; run one download at a time")
 
 
 def _mark(part: _Part, headers: http.client.HTTPMessage) -> None:

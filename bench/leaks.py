@@ -42,11 +42,11 @@ def refuse_guides(scorer: Scorer, cards: Iterable[GeneratorCard]) -> None:
         SpecError: one did; names it, the generator and the remedy.
     """
     for card in cards:
-        for metric in scorer.image_metrics:
-            for network in metric.networks:
+        for metric, networks in scorer.looking:
+            for network in networks:
                 if {network.card.name, network.card.digest} & set(card.guided_by or ()):
                     raise SpecError(
-                        f"{network.card.name} ({metric.card.id}) took part in training {card.name} or in "
+                        f"{network.card.name} ({metric}) took part in training {card.name} or in "
                         "choosing its settings: it would score its own pupil. Leave one of the two out, or "
                         f"{REMEDY}"
                     )

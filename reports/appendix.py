@@ -121,16 +121,16 @@ def pair_table(
     ]
     if part.empty:
         return None
-    names = [f"{a}\0{b}" for a, b in zip(part["generator"], part["versus"], strict=True)]
+    names = part["generator"] + " vs " + part["versus"]
+    pairs = {
+        name: GeneratorCard(name, " − ".join(cards[model].title or model for model in pair))
+        for name, *pair in zip(names, part["generator"], part["versus"], strict=True)
+    }
     cells = part.assign(
         generator=names,
         value=part["difference"],
         complete=part["n_scored"] == part["n_asked"],
     )
-    pairs = {
-        name: GeneratorCard(name, " − ".join(cards[model].title or model for model in name.split("\0")))
-        for name in dict.fromkeys(names)
-    }
     better = dict(zip(measures["column"], measures["direction"], strict=True))
     table = build_table(cells, measures.assign(direction=None), pairs, {}, dataset, [_STARS])
     finer = {str(name): _digits_of_pairs(part) for name, part in cells.groupby("metric", sort=False)}
@@ -220,15 +220,15 @@ def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequenc
         dataset: The data set that was measured on.
         notes: Where the reported places come from.
     """
-    names = [f"{model}\0{scope}" for model, scope in zip(places["model"], places["scope"], strict=True)]
+    names = places["model"] + " in " + places["scope"]
+    rows = {
+        name: GeneratorCard(name, f"{cards[model].title or model}, {DOMAIN_TITLES.get(scope, scope)}")
+        for name, model, scope in zip(names, places["model"], places["scope"], strict=True)
+    }
     known = places["value"].notna()
     cells = places.assign(
         generator=names, dataset=dataset, n_asked=1, n_scored=known.astype(int), subjects=0, complete=known
     )
-    rows = {}
-    for name in dict.fromkeys(names):
-        model, scope = name.split("\0")
-        rows[name] = GeneratorCard(name, f"{cards[model].title or model}, {DOMAIN_TITLES.get(scope, scope)}")
     protocols = (
         "Places among models, 1 the best; brackets hold the places that the tests here leave open. Protocols "
         "differ: data, competitors, training and metric networks of the papers are not those of this run, so "

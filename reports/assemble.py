@@ -183,47 +183,52 @@ def _with_notes(
     cards: Mapping[str, GeneratorCard],
     notes: Iterable[Note],
 ) -> Table:
-    """The table with ``notes``, after a lettered one for each reason why cells or rows need one."""
+    """The table with ``notes``, after a lettered one for each reason why rows or their cells need one."""
     marks = _Marks()
-    rows = tuple(replace(row, note=marks.of(_row_caution(row, cards[row.name]))) for row in table.rows)
+    rows = tuple(replace(row, note=marks.of(row.label, _caution(cards[row.name]))) for row in table.rows)
+    why = [_why_missing(table, i, found) for i in range(len(table.rows))]
     grid = tuple(
         tuple(
-            replace(cell, note=marks.of(_why_missing(table, i, found)[table.columns[j].metric]))
-            if not cell.complete
-            else cell
-            for j, cell in enumerate(row)
+            cell if cell.complete else replace(cell, note=marks.of(row.label, gaps[column.metric]))
+            for column, cell in zip(table.columns, cells, strict=True)
         )
-        for i, row in enumerate(table.cells)
+        for row, cells, gaps in zip(table.rows, table.cells, why, strict=True)
     )
     return replace(table, rows=rows, cells=grid, notes=(*marks.notes(), *notes))
 
 
 class _Marks:
-    """Gives out letters, one for each different text."""
+    """Gives out letters, one for each different text, however many rows it is said of."""
 
     def __init__(self) -> None:
-        self._letters: dict[str, str] = {}
+        self._rows: dict[str, list[str]] = {}
 
-    def of(self, text: str) -> str:
-        """The letter of ``text``: a..z, then aa, bb and so on; empty for an empty text."""
+    def of(self, row: str, text: str) -> str:
+        """The letter of ``text``, said of a row: a..z, then aa, bb and so on; empty for an empty text."""
         if not text:
             return ""
-        count = len(self._letters)
-        letter = ascii_lowercase[count % 26] * (1 + count // 26)
-        return self._letters.setdefault(text, letter)
+        rows = self._rows.setdefault(text, [])
+        if row not in rows:
+            rows.append(row)
+        return _letter(list(self._rows).index(text))
 
     def notes(self) -> list[Note]:
-        """All notes that were given a letter."""
-        return [Note(mark, text) for text, mark in self._letters.items()]
+        """All notes that were given a letter, after the rows that they are about."""
+        texts = enumerate(self._rows.items())
+        return [Note(_letter(place), f"{', '.join(rows)}: {text}") for place, (text, rows) in texts]
 
 
-def _row_caution(row: Row, card: GeneratorCard) -> str:
-    return f"{row.label}: {card.weights}." if card.weights.startswith("untrained") else ""
+def _letter(place: int) -> str:
+    return ascii_lowercase[place % 26] * (1 + place // 26)
+
+
+def _caution(card: GeneratorCard) -> str:
+    return f"{card.weights}." if card.weights.startswith("untrained") else ""
 
 
 def _why_missing(table: Table, row: int, found: Mapping[tuple[str, str, str], Record]) -> dict[str, str]:
     """Metric to the sentence that explains its incomplete cells in this row."""
-    name, label = table.rows[row].name, table.rows[row].label
+    name = table.rows[row].name
     places: dict[str, dict[str, str]] = {}
     reasons: dict[str, str] = {}
     for column, cell in zip(table.columns, table.cells[row], strict=True):
@@ -235,6 +240,6 @@ def _why_missing(table: Table, row: int, found: Mapping[tuple[str, str, str], Re
         places.setdefault(reason, {}).setdefault(column.domain, count)
         reasons[column.metric] = reason
     return {
-        metric: f"{label}: {reason}; scored {', '.join(places[reason].values())}."
+        metric: f"{reason}; scored {', '.join(places[reason].values())}."
         for metric, reason in reasons.items()
     }

@@ -115,6 +115,16 @@ def test_without_a_mark_of_the_version_it_begins_anew(server: Server, tmp_path: 
     assert (tmp_path / "net.pth").read_bytes() == CONTENT
 
 
+def test_what_two_programs_wrote_together_is_refused(server: Server, tmp_path: Path) -> None:
+    def other_program(*_: object) -> None:
+        with (tmp_path / "net.part").open("ab") as file:
+            file.write(b"something else")
+
+    with pytest.raises(WeightsMissing, match="by another program too"):
+        download(server.url, tmp_path / "net", 1 << 20, other_program)
+    assert not list(tmp_path.iterdir())
+
+
 def test_more_than_the_limit_is_refused_and_nothing_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="not the file it should be"):
         get(server, tmp_path / "net.pth", limit=len(CONTENT) - 1)

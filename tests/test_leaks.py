@@ -14,6 +14,7 @@ from fesbench.errors import SpecError
 from fesbench.execute.scoring import Scorer
 from fesbench.leaks import refuse_guides, refuse_known_subjects, unknown_independence
 from fesbench.metrics.ecs import ExpressionConsistency
+from fesbench.metrics.frechet import FrechetDistance
 from fesbench.metrics.nets import embedded
 from fesbench.metrics.registry import load_metric
 from fesbench.plan import DatasetPlan
@@ -73,6 +74,12 @@ def test_a_judge_that_guided_a_generator_is_refused(guide: str) -> None:
     with pytest.raises(SpecError, match=r"judge \(ecs@test\) took part in training pupil .*--metric"):
         refuse_guides(scorer({}), cards)
     refuse_guides(scorer({}), cards[:1])
+
+
+def test_a_network_of_set_metrics_that_guided_a_generator_is_refused_too() -> None:
+    only_sets = Scorer([], [FrechetDistance(Judge({}), "test")], 8)
+    with pytest.raises(SpecError, match=r"judge \(fid@test\) took part in training pupil "):
+        refuse_guides(only_sets, [GeneratorCard("pupil", "", guided_by=("judge",))])
 
 
 def test_what_nobody_recorded_is_said_and_refused_by_nobody() -> None:

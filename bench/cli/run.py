@@ -17,6 +17,7 @@ from ..session import complete_run, is_complete
 from ..spec import RunSpec, read_config, validate
 from ..store import RunStore
 from .console import make_console, shown_progress
+from .metric_option import metric_option
 
 EXAMPLES = """
 \b
@@ -34,9 +35,7 @@ Examples:
 @click.option(
     "--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]"
 )
-@click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME", help="A metric, or its full id (ecs@face-api)."
-)
+@metric_option
 @click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: embedded]")
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."

@@ -13,6 +13,7 @@ from rich.table import Table
 from fesbench.datasets.pairs import PATTERN
 
 from .console import make_console
+from .metric_option import metric_option
 
 if TYPE_CHECKING:
     from ..score import Scores
@@ -47,7 +48,7 @@ Examples:
     show_default=True,
     help="How images are named, or a CSV file with the columns image, source, target.",
 )
-@click.option("--metric", "metrics", multiple=True, help="Names or full ids, with commas.  [default: all]")
+@metric_option
 @click.option(
     "--backend",
     default="embedded",
@@ -59,9 +60,7 @@ Examples:
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON on stdout.")
 @click.pass_context
-def score(
-    ctx: click.Context, /, metrics: tuple[str, ...], weights_dir: Path | None, as_json: bool, **fields: Any
-) -> None:
+def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fields: Any) -> None:
     """Score a folder of images against the photos they were made from.
 
     Images are paired with sources by name (s01--happy.png was made from s01.png) or by a CSV file, never by
@@ -75,8 +74,7 @@ def score(
     from ..score import Request, score_folders
 
     check_device(fields["device"])
-    names = tuple(name.strip() for entry in metrics for name in entry.split(",") if name.strip())
-    found = score_folders(Request(metrics=names, **fields))
+    found = score_folders(Request(**fields))
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
     else:

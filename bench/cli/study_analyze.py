@@ -31,6 +31,12 @@ Examples:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: RUN/report/study]"
 )
+@click.option(
+    "--prolific",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Prolific's export of submissions: says whom to approve, in linkage.csv beside the key.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
 def analyze(
     responses: Path | None,
@@ -38,6 +44,7 @@ def analyze(
     private: Path | None,
     run: Path | None,
     out: Path | None,
+    prolific: Path | None,
     as_json: bool,
 ) -> None:
     """Analyse RESPONSES, by default the responses.csv beside the key.
@@ -46,7 +53,9 @@ def analyze(
     compared with the metrics' scores of the same pictures. Participants are left out by the rules that the
     study fixed before any answer, and the page says how many.
     """
+    from fesbench.files import write_text
     from fesbench.reports.study.analysis import analyse
+    from fesbench.reports.study.prolific import LINKAGE, linkage_csv
     from fesbench.reports.study.responses import read_responses
     from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
     from fesbench.reports.study.write import results_json, write_analysis
@@ -59,9 +68,13 @@ def analyze(
         raise click.UsageError("say where the results go: --run RUN or --out FOLDER")
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)
-    answers = responses or (private or private_folder(study.id)) / "responses.csv"
+    beside_key = private or private_folder(study.id)
+    answers = responses or beside_key / "responses.csv"
     scores = _scores(open_run(run), key) if run else None
     found = analyse(study, forms, key, read_responses(answers, study, forms), scores)
+    if prolific:
+        write_text(beside_key / LINKAGE, linkage_csv(prolific, key.secret, found.raters))
+        click.echo(f"whom to approve: {beside_key / LINKAGE}", err=True)
     page = write_analysis(found, folder, __version__)
     click.echo(results_json(found) if as_json else str(page), nl=not as_json)
 

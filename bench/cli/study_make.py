@@ -114,6 +114,7 @@ def make(
     from fesbench.reports.study.web.page import NO_CODES, Codes, Hosting
 
     from ..material import RunMaterial
+    from ..provenance import commit
     from ..store import RunStore
 
     for name in outputs:
@@ -143,7 +144,8 @@ def make(
     made = build(material, request)
     counted = balance(made.study, made.forms, made.key, made.rows)
     folder = private or private_folder(made.study.id)
-    write_packet(out, folder, made, counted, material, known, image_url, terms, __version__, hosting)
+    suite = {"fesbench": __version__, **commit()}
+    write_packet(out, folder, made, counted, material, known, image_url, terms, suite, hosting)
     _tell(made, material, known.missing, folder)
     click.echo(out)
 

@@ -57,17 +57,19 @@ class Scorer:
     @property
     def networks(self) -> dict[str, Network]:
         """The distinct networks of all metrics, by name."""
-        needed = [network for metric in self.image_metrics for network in metric.networks]
-        needed += [metric.network for metric in self.set_metrics]
-        return {network.card.name: network for network in needed}
+        return {network.card.name: network for _, networks in self.looking for network in networks}
+
+    @property
+    def looking(self) -> list[tuple[str, tuple[Network, ...]]]:
+        """Id of each metric with the networks that it looks through."""
+        of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
+        return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
 
     def network_records(self) -> dict[str, dict[str, Any]]:
         """Every network's card as plain data, and under ``metrics`` the ids of those that look through it."""
-        through = [(metric.card.id, metric.networks) for metric in self.image_metrics]
-        through += [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
         return {
             name: asdict(network.card)
-            | {"metrics": [identifier for identifier, networks in through if network in networks]}
+            | {"metrics": [identifier for identifier, networks in self.looking if network in networks]}
             for name, network in self.networks.items()
         }
 

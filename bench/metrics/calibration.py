@@ -64,7 +64,10 @@ class Calibration:
         if self.reason or self.fit_to_rank:
             return self.reason
         confused = [name for name, gap in self.gaps.items() if not gap.low > 0]
-        return f"{self.images} real images are not told from their own {' and '.join(confused)} versions"
+        return (
+            f"{self.images} real images score no better than their own {' and '.join(confused)} versions, so "
+            "a better model need not score better either"
+        )
 
 
 def hold_out(subjects: Sequence[str], count: int, seed: int = 0) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +221,7 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
         network: What identifies the network that they are to be compared through; empty takes any.
 
     Raises:
-        BenchError: the file is missing, is none of these, or tells another network.
+        BenchError: the file is missing or damaged, is none of these, or tells another network.
     """
     try:
         with ZipFile(path) as archive:
@@ -229,17 +229,23 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
         if size > LARGEST:
             raise BenchError(f"{path} unfolds to {size} bytes, too large for statistics")
         with np.load(path, allow_pickle=False) as stored:
-            mean, covariance = (np.asarray(stored[name], np.float64) for name in ("mu", "sigma"))
-            count = int(stored["count"]) if "count" in stored else 0
+            mean, covariance = (
+                stored[name].astype(np.float64, casting="same_kind") for name in ("mu", "sigma")
+            )
+            count = max(int(stored["count"]), 0) if "count" in stored else 0
             made_by = str(stored["network"]) if "network" in stored else ""
-    except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, BadZipFile) as error:
+    except BenchError:
+        raise
+    except Exception as error:  # what a damaged archive raises has no common type
         raise BenchError(f"{path} cannot be read as statistics with mu and sigma: {error}") from error
     if network and made_by and made_by != network:
         raise BenchError(f"{path} holds statistics through {made_by}, not {network}: they do not compare")
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
         raise BenchError(f"{path}: mu has shape {mean.shape} and sigma {covariance.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise BenchError(f"{path} holds values that are not finite")
+    if np.diag(covariance).min() < 0 or not np.allclose(covariance, covariance.T):
+        raise BenchError(f"{path}: sigma is no covariance, which is symmetric and without negative variances")
     return Gaussian.from_covariance(mean, covariance, count)
 
 

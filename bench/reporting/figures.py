@@ -78,7 +78,8 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     domains = [name for name in results.domains if name != ALL or OOD not in results.domains]
     for axis in axes:
         known = _known(results, axis, domains)
-        yield f"dots-{file_name(axis.column)}", dots(results.cells, models, axis, known)
+        if known:
+            yield f"dots-{file_name(axis.column)}", dots(results.cells, models, axis, known)
     for y, x in product(_stems(axes, "ecs"), _stems(axes, "fss")):
         name = "trade-off" if backend(x.column) == backend(y.column) == "embedded" else ""
         name = name or f"trade-off-{safe_name(f'{backend(y.column)}-{backend(x.column)}')}"
@@ -167,7 +168,10 @@ def _has_truth(edits: Sequence[Edit]) -> bool:
 def _selections(
     results: Results, edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, list[tuple[str, Edit]]]]:
-    """Named picks of edits, each with its label: curated, random, and the best and worst by each metric."""
+    """Named picks of edits, each with its label: curated, random, and the best and worst by each metric.
+
+    Controls are not graded, so there is no best and worst where nothing else has a score.
+    """
     draw = np.random.default_rng(seed)
     places = sorted(draw.choice(len(edits), min(GRID_ROWS, len(edits)), replace=False).tolist())
     yield "grid-curated", [_labelled(edit) for edit in chosen_edits(edits, seed)]
@@ -176,7 +180,7 @@ def _selections(
     for column in results.judged:
         if stem(column) in GRADED:
             order = _order(results, column)
-            for name, ranked in (("best", order), ("worst", order[::-1])):
+            for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
                 picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
                 rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
                 yield f"grid-{name}-{file_name(column)}", rows

@@ -33,7 +33,7 @@ TITLES = {
 """Titles of further tables, by how the stem of their files begins."""
 TIES = {"ecs": "ecs.probability", "fss.verified": "fss"}
 """What tells outputs apart that are equal by a share."""
-OPTIONS = ("backend", "resolution", "limit", "folds", "seed")
+OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference")
 
 
 @dataclass(frozen=True)

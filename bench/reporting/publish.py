@@ -312,8 +312,10 @@ def _calibration_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[st
                 f"{item['domain']} ({counts}) {item['value']:.3g}, {', '.join(gaps)}"
             )
     for metric, parts in texts.items():
-        found = f"{metric_title(metric)} of held-out real images, 0 in endless sets, and its rise if spoilt"
-        yield f"{found}: {'; '.join(parts)}."
+        yield (
+            f"{metric_title(metric)} of held-out real images, 0 if there were endlessly many, and its rise "
+            f"where they are blurred or collapsed (a few again and again): {'; '.join(parts)}."
+        )
 
 
 def card_of(fields: dict[str, Any]) -> GeneratorCard:

@@ -156,6 +156,7 @@ _RESPONSES = {
     "stimulus": ("text", "", "32 hexadecimal digits", "the picture that the answer is about", "no"),
     "rt_ms": ("number", "ms", "0 or more, or empty", "time from showing to answering", "no"),
     "timestamp": ("time", "ISO 8601", "with zone, or empty", "when the answer was given", "indirectly"),
+    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "the size of the participant's screen", "indirectly"),
     "gold_pass": ("number", "", "1 0, or empty", "whether a check was passed", "no"),
 }
 _RATERS = {
@@ -171,6 +172,8 @@ _RATERS = {
     "repeat_chance": ("number", "", "0 to 1, or empty", "of these alike by chance", "no"),
     "slot_share": ("number", "", "0 to 1, or empty", "answers in the most frequent place", "no"),
     "median_rt_ms": ("number", "ms", "0 or more, or empty", "median time for an answer", "no"),
+    "duration_s": ("number", "s", "0 or more, or empty", "from the first trial to the last answer", "no"),
+    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "as in responses.csv", "indirectly"),
     "excluded": ("text", "", "rules, blanks between", "rules that leave the participant out", "no"),
 }
 

@@ -49,7 +49,7 @@ def write_packet(
     details: Details,
     image_url: str,
     terms: Mapping[str, Licence],
-    version: str,
+    suite: Mapping[str, object],
     hosting: Hosting = ON_DISK,
 ) -> None:
     """Write the packet and the private folder.
@@ -63,7 +63,7 @@ def write_packet(
         details: What the organiser said.
         image_url: Where the pictures will be hosted, for platforms that only know addresses.
         terms: The licence of each data set.
-        version: Of the suite, for the record.
+        suite: Version and commit of the suite, for the manifest.
         hosting: Where the web page sends answers.
 
     Raises:
@@ -80,9 +80,8 @@ def write_packet(
         _write_public(draft, made, values, image_url, hosting)
         _write_admin(draft / ADMIN, made, details, values, terms)
         write_text(draft / ".gitignore", _IGNORED)
-        record = {"study": made.study.id, "seed": made.study.seed, "fesbench": version}
-        digests = {"sha256": file_digests(draft)}
-        write_text(draft / MANIFEST, json.dumps(record | digests, indent=1) + "\n")
+        record = {"study": made.study.id, "seed": made.study.seed, **suite, "sha256": file_digests(draft)}
+        write_text(draft / MANIFEST, json.dumps(record, indent=1) + "\n")
         undate(draft)
         _write_private(private, made, counted, material)
         os.replace(draft, packet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 
 from .schema import Exclusion, Form, Key, Response, Trial, TrialKey
@@ -17,7 +18,8 @@ class Rater:
     ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
     ``attention_share`` attention checks; ``repeat_share`` those of the ``repeats`` that agree with the first
     answer, of which ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one
-    slot.
+    slot. ``duration_s`` is the time from seeing the first trial, practice too, to the last answer, where the
+    platform times single answers.
     """
 
     participant: str
@@ -32,6 +34,8 @@ class Rater:
     repeat_chance: float | None
     slot_share: float | None
     median_rt_ms: float | None
+    duration_s: float | None
+    screen: str | None
     excluded: tuple[str, ...] = ()
 
     @property
@@ -108,7 +112,22 @@ def _rater(
         repeat_chance=sum(chance for _, chance in repeated) / len(repeated) if repeated else None,
         slot_share=_slot_share([one for one in counted if about[one.trial_id].kind == "main"], trials),
         median_rt_ms=median(times) if times else None,
+        duration_s=_duration(responses),
+        screen=next((one.screen for one in responses if one.screen), None),
     )
+
+
+def _duration(responses: Sequence[Response]) -> float | None:
+    """Seconds from the moment the first trial was seen to the last answer, breaks included."""
+    answered = [
+        (one.timestamp, timedelta(milliseconds=one.rt_ms))
+        for one in responses
+        if one.timestamp is not None and one.rt_ms is not None
+    ]
+    if not answered:
+        return None
+    seen = min(moment - taken for moment, taken in answered)
+    return (max(moment for moment, _ in answered) - seen).total_seconds()
 
 
 def _share(passed: Iterable[bool]) -> float | None:

@@ -25,7 +25,7 @@ from .storage import pseudonym
 
 COLUMNS = (
     "study_id", "form_id", "participant", "platform", "trial_id", "question", "kind", "answer", "slot",
-    "stimulus", "rt_ms", "timestamp", "gold_pass",
+    "stimulus", "rt_ms", "timestamp", "screen", "gold_pass",
 )  # fmt: skip
 SHOWN_PROBLEMS = 20
 
@@ -107,6 +107,7 @@ def _matched(
             answer=resolve(one, trial) or "",
             rt_ms=one.rt_ms,
             timestamp=one.timestamp,
+            screen=one.screen,
             platform=platform,
         )
         first = found.setdefault((response.participant, response.trial_id), response)
@@ -158,7 +159,8 @@ def _rows(responses: Iterable[Response], trials: Mapping[str, Trial], key: Key) 
         passed = int(one.answer in known.gold) if known.gold else None
         yield [
             one.study_id, one.form_id, one.participant, one.platform, trial.id, trial.question, known.kind,
-            one.answer, trial.choices.index(one.answer), trial.chosen(one.answer), one.rt_ms, time, passed,
+            one.answer, trial.choices.index(one.answer), trial.chosen(one.answer), one.rt_ms, time,
+            one.screen, passed,
         ]  # fmt: skip
 
 

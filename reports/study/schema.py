@@ -42,6 +42,7 @@ TrialId = Annotated[str, StringConstraints(pattern=r"^t[0-9a-f]{12}$")]
 """Unique in the study, over all forms; tells neither form, nor place, nor kind."""
 FormId = Annotated[str, StringConstraints(pattern=r"^F[0-9]{4}$")]
 StudyId = Annotated[str, StringConstraints(pattern=r"^s[0-9a-f]{12}$")]
+SCREEN = r"^[0-9]{1,5}x[0-9]{1,5}$"
 
 
 class _Frozen(BaseModel):
@@ -246,7 +247,8 @@ class Response(_Frozen):
     """One answer. ``participant`` is a pseudonym, never an id of a platform; see ``pseudonym``.
 
     ``rt_ms`` and ``timestamp`` (when the answer was given, with its zone) are None where the platform tells
-    neither, as on paper.
+    neither, as on paper; ``screen`` is the size of the participant's, as ``WIDTHxHEIGHT`` in pixels, None
+    where it is not known.
     """
 
     study_id: StudyId
@@ -256,4 +258,5 @@ class Response(_Frozen):
     answer: str
     rt_ms: Annotated[float, Field(ge=0)] | None = None
     timestamp: datetime | None = None
+    screen: Annotated[str, StringConstraints(pattern=SCREEN)] | None = None
     platform: Platform

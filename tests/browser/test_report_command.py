@@ -22,16 +22,33 @@ def test_the_same_run_gives_the_same_bytes(bench, small_run, tmp_path):
     assert written[0].keys() >= {"html/index.html", *tables}
 
 
-def test_included_images_travel_with_the_report(bench, small_run, tmp_path, visit, until):
-    done = bench(
-        "report", small_run, "--format", "html", "--out", tmp_path / "out", "--include-images", "rendered"
-    )
+@pytest.fixture(scope="module")
+def moved(bench, small_run, tmp_path_factory):
+    """A report with figures and images, away from its run."""
+    folder = tmp_path_factory.mktemp("moved")
+    choices = ["--format", "html,figures", "--include-images", "rendered"]
+    done = bench("report", small_run, *choices, "--out", folder / "out")
     assert done.returncode == 0, done.stderr
-    moved = (tmp_path / "out" / "html").rename(tmp_path / "elsewhere")
-    assert len(list(moved.rglob("*.png"))) == 3 * 30
+    return (folder / "out" / "html").rename(folder / "elsewhere")
+
+
+def test_included_images_travel_with_the_report(moved, visit, until):
+    assert len(list((moved / "images").rglob("*.png"))) == 3 * 30
     page = visit(moved / "index.html")
     page.click(".view:not([hidden]) button.number >> nth=0")
     until(page, "[...document.querySelectorAll('.gallery img')].some((image) => image.naturalWidth)")
+
+
+def test_figures_are_seen_in_the_page(moved, visit, until):
+    page = visit(moved / "index.html")
+    assert not page.locator("details.figures img").first.is_visible()
+    for summary in page.locator("details.figures > summary").all():
+        summary.click()
+    shown = page.locator("details.figures img")
+    assert shown.count() == len(list((moved / "figures" / "0").iterdir())) > 3
+    shown.evaluate_all("images => images.forEach((image) => (image.loading = 'eager'))")
+    until(page, "[...document.querySelectorAll('.figures img')].every((image) => image.naturalWidth > 100)")
+    assert all(text.startswith("rendered: ") for text in page.locator(".figures figcaption").all_inner_texts())
 
 
 def test_without_included_images_there_is_none_in_the_report(small_page):

@@ -107,8 +107,13 @@ def test_statistics_files_are_those_of_pytorch_fid(n, tmp_path):
         ({"mu": np.zeros(3), "sigma": np.eye(4)}, "shape"),
         ({"mu": np.zeros(2), "sigma": np.full((2, 2), np.nan)}, "not finite"),
         ({"mu": np.zeros(2), "sigma": np.array([{}], dtype=object)}, "cannot be read"),
+        ({"mu": np.zeros(2), "sigma": np.eye(2) * 1j}, "cannot be read"),
+        ({"mu": np.zeros(2), "sigma": np.eye(2), "count": np.inf}, "cannot be read"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, "shape"),
+        ({"mu": np.zeros(2), "sigma": -np.eye(2)}, "no covariance"),
+        ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0.0, 1.0]])}, "no covariance"),
     ],
-    ids=["half", "mismatch", "nan", "pickle"],
+    ids=["half", "mismatch", "nan", "pickle", "complex", "endless", "empty", "negative", "crooked"],
 )
 def test_files_that_are_no_statistics_are_refused(arrays, says, tmp_path):
     path = tmp_path / "statistics.npz"
@@ -116,6 +121,17 @@ def test_files_that_are_no_statistics_are_refused(arrays, says, tmp_path):
     with pytest.raises(BenchError, match=says):
         read_statistics(path)
     path.write_bytes(b"no archive")
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_statistics(path)
+
+
+@pytest.mark.parametrize("every", [7, 40])
+def test_damaged_statistics_are_refused(every, tmp_path):
+    path = tmp_path / "statistics.npz"
+    write_statistics(path, sample(15, 30, 20))
+    data = bytearray(path.read_bytes())
+    data[60:300:every] = bytes(len(data[60:300:every]))
+    path.write_bytes(data)
     with pytest.raises(BenchError, match="cannot be read"):
         read_statistics(path)
 

@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 import fesbench
+from fesbench.reporting.pages import command_of
 from fesbench.reporting.report import Request, read_runs, write_reports
+from fesbench.spec import RunSpec
 
 SUBJECTS = 3
 
@@ -20,7 +22,8 @@ def run(tmp_path_factory):
         for subject in range(SUBJECTS):
             pixels = rng.integers(0, 255, (32, 32, 3), np.uint8)
             Image.fromarray(pixels).save(folder / "london" / expression / f"p{subject}.png")
-    fesbench.evaluate(["truth", "copy"], [str(folder / "london")], ["fidelity"], out=folder / "run")
+    metrics = ["fidelity", "quality"]
+    fesbench.evaluate(["truth", "copy"], [str(folder / "london")], metrics, out=folder / "run")
     return folder / "run"
 
 
@@ -60,3 +63,16 @@ def test_every_figure_is_in_the_page_with_its_caption(written):
 def test_models_stand_in_the_order_in_which_they_were_asked_for(run):
     (report,) = read_runs([run])
     assert [row.name for row in report.mains["london"].rows] == ["truth", "copy"]
+
+
+def test_the_command_on_the_page_says_every_field_of_the_specification():
+    spec = RunSpec(
+        models=("a b",), data=("d",), metrics=("fss",), checkpoints={"m": "f"}, backend="portable",
+        resolution=64, limit=3, folds=7, seed=11, inference="bfloat16",
+    )  # fmt: skip
+    command = command_of(spec.model_dump(mode="json"))
+    assert command == (
+        "bench run --model 'a b' --data d --metric fss --checkpoint m=f --backend portable --resolution 64 "
+        "--limit 3 --folds 7 --seed 11 --inference bfloat16"
+    )
+    assert command.count(" --") == len(RunSpec.model_fields)

@@ -85,6 +85,7 @@ def test_published_places_stand_beside_measured_ones():
     )
     table = place_table(places, CARDS, "set", ["Source: a paper."])
     assert "| Model A, mean OOD | 1 | 2 [1, 3] |" in markdown_table(table)
+    assert [row.name for row in table.rows] == ["a in ood"]
     assert "Protocols differ" in " ".join(note.text for note in table.notes)
 
 

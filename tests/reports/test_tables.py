@@ -50,6 +50,13 @@ def test_an_incomplete_cell_keeps_its_value_but_shows_a_dash_and_a_footnote(cell
     assert "37 of 60" in note.text
 
 
+def test_rows_with_the_same_gap_share_a_footnote(cells_of, table_of):
+    table = table_of(cells_of({"a": None, "b": 0.9, "c": None}))
+    (note,) = [note for note in table.notes if note.mark]
+    assert note.text.startswith("A, C: no face was found; scored 37 of 60")
+    assert [row[0].note for row in table.cells] == ["a", "", "a"]
+
+
 def test_a_model_without_any_row_in_a_cell_shows_a_dash(cells_of, table_of):
     both = pd.concat([cells_of({"a": 0.5, "b": 0.4}), cells_of({"a": 3.0}, metric="mae.face")])
     assert shown(table_of(both), 1) == {"a": f"{3:.2f}", "b": "–"}

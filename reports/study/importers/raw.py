@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from fesbench.errors import BenchError
 
+from ..schema import SCREEN
+
 LARGEST = 64 * 2**20
 """Bytes of a file."""
 MOST_ROWS = 1_000_000
@@ -41,6 +43,7 @@ class RawAnswer(NamedTuple):
     slot: int | None = None
     rt_ms: float | None = None
     timestamp: datetime | None = None
+    screen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def tidy_answers(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[R
                 slot=slot,
                 rt_ms=number_of(record.get("rt_ms", record.get("rt"))),
                 timestamp=time_of(text_of(record, "timestamp")),
+                screen=screen_of(text_of(record, "screen")),
             )
 
 
@@ -178,6 +182,11 @@ def time_of(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def screen_of(text: str) -> str | None:
+    """The size of a screen, such as 1024x768; None where it is something else."""
+    return text if re.fullmatch(SCREEN, text) else None
 
 
 def trial_in(text: str) -> str:

@@ -1,6 +1,6 @@
 """The lab's own server: the SQLite file in which it keeps answers, or those answers as JSON lines or CSV.
 
-Columns: ``participant``, ``form_id``, ``trial_id``, ``answer``, ``rt_ms``, ``timestamp``.
+Columns: ``participant``, ``form_id``, ``trial_id``, ``answer``, ``rt_ms``, ``timestamp``, ``screen``.
 """
 
 from __future__ import annotations

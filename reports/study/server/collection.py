@@ -175,14 +175,14 @@ def read_records(path: Path) -> list[Mapping[str, Any]]:
 
     Returns:
         Records with the keys ``participant`` (the id that the browser gave), ``form_id``, ``trial_id``,
-        ``answer``, ``rt_ms`` and ``timestamp``.
+        ``answer``, ``rt_ms``, ``timestamp`` and ``screen``.
 
     Raises:
         BenchError: it is missing, or was not written by a server.
     """
     query = (
-        "SELECT participant, form AS form_id, trial AS trial_id, answer, rt_ms, received AS timestamp "
-        "FROM answers JOIN sessions USING (participant) ORDER BY received, participant, trial"
+        "SELECT participant, form AS form_id, trial AS trial_id, answer, rt_ms, received AS timestamp, "
+        "screen FROM answers JOIN sessions USING (participant) ORDER BY received, participant, trial"
     )
     if not path.is_file():
         raise BenchError(f"{path} is missing; give the file that `bench study serve` named")

@@ -50,8 +50,10 @@ def test_web_json_with_prolific_id(write):
 
 def test_server_lines(write):
     line = {"participant": "x", "form_id": "F0000", "trial_id": T0, "answer": "B", "rt_ms": 700,
-            "timestamp": "2026-01-02T03:04:05+00:00"}  # fmt: skip
-    (found,) = READERS["server"](write(json.dumps(line) + "\n\n", "a.jsonl")).answers
+            "timestamp": "2026-01-02T03:04:05+00:00", "screen": "1024x768"}  # fmt: skip
+    lines = [line, line | {"screen": "=1+1"}]
+    found, odd = READERS["server"](write("\n\n".join(map(json.dumps, lines)), "a.jsonl")).answers
+    assert (found.screen, odd.screen) == ("1024x768", None)
     assert (found.answer, found.rt_ms, found.timestamp) == (
         "B",
         700,
@@ -213,7 +215,7 @@ def test_the_tidy_table_names_slot_and_picture_but_no_model(write, best_of_three
     text = responses_csv(found.responses, forms, key)
     header, row = text.splitlines()
     assert header == (
-        "study_id,form_id,participant,platform,trial_id,question,kind,answer,slot,stimulus,rt_ms,timestamp,gold_pass"
+        "study_id,form_id,participant,platform,trial_id,question,kind,answer,slot,stimulus,rt_ms,timestamp,screen,gold_pass"
     )
     assert row.split(",")[3:9] == ["web", T0, "expression", "main", "B", "1"]
     assert not any(name in text for name in key.models)

@@ -1,5 +1,7 @@
 """Who is left out: by the rules of the study, and by nothing else."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from fesbench.reports.study.quality import flow, judge
@@ -77,3 +79,17 @@ def test_a_participant_is_counted_once_at_the_first_rule(checked, make_answers):
     )
     assert set(raters[0].excluded) == {"incomplete", "gold", "attention", "fast", "same-slot"}
     assert flow(raters) == [("recruited", 1), ("did not finish", 1), ("kept", 0)]
+
+
+def test_time_and_screen_are_known_where_single_answers_are_timed(checked, make_answers):
+    _, forms, key = checked
+    begun = datetime(2026, 1, 2, tzinfo=UTC)
+    answers = [
+        one.model_copy(update={"timestamp": begun + timedelta(minutes=place), "screen": "1024x768"})
+        for place, one in enumerate(make_answers(checked, [GOOD], rt_ms=1500))
+    ]
+    (timed,) = judge(answers, forms, key, Exclusion())
+    assert (timed.duration_s, timed.screen) == (6 * 60 + 1.5, "1024x768")
+    handed_in = [one.model_copy(update={"rt_ms": None, "screen": None}) for one in answers]
+    (untimed,) = judge(handed_in, forms, key, Exclusion())
+    assert (untimed.duration_s, untimed.screen) == (None, None)

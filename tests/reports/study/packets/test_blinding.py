@@ -21,7 +21,7 @@ def write(tmp_path, made, material, packet="out/packet", private="elsewhere/key"
     folders = tmp_path / packet, tmp_path / private
     counted = balance(made.study, made.forms, made.key, made.rows)
     terms = {"setname": licence_of("setname")}
-    write_packet(*folders, made, counted, material, Details(), "https://host/stimuli", terms, "0")
+    write_packet(*folders, made, counted, material, Details(), "https://host/stimuli", terms, {})
     return folders
 
 

@@ -34,6 +34,7 @@ from fesbench.reports.study.responses import COLUMNS
 from fesbench.reports.study.sheets import shape
 from fesbench.reports.study.storage import form_path, read_forms, read_study
 
+SUITE = {"fesbench": "1.2.3", "commit": "abc", "dirty": False}
 FILLED = Details(**{name: f"my {name}" for name in Details.model_fields})
 
 
@@ -41,9 +42,8 @@ def write(folder, made, material, details=FILLED):
     counted = balance(made.study, made.forms, made.key, made.rows)
     terms = {"setname": licence_of("setname")}
     packet = folder / "out" / "packet"
-    write_packet(
-        packet, folder / "key" / "x", made, counted, material, details, "https://host/stimuli", terms, "0"
-    )
+    private, host = folder / "key" / "x", "https://host/stimuli"
+    write_packet(packet, private, made, counted, material, details, host, terms, SUITE)
     return packet
 
 
@@ -63,7 +63,9 @@ def rows_of(path):
 
 
 def test_the_manifest_proves_every_file(packet):
-    digests = json.loads((packet / "manifest.json").read_text())["sha256"]
+    manifest = json.loads((packet / "manifest.json").read_text())
+    assert manifest.items() >= SUITE.items()
+    digests = manifest["sha256"]
     files = {p.relative_to(packet).as_posix(): p for p in packet.rglob("*") if p.is_file()}
     assert set(digests) == set(files) - {"manifest.json"}
     for name, digest in digests.items():

@@ -82,7 +82,7 @@ def packet(tmp_path_factory, made, material):
     folder = tmp_path_factory.mktemp("served")
     counted = balance(made.study, made.forms, made.key, made.rows)
     write_packet(
-        folder / "a" / "p", folder / "key", made, counted, material, Details(), "https://h/s", {}, "0"
+        folder / "a" / "p", folder / "key", made, counted, material, Details(), "https://h/s", {}, {}
     )
     return folder / "a" / "p"
 

@@ -20,7 +20,7 @@ def packet(tmp_path_factory, material, request_of):
     folder = tmp_path_factory.mktemp("web")
     counted = balance(made.study, made.forms, made.key, made.rows)
     write_packet(
-        folder / "a" / "packet", folder / "key", made, counted, material, Details(), "https://h/s", {}, "0"
+        folder / "a" / "packet", folder / "key", made, counted, material, Details(), "https://h/s", {}, {}
     )
     return folder / "a" / "packet", made
 
