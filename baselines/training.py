@@ -283,7 +283,7 @@ class TrainingRun:
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {self.trainer.step} steps, seed {self.settings.seed}",
             choices=(*generator.card.choices, *self.model.training_choices),
-            guided_by=self.model.template.guided_by or (None if self.record.get("trials") else ()),
+            guided_by=self.model.template.guided_by or (None if self.notes.get("trials") else ()),
         )
         return generator
 

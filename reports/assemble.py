@@ -229,17 +229,20 @@ def _caution(card: GeneratorCard) -> str:
 def _why_missing(table: Table, row: int, found: Mapping[tuple[str, str, str], Record]) -> dict[str, str]:
     """Metric to the sentence that explains its incomplete cells in this row."""
     name = table.rows[row].name
-    places: dict[str, dict[str, str]] = {}
+    places: dict[str, dict[str, Cell]] = {}
     reasons: dict[str, str] = {}
     for column, cell in zip(table.columns, table.cells[row], strict=True):
         if cell.complete:
             continue
         record = found.get((name, column.metric, column.domain))
         reason = str(record["reason"] or "not scored") if record else "not scored"
-        count = f"{cell.n_scored} of {cell.n_asked} in {column.domain_title}"
-        places.setdefault(reason, {}).setdefault(column.domain, count)
+        places.setdefault(reason, {}).setdefault(column.domain_title, cell)
         reasons[column.metric] = reason
-    return {
-        metric: f"{reason}; scored {', '.join(places[reason].values())}."
-        for metric, reason in reasons.items()
-    }
+    return {metric: f"{reason}; {_where(places[reason])}." for metric, reason in reasons.items()}
+
+
+def _where(cells: Mapping[str, Cell]) -> str:
+    """The domains of incomplete cells, with how many outputs have a score unless all of them have one."""
+    if all(cell.n_scored == cell.n_asked for cell in cells.values()):
+        return f"in {', '.join(cells)}"
+    return "scored " + ", ".join(f"{cell.n_scored} of {cell.n_asked} in {name}" for name, cell in cells.items())

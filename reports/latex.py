@@ -67,13 +67,15 @@ _ESCAPES = {
     "τ": r"$\tau$",
 }
 _LAST_LATIN = 0x17F
+_WITHOUT_GLYPH = frozenset("ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
+"""Latin letters that a document without fontenc's T1 stops at."""
 
 
 def escape(text: str) -> str:
     """``text`` for the body of a LaTeX document: printed as it is, never executed.
 
-    Line breaks and control characters become spaces; letters beyond Latin become their code point, since
-    pdfLaTeX has no glyph for them.
+    Line breaks and control characters become spaces; letters for which pdfLaTeX has no glyph in its default
+    encoding, such as those beyond Latin, become their code point.
     """
     return "".join(map(_escape, unicodedata.normalize("NFC", text)))
 
@@ -85,7 +87,7 @@ def _escape(character: str) -> str:
         return character
     if unicodedata.category(character).startswith(("C", "Z")):
         return " "
-    if character.isalpha() and ord(character) <= _LAST_LATIN:
+    if character.isalpha() and ord(character) <= _LAST_LATIN and character not in _WITHOUT_GLYPH:
         return character
     return rf"\texttt{{U+{ord(character):04X}}}"
 

@@ -86,7 +86,8 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield name, trade_off(results.cells, models, x, y, domains)
     if IN_DISTRIBUTION in domains and OOD in domains:
         both = [axis for axis in axes if len(_known(results, axis, [IN_DISTRIBUTION, OOD])) == 2]
-        yield "slopes", slopes(results.cells, models, both, IN_DISTRIBUTION, OOD)
+        if both:
+            yield "slopes", slopes(results.cells, models, both, IN_DISTRIBUTION, OOD)
     yield from _rank_figure(results, models, axes, domains)
     yield from _agreement_figures(results, domains)
     if results.moved:

@@ -59,7 +59,7 @@ def _numbers(axes: Axes, values: NDArray[np.float64], texts: Sequence[str], ligh
 
 def _short(value: float) -> str:
     """``−.11``: a number between -1 and 1 that fits its cell."""
-    return f"{value + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−").replace("0.", ".", 1)
 
 
 def _ticks(axes: Axes, across: Sequence[str], down: Sequence[str]) -> None:

@@ -156,7 +156,7 @@ _RESPONSES = {
     "stimulus": ("text", "", "32 hexadecimal digits", "the picture that the answer is about", "no"),
     "rt_ms": ("number", "ms", "0 or more, or empty", "time from showing to answering", "no"),
     "timestamp": ("time", "ISO 8601", "with zone, or empty", "when the answer was given", "indirectly"),
-    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "the size of the participant's screen", "indirectly"),
+    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "the participant's screen", "indirectly"),
     "gold_pass": ("number", "", "1 0, or empty", "whether a check was passed", "no"),
 }
 _RATERS = {

@@ -48,7 +48,9 @@ def test_figures_are_seen_in_the_page(moved, visit, until):
     assert shown.count() == len(list((moved / "figures" / "0").iterdir())) > 3
     shown.evaluate_all("images => images.forEach((image) => (image.loading = 'eager'))")
     until(page, "[...document.querySelectorAll('.figures img')].every((image) => image.naturalWidth > 100)")
-    assert all(text.startswith("rendered: ") for text in page.locator(".figures figcaption").all_inner_texts())
+    assert all(
+        text.startswith("rendered: ") for text in page.locator(".figures figcaption").all_inner_texts()
+    )
 
 
 def test_without_included_images_there_is_none_in_the_report(small_page):

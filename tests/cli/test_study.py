@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -37,9 +38,37 @@ def test_a_run_becomes_a_packet_and_its_key_lies_elsewhere(run, tmp_path):
     assert {item.domain for item in key.items} == {"studio", "celebrity", "portrait", "statue", "avatar"}
     assert study.outputs == ("print",)
     assert study.draft
+    assert json.loads((packet / "manifest.json").read_text()).keys() >= {"fesbench", "commit", "dirty"}
     for form in read_forms(packet, study):
         assert all(stimulus_path(packet, name).is_file() for name in form.stimuli)
     assert "DRAFT" in done.stderr
+
+
+def test_answers_become_numbers_and_prolific_learns_whom_to_pay(run, tmp_path):
+    packet, private = tmp_path / "a" / "packet", tmp_path / "key"
+    made = ("--design", "2afc", "--questions", "realism", "--output", "lab", "--private", private)
+    assert call("study", "make", run, *SMALL, *made, "--out", packet).exit_code == 0
+    study = read_study(packet)
+    gold = {trial.id: trial.gold for trial in read_key(study, private).trials}
+    answers = [
+        f"pid{form.id},{form.id},{trial.id},{(gold[trial.id] or trial.choices)[place % 2 - 1]},900,1024x768"
+        for form in read_forms(packet, study)
+        for place, trial in enumerate(form.trials)
+    ]
+    head = "participant,form_id,trial_id,answer,rt,screen"
+    (tmp_path / "web.csv").write_text("\n".join([head, *answers[:-1]]))
+    (tmp_path / "prolific.csv").write_text("Participant id,Status\npidF0001,OK\npidF0002,OK\n")
+    here = ("--packet", packet, "--private", private)
+    assert call("study", "import", *here, "--platform", "web", tmp_path / "web.csv").exit_code == 0
+    options = ("--run", run, "--prolific", tmp_path / "prolific.csv", "--out", tmp_path / "found")
+    done = call("study", "analyze", *here, *options, "--json")
+    assert done.exit_code == 0
+    assert {"shares", "differences", "correlations"} <= json.loads(done.stdout).keys()
+    people = pd.read_csv(tmp_path / "found" / "participants.csv")
+    assert set(people["screen"]) == {"1024x768"}
+    linked = pd.read_csv(private / "linkage.csv", keep_default_na=False).set_index("platform_id")
+    assert linked["excluded"].to_dict() == {"pidF0001": "", "pidF0002": "incomplete"}
+    assert set(linked["participant"]) == set(people["participant"])
 
 
 def test_what_a_run_lacks_is_said(run, tmp_path):

@@ -164,6 +164,7 @@ def test_latex_compiles(kind, request, tmp_path):
             r"\begin{document}",
             r"\begin{table*}\caption{Results}\input{table}\end{table*}",
             r"\input{tables}",
+            escape("".join(map(chr, range(0x250)))),
             r"\end{document}",
         ]
     )

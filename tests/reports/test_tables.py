@@ -57,6 +57,11 @@ def test_rows_with_the_same_gap_share_a_footnote(cells_of, table_of):
     assert [row[0].note for row in table.cells] == ["a", "", "a"]
 
 
+def test_a_set_that_is_whole_but_has_no_score_is_not_said_to_be_scored(cells_of, table_of):
+    table = table_of(cells_of({"a": None, "b": 0.9}, n_scored=60, reason="needs 99 outputs", complete=False))
+    assert table.notes[0].text == "A, B: needs 99 outputs; in studio."
+
+
 def test_a_model_without_any_row_in_a_cell_shows_a_dash(cells_of, table_of):
     both = pd.concat([cells_of({"a": 0.5, "b": 0.4}), cells_of({"a": 3.0}, metric="mae.face")])
     assert shown(table_of(both), 1) == {"a": f"{3:.2f}", "b": "–"}

@@ -35,7 +35,9 @@ def test_each_submission_stands_beside_its_answers(best_of_three, raters, tmp_pa
     path.write_text(EXPORT.replace("Participant id", column), encoding="utf-8")
     text = linkage_csv(path, best_of_three.key.secret, raters)
     rows = list(csv.DictReader(io.StringIO(text)))
-    shown = [[row[name] for name in ("platform_id", "form_id", "status", "taken_s", "excluded")] for row in rows]
+    shown = [
+        [row[name] for name in ("platform_id", "form_id", "status", "taken_s", "excluded")] for row in rows
+    ]
     assert shown == [
         ["5fgood", "F0000", "AWAITING REVIEW", "412", ""],
         ["5fhasty", "F0001", "AWAITING REVIEW", "60", "incomplete"],
