@@ -108,6 +108,8 @@ def _listed(path: Path) -> FoldList:
         raise CheckpointError(f"{path} is no list of folds: {error}; train again with --folds") from error
     if not listed.folds:
         raise CheckpointError(f"{path} lists no folds; train again with --folds")
+    if len({fold.data_digest for fold in listed.folds}) < len(listed.folds):
+        raise CheckpointError(f"{path} lists two networks that saw the same people; train again with --folds")
     return listed
 
 

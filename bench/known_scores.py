@@ -80,8 +80,8 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether no known score differs."""
-        return all(row.state != "differs" for row in self.rows)
+        """Whether there are scores, and none differs from a known one."""
+        return bool(self.rows) and all(row.state != "differs" for row in self.rows)
 
 
 def compare(names: Sequence[str], backend: str) -> Comparison:

@@ -215,7 +215,7 @@ class _Marks:
     def notes(self) -> list[Note]:
         """All notes that were given a letter, after the rows that they are about."""
         texts = enumerate(self._rows.items())
-        return [Note(_letter(place), f"{', '.join(rows)}: {text}") for place, (text, rows) in texts]
+        return [Note(_letter(place), f"{'; '.join(rows)}: {text}") for place, (text, rows) in texts]
 
 
 def _letter(place: int) -> str:
@@ -245,4 +245,6 @@ def _where(cells: Mapping[str, Cell]) -> str:
     """The domains of incomplete cells, with how many outputs have a score unless all of them have one."""
     if all(cell.n_scored == cell.n_asked for cell in cells.values()):
         return f"in {', '.join(cells)}"
-    return "scored " + ", ".join(f"{cell.n_scored} of {cell.n_asked} in {name}" for name, cell in cells.items())
+    return "scored " + ", ".join(
+        f"{cell.n_scored} of {cell.n_asked} in {name}" for name, cell in cells.items()
+    )

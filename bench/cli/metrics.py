@@ -89,7 +89,8 @@ def show(name: str, backend: str, as_json: bool) -> None:
 def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: bool) -> None:
     """Score five fixed images, and compare with the scores that they are known to get.
 
-    NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs.
+    NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs or
+    none could be computed.
     """
     from ..known_scores import compare
 

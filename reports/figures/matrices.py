@@ -17,6 +17,8 @@ _MOST_NARROW = 6
 """More models than this need both columns of the page."""
 _CHARACTER = 0.04
 """Inches: the height of a character of a label that leans."""
+_LOWEST = 0.9
+"""Inches: a panel's title and names need so much even where a single expression was asked for."""
 _DARK = 0.55
 """A cell darker than this share of the scale has white text."""
 
@@ -32,7 +34,7 @@ def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[s
     """
     targets = [name for name in labels if name in set(shares["target"])]
     across, width = (2, WIDTH) if len(models) <= _MOST_NARROW else (4, WIDE)
-    height = (width - 0.75) / across * len(targets) / len(labels) + 0.2
+    height = max((width - 0.75) / across * len(targets) / len(labels) + 0.2, _LOWEST)
     figure, axes = panels(len(models), across, height, width=width, sharex=True, sharey=True)
     for panel, model in zip(axes, models, strict=True):
         own = shares[shares["generator"] == model.name]

@@ -46,6 +46,11 @@ def test_each_part_of_the_data_finds_the_generator_that_learned_from_it(listed):
         model.trained_on(Part("other people"))
 
 
+def test_two_networks_that_saw_the_same_people_are_refused(listed):
+    with pytest.raises(CheckpointError, match="saw the same people"):
+        read_folds(changed(listed, data_digest="digest 1"), StarGAN)
+
+
 def changed(path, **fields):
     content = json.loads(path.read_text())
     content["folds"][0] |= fields

@@ -139,6 +139,7 @@ def test_scores_are_the_same_with_a_filled_an_empty_and_no_cache(home, tmp_path,
         folder_of(tmp_path / "images", made, 0),
         folder_of(tmp_path / "sources", [f"{name}.png" for name in names], 1),
         folder_of(tmp_path / "real", [f"{i}.png" for i in range(16)], 2),
+        metrics=("fss", "fid"),
     )
     with_empty, with_filled = score_folders(request), score_folders(request)
     monkeypatch.setenv("FESBENCH_CACHE_GB", "0")

@@ -5,9 +5,10 @@ import pytest
 
 from fesbench.contracts import ImageMetric, SetMetric
 from fesbench.errors import BenchError, UnknownName, WeightsMissing
+from fesbench.files import file_digest
+from fesbench.metrics import backends
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id
 from fesbench.testing import check_metric
-from fesbench.weights import digest
 
 
 def test_the_embedded_default_is_complete():
@@ -50,6 +51,15 @@ def test_the_final_judge_counts_once_under_both_its_names():
     assert [metric.card.id for metric in metrics] == ["ecs@embedded"]
 
 
+@pytest.fixture
+def nothing_loaded():
+    """No network of an earlier test is in memory."""
+    for factory in vars(backends).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_loaded")
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "embedded"])
 def test_a_backend_without_weights_leaves_fidelity_and_reasons(backend, monkeypatch, tmp_path):
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
@@ -82,7 +92,7 @@ def paper_folder(monkeypatch, tmp_path, inception_file, qualiclip_file):
     for file in (inception_file, qualiclip_file):
         (tmp_path / "paper" / file.name).symlink_to(file)
     record = tmp_path / "paper" / f"{inception_file.name}.sha256"
-    record.write_text(f"{digest(inception_file)}  {inception_file.name}\n", "utf-8")
+    record.write_text(f"{file_digest(inception_file)}  {inception_file.name}\n", "utf-8")
     return tmp_path / "paper"
 
 

@@ -129,3 +129,12 @@ def test_text_of_a_user_stays_on_one_line_and_in_the_font(nasty_text):
 def test_an_image_grid_needs_an_image_for_each_column():
     with pytest.raises(BenchError, match="needs 2 images"):
         image_grid([GridRow("a", [Failure("gone")])], ["Input", "model"])
+
+
+def test_one_expression_asked_of_one_model_has_room_for_its_names(tmp_path):
+    """Warnings are errors: matplotlib warns where names leave no room for a panel."""
+    models = models_of([("a", "A model of a very long name", False)])
+    labels = ["neutral", "happy", "sad", "fearful", "angry", "surprised", "disgusted"]
+    shares = pd.DataFrame({"generator": "a", "target": "happy", "predicted": ["sad"], "share": [1.0]})
+    pdf, _ = save(confusions(shares, models, labels), tmp_path, "confusion")
+    assert (tmp_path / pdf).is_file()

@@ -53,13 +53,13 @@ def test_an_incomplete_cell_keeps_its_value_but_shows_a_dash_and_a_footnote(cell
 def test_rows_with_the_same_gap_share_a_footnote(cells_of, table_of):
     table = table_of(cells_of({"a": None, "b": 0.9, "c": None}))
     (note,) = [note for note in table.notes if note.mark]
-    assert note.text.startswith("A, C: no face was found; scored 37 of 60")
+    assert note.text.startswith("A; C: no face was found; scored 37 of 60")
     assert [row[0].note for row in table.cells] == ["a", "", "a"]
 
 
 def test_a_set_that_is_whole_but_has_no_score_is_not_said_to_be_scored(cells_of, table_of):
     table = table_of(cells_of({"a": None, "b": 0.9}, n_scored=60, reason="needs 99 outputs", complete=False))
-    assert table.notes[0].text == "A, B: needs 99 outputs; in studio."
+    assert table.notes[0].text == "A; B: needs 99 outputs; in studio."
 
 
 def test_a_model_without_any_row_in_a_cell_shows_a_dash(cells_of, table_of):

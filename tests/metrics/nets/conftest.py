@@ -59,23 +59,34 @@ def _fill(module: nn.Module) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="session")
 def deepface_weights(tmp_path_factory: pytest.TempPathFactory, portable: Path) -> Path:
-    """Files like the published ones, with other weights, where the deepface package looks for them."""
+    """Files like the published ones, with other weights, where the deepface package looks for them.
+
+    All but VGG-Face, whose 580 MB only ``vgg_face_weights`` fills.
+    """
     pytest.importorskip("deepface", reason="needs the extra 'paper'")
     from deepface.models.demography.pytorch import Emotion
-    from deepface.models.facial_recognition.pytorch import ArcFace, Facenet, VGGFace
+    from deepface.models.facial_recognition.pytorch import ArcFace, Facenet
 
     folder = tmp_path_factory.mktemp("deepface") / ".deepface" / "weights"
     folder.mkdir(parents=True)
     builders = {
         "facenet512_weights.pth": lambda: Facenet.InceptionResNetV1(512),
         "arcface_weights.pth": ArcFace.ArcFaceModel,
-        "vgg_face_weights.pth": VGGFace.VggFaceBaseModel,
         "facial_expression_model_weights.pth": Emotion.EmotionModel,
     }
     for name, build in builders.items():
         torch.save(_fill(build()), folder / name)
     (folder / DLIB).write_bytes((portable / DLIB).read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session")
+def vgg_face_weights(deepface_weights: Path) -> Path:
+    """The folder of ``deepface_weights``, with VGG-Face."""
+    from deepface.models.facial_recognition.pytorch import VGGFace
+
+    torch.save(_fill(VGGFace.VggFaceBaseModel()), deepface_weights / "vgg_face_weights.pth")
+    return deepface_weights
 
 
 @pytest.fixture(scope="session")

@@ -45,9 +45,9 @@ def cosine(a, b):
 
 
 @pytest.mark.parametrize("model", ["Facenet512", "ArcFace", "Dlib", "VGG-Face"])
-def test_batches_equal_the_package_image_by_image(model, deepface_weights, deepface, photos):
+def test_batches_equal_the_package_image_by_image(model, vgg_face_weights, deepface, photos):
     """Measured: embeddings differ by 7e-6 of the largest value at most, similarities by 5e-7."""
-    network = network_of(model, deepface_weights)
+    network = network_of(model, vgg_face_weights)
     options = {"model_name": model, "detector_backend": "skip"}
     some = slice(4, 5) if model == "VGG-Face" else slice(4, 8)  # VGG-Face takes 1.6 s an image
     for smiling, neutral in ((images[some], images[:4][: some.stop - 4]) for images in photos.values()):

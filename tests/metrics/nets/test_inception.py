@@ -55,9 +55,9 @@ def test_the_package_is_left_as_it_was(network):
 
 
 def test_the_card_tells_file_and_preprocessing(network, inception_file):
-    from fesbench.weights import digest
+    from fesbench.files import file_digest
 
-    assert network.card.digest == digest(inception_file)
+    assert network.card.digest == file_digest(inception_file)
     assert "299" in network.card.preprocessing
 
 

