@@ -52,7 +52,7 @@ def test_of_two_processes_the_first_writes_and_both_end(tmp_path):
     arguments = ["--model", "stargan", "--data", data, "--out", out, "--size", "32", "--save-every", "2"]
     found = run(*TORCHRUN, "-m", "fesbench", "train", *arguments, "--budget", "1s")
     assert found.stdout.split() == [str(out / "stargan.safetensors")]
-    assert found.stderr.count("loading the train split") == 1
+    assert found.stderr.count("loading faces (train)") == 1
     steps = [json.loads(line)["step"] for line in (out / "losses.jsonl").read_text().splitlines()]
     assert steps == list(range(1, len(steps) + 1))
     record = json.loads((out / "stargan.json").read_text())["training"]

@@ -1,5 +1,6 @@
 """The report's page in a real browser: what a reader does with it, and what it must never do."""
 
+import json
 from io import BytesIO
 
 import pytest
@@ -105,8 +106,11 @@ def test_arrow_keys_step_through_outputs_and_models(opened, until):
     assert opened.inner_text("#viewer .heading p") != first
     opened.keyboard.press("ArrowLeft")
     until(opened, "document.querySelector('#viewer .steps span').textContent.startsWith('1 of 6')")
+    model = opened.inner_text("#viewer-title")
     opened.keyboard.press("ArrowDown")
-    until(opened, "document.querySelector('#viewer-title').textContent.startsWith('True target')")
+    until(opened, f"document.querySelector('#viewer-title').textContent !== {json.dumps(model)}")
+    opened.keyboard.press("ArrowUp")
+    until(opened, f"document.querySelector('#viewer-title').textContent === {json.dumps(model)}")
     opened.keyboard.press("Escape")
     assert not opened.locator("#viewer").evaluate("(dialog) => dialog.open")
     assert opened.locator("#cell").evaluate("(dialog) => dialog.open")

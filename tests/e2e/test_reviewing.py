@@ -265,7 +265,7 @@ def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
 def test_a_sound_installation_is_found_so(bench):
     found = {item["what"]: item for item in json.loads(bench("doctor", "--json").stdout)}
     assert found["torch"]["state"] == "ok"
-    assert found["embedded metrics"]["found"] == "6 can be computed"
+    assert found["embedded metrics"]["found"] == "7 can be computed"
     assert any(name.startswith("disk of") for name in found)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fesbench.contracts import Batch, Edit, Network, NetworkCard, Sample
+from fesbench.metrics import backends
 
 
 class GivenFeatures(Network):
@@ -135,3 +136,11 @@ def parity_images():
     mix = ((x - 190) ** 2 + (y - 120) ** 2) // (60 + 20 * c) + 17 * ((5 * x + 3 * y + c) % 7)
     images = {"xor128": xor, "ramp224": ramp, "mix256x384": mix}
     return {name: (values % 256).astype(np.uint8) for name, values in images.items()}
+
+
+@pytest.fixture
+def nothing_loaded():
+    """No network of an earlier test is in memory."""
+    for factory in vars(backends).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()

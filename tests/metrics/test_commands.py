@@ -10,7 +10,7 @@ from fesbench.metrics.registry import METRICS
 
 
 @pytest.fixture(autouse=True)
-def _no_weights(monkeypatch, tmp_path):
+def _no_weights(nothing_loaded, monkeypatch, tmp_path):
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
 
 

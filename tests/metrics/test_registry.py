@@ -6,7 +6,6 @@ import pytest
 from fesbench.contracts import ImageMetric, SetMetric
 from fesbench.errors import BenchError, UnknownName, WeightsMissing
 from fesbench.files import file_digest
-from fesbench.metrics import backends
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id
 from fesbench.testing import check_metric
 
@@ -49,14 +48,6 @@ def test_metrics_stand_in_one_order_however_they_are_asked_for():
 def test_the_final_judge_counts_once_under_both_its_names():
     metrics, _ = load_metrics(("ecs", "ecs@embedded-judge2"), "embedded")
     assert [metric.card.id for metric in metrics] == ["ecs@embedded"]
-
-
-@pytest.fixture
-def nothing_loaded():
-    """No network of an earlier test is in memory."""
-    for factory in vars(backends).values():
-        if hasattr(factory, "cache_clear"):
-            factory.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_loaded")

@@ -54,7 +54,9 @@ def test_the_same_seed_gives_the_same_network(name, faces):
 
 def test_a_saved_network_comes_back_in_half_precision(tmp_path, faces):
     module = training.train("judge1", training.RECIPES["judge1"]._replace(steps=1), faces, 0, str)
-    embedded.save("judge1", module, {"dimension": 7, "labels": list("abcdefg")}, tmp_path)
+    learned_from = {"split": "judge", "domains": ["studio"], "subjects_per_domain": [0, 1]}
+    described = {"dimension": 7, "labels": list("abcdefg"), "data": learned_from, "reached": {}}
+    embedded.save("judge1", module, described, tmp_path)
     images = torch.from_numpy(faces.images[:4].copy())
     found = embedded.load("judge1", tmp_path).features(images)
     scaled = embedded.area(images, 64)
