@@ -89,8 +89,9 @@ def test_workers_end_when_only_their_parent_is_killed(bench, tmp_path):
 
 
 def test_ctrl_c_stops_cleanly_and_the_run_goes_on_from_there(bench, tmp_path):
-    shards = 12  # 12 subjects x 5 domains x 6 targets, 32 edits each: not all done by the time of the signal
-    process = bench(*arguments(tmp_path / "run", limit=12, workers=2))
+    # 20 subjects x 5 domains x 6 targets, 32 edits each, twice: not all done by the time of the signal
+    shards, command = 38, (*arguments(tmp_path / "run", "--model", "truth", limit=20, workers=2),)
+    process = bench(*command)
     wait_for(lambda: parts(tmp_path / "run"))
     os.killpg(process.pid, signal.SIGINT)
     messages = finish(process, 130)
@@ -98,7 +99,7 @@ def test_ctrl_c_stops_cleanly_and_the_run_goes_on_from_there(bench, tmp_path):
     assert "Traceback" not in messages
     before = {part: part.stat().st_mtime_ns for part in parts(tmp_path / "run")}
     assert 0 < len(before) < shards
-    finish(bench(*arguments(tmp_path / "run", limit=12, workers=2)))
+    finish(bench(*command))
     assert len(parts(tmp_path / "run")) == shards
     assert {part: part.stat().st_mtime_ns for part in before} == before
 
