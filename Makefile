@@ -36,6 +36,7 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 	build/clean/bin/python -m pip install -qq --disable-pip-version-check \
 	  --constraint "$$(.ci/constraints $(BIN)/python)" "$$(echo dist/*.whl)[study]"
 	build/clean/bin/python .ci/check_installed.py
+	rm -rf build/clean
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks

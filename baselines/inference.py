@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from fesbench.contracts import Inference
 from fesbench.errors import BenchError
 
 from .neural import NeuralGenerator
-
-Inference = Literal["float32", "compiled", "bfloat16"]
-"""``compiled`` differs from ``float32`` by rounding, ``bfloat16`` visibly to a metric: see docs/speed.md."""
 
 
 def set_inference(generator: NeuralGenerator, inference: Inference) -> None:

@@ -32,6 +32,9 @@ UNKNOWN_LABEL = -1
 
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
+Inference = Literal["float32", "compiled", "bfloat16"]
+"""How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` visibly to a metric:
+see docs/speed.md."""
 
 
 class Annotation(NamedTuple):
@@ -347,3 +350,6 @@ class SetMetric(ABC):
         each up to rounding.
         """
         return np.array([self.compute(outputs[subset], references) for subset in subsets])
+
+
+Metric = ImageMetric | SetMetric

@@ -70,7 +70,7 @@ class GivenReferences:
             ImageError: an image cannot be decoded.
             BenchError: the statistics cannot be read, or are another network's.
         """
-        looking = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics))
+        looking = scorer.of_sets
         if not self.images:
             cards = [network.card for network in looking.networks.values()]
             return {card.name: self._statistics(card, scorer.resolution) for card in cards}

@@ -23,7 +23,7 @@ import numpy as np
 from fesbench.datasets.images import image_digest
 from fesbench.datasets.rendered import EXPRESSIONS, RenderedDataset
 
-from .contracts import Edit, Image, ImageMetric, Sample, SetMetric
+from .contracts import Edit, Image, Sample
 from .execute.scoring import Scorer, score_shard, shard_references
 from .metrics.registry import load_metrics
 from .provenance import versions
@@ -113,9 +113,7 @@ def _with_other_weights(known: Mapping[str, Any], here: Mapping[str, Any]) -> se
 
 def _scorer(names: Sequence[str], backend: str) -> tuple[Scorer, dict[str, str]]:
     metrics, unavailable = load_metrics(names, backend)
-    of_images = [metric for metric in metrics if isinstance(metric, ImageMetric)]
-    of_sets = [metric for metric in metrics if isinstance(metric, SetMetric)]
-    return Scorer(of_images, of_sets, _dataset().size), dict(unavailable)
+    return Scorer.of(metrics, _dataset().size), dict(unavailable)
 
 
 def known() -> dict[str, Any]:
@@ -145,8 +143,7 @@ def _scores(scorer: Scorer, edits: Sequence[Edit], outputs: Sequence[Image]) -> 
     values = scored.rows.groupby("metric", sort=False)["value"].apply(list)
     columns = [column for metric in scorer.image_metrics for column in metric.card.columns[:COLUMNS]]
     found = {column: [_plain(value) for value in values[column]] for column in columns}
-    of_sets = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics))
-    real = of_sets.features(np.stack([_truth(edit) for edit in edits]))
+    real = scorer.of_sets.features(np.stack([_truth(edit) for edit in edits]))
     for metric in scorer.set_metrics:
         network = metric.network.card.name
         found[metric.card.id] = [_plain(metric.compute(scored.features[network], real[network]))]

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from .contracts import SetMetric
+from .contracts import ImageMetric, SetMetric
 from .execute.cells import Cell
 from .execute.references import DomainReferences
 from .execute.scoring import Scorer
@@ -73,11 +74,8 @@ def face_levels(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -
 
 
 def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> list[dict[str, object]]:
-    network = metric.networks[0].card.name
-    shards = [store.read_reference_features(plan.name, shard) for shard in range(len(plan.shards))]
     sources, truths = (
-        np.concatenate([shard[f"{network}/{role}"] for shard in shards]).astype(np.float64)
-        for role in ("source", "truth")
+        _features_of(store, plan, metric, role).astype(np.float64) for role in ("source", "truth")
     )
     rows: list[dict[str, object]] = []
     for domain in plan.dataset.domains:
@@ -89,6 +87,13 @@ def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> li
     return rows
 
 
+def _features_of(store: RunStore, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
+    """(N, d) what the metric's network made of the edits' sources or truths."""
+    key = f"{metric.networks[0].card.name}/{role}"
+    shards = range(len(plan.shards))
+    return np.concatenate([store.read_reference_features(plan.name, shard)[key] for shard in shards])
+
+
 def ceilings(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
     """What each judge of expression gets right on the true targets of each domain; see ``Ceiling``."""
     judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
@@ -98,10 +103,7 @@ def ceilings(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> l
 def _ceilings_in(
     store: RunStore, plan: DatasetPlan, judge: ExpressionConsistency
 ) -> Iterator[dict[str, object]]:
-    role = f"{judge.networks[0].card.name}/truth"
-    seen = np.concatenate(
-        [store.read_reference_features(plan.name, shard)[role] for shard in range(len(plan.shards))]
-    )
+    seen = _features_of(store, plan, judge, "truth")
     for domain in plan.dataset.domains:
         truths = {
             edit.truth.id: (edit, row)

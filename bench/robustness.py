@@ -20,7 +20,6 @@ from .errors import BenchError
 from .execute.cells import Roster, load_roster
 from .execute.loading import ImageLoader
 from .execute.local import Executor, Listener, Stopwatch
-from .execute.scoring import Scorer
 from .plan import DatasetPlan, Plan, dataset_records, make_plan
 from .provenance import check_identities, identities, network_identities
 from .reporting.publish import Published
@@ -109,7 +108,7 @@ def measure_robustness(
     check_unchanged(plan, run)
     found = identities(spec)
     check_identities(found, run, spec.checkpoints)
-    scorer = _image_scorer(plan, device)
+    scorer = load_scorer(plan, device)[0].of_images
     found |= network_identities(scorer.networks)
     check_identities(found, run)
     moved = {item.name: _moved_plan(item, count, spec) for item in plan.datasets}
@@ -126,12 +125,6 @@ def measure_robustness(
         store.update_record(status="complete")
     lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & (scores["generator"] != "truth")
     return int(lost.sum())
-
-
-def _image_scorer(plan: Plan, device: str) -> Scorer:
-    """The run's metrics of single outputs."""
-    scorer, _ = load_scorer(plan, device)
-    return Scorer(scorer.image_metrics, [], scorer.resolution, device)
 
 
 def _moved_plan(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:

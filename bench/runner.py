@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,6 @@ import torch
 from fesbench.baselines.controls import Truth
 from fesbench.baselines.registry import CHECKPOINT
 
-from .contracts import ImageMetric
 from .errors import BenchError
 from .execute.cells import Cell, Roster, explain, load_roster, make_cell
 from .execute.counts import Counts
@@ -24,7 +23,7 @@ from .execute.references import DomainReferences, domain_references
 from .execute.scoring import Scorer
 from .leaks import refuse_guides, refuse_known_subjects, unknown_independence
 from .metrics.registry import load_metrics
-from .plan import Plan, dataset_records
+from .plan import DatasetPlan, Plan, dataset_records
 from .provenance import check_identities, commit, device_description, network_identities, versions
 from .results import calibrations, ceilings, collect_scores, face_levels
 from .sets import SetResults, set_results
@@ -93,22 +92,22 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         Executor(store, scorer, loader, stopwatch, counts).execute(cells)
         counts.write()
         with stopwatch("set metrics"):
-            references = _references(cells, scorer, loader)
+            plans = {cell.dataset.name: cell.dataset for cell in cells}
+            references = _references(plans.values(), scorer, loader)
             sets, fit = set_results(store, cells, scorer, references), calibrations(scorer, references)
     scores = collect_scores(store, cells)
     store.write_scores(scores)
     failed = store.write_failures(_of_models(scores, roster))
     reasons = unavailable | roster.unavailable | unfitted
-    used = {id(cell.dataset): cell.dataset for cell in cells}
-    plans = list(used.values())
+    tested = list(plans.values())
     return Finished(
         cells=cells,
         scores=scores,
         sets=sets,
         calibrations=fit,
-        levels=face_levels(store, plans, scorer),
-        ceilings=ceilings(store, plans, scorer),
-        independence=list(unknown_independence(scorer, plans, [cell.card for cell in cells])),
+        levels=face_levels(store, tested, scorer),
+        ceilings=ceilings(store, tested, scorer),
+        independence=list(unknown_independence(scorer, tested, [cell.card for cell in cells])),
         scorer=scorer,
         failed=failed,
         unavailable=reasons,
@@ -118,13 +117,11 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
 
 
 def _references(
-    cells: Sequence[Cell], scorer: Scorer, loader: ImageLoader
+    plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
 ) -> dict[str, dict[str, DomainReferences]]:
     """The references of every data set, by name and domain; none where no metric asks for them."""
-    plans = {cell.dataset.name: cell.dataset for cell in cells}
     return {
-        name: domain_references(plan, scorer, loader) if scorer.set_metrics else {}
-        for name, plan in plans.items()
+        plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
     }
 
 
@@ -174,12 +171,7 @@ def _of_models(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
 def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:
     """The metrics of a run that can be computed here, and why the others cannot."""
     metrics, unavailable = load_metrics(plan.spec.metrics, plan.spec.backend)
-    for metric in metrics:
-        for network in metric.networks if isinstance(metric, ImageMetric) else (metric.network,):
-            network.to(device)
-    image_metrics = [metric for metric in metrics if isinstance(metric, ImageMetric)]
-    set_metrics = [metric for metric in metrics if not isinstance(metric, ImageMetric)]
-    return Scorer(image_metrics, set_metrics, plan.spec.resolution, device), dict(unavailable)
+    return Scorer.of(metrics, plan.spec.resolution, device), dict(unavailable)
 
 
 def make_cells(

@@ -18,7 +18,7 @@ from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
 from fesbench.datasets.survey import Survey, survey
 
 from . import weights
-from .contracts import Failure, Image, ImageMetric
+from .contracts import Failure, Image
 from .errors import DatasetError, ImageError, WeightsMissing
 from .execute.feature_cache import default_cache
 from .execute.scoring import References, Scorer, score_shard, shard_references
@@ -147,12 +147,7 @@ def _scorer(names: Sequence[str], backend: str, size: int, device: str) -> tuple
     metrics, unavailable = load_metrics(names, backend)
     if not metrics:
         raise WeightsMissing("; ".join(reason for _, reason in unavailable))
-    images = [metric for metric in metrics if isinstance(metric, ImageMetric)]
-    sets = [metric for metric in metrics if not isinstance(metric, ImageMetric)]
-    scorer = Scorer(images, sets, size, device, default_cache(device))
-    for network in scorer.networks.values():
-        network.to(device)
-    return scorer, dict(unavailable)
+    return Scorer.of(metrics, size, device, default_cache(device)), dict(unavailable)
 
 
 def _score_images(

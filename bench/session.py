@@ -43,7 +43,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
             store.update_identities(found)
             with _logged(store):
                 publish(plan, store, run_plan(plan, store, device, workers, listener))
-        return _published(store)
+        return load_published(store)
 
 
 def open_run(folder: Path) -> Published:
@@ -62,18 +62,7 @@ def open_run(folder: Path) -> Published:
             f"the run in {folder} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
             "run its command again: it continues where it was stopped"
         )
-    return _published(store)
-
-
-def _published(store: RunStore) -> Published:
-    try:
-        return load_published(store)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        summary = store.folder / "summary.json"
-        raise BenchError(
-            f"{summary} or run.json beside it is damaged or of another version ({error!r}); remove {summary} "
-            "and run the same command again: the tables are made anew from the stored scores"
-        ) from error
+    return load_published(store)
 
 
 @contextmanager

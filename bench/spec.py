@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fesbench.datasets.names import safe_name
 
+from .contracts import Inference
 from .errors import SpecError
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -43,7 +44,7 @@ class RunSpec(BaseModel):
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     folds: int = Field(default=5, ge=2)
-    inference: Literal["float32", "compiled", "bfloat16"] = "float32"
+    inference: Inference = "float32"
 
     @property
     def digest(self) -> str:

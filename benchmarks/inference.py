@@ -24,11 +24,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from fesbench.baselines.inference import Inference, set_inference
+from fesbench.baselines.inference import set_inference
 from fesbench.baselines.neural import NeuralGenerator
 from fesbench.baselines.registry import GENERATORS
 from fesbench.baselines.settings import Settings
 from fesbench.baselines.training_data import TrainingImages, load_images
+from fesbench.contracts import Inference
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
 

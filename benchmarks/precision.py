@@ -24,7 +24,7 @@ from PIL import Image as Pillow
 from torch.nn import functional
 from validity import compressed
 
-from fesbench.contracts import Edit, Image, ImageMetric, SetMetric
+from fesbench.contracts import Edit, Image
 from fesbench.datasets.images import resize
 from fesbench.datasets.rendered import EXPRESSIONS, RenderedDataset
 from fesbench.execute.scoring import Scorer, score_shard, shard_references
@@ -61,8 +61,7 @@ def main() -> None:
 def scorer() -> Scorer:
     """All metrics that can be had here."""
     metrics, _ = load_metrics(metric_names(), "embedded")
-    of_images = [metric for metric in metrics if isinstance(metric, ImageMetric)]
-    return Scorer(of_images, [metric for metric in metrics if isinstance(metric, SetMetric)], SIZE)
+    return Scorer.of(metrics, SIZE)
 
 
 def differences(all_metrics: Scorer) -> pd.DataFrame:

@@ -23,7 +23,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fesbench.contracts import Edit, Image, ImageMetric, Sample, SetMetric
+from fesbench.contracts import Edit, Image, Sample
 from fesbench.datasets.folder import folder_dataset
 from fesbench.datasets.images import resize
 from fesbench.datasets.rendered import RenderedDataset, render_face, subject_seed
@@ -165,11 +165,7 @@ def london(folder: Path) -> Material:
 def scorer_of(names: Sequence[str], backend: str) -> Scorer:
     """A scorer for those of the metrics that can be had here."""
     metrics, _ = load_metrics(names, backend)
-    return Scorer(
-        [metric for metric in metrics if isinstance(metric, ImageMetric)],
-        [metric for metric in metrics if isinstance(metric, SetMetric)],
-        SIZE,
-    )
+    return Scorer.of(metrics, SIZE)
 
 
 def in_memory(edits: Sequence[Edit]) -> list[Edit]:
@@ -243,10 +239,7 @@ class Judge:
         self.references = shard_references(material.edits, {}, self.scorer)
         self.domains = np.array([edit.source.domain for edit in material.edits])
         self.real = {
-            domain: self.scorer.only(frozenset(m.card.id for m in self.scorer.set_metrics)).features(
-                np.stack(images)
-            )
-            for domain, images in material.real.items()
+            domain: self.scorer.of_sets.features(np.stack(images)) for domain, images in material.real.items()
         }
 
     def scores(self, outputs: Sequence[Image]) -> Scores:

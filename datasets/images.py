@@ -22,7 +22,7 @@ import PIL
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from fesbench.contracts import Image
+from fesbench.contracts import Image, Mask
 from fesbench.errors import ImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
@@ -156,3 +156,13 @@ def resize(image: Image, size: int) -> Image:
     if side == size:
         return np.ascontiguousarray(square)
     return np.asarray(Pillow.fromarray(square).resize((size, size), Pillow.Resampling.BICUBIC))
+
+
+def mask_to_image(mask: Mask) -> Image:
+    """A mask as an image that can be resized and moved: white inside, black outside."""
+    return np.repeat(mask.astype(np.uint8)[..., None] * 255, 3, axis=2)
+
+
+def image_to_mask(image: Image) -> Mask:
+    """The mask that an image from ``mask_to_image`` shows: its lighter half."""
+    return image[..., 0] > 127

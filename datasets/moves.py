@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from fesbench.contracts import Edit, Image, Mask, Sample
 
-from .images import resize
+from .images import image_to_mask, mask_to_image, resize
 
 Kind = Literal["shift", "scale", "turn"]
 
@@ -122,8 +122,7 @@ def load_moved(load: Callable[[], Image], place: Placement, side: int) -> Image:
 
 def load_moved_mask(load: Callable[[], Mask], place: Placement, side: int) -> Mask:
     """(side, side) bool the region moved with its picture."""
-    levels = np.repeat(load().astype(np.uint8)[..., None] * 255, 3, axis=2)
-    return load_moved(lambda: levels, place, side)[..., 0] > 127
+    return image_to_mask(load_moved(lambda: mask_to_image(load()), place, side))
 
 
 def moved(image: Image, place: Placement) -> Image:

@@ -11,9 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..contracts import ImageMetric, MetricCard, Network
+from ..contracts import ImageMetric, Metric, MetricCard, Network
 from ..errors import BenchError
-from ..metrics.registry import BACKENDS, Metric, load_metric, metric_id, metric_names, served_metrics
+from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
 
 if TYPE_CHECKING:
     from ..known_scores import Comparison

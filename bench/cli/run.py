@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from fesbench.datasets.workers import available_cores
 
+from ..contracts import Inference
 from ..errors import SpecError
 from ..plan import Plan, make_plan, resolve
 from ..session import complete_run, is_complete
@@ -46,7 +48,7 @@ Examples:
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option(
     "--inference",
-    type=click.Choice(["float32", "compiled", "bfloat16"]),
+    type=click.Choice(get_args(Inference)),
     help="How generators compute; the last two are faster and differ.  [default: float32]",
 )
 @click.option(

@@ -54,7 +54,7 @@ class DomainReferences:
 
 def domain_references(plan: DatasetPlan, scorer: Scorer, loader: ImageLoader) -> dict[str, DomainReferences]:
     """The references of each domain that has any that can be loaded."""
-    networks = scorer.only(frozenset(metric.card.id for metric in scorer.set_metrics))
+    networks = scorer.of_sets
     counts = {domain: sum(edit.source.domain == domain for edit in plan.edits) for domain in plan.references}
     found = {
         domain: _features(known, counts[domain], networks, loader)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from fesbench.datasets.images import resize
+from fesbench.datasets.images import image_to_mask, mask_to_image, resize
 
 from ..contracts import (
     Batch,
@@ -24,6 +24,7 @@ from ..contracts import (
     Image,
     ImageMetric,
     Mask,
+    Metric,
     MetricCard,
     Network,
     Sample,
@@ -53,6 +54,33 @@ class Scorer:
     resolution: int
     device: str = "cpu"
     cache: FeatureCache | None = None
+
+    @classmethod
+    def of(
+        cls,
+        metrics: Iterable[Metric],
+        resolution: int,
+        device: str = "cpu",
+        cache: FeatureCache | None = None,
+    ) -> Self:
+        """A scorer of metrics of both kinds; moves their networks to ``device``."""
+        known = list(metrics)
+        of_images = [metric for metric in known if isinstance(metric, ImageMetric)]
+        of_sets = [metric for metric in known if isinstance(metric, SetMetric)]
+        scorer = cls(of_images, of_sets, resolution, device, cache)
+        for network in scorer.networks.values():
+            network.to(device)
+        return scorer
+
+    @property
+    def of_images(self) -> Scorer:
+        """The same scorer with its metrics of single outputs alone."""
+        return replace(self, set_metrics=())
+
+    @property
+    def of_sets(self) -> Scorer:
+        """The same scorer with its metrics of sets alone."""
+        return replace(self, image_metrics=())
 
     @property
     def networks(self) -> dict[str, Network]:
@@ -185,8 +213,7 @@ def _truth(sample: Sample, size: int) -> Image | None:
 def _mask(sample: Sample, size: int) -> Mask | None:
     if sample.load_mask is None:
         return None
-    levels = sample.load_mask().astype(np.uint8) * 255
-    return resize(np.repeat(levels[..., None], 3, axis=2), size)[..., 0] > 127
+    return image_to_mask(resize(mask_to_image(sample.load_mask()), size))
 
 
 @dataclass(frozen=True)

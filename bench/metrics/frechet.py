@@ -4,19 +4,22 @@ For Gaussians fitted to two feature sets the squared distance is
 ``|m_a - m_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2)`` (Dowson and Landau 1982; Heusel et al. 2017).
 Any factors with ``F^T F = S`` give ``tr (S_a S_b)^(1/2)`` as the nuclear norm of ``F_a F_b^T``. With fewer
 images than dimensions the centred features themselves are such factors, so a small matrix replaces the
-d x d matrix square root of the usual programs; with more, Cholesky factors do, and the nuclear norm follows
-from the eigenvalues of a symmetric matrix. Nothing depends on ``scipy.linalg.sqrtm``.
+d x d matrix square root of the usual programs. With more, the trace is the sum of the roots of the
+eigenvalues of ``S_a S_b``, which are those of the symmetric ``U S_a U^T`` with the Cholesky factor U of
+``S_b``. Nothing depends on ``scipy.linalg.sqrtm``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dsygst
 
 from ..errors import BenchError
 from ..files import written_whole
@@ -26,15 +29,20 @@ LARGEST = 2**30
 """Bytes that a file of statistics may unfold to: enough for 11,000 dimensions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gaussian:
-    """A normal distribution by its mean (d,) and a factor (k, d) of its covariance: ``F^T F = S``.
+    """A normal distribution: its mean (d,), and one of two forms of its covariance.
 
-    ``count`` says how many images it was fitted to, 0 where that is not known.
+    Attributes:
+        mean: (d,).
+        rows: (k, d) with ``rows^T rows`` the covariance; None where the covariance itself is known.
+        known: The covariance (d, d); None where ``rows`` are known.
+        count: How many images it was fitted to, 0 where that is not known.
     """
 
     mean: Floats
-    factor: Floats
+    rows: Floats | None = None
+    known: Floats | None = None
     count: int = 0
 
     @classmethod
@@ -51,18 +59,38 @@ class Gaussian:
         if n < 2:
             raise BenchError(f"a covariance needs two images or more, not {n}")
         mean = array.mean(axis=0)
-        return cls(mean, (array - mean) / np.sqrt(n - 1), n)
+        return cls(mean, rows=(array - mean) / np.sqrt(n - 1), count=n)
 
-    @classmethod
-    def from_covariance(cls, mean: Floats, covariance: Floats, count: int = 0) -> Gaussian:
-        """From the mean (d,) and the covariance (d, d) of so many images."""
-        return cls(mean, _root(covariance), count)
-
-    @property
+    @cached_property
     def covariance(self) -> Floats:
         """(d, d)."""
+        if self.known is not None:
+            return self.known
         covariance: Floats = self.factor.T @ self.factor
         return covariance
+
+    @cached_property
+    def factor(self) -> Floats:
+        """(k, d) F with F^T F the covariance, k its rank or a little more."""
+        if self.rows is not None:
+            return self.rows
+        if self.cholesky is not None:
+            return self.cholesky
+        values, vectors = np.linalg.eigh(self.covariance)
+        kept = values > _noise(self.covariance)
+        factor: Floats = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+        return factor
+
+    @cached_property
+    def cholesky(self) -> Floats | None:
+        """(d, d) upper triangular U with U^T U the covariance; None where that is singular or not known."""
+        if self.known is None:
+            return None
+        try:
+            lower = np.asarray(np.linalg.cholesky(self.known), np.float64)
+        except np.linalg.LinAlgError:
+            return None
+        return lower.T if (np.diag(lower) ** 2).min() > _noise(self.known) else None
 
     def distance(self, other: Gaussian) -> float:
         """The squared Fréchet distance to ``other``.
@@ -75,9 +103,22 @@ class Gaussian:
                 f"statistics of different networks: {len(self.mean)} against {len(other.mean)} dimensions"
             )
         shift = self.mean - other.mean
-        cross = _nuclear_norm(self.factor @ other.factor.T, len(self.mean))
-        squared = shift @ shift + (self.factor**2).sum() + (other.factor**2).sum() - 2 * cross
+        squared = shift @ shift + self._spread + other._spread - 2 * self._cross(other)
         return max(float(squared), 0.0)
+
+    @property
+    def _spread(self) -> float:
+        """The trace of the covariance."""
+        return float(np.trace(self.known) if self.known is not None else (self.factor**2).sum())
+
+    def _cross(self, other: Gaussian) -> float:
+        """``tr (S_a S_b)^(1/2)``."""
+        if self.known is not None and other.cholesky is not None:
+            values = _product_eigenvalues(self.known, other.cholesky)
+            # zeros that are only nearly so must not add up, so a singular covariance goes the other way
+            if values[0] > np.finfo(np.float64).eps * len(values) * values[-1] or self.cholesky is not None:
+                return float(np.sqrt(np.clip(values, 0, None)).sum())
+        return float(np.linalg.svd(self.factor @ other.factor.T, compute_uv=False).sum())
 
 
 @dataclass
@@ -129,7 +170,7 @@ class FeatureStatistics:
         """
         if self.n < 2:
             raise BenchError(f"a covariance needs two images or more, not {self.n}")
-        return Gaussian.from_covariance(self.mean, self.scatter / (self.n - 1), self.n)
+        return Gaussian(self.mean, known=self.scatter / (self.n - 1), count=self.n)
 
     def distance(self, other: FeatureStatistics) -> float:
         """The squared Fréchet distance to ``other``; both need two images or more."""
@@ -246,7 +287,7 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
         raise BenchError(f"{path} holds values that are not finite")
     if np.diag(covariance).min() < 0 or not np.allclose(covariance, covariance.T):
         raise BenchError(f"{path}: sigma is no covariance, which is symmetric and without negative variances")
-    return Gaussian.from_covariance(mean, covariance, count)
+    return Gaussian(mean, known=covariance, count=count)
 
 
 def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian, network: str = "") -> None:
@@ -267,27 +308,19 @@ def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian
         )
 
 
-def _root(covariance: Floats) -> Floats:
-    """(k, d) F with F^T F the covariance, k its rank."""
-    smallest = np.finfo(np.float64).eps * len(covariance) * np.abs(covariance).max(initial=0.0)
-    try:
-        lower = np.asarray(np.linalg.cholesky(covariance), np.float64)
-    except np.linalg.LinAlgError:
-        lower = np.zeros_like(covariance)
-    if (np.diag(lower) ** 2).min() > smallest:
-        return lower.T
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > smallest
-    root: Floats = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    return root
+def _noise(covariance: Floats) -> float:
+    """What rounding makes of a variance of zero beside those of the matrix."""
+    return float(np.finfo(np.float64).eps * len(covariance) * np.abs(covariance).max(initial=0.0))
 
 
-def _nuclear_norm(matrix: Floats, dimension: int) -> float:
-    """The sum of singular values; of square matrices of full size by way of eigenvalues, which is faster."""
-    if min(matrix.shape) < dimension:
-        return float(np.linalg.svd(matrix, compute_uv=False).sum())
-    squares = np.linalg.eigvalsh(matrix @ matrix.T)
-    return float(np.sqrt(np.clip(squares, 0, None)).sum())
+def _product_eigenvalues(covariance: Floats, upper: Floats) -> Floats:
+    """(d,) eigenvalues, ascending, of a covariance times ``upper^T upper``: those of ``upper S upper^T``.
+
+    LAPACK's ``sygst`` reduces the product to one symmetric matrix by as many operations as one product of
+    matrices takes.
+    """
+    reduced, _ = dsygst(covariance.T, upper, itype=2, lower=0)
+    return np.asarray(np.linalg.eigvalsh(reduced, UPLO="U"), np.float64)
 
 
 class FrechetDistance(SetDistance):

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .. import weights
-from ..contracts import ImageMetric, SetMetric
+from ..contracts import Metric
 from ..errors import BenchError, UnknownName, WeightsMissing
 from ..registry import Registry
-
-Metric = ImageMetric | SetMetric
 
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
 """Plain names; ``qualiclip`` is accepted for ``quality``."""

@@ -50,7 +50,7 @@ class Results:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The rows of ``scores.parquet`` of this data set, joint success added."""
-        rows = pd.read_parquet(self.published.store.folder / "scores.parquet")
+        rows = self.published.store.read_scores()
         return with_joint(rows[rows["dataset"] == self.dataset], self.measures)[0]
 
     @cached_property
@@ -177,12 +177,10 @@ def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
     shown_too = summary.measures["column"].map(stem).isin(BY_EXPRESSION)
     measures = summary.measures.assign(headline=summary.measures["headline"] | shown_too)
     yield "expressions", [divided_table(summary.expressions, measures, *shared[1:], "expression")]
-    shown = (
-        summary.differences[summary.differences["domain"] != ALL]
-        if OOD in results.domains
-        else (summary.differences)
-    )
-    pairs = pair_table(shown, *shared)
+    differences = summary.differences
+    if OOD in results.domains:
+        differences = differences[differences["domain"] != ALL]
+    pairs = pair_table(differences, *shared)
     ranked = [card.title or name for name, card in results.cards.items() if not card.control]
     truth = truth_table(results.truthfulness, dataset, ranked)
     device = results.published.record["device"]

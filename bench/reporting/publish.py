@@ -23,6 +23,7 @@ from fesbench.reports.tables import Block, Table, metric_title
 from fesbench.reports.terminal import TerminalTable
 
 from ..contracts import Edit, Failure, GeneratorCard, Image, MetricCard
+from ..errors import BenchError
 from ..execute.loading import load_sample
 from ..files import write_text
 from ..plan import Plan
@@ -148,10 +149,21 @@ def _output_counts(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]
 
 
 def load_published(store: RunStore) -> Published:
-    """What a run directory says of its run."""
-    record: dict[str, Any] = store.record
-    summary = _read_summary(store)
-    return Published(store, summary, list(_tables(summary, record)), record)
+    """What a run directory says of its run.
+
+    Raises:
+        BenchError: its files are damaged, or of another version.
+    """
+    try:
+        record: dict[str, Any] = store.record
+        summary = _read_summary(store)
+        return Published(store, summary, list(_tables(summary, record)), record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        path = store.folder / "summary.json"
+        raise BenchError(
+            f"{path} or run.json beside it is damaged or of another version ({error!r}); remove {path} "
+            "and run the same command again: the tables are made anew from the stored scores"
+        ) from error
 
 
 _COLUMNS = {

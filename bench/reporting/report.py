@@ -88,13 +88,7 @@ def _read(folder: Path) -> Published:
             f"{folder} has no {missing[0]}: the run was stopped before its end; give the command that began "
             "it again, it goes on where it was stopped"
         )
-    try:
-        return load_published(RunStore(folder))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BenchError(
-            f"run.json or summary.json in {folder} is damaged or of another version ({error!r}); remove "
-            "summary.json and run the same command again: it is made anew from the stored scores"
-        ) from error
+    return load_published(RunStore(folder))
 
 
 def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import BenchError, CheckpointError, UnknownName, WeightsMissing
-from ..files import file_digest, write_text
+from ..files import file_digest
 from ..settings import other_weights_allowed, weights_folder
 from .download import download
 from .manifest import FILES, Package, State, WeightFile
@@ -106,7 +106,7 @@ def _first_use(file: WeightFile, found: str) -> None:
     if file.noncommercial:
         print(f"{file.purpose}: {file.name} is licensed {file.terms}", file=sys.stderr)
     with suppress(BenchError):
-        write_text(file.record, f"{found}  {file.name}\n")
+        file.keep(found)
 
 
 def classifiers() -> dict[str, Path]:
@@ -180,7 +180,7 @@ def _fetch_by_url(file: WeightFile, report: Report) -> None:
         )
     arrived.replace(file.path)
     if not file.sha256 and not file.recorded():
-        write_text(file.record, f"{found}  {file.name}\n")
+        file.keep(found)
 
 
 def read(path: Path, limit: int) -> bytes:

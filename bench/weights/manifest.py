@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..files import file_digest
+from ..files import file_digest, write_text
 from ..settings import weights_folder
 
 State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
@@ -64,6 +64,14 @@ class WeightFile:
         if not self.record.is_file():
             return ""
         return self.record.read_text(encoding="utf-8", errors="replace")[:64]
+
+    def keep(self, digest: str) -> None:
+        """Record the digest of the content at first use.
+
+        Raises:
+            BenchError: it cannot be written.
+        """
+        write_text(self.record, f"{digest}  {self.name}\n")
 
     def state(self) -> State:
         """Whether the file is there and is the published or the recorded one."""

@@ -63,6 +63,16 @@ def test_both_routes_agree(n, m):
     assert through_statistics == pytest.approx(frechet_distance(a, b), rel=1e-7)
 
 
+def test_many_copies_of_few_images_are_a_set_like_any_other():
+    """More images than dimensions, but a singular covariance: its zeros must not add up as rounding."""
+    few, many = np.repeat(sample(5, 8, 64), 40, axis=0), sample(6, 300, 64)
+    there, back = frechet_distance(few, many), frechet_distance(many, few)
+    rows = (few[::40] - few.mean(axis=0)) * np.sqrt(40 / 319)
+    by_rows = Gaussian(few.mean(axis=0), rows=rows).distance(Gaussian.of(many))
+    assert there == pytest.approx(by_rows, rel=1e-10)
+    assert back == pytest.approx(by_rows, rel=1e-10)
+
+
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
 @settings(max_examples=50, deadline=None)
 def test_shards_merge_to_the_whole(sizes, seed):

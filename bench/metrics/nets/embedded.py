@@ -22,7 +22,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ...contracts import Network, NetworkCard
 from ...errors import CheckpointError
-from .movement import LUMINANCE, Movement
+from .framing import LUMINANCE
+from .movement import Movement
 
 WEIGHTS = Path(__file__).parent / "weights"
 DATASET = "rendered"

@@ -22,8 +22,8 @@ from fesbench.datasets.rendered import AU_NUMBERS, LANDMARKS
 from fesbench.datasets.rendered.view import EYE_SPAN
 
 from ...contracts import Annotation
+from .framing import LUMINANCE
 
-LUMINANCE = (0.299, 0.587, 0.114)
 SIDE, CELL, ORIENTATIONS = 64, 4, 8
 """Pixels of the picture that is looked at and of a cell, and directions of a gradient, all around."""
 CELLS = SIDE // CELL
