@@ -22,6 +22,9 @@ from .objectives import Objective
 from .settings import Settings
 from .training_data import TrainingImages
 
+TUNED_BY = ("embedded-judge1",)
+"""The network that ``small_weights`` were chosen with, see docs/tuning.md."""
+
 
 class NeuralGenerator(Generator):
     """A network behind the generator contract.

@@ -11,7 +11,7 @@ from fesbench.errors import UnknownName
 from .neural import NeuralGenerator
 from .settings import Settings
 
-EMBEDDED_V1 = Settings(steps=5000, discriminator_width=16, precision="bfloat16")
+EMBEDDED_V1 = Settings(steps=5000, candidates=(1000, 2000), discriminator_width=16, precision="bfloat16")
 """Small networks, one training for all; weights of the losses are each method's ``small_weights``."""
 
 PROTOCOLS = MappingProxyType(

@@ -53,6 +53,8 @@ class Settings:
             person with two expressions never register to the pixel.
         precision: Of the generator's passes; the discriminator and its gradient penalty keep float32.
         seed: Decides the first weights and every random choice of every step.
+        candidates: Steps after which the averaged weights may be the ones that are kept, beside those after
+            the last; see ``Validation``.
     """
 
     resolution: Annotated[int, Field(ge=16, le=1024)] = 64
@@ -73,6 +75,7 @@ class Settings:
     jitter_apart: Pixels = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: Annotated[int, Field(ge=0)] = 0
+    candidates: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when ``progress`` of the training, a fraction, is done."""

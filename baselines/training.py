@@ -31,13 +31,13 @@ from fesbench.files import written_whole
 
 from .checkpoints import read_tensors, save_checkpoint
 from .devices import average_over_devices, start_fabric
-from .neural import NeuralGenerator
+from .neural import TUNED_BY, NeuralGenerator
 from .objectives import Batch, Objective
 from .settings import Settings
 from .training_data import STUDIO, TrainingImages, load_images
 from .training_log import TrainingLog
 
-STATE_KEYS = {"identity", "seconds", "processor_seconds", "trainer"}
+STATE_KEYS = {"identity", "seconds", "processor_seconds", "scores", "trainer"}
 
 
 class Trainer:
@@ -185,6 +185,20 @@ class Limit(NamedTuple):
         return max(parts)
 
 
+class Validation(NamedTuple):
+    """What decides which of a training's candidate weights are kept.
+
+    Attributes:
+        score: Larger is better; the weights with the largest are kept, the latest where several are equal.
+        judge: What it is, for the record.
+        networks: Names of the networks that it looks through: the generator's card tells them.
+    """
+
+    score: Callable[[NeuralGenerator], float]
+    judge: str
+    networks: tuple[str, ...]
+
+
 class TrainingRun:
     """A training in a folder.
 
@@ -202,6 +216,7 @@ class TrainingRun:
         device: Where; see ``start_fabric``.
         images: ``load_images(train, settings.resolution)`` where that was done before.
         notes: More for the training record in the model's card: the protocol, the commit, ….
+        validation: Chooses among the candidates that the settings name; without it the last weights are kept.
     """
 
     def __init__(
@@ -215,17 +230,19 @@ class TrainingRun:
         device: str = "cpu",
         images: TrainingImages | None = None,
         notes: Mapping[str, Any] = MappingProxyType({}),
+        validation: Validation | None = None,
     ) -> None:
         self.model, self.settings, self.folder, self.save_every = model, settings, folder, save_every
         self.preview, self.trained_on = preview, f"{train.name} ({train.split}, {STUDIO})"
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
-        self.notes = notes
+        self.notes, self.validation = notes, validation
         self.data = images or load_images(train, settings.resolution)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
         self.seconds = self.processor_seconds = 0.0
         self.losses: dict[str, float] = {}
+        self.scores: dict[int, float] = {}
 
     @property
     def state_file(self) -> Path:
@@ -234,8 +251,13 @@ class TrainingRun:
 
     @property
     def checkpoint(self) -> Path:
-        """The model as of the last save."""
+        """The chosen model, or that of the last save while none was judged."""
         return self.folder / f"{self.model.template.name}.safetensors"
+
+    @property
+    def chosen(self) -> int | None:
+        """The step whose weights are kept; None while none was judged."""
+        return max(self.scores, key=lambda step: (self.scores[step], step), default=None)
 
     def resume(self) -> None:
         """Go on from the last save.
@@ -254,6 +276,7 @@ class TrainingRun:
             )
         self.trainer.restore(saved["trainer"])
         self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
+        self.scores = saved["scores"]
 
     def train(self, limit: Limit, report: Callable[[int, float], None]) -> None:
         """Train until the limit; ``report`` gets each step and the fraction done, ``losses`` are its losses.
@@ -262,6 +285,7 @@ class TrainingRun:
             BenchError: the losses are no numbers any more.
         """
         clock = _Clock(self.seconds, self.processor_seconds)
+        self._judge_candidate()
         with TrainingLog(self.folder if self._leads else None, self.trainer.step) as log:
             while (progress := limit.progress(self.trainer.step, self.seconds)) < 1:
                 self.losses = self.trainer.advance(progress)
@@ -269,9 +293,10 @@ class TrainingRun:
                 # one clock for all processes, or some would stop while others wait for them
                 self.seconds, self.processor_seconds = self.trainer.mean(clock.read()).tolist()
                 log.write(self.trainer.step, self.losses)
-                if self.trainer.step % self.save_every == 0:
+                if self._judge_candidate() or self.trainer.step % self.save_every == 0:
                     self._save(log)
                 report(self.trainer.step, limit.progress(self.trainer.step, self.seconds))
+            self._judge()
             self._save(log)
 
     def generator(self) -> NeuralGenerator:
@@ -283,9 +308,30 @@ class TrainingRun:
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {self.trainer.step} steps, seed {self.settings.seed}",
             choices=(*generator.card.choices, *self.model.training_choices),
-            guided_by=self.model.template.guided_by or (None if self.notes.get("trials") else ()),
+            guided_by=self._guides,
         )
         return generator
+
+    @property
+    def _guides(self) -> tuple[str, ...] | None:
+        """The networks that had a say; None where nobody knows what the trials were judged by."""
+        found = [*(self.model.template.guided_by or ())]
+        if self.settings.weights and dict(self.settings.weights) == dict(self.model.small_weights):
+            found += TUNED_BY
+        if self.validation:
+            found += self.validation.networks
+        return tuple(dict.fromkeys(found)) or (None if self.notes.get("trials") else ())
+
+    def _judge_candidate(self) -> bool:
+        """Judge the weights as they are if the settings name their step; whether they do."""
+        if named := self.trainer.step in self.settings.candidates:
+            self._judge()
+        return named
+
+    def _judge(self) -> None:
+        """Judge the weights as they are, unless they were judged before."""
+        if self.validation and self._leads and self.trainer.step not in self.scores:
+            self.scores[self.trainer.step] = self.validation.score(self.generator())
 
     def _refuse_divergence(self) -> None:
         if not all(math.isfinite(value) for value in self.losses.values()):
@@ -307,25 +353,41 @@ class TrainingRun:
         if len(self.preview):
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
                 PILImage.fromarray(sample_grid(generator, self.preview)).save(unfinished, format="PNG")
+        if self.chosen not in (None, self.trainer.step):
+            generator = self.model.from_checkpoint(self.checkpoint)
         save_checkpoint(generator, self.checkpoint, self._training_record(), half=True)
         times = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
-        state = {"identity": self._identity(), **times, "trainer": self.trainer.state()}
+        state = {
+            "identity": self._identity(),
+            **times,
+            "scores": self.scores,
+            "trainer": self.trainer.state(),
+        }
         with written_whole(self.state_file) as unfinished:
             torch.save(state, unfinished)
 
     def _identity(self) -> str:
         settings = asdict(self.settings)
+        del settings["candidates"]  # they change no update
         if self.settings.schedule == "constant":
             del settings["steps"]  # then more steps go on as fewer began
         return json.dumps({**self.record, **settings}, sort_keys=True)
+
+    def _selection(self) -> dict[str, Any] | str:
+        if not self.validation:
+            return "the averaged weights after the last step"
+        return {
+            "by": self.validation.judge,
+            "candidates": {f"{step} steps": round(score, 4) for step, score in sorted(self.scores.items())},
+        }
 
     def _training_record(self) -> dict[str, Any]:
         return {
             **self.record,
             "images": len(self.data.labels),
             "settings": asdict(self.settings),
-            "selection": "the averaged weights after the last step",
-            "steps": self.trainer.step,
+            "selection": self._selection(),
+            "steps": self.chosen or self.trainer.step,
             "seconds": round(self.seconds, 1),
             "processor_seconds": round(self.processor_seconds * self.trainer.fabric.world_size, 1),
             "device": {

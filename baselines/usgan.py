@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar, Self
 
 import torch
@@ -69,6 +70,7 @@ class USGAN(NeuralGenerator):
 
     official = replace(StarGAN.official, batch_size=8, decay_to=0.9998)
 
+    small_weights = MappingProxyType({"g_cycle": 0.25})
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
         "optimiser, n_critic, widths and batch size suit a small budget; see the training record",

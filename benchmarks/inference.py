@@ -5,9 +5,9 @@
 
 Networks have fresh weights at 128 pixels and width 64 (RegGAN fits its regression to a few rendered faces);
 speed does not depend on the weights. Each network runs in a process of its own, its ways of computing take
-turns, and the best round counts. Prints a Markdown table: images per second one at a time, in batches of 16
-in float32, compiled and in bfloat16, the ratios, the largest difference on the scale [-1, 1], and the peak of
-memory over all of it.
+turns, and the best round counts. Prints a Markdown table: operations in one image (a multiplication and an
+addition are two), images per second one at a time, in the batches of `bench run` in float32, compiled and in
+bfloat16, the ratios, the largest difference on the scale [-1, 1], and the peak of memory over all of it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from fesbench.baselines.inference import set_inference
 from fesbench.baselines.neural import NeuralGenerator
@@ -32,9 +33,11 @@ from fesbench.baselines.training_data import TrainingImages, load_images
 from fesbench.contracts import Inference
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
+from fesbench.execute.synthesis import batch_size
 
 SETTINGS = Settings(resolution=128, width=64)
-BATCH = 16
+COUNT = 16
+"""Images in a pass."""
 MODELS = ("reggan", "stargan", "ganimation", "stgan", "usgan", "sargan", "degan", "attgan", "ganmut")
 
 Pass = Callable[[], Tensor]
@@ -48,8 +51,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     titles = ["one at a time", *(f"{name}, batches" for name in get_args(Inference))]
-    print("| network | parameters |", " | ".join(titles), "| difference compiled, bfloat16 | memory |")
-    print("|---|---|" + "---|" * (len(titles) + 2))
+    print(
+        "| network | parameters | operations |",
+        " | ".join(titles),
+        "| difference compiled, bfloat16 | memory |",
+    )
+    print("|---|---|---|" + "---|" * (len(titles) + 2))
     context = multiprocessing.get_context("spawn")
     for name in args.model or MODELS:
         with ProcessPoolExecutor(1, mp_context=context) as process:
@@ -59,8 +66,8 @@ def main() -> None:
 def measure(name: str, device: str, rounds: int) -> str:
     """The table's line of one model."""
     generator = full_size(name).to(device)
-    images = torch.rand(BATCH, 3, 128, 128, device=device) * 2 - 1
-    labels = torch.arange(BATCH, device=device) % len(generator.card.expressions)
+    images = torch.rand(COUNT, 3, 128, 128, device=device) * 2 - 1
+    labels = torch.arange(COUNT, device=device) % len(generator.card.expressions)
     passes = {"one": one_at_a_time(generator, images, labels)}
     passes |= {way: in_batches(generator, way, images, labels) for way in get_args(Inference)}
     expected = passes["float32"]()
@@ -69,8 +76,11 @@ def measure(name: str, device: str, rounds: int) -> str:
     for _ in range(rounds):
         for way, run in passes.items():
             seconds[way].append(timed(run, device))
-    speed = {way: BATCH / min(times) for way, times in seconds.items()}
-    cells = [generator.card.title, f"{generator.card.parameters:,}", f"{speed['one']:.1f}/s"]
+    speed = {way: COUNT / min(times) for way, times in seconds.items()}
+    with FlopCounterMode(display=False) as counter:
+        passes["one"]()
+    operations = f"{counter.get_total_flops() / COUNT / 1e9:.1f} G"
+    cells = [generator.card.title, f"{generator.card.parameters:,}", operations, f"{speed['one']:.1f}/s"]
     cells += [f"{speed[way]:.1f}/s, {speed[way] / speed['one']:.1f} ×" for way in get_args(Inference)]
     cells += [f"{apart['compiled']:.0e}, {apart['bfloat16']:.0e}", memory(device)]
     return f"| {' | '.join(cells)} |"
@@ -107,9 +117,12 @@ def in_batches(generator: NeuralGenerator, inference: Inference, images: Tensor,
     generator = copy.deepcopy(generator)
     set_inference(generator, inference)
 
+    size = batch_size(images.device.type)
+
     def run() -> Tensor:
         with torch.inference_mode():
-            return generator.synthesize(images, torch.zeros_like(labels), labels)
+            pairs = zip(images.split(size), labels.split(size), strict=True)
+            return torch.cat([generator.synthesize(part, torch.zeros_like(to), to) for part, to in pairs])
 
     return run
 

@@ -41,10 +41,11 @@ PAUSE = 20.0
 
 
 class Material(NamedTuple):
-    """A data set, loaded for training at one resolution."""
+    """A data set, loaded for training at one resolution, and people outside the training."""
 
     train: Dataset
     images: TrainingImages
+    unseen: Dataset
     preview: Tensor
 
 
@@ -58,7 +59,8 @@ class Fold(NamedTuple):
 class Request(NamedTuple):
     """What the command line asks for, the model apart. ``fields`` changes the protocol's settings.
 
-    ``record`` is for the training record alone.
+    ``judge`` is the metric that chooses among the candidate weights. ``record`` is for the training record
+    alone.
     """
 
     load: Callable[[int], Material]
@@ -68,6 +70,7 @@ class Request(NamedTuple):
     budget: float | None
     save_every: int
     device: str
+    judge: str | None
     record: dict[str, Any]
     export: bool
     resume: bool
@@ -112,6 +115,12 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None
     help="Train N times, each time on all people but one Nth, for a run that cross-fits the data set.",
 )
 @click.option(
+    "--judge",
+    metavar="METRIC",
+    help="Keep the weights, after the last step or one of the protocol's candidates, that it likes best on "
+    "validation subjects.  [default: for rendered faces ecs@embedded-judge1, else the last are kept]",
+)
+@click.option(
     "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."
 )
 @click.option("--export", type=click.Choice(["official"]), help="Write the official code's file as well.")
@@ -127,6 +136,7 @@ def train(
     device: str,
     threads: int | None,
     folds: int | None,
+    judge: str | None,
     trials: int,
     export: str | None,
     resume: bool,
@@ -143,6 +153,8 @@ def train(
     """
     if budget is not None and flags["steps"] is not None:
         raise click.UsageError("say how long to train by either --budget or --steps")
+    if folds and judge:
+        raise click.UsageError("--folds leaves no subjects for --judge: those of a fold are tested")
     import torch
 
     from fesbench.baselines.training_log import has_tensorboard
@@ -160,6 +172,7 @@ def train(
         budget,
         save_every,
         device,
+        None if folds else judge or _default_judge(data),
         {"trials": trials},
         export is not None,
         resume,
@@ -178,6 +191,13 @@ def _config(path: Path | None) -> dict[str, Any]:
     from fesbench.baselines.settings import read_changes
 
     return read_changes(path) if path else {}
+
+
+def _default_judge(data: str) -> str | None:
+    """The embedded judge for the faces that it knows; real photos need one that the user names."""
+    from ..validation import DEVELOPMENT_JUDGE
+
+    return DEVELOPMENT_JUDGE if data == "rendered" else None
 
 
 def _load_split(data: str, resolution: int) -> Material:
@@ -209,7 +229,7 @@ def _load(train: Dataset, unseen: Dataset, resolution: int) -> Material:
     images = load_images(train, resolution)
     for problem in images.problems:
         _say(f"left out {problem.path}: {problem.reason}")
-    return Material(train, images, preview_images(unseen, resolution))
+    return Material(train, images, unseen, preview_images(unseen, resolution))
 
 
 def _train_all(request: Request, parts: Sequence[Fold], folders: dict[str, Path]) -> bool:
@@ -324,9 +344,21 @@ def _run(
 ) -> TrainingRun:
     from fesbench.baselines.training import TrainingRun
 
-    train, images, preview = request.load(settings.resolution)
+    from ..validation import expression_validation
+
+    train, images, unseen, preview = request.load(settings.resolution)
+    judge = request.judge
     return TrainingRun(
-        kind, train, preview, settings, folder, request.save_every, request.device, images, notes
+        kind,
+        train,
+        preview,
+        settings,
+        folder,
+        request.save_every,
+        request.device,
+        images,
+        notes,
+        expression_validation(judge, unseen) if judge else None,
     )
 
 
@@ -358,7 +390,7 @@ def _finish(run: TrainingRun, export: bool) -> None:
 
     if not is_leader():
         return
-    generator = run.generator()
+    generator = run.model.from_checkpoint(run.checkpoint)
     paths = [run.checkpoint]
     if export and not generator.has_official_code:
         _say(f"{generator.card.name}: its authors published no code, so there is no official file to write")

@@ -14,6 +14,13 @@ from ..contracts import UNKNOWN_LABEL, Edit, Failure, Generator, Image, Synthesi
 from ..errors import UnsupportedEdit
 from ..plan import SHARD
 
+CPU_BATCH = 8
+
+
+def batch_size(device: str) -> int:
+    """Images that go through a generator together: on a CPU few, as many would not stay in its cache."""
+    return CPU_BATCH if device == "cpu" else SHARD
+
 
 def image_to_input(image: Image) -> Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
@@ -34,8 +41,8 @@ class GeneratorSynthesizer(Synthesizer):
             accepts any.
         expressions: The data set's expressions, which label the edits of a generator that names none.
         resolution: The run's resolution in pixels.
-        batch: Images at a time; shorter batches are padded, so that results never depend on what else
-            was in a batch.
+        batch: Images at a time, None for ``batch_size``; shorter batches are padded, so that results never
+            depend on what else was in a batch.
         device: Where the generator computes.
     """
 
@@ -44,13 +51,13 @@ class GeneratorSynthesizer(Synthesizer):
         generator: Generator,
         expressions: tuple[str, ...],
         resolution: int,
-        batch: int = SHARD,
+        batch: int | None = None,
         device: str = "cpu",
     ) -> None:
         self.generator, self.card = generator, generator.card
         self.labels = generator.card.expressions or expressions
         self.size = generator.card.resolution or resolution
-        self.batch, self.device = batch, device
+        self.batch, self.device = batch or batch_size(device), device
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         """One image at the generator's resolution, or a failure, for each edit."""

@@ -25,7 +25,7 @@ from fesbench.baselines.registry import GENERATORS
 from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.stgan import STGAN
-from fesbench.baselines.training import Limit, Trainer, TrainingRun, sample_grid
+from fesbench.baselines.training import Limit, Trainer, TrainingRun, Validation, sample_grid
 from fesbench.baselines.training_data import load_images, preview_images
 from fesbench.cli import cli
 from fesbench.contracts import Dataset, Sample
@@ -272,6 +272,54 @@ def test_run_folder_holds_model_losses_and_samples(tmp_path):
         assert grid.size == (3 * 32, 2 * 32)
 
 
+class Scripted:
+    """A judge that gives the scores of a list, one after the other."""
+
+    def __init__(self, *scores):
+        self.left = list(scores)
+
+    def __call__(self, generator):
+        return self.left.pop(0)
+
+
+def judged(tmp_path, *scores, candidates=(2, 4)):
+    settings = replace(SMALL, candidates=candidates)
+    validation = Validation(Scripted(*scores), "scripted", ("scripted network",))
+    none = torch.zeros(0, 3, 32, 32)
+    return TrainingRun(StarGAN, Flat(), none, settings, tmp_path, save_every=3, validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"), [((0.1, 0.9, 0.4), 4), ((0.9, 0.1, 0.4), 2), ((0.9, 0.1, 0.9), 6)]
+)
+def test_the_weights_that_the_judge_likes_best_are_kept(tmp_path, scores, chosen):
+    run = judged(tmp_path, *scores)
+    first_layers = {}
+
+    def remember(step, fraction):
+        first_layers[step] = run.trainer.average.state_dict()["main.0.weight"].clone()
+
+    run.train(Limit(steps=6), remember)
+    kept = StarGAN.from_checkpoint(run.checkpoint)
+    found = kept.network.state_dict()["main.0.weight"]
+    torch.testing.assert_close(found, first_layers[chosen], atol=1e-3, rtol=1e-3)
+    assert f"{chosen} steps" in kept.card.weights
+    assert kept.card.guided_by == ("scripted network",)
+    record = json.loads((tmp_path / "stargan.json").read_text())["training"]
+    expected = dict(zip(("2 steps", "4 steps", "6 steps"), scores, strict=True))
+    assert record["selection"] == {"by": "scripted", "candidates": expected}
+    assert record["steps"] == chosen
+
+
+def test_a_resumed_training_remembers_what_was_judged(tmp_path):
+    judged(tmp_path, 0.9, 0.1, 0.2).train(Limit(steps=5), lambda step, fraction: None)
+    run = judged(tmp_path, 0.3)
+    run.resume()
+    run.train(Limit(steps=6), lambda step, fraction: None)
+    assert run.scores == {2: 0.9, 4: 0.1, 5: 0.2, 6: 0.3}
+    assert "2 steps" in StarGAN.from_checkpoint(run.checkpoint).card.weights
+
+
 def test_a_time_budget_ends_training(tmp_path):
     run = TrainingRun(StarGAN, Flat(), torch.zeros(0, 3, 32, 32), SMALL, tmp_path)
     run.train(Limit(seconds=0.3), lambda step, fraction: None)
@@ -388,6 +436,17 @@ def test_the_card_records_protocol_and_what_departs_from_it(faces, tmp_path):
     assert {"commit", "dirty", "versions", "data_digest"} <= record.keys()
 
 
+def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
+    judge = "ecs@embedded-judge1"
+    result = in_process(faces, tmp_path / "out", "--steps", "2", "--judge", judge, "--threads", "1")
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "out" / "stargan.json").read_text())
+    assert content["card"]["guided_by"] == ["embedded-judge1"]
+    selection = content["training"]["selection"]
+    assert selection["by"] == f"{judge}, 1 edits of faces (val, studio)"
+    assert selection["candidates"].keys() == {"2 steps"}
+
+
 def test_export_official_is_a_file_of_the_official_code(faces, tmp_path):
     result = in_process(faces, tmp_path, "--steps", "2", "--export", "official")
     ours, official = (Path(line) for line in result.stdout.split())
@@ -430,6 +489,7 @@ def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_p
     ("arguments", "message"),
     [
         (["--model", "stargan", "--protocol", "oficial"], "Did you mean official"),
+        (["--model", "stargan", "--folds", "2", "--judge", "ecs@fer"], "leaves no subjects for --judge"),
         (["--model", "degan", "--protocol", "official"], "either --budget or --steps"),
         (["--model", "stargan", "--steps", "1", "--size", "48"], "no power of two"),
         (["--model", "stargan", "--steps", "1", "--size", "8"], "resolution: Input should be greater"),
