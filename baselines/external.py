@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from fesbench.contracts import (
+    FROM_FILES,
     Edit,
     Failure,
     Generator,
@@ -121,7 +122,7 @@ def _card(folder: Path) -> GeneratorCard:
     file = folder / CARD
     stated = _read_card(file).model_dump(exclude_none=True) if file.is_file() else {}
     name = stated.get("name", folder.name)
-    return GeneratorCard(**({"name": name, "title": name} | stated), weights="outputs")
+    return GeneratorCard(**({"name": name, "title": name} | stated), weights=FROM_FILES)
 
 
 def _read_card(file: Path) -> _StatedCard:

@@ -195,7 +195,7 @@ class GANimation(NeuralGenerator):
         decay_from=2 / 3,
     )
 
-    small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0})
+    small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0, "g_cycle": 2.5})
     training_choices = (
         "the gradient penalty is added to the discriminator's loss; the official code steps on it separately",
         "wanted conditions are those of others of the batch",

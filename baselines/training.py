@@ -33,11 +33,12 @@ from .checkpoints import read_tensors, save_checkpoint
 from .devices import average_over_devices, start_fabric
 from .neural import TUNED_BY, NeuralGenerator
 from .objectives import Batch, Objective
+from .selection import Selection, Validation
 from .settings import Settings
 from .training_data import STUDIO, TrainingImages, load_images
 from .training_log import TrainingLog
 
-STATE_KEYS = {"identity", "seconds", "processor_seconds", "scores", "trainer"}
+STATE_KEYS = {"identity", "seconds", "processor_seconds", "selection", "trainer"}
 
 
 class Trainer:
@@ -185,20 +186,6 @@ class Limit(NamedTuple):
         return max(parts)
 
 
-class Validation(NamedTuple):
-    """What decides which of a training's candidate weights are kept.
-
-    Attributes:
-        score: Larger is better; the weights with the largest are kept, the latest where several are equal.
-        judge: What it is, for the record.
-        networks: Names of the networks that it looks through: the generator's card tells them.
-    """
-
-    score: Callable[[NeuralGenerator], float]
-    judge: str
-    networks: tuple[str, ...]
-
-
 class TrainingRun:
     """A training in a folder.
 
@@ -235,14 +222,13 @@ class TrainingRun:
         self.model, self.settings, self.folder, self.save_every = model, settings, folder, save_every
         self.preview, self.trained_on = preview, f"{train.name} ({train.split}, {STUDIO})"
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
-        self.notes, self.validation = notes, validation
+        self.notes, self.selection = notes, Selection(validation)
         self.data = images or load_images(train, settings.resolution)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
         self.seconds = self.processor_seconds = 0.0
         self.losses: dict[str, float] = {}
-        self.scores: dict[int, float] = {}
 
     @property
     def state_file(self) -> Path:
@@ -255,9 +241,9 @@ class TrainingRun:
         return self.folder / f"{self.model.template.name}.safetensors"
 
     @property
-    def chosen(self) -> int | None:
-        """The step whose weights are kept; None while none was judged."""
-        return max(self.scores, key=lambda step: (self.scores[step], step), default=None)
+    def kept(self) -> int:
+        """The step whose weights the checkpoint holds."""
+        return self.selection.chosen or self.trainer.step
 
     def resume(self) -> None:
         """Go on from the last save.
@@ -276,7 +262,7 @@ class TrainingRun:
             )
         self.trainer.restore(saved["trainer"])
         self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
-        self.scores = saved["scores"]
+        self.selection.restore(saved["selection"], self.folder)
 
     def train(self, limit: Limit, report: Callable[[int, float], None]) -> None:
         """Train until the limit; ``report`` gets each step and the fraction done, ``losses`` are its losses.
@@ -300,27 +286,33 @@ class TrainingRun:
             self._save(log)
 
     def generator(self) -> NeuralGenerator:
-        """The averaged network so far, behind the generator contract."""
-        network = copy.deepcopy(self.trainer.average)
-        generator = self.model(network, self.data.expressions, self.settings.resolution)
+        """The chosen network, or the averaged one so far while there is no choice, with its card."""
+        generator = self._averaged()
+        if self.selection.weights:
+            generator.network.load_state_dict(self.selection.weights)
         generator.card = replace(
             generator.card,
             trained_on=self.trained_on,
-            weights=f"trained by fesbench, {self.trainer.step} steps, seed {self.settings.seed}",
+            weights=f"trained by fesbench, {self.kept} steps, seed {self.settings.seed}",
             choices=(*generator.card.choices, *self.model.training_choices),
             guided_by=self._guides,
         )
         return generator
 
+    def _averaged(self) -> NeuralGenerator:
+        """The averaged network so far."""
+        network = copy.deepcopy(self.trainer.average)
+        return self.model(network, self.data.expressions, self.settings.resolution)
+
     @property
     def _guides(self) -> tuple[str, ...] | None:
         """The networks that had a say; None where nobody knows what the trials were judged by."""
-        found = [*(self.model.template.guided_by or ())]
-        if self.settings.weights and dict(self.settings.weights) == dict(self.model.small_weights):
-            found += TUNED_BY
-        if self.validation:
-            found += self.validation.networks
-        return tuple(dict.fromkeys(found)) or (None if self.notes.get("trials") else ())
+        ours = dict(self.settings.weights) == dict(self.model.small_weights)
+        if self.notes.get("trials") and not ours:
+            return None
+        tuned = TUNED_BY if ours and self.settings.weights else ()
+        found = (*(self.model.template.guided_by or ()), *tuned, *self.selection.networks)
+        return tuple(dict.fromkeys(found))
 
     def _judge_candidate(self) -> bool:
         """Judge the weights as they are if the settings name their step; whether they do."""
@@ -329,9 +321,8 @@ class TrainingRun:
         return named
 
     def _judge(self) -> None:
-        """Judge the weights as they are, unless they were judged before."""
-        if self.validation and self._leads and self.trainer.step not in self.scores:
-            self.scores[self.trainer.step] = self.validation.score(self.generator())
+        if self._leads:
+            self.selection.judge(self.trainer.step, self._averaged())
 
     def _refuse_divergence(self) -> None:
         if not all(math.isfinite(value) for value in self.losses.values()):
@@ -349,18 +340,15 @@ class TrainingRun:
         if not self._leads:
             return
         log.flush()
-        generator = self.generator()
         if len(self.preview):
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
-                PILImage.fromarray(sample_grid(generator, self.preview)).save(unfinished, format="PNG")
-        if self.chosen not in (None, self.trainer.step):
-            generator = self.model.from_checkpoint(self.checkpoint)
-        save_checkpoint(generator, self.checkpoint, self._training_record(), half=True)
+                PILImage.fromarray(sample_grid(self._averaged(), self.preview)).save(unfinished, format="PNG")
+        save_checkpoint(self.generator(), self.checkpoint, self._training_record(), half=True)
         times = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
         state = {
             "identity": self._identity(),
             **times,
-            "scores": self.scores,
+            "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
         with written_whole(self.state_file) as unfinished:
@@ -373,21 +361,13 @@ class TrainingRun:
             del settings["steps"]  # then more steps go on as fewer began
         return json.dumps({**self.record, **settings}, sort_keys=True)
 
-    def _selection(self) -> dict[str, Any] | str:
-        if not self.validation:
-            return "the averaged weights after the last step"
-        return {
-            "by": self.validation.judge,
-            "candidates": {f"{step} steps": round(score, 4) for step, score in sorted(self.scores.items())},
-        }
-
     def _training_record(self) -> dict[str, Any]:
         return {
             **self.record,
             "images": len(self.data.labels),
             "settings": asdict(self.settings),
-            "selection": self._selection(),
-            "steps": self.chosen or self.trainer.step,
+            "selection": self.selection.record(),
+            "steps": self.kept,
             "seconds": round(self.seconds, 1),
             "processor_seconds": round(self.processor_seconds * self.trainer.fabric.world_size, 1),
             "device": {

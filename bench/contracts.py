@@ -30,6 +30,9 @@ NEUTRAL = "neutral"
 UNKNOWN_LABEL = -1
 """The source label of an image whose expression nobody stated."""
 
+FROM_FILES = "outputs"
+"""``GeneratorCard.weights`` of images that were made elsewhere."""
+
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
 Inference = Literal["float32", "compiled", "bfloat16"]

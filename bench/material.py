@@ -9,7 +9,7 @@ from typing import Any
 from fesbench.datasets.folder import FolderDataset
 from fesbench.datasets.images import resize
 from fesbench.datasets.selection import Selection
-from fesbench.reports.study.material import Candidate, Material
+from fesbench.reports.study.material import UNKNOWN, Candidate, Material
 
 from .contracts import Dataset, Edit, Image, Sample
 from .errors import BenchError, UnknownName
@@ -17,8 +17,6 @@ from .plan import DatasetPlan, make_plan
 from .session import check_unchanged
 from .spec import validate
 from .store import RunStore
-
-UNKNOWN = "unknown"
 
 
 def _layout(dataset: Dataset) -> str:
@@ -74,6 +72,7 @@ class RunMaterial(Material):
                     subject=edit.source.subject,
                     expression=edit.target,
                     edit=edit.id,
+                    source=edit.source.id,
                     source_expression=edit.source.expression or UNKNOWN,
                     has_truth=edit.truth is not None,
                 )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from PIL import Image as PillowImage
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from fesbench.datasets.images import load_image
 from fesbench.datasets.names import file_name, safe_name
 
 from .contracts import Image
@@ -185,9 +186,12 @@ class RunStore:
             PillowImage.fromarray(image).save(temporary, format="PNG", compress_level=1)
 
     def read_output(self, generator: str, dataset: str, edit: str) -> Image:
-        """An output that was stored: (R, R, 3) uint8."""
-        with PillowImage.open(self.output_path(generator, dataset, edit)) as image:
-            return np.asarray(image.convert("RGB"))
+        """An output that was stored: (R, R, 3) uint8.
+
+        Raises:
+            ImageError: it is missing or damaged.
+        """
+        return load_image(self.output_path(generator, dataset, edit))
 
     # Scores and features of shards
 
@@ -199,7 +203,7 @@ class RunStore:
     def scored_metrics(self, generator: str, dataset: str, shard: int) -> frozenset[str]:
         """Ids of the metrics that a shard has been scored by.
 
-        None where its part is missing or damaged, or where an edit had no output: that is tried again.
+        Empty where a file of it is missing or damaged, or where an edit had no output: that is tried again.
         """
         return _metrics_of(self._part(generator, dataset, shard))
 
@@ -251,6 +255,10 @@ class RunStore:
         _write_arrays(
             self._references(dataset, shard), self.read_reference_features(dataset, shard) | features
         )
+
+    def has_reference_features(self, dataset: str, shard: int) -> bool:
+        """Whether there is a file that ``read_reference_features`` can read."""
+        return is_zipfile(self._references(dataset, shard))
 
     def read_reference_features(self, dataset: str, shard: int) -> dict[str, NDArray[np.float32]]:
         """The features of a shard's sources and truths, by ``network/role``."""
@@ -360,7 +368,7 @@ def _metrics_of(part: Path) -> frozenset[str]:
         stored = json.loads((pq.read_schema(part).metadata or {}).get(b"fesbench", b"{}"))
     except (OSError, ValueError, pa.ArrowException):
         return frozenset()
-    whole = not stored.get("failed") and (not stored.get("features") or part.with_suffix(".npz").exists())
+    whole = not stored.get("failed") and (not stored.get("features") or is_zipfile(part.with_suffix(".npz")))
     return frozenset(stored.get("metrics", ())) if whole else frozenset()
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cache
+
 from fesbench.baselines.neural import NeuralGenerator
-from fesbench.baselines.training import Validation
+from fesbench.baselines.selection import Validation
 from fesbench.baselines.training_data import STUDIO
 from fesbench.datasets.images import resize
 
-from .contracts import Dataset, Failure, Image
+from .contracts import Dataset, Edit, Failure, Image
 from .errors import SpecError
-from .execute.scoring import Scorer, score_shard, shard_references
+from .execute.loading import ImageLoader, load_ahead
+from .execute.scoring import References, Scorer, score_shard, shard_references
 from .execute.synthesis import GeneratorSynthesizer
 from .metrics.ecs import ExpressionConsistency
 from .metrics.registry import load_metric
@@ -28,27 +33,36 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
         unseen: Subjects outside the training.
 
     Raises:
-        SpecError: the metric is none of expressions, or there is nothing to edit.
+        SpecError: the metric is none of expressions, or there is nothing to edit that it can judge.
         UnknownName, WeightsMissing: there is no such metric here.
     """
     judge = load_metric(metric)
     if not isinstance(judge, ExpressionConsistency):
         raise SpecError(f"{metric} judges no expressions; name one such as {DEVELOPMENT_JUDGE}")
-    edits = [edit for edit in unseen.edits() if edit.source.domain == STUDIO]
-    if not edits:
+    column = judge.card.id
+    studio = [edit for edit in unseen.edits() if edit.source.domain == STUDIO]
+    judged = [edit for edit in studio if not judge.reason(edit, column)]
+    if not judged:
         raise SpecError(
-            f"{unseen.name} ({unseen.split}) has no neutral {STUDIO} image to choose weights by; name no "
-            "judge, and the last weights are kept"
+            f"{unseen.name} ({unseen.split}) has no neutral {STUDIO} image with a target that {metric} "
+            "knows, to choose weights by; name no judge, and the last weights are kept"
         )
     scorer = Scorer.of([judge], SIZE)
-    references = shard_references(edits, {}, scorer)
+
+    @cache
+    def material() -> tuple[Sequence[Edit], References]:
+        with closing(ImageLoader(0)) as loader:
+            loaded = next(load_ahead([judged], loader))
+        return loaded.edits, shard_references(loaded.edits, loaded.failures, scorer)
 
     def score(generator: NeuralGenerator) -> float:
-        outputs = GeneratorSynthesizer(generator.to("cpu"), unseen.expressions, SIZE).answer(edits)
+        edits, references = material()
+        device = str(next(generator.network.parameters()).device)
+        outputs = GeneratorSynthesizer(generator, unseen.expressions, SIZE, device=device).answer(edits)
         rows = score_shard([_resized(output) for output in outputs], references, scorer).rows
-        return float(rows.loc[rows["metric"] == metric, "value"].mean())
+        return float(rows.loc[rows["metric"] == column, "value"].mean())
 
-    origin = f"{metric}, {len(edits)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
+    origin = f"{column}, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
     return Validation(score, origin, (judge.networks[0].card.name,))
 
 

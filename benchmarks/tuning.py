@@ -140,10 +140,10 @@ share verified as the same person by the embedded embedding, and the embedded qu
 other domains and the final judge are not looked at.
 
 Of the trials whose error is at most a tenth above that of 'as before', the one that shows the target most
-often is taken. The list was fixed before the first trial ran, and the rule after nine: it was to be the share
+often is taken. The list was fixed before the first trial ran, the rule after thirteen: it was to be the share
 that shows the target and is the same person, until it was seen that this would let the embedding that scores
-the final tables choose; on those nine both rules choose the same. [](training.md) tells of the trials that
-were made before, for which a model has fewer here.
+the final tables choose; on those thirteen both choose the same. [](training.md) tells of the trials that were
+made before, for which a model has fewer here.
 
 {table}
 """

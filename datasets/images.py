@@ -101,7 +101,7 @@ def decode_image(data: bytes) -> Image:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
             return _decode(data)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise _too_large() from error

@@ -54,6 +54,7 @@ def _read(cache: Path) -> dict[str, Finding]:
 
 
 def _inspect(path: Path, known: Finding | None) -> Finding:
+    """What is known, or found now; what may pass has the size and time of no file, so it is tried again."""
     try:
         status = path.stat()
     except OSError as error:
@@ -62,8 +63,13 @@ def _inspect(path: Path, known: Finding | None) -> Finding:
         return known
     try:
         data = read_bytes(path)
+    except ImageError as error:
+        return Finding(0, 0, "", str(error))
+    try:
         digest, reason = hashlib.sha256(data).hexdigest(), ""
         decode_image(data)
     except ImageError as error:
         digest, reason = "", str(error)
+    except MemoryError:
+        return Finding(0, 0, "", "too little memory to decode it")
     return Finding(status.st_size, status.st_mtime_ns, digest, reason)

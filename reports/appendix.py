@@ -12,7 +12,7 @@ from math import floor, log10
 
 import pandas as pd
 
-from fesbench.contracts import GeneratorCard
+from fesbench.contracts import FROM_FILES, GeneratorCard
 
 from .assemble import build_table, decimals
 from .tables import DOMAIN_TITLES, STARS, Block, Cell, Column, Row, Table, metric_title
@@ -272,8 +272,8 @@ def cost_table(
     if not shown:
         return None
     values = [
-        *(("parameters", name, card.parameters / 1e6) for name, card in shown.items()),
-        *(("time an image", name, 1e3 * seconds[name] if name in seconds else None) for name in shown),
+        *(("parameters", name, card.parameters / 1e6 or None) for name, card in shown.items()),
+        *(("time an image", name, _milliseconds(seconds.get(name), card)) for name, card in shown.items()),
     ]
     units = {"parameters": "millions", "time an image": "ms"}
     table = build_table(
@@ -285,6 +285,11 @@ def cost_table(
         [f"Times are of synthesis alone, loading and scoring left out, on {device}."],
     )
     return replace(table, title=f"{dataset}, cost")
+
+
+def _milliseconds(seconds: float | None, card: GeneratorCard) -> float | None:
+    """None where it is not known, or is the time of reading a file."""
+    return None if seconds is None or card.weights == FROM_FILES else 1e3 * seconds
 
 
 def _plain_cells(values: Iterable[tuple[str, str, float | None]], dataset: str) -> pd.DataFrame:

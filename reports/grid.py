@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 
@@ -16,6 +15,7 @@ from PIL import ImageDraw, ImageFont
 
 from fesbench.contracts import Failure, Image
 from fesbench.errors import BenchError
+from fesbench.files import written_whole
 
 TILE = 128
 """Side of a tile in pixels; other sizes are resized to it."""
@@ -70,7 +70,8 @@ def qualitative_grid(rows: Sequence[GridRow], columns: Sequence[str], title: str
         for j, image in enumerate(row.images):
             tile = _hatched(image.reason) if isinstance(image, Failure) else _tile(image)
             sheet.paste(tile, (_LABEL_WIDTH + j * (TILE + _GAP), y))
-    _save(sheet, path)
+    with written_whole(path) as unfinished:
+        sheet.save(unfinished, "PNG")
 
 
 def _check(rows: Sequence[GridRow], columns: Sequence[str]) -> None:
@@ -136,11 +137,3 @@ def _hatched(reason: str) -> PillowImage.Image:
     draw.rectangle([6, top - 3, TILE - 7, top + _LINE * len(lines) + 2], fill=_PAPER)
     _write_centred(draw, lines, 0, top)
     return tile
-
-
-def _save(sheet: PillowImage.Image, path: Path) -> None:
-    stream = BytesIO()
-    sheet.save(stream, "PNG")
-    temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_bytes(stream.getvalue())
-    temporary.replace(path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fesbench.datasets.names import safe_name
-from fesbench.errors import BenchError, SpecError
+from fesbench.errors import BenchError, ImageError, SpecError
 from fesbench.files import write_text, written_whole
 from fesbench.spec import RunSpec
 from fesbench.store import SCORES, RunStore
@@ -67,6 +67,29 @@ def test_a_damaged_part_counts_as_missing(tmp_path):
     (part,) = tmp_path.rglob("part-*.parquet")
     part.write_bytes(part.read_bytes()[:40])
     assert store.scored_metrics("copy", "rendered", 0) == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive"], ids=["empty", "other"])
+def test_a_shard_whose_features_are_damaged_counts_as_missing(tmp_path, content):
+    store, features = RunStore(tmp_path), {"net": np.zeros((1, 2), np.float32)}
+    store.write_features("copy", "rendered", 0, features)
+    store.write_part("copy", "rendered", 0, rows(1.0), frozenset({"fid@x"}))
+    store.write_reference_features("rendered", 0, features)
+    assert store.scored_metrics("copy", "rendered", 0) == {"fid@x"}
+    assert store.has_reference_features("rendered", 0)
+    for path in tmp_path.rglob("*.npz"):
+        path.write_bytes(content)
+    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
+    assert not store.has_reference_features("rendered", 0)
+
+
+def test_a_stored_output_is_opened_by_no_other_decoder_than_a_photo(tmp_path):
+    store = RunStore(tmp_path)
+    path = store.output_path("copy", "rendered", "edit")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(ImageError, match="not an image in PNG"):
+        store.read_output("copy", "rendered", "edit")
 
 
 def test_outputs_are_lossless(tmp_path):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fesbench.baselines.neural import NeuralGenerator
+    from fesbench.baselines.selection import Validation
     from fesbench.baselines.settings import Settings
     from fesbench.baselines.training import Limit, TrainingRun
     from fesbench.baselines.training_data import TrainingImages
@@ -59,8 +60,8 @@ class Fold(NamedTuple):
 class Request(NamedTuple):
     """What the command line asks for, the model apart. ``fields`` changes the protocol's settings.
 
-    ``judge`` is the metric that chooses among the candidate weights. ``record`` is for the training record
-    alone.
+    ``validation`` makes what chooses among the candidate weights of unseen people. ``record`` is for the
+    training record alone.
     """
 
     load: Callable[[int], Material]
@@ -70,7 +71,7 @@ class Request(NamedTuple):
     budget: float | None
     save_every: int
     device: str
-    judge: str | None
+    validation: Callable[[Dataset], Validation] | None
     record: dict[str, Any]
     export: bool
     resume: bool
@@ -172,7 +173,7 @@ def train(
         budget,
         save_every,
         device,
-        None if folds else judge or _default_judge(data),
+        _validation(None if folds else judge or _default_judge(data, protocol)),
         {"trials": trials},
         export is not None,
         resume,
@@ -193,11 +194,20 @@ def _config(path: Path | None) -> dict[str, Any]:
     return read_changes(path) if path else {}
 
 
-def _default_judge(data: str) -> str | None:
+def _default_judge(data: str, protocol: str) -> str | None:
     """The embedded judge for the faces that it knows; real photos need one that the user names."""
     from ..validation import DEVELOPMENT_JUDGE
 
-    return DEVELOPMENT_JUDGE if data == "rendered" else None
+    return DEVELOPMENT_JUDGE if (data, protocol) == ("rendered", "embedded-v1") else None
+
+
+def _validation(judge: str | None) -> Callable[[Dataset], Validation] | None:
+    """Makes a validation by the judge, once for each data set."""
+    if judge is None:
+        return None
+    from ..validation import expression_validation
+
+    return cache(partial(expression_validation, judge))
 
 
 def _load_split(data: str, resolution: int) -> Material:
@@ -344,10 +354,7 @@ def _run(
 ) -> TrainingRun:
     from fesbench.baselines.training import TrainingRun
 
-    from ..validation import expression_validation
-
     train, images, unseen, preview = request.load(settings.resolution)
-    judge = request.judge
     return TrainingRun(
         kind,
         train,
@@ -358,7 +365,7 @@ def _run(
         request.device,
         images,
         notes,
-        expression_validation(judge, unseen) if judge else None,
+        request.validation(unseen) if request.validation else None,
     )
 
 

@@ -110,7 +110,7 @@ def _digest(images: NDArray[np.uint8]) -> str:
 
 def _identity(network: Network, device: str) -> str:
     """sha256 of all that decides the bits of a network's answer besides the images; empty if not known."""
-    code = _code(type(network))
+    code = code_digest(type(network))
     if not network.card.digest or not code:
         return ""
     threads = torch.get_num_threads()
@@ -119,7 +119,7 @@ def _identity(network: Network, device: str) -> str:
 
 
 @cache
-def _code(network: type) -> str:
+def code_digest(network: type) -> str:
     """sha256 of the Python files beside the one that defines a class; empty where no file does."""
     try:
         folder = Path(inspect.getfile(network)).parent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from fesbench.datasets.images import resize
+from fesbench.datasets.images import DECODER, resize
 from fesbench.datasets.names import safe_name
 from fesbench.datasets.selection import select_subjects
 from fesbench.datasets.splits import subject_folds
@@ -22,6 +21,7 @@ from ..contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image
 from ..errors import BenchError
 from ..files import written_whole
 from ..settings import home
+from .feature_cache import code_digest
 from .loading import ImageLoader, in_memory
 
 
@@ -80,17 +80,15 @@ def fit(
 
 def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
     settings = sorted((key, repr(value)) for key, value in vars(model).items())
-    key = repr((_code_digest(type(model)), settings, repr(model.card), train.digest, seed, resolution))
+    made_by = _code_digests(type(model)), DECODER, settings, repr(model.card)
+    key = repr((made_by, train.digest, seed, resolution))
     digest = hashlib.sha256(key.encode()).hexdigest()
     return home() / "cache" / "fitted" / f"{safe_name(model.card.name)}-{digest[:32]}.safetensors"
 
 
-def _code_digest(model: type) -> str:
-    """sha256 of the files that define a class and its bases: another solver gives another fit."""
-    files = {inspect.getsourcefile(base) for base in model.__mro__ if base not in (object, ABC)}
-    return hashlib.sha256(
-        b"".join(Path(file).read_bytes() for file in sorted(filter(None, files)))
-    ).hexdigest()
+def _code_digests(model: type) -> list[str]:
+    """Of all that stands beside the files of a class and its bases: another solver gives another fit."""
+    return [code_digest(base) for base in model.__mro__ if base not in (object, ABC)]
 
 
 def _contiguous(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ import pandas as pd
 from fesbench.datasets.images import resize
 
 from ..contracts import Edit, Failure, Image
+from ..errors import ImageError
 from ..metrics.ecs import ExpressionConsistency
 from ..metrics.fss import FaceSimilarity
 from ..plan import DatasetPlan
@@ -78,8 +79,11 @@ class Executor:
     def _missing(self, cell: Cell) -> dict[int, frozenset[str]]:
         """Shards of a cell with the metrics that each still needs."""
         wanted = self.scorer.metric_ids
+        name = cell.dataset.name
         scored = (
-            self.store.scored_metrics(cell.card.name, cell.dataset.name, i)
+            self.store.scored_metrics(cell.card.name, name, i)
+            if self.store.has_reference_features(name, i)
+            else frozenset()
             for i in range(len(cell.dataset.shards))
         )
         return {i: wanted - present for i, present in enumerate(scored) if wanted - present}
@@ -163,7 +167,7 @@ class Executor:
             return Failure(reason)
         try:
             return self.store.read_output(cell.card.name, cell.dataset.name, edit.id)
-        except OSError as error:
+        except ImageError as error:
             return Failure(f"its stored image cannot be read: {error}")
 
     def _write_scores(

@@ -220,15 +220,15 @@ def _seen_through(metric: str, record: Mapping[str, Any]) -> frozenset[str]:
 
 def _causes(before: Published, after: Published) -> Iterator[Cause]:
     old, new = before.record, after.record
-    for name in old["spec"].keys() | new["spec"].keys():
+    for name in sorted(old["spec"].keys() | new["spec"].keys()):
         if name not in (*GROWING, "checkpoints"):
             yield from _unequal("spec", {name: old["spec"].get(name)}, {name: new["spec"].get(name)})
-    for name in old["datasets"].keys() & new["datasets"].keys():
+    for name in sorted(old["datasets"].keys() & new["datasets"].keys()):
         yield from _unequal("data", _data(old["datasets"][name]), _data(new["datasets"][name]), name)
     identities = before.store.identities, after.store.identities
     for kind, title in (("models", "model"), ("metrics", "metric"), ("networks", "network")):
         first, second = (found.get(kind, {}) for found in identities)
-        for name in first.keys() & second.keys():
+        for name in sorted(first.keys() & second.keys()):
             yield from _unequal(title, first[name], second[name], owner=new["names"].get(name, name))
     yield from _unequal("version", old["versions"], new["versions"])
     yield from _unequal("code", old["code"], new["code"])

@@ -21,6 +21,7 @@ from fesbench.reports.grid import GridRow
 from fesbench.reports.html.content import Picture
 
 from ..contracts import Edit, Failure, Image
+from ..errors import ImageError
 from ..execute.loading import load_sample
 from ..plan import DatasetPlan
 from ..statistics.breakdown import confusion
@@ -243,5 +244,5 @@ def _answers(results: Results, models: Sequence[Model], edit: Edit) -> list[Imag
 def _output(results: Results, model: str, edit: Edit) -> Image | Failure:
     try:
         return results.published.store.read_output(model, results.dataset, edit.id)
-    except OSError:
+    except ImageError:
         return Failure("no output")

@@ -23,7 +23,7 @@ from fesbench.reports.tables import Block, Table, metric_title
 from fesbench.reports.terminal import TerminalTable
 
 from ..contracts import Edit, Failure, GeneratorCard, Image, MetricCard
-from ..errors import BenchError
+from ..errors import BenchError, ImageError
 from ..execute.loading import load_sample
 from ..files import write_text
 from ..plan import Plan
@@ -420,5 +420,5 @@ def _output(cell: Cell | None, edit: Edit, store: RunStore) -> Image | Failure:
         return Failure("not run here")
     try:
         return store.read_output(cell.card.name, cell.dataset.name, edit.id)
-    except OSError:
+    except ImageError:
         return Failure("no output")

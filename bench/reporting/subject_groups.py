@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 MOST_GROUPS = 8
 """A column with more different numbers is cut into thirds; one with more different texts is left out."""
 MOST_SUBJECTS = 100_000
+_NO_NUMBER = ("NA", "N/A", "NaN", "nan", "None", "null", "?", "-")
+"""What stands in columns of numbers where there is none."""
+_ONLY_EMPTY: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+"""What is missing: an empty field, and not a group called None or a subject called NA."""
 
 
 def read_groups(path: Path) -> pd.DataFrame:
@@ -31,7 +36,7 @@ def read_groups(path: Path) -> pd.DataFrame:
         BenchError: the file cannot be read as that, or names a subject twice.
     """
     try:
-        table = pd.read_csv(path, dtype=str, nrows=MOST_SUBJECTS, skipinitialspace=True)
+        table = pd.read_csv(path, dtype=str, nrows=MOST_SUBJECTS, skipinitialspace=True, **_ONLY_EMPTY)
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} cannot be read as a table of subjects: {error}") from error
     if table.shape[1] < 2:
@@ -68,7 +73,7 @@ def _grouped(column: pd.Series[str]) -> pd.Series[str] | None:
     if column.nunique() <= MOST_GROUPS:
         return column
     numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.isna().any() and not column[numbers.isna()].isna().all():
+    if (numbers.isna() & column.notna() & ~column.isin(_NO_NUMBER)).any():
         return None
     thirds = pd.qcut(numbers, 3, labels=False, duplicates="drop")
     ends = {part: numbers[thirds == part].agg(["min", "max"]) for part in sorted(thirds.dropna().unique())}

@@ -27,8 +27,9 @@ ASSETS = (
     "failures.js",
 )  # fmt: skip
 """In the order in which the page loads them."""
-MANIFEST = "manifest"
-_OWN = ("assets", "data", "figures", "images")
+MANIFEST, PAGE = "manifest", "index.html"
+_OWN = ("assets", "figures", "images", "data")
+"""Folders of a report; the one that tells that it is a report goes last and comes first."""
 
 
 def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
@@ -49,6 +50,9 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
         raise BenchError("no data set of these runs has scores: there is nothing to report")
     _clear(folder)
     data = [SheetData(number, sheet, _root(number, sheet, folder)) for number, sheet in enumerate(sheets)]
+    write_text(
+        folder / "data" / f"{MANIFEST}.js", script(MANIFEST, [sheet_data.manifest() for sheet_data in data])
+    )
     for name in ASSETS:
         write_text(folder / "assets" / name, _resource(f"assets/{name}"))
     for number, sheet in enumerate(sheets):
@@ -58,13 +62,10 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
             target = folder / "figures" / str(number) / picture.file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture.file, target)
-    write_text(
-        folder / "data" / f"{MANIFEST}.js", script(MANIFEST, [sheet_data.manifest() for sheet_data in data])
-    )
     for sheet_data in data:
         for key, content in sheet_data.files():
             write_text(folder / "data" / f"{key}.js", script(key, content))
-    page = folder / "index.html"
+    page = folder / PAGE
     write_text(page, _page(data, version))
     return page
 
@@ -82,6 +83,7 @@ def _clear(folder: Path) -> None:
     earlier = (folder / "data" / f"{MANIFEST}.js").is_file()
     if not earlier and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} holds something that is no report; choose another --out, or empty it")
+    (folder / PAGE).unlink(missing_ok=True)
     for name in _OWN:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)

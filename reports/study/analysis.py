@@ -16,13 +16,13 @@ import pandas as pd
 from fesbench.errors import BenchError
 from fesbench.multiplicity import holm
 
-from .answers import ALL, IMPOSTOR, Answers, gather
+from .answers import ALL, Answers, gather
 from .correlation import point_biserial, spearman
 from .detection import d_prime
 from .estimates import Clusters, Estimate, Floats, bootstrap, difference, mean, ratio, share
 from .quality import Rater, flow, judge
 from .reliability import krippendorff_alpha
-from .schema import Form, Key, Response, Study
+from .schema import IMPOSTOR, Form, Key, Measurement, Response, Study
 from .significance import discordant, equal_shares
 from .strengths import luce
 
@@ -122,7 +122,7 @@ def analyse(
         overall=_frame(_overall(found) if study.design == "best-of-n" else ()),
         strengths=_frame(_strengths(found) if chosen else ()),
         wins=_frame(_wins(found, key.models) if chosen else ()),
-        agreement=_frame(_agreement(found)),
+        agreement=_frame(_agreement(found, study.measurement)),
         confusion=_confusion(found) if study.design == "naming" else pd.DataFrame(),
         sensitivity=_frame(_sensitivity(found) if study.design == "same-different" else ()),
         correlations=_frame(_correlations(found, key, scores, shares, chosen) if scores else ()),
@@ -226,9 +226,10 @@ def _wins(found: Sequence[Answers], models: Sequence[str]) -> Iterator[Record]:
             }
 
 
-def _agreement(found: Sequence[Answers]) -> Iterator[Record]:
+def _agreement(found: Sequence[Answers], measurement: Measurement) -> Iterator[Record]:
     for answers in found:
-        estimate = krippendorff_alpha(answers.units, answers.meant)  # type: ignore[arg-type]
+        given = answers.meant.astype(float) if measurement == "ordinal" else answers.meant
+        estimate = krippendorff_alpha(answers.units, given, measurement)  # type: ignore[arg-type]
         people = len(set(answers.participants))
         yield estimate._replace(participants=people)._asdict() | {"question": answers.question}
 
@@ -250,10 +251,10 @@ def _confusion(found: Sequence[Answers]) -> pd.DataFrame:
 def _sensitivity(found: Sequence[Answers]) -> Iterator[Record]:
     for about, part in _scopes(found):
         if IMPOSTOR in part.columns:
-            noise = part.column(IMPOSTOR)
             for name in part.columns:
                 if name != IMPOSTOR:
-                    yield about | {"model": name} | d_prime(part.column(name), noise, part.clusters)._asdict()
+                    compared = _pair(part, name, IMPOSTOR, side_by_side=False)
+                    yield about | {"model": name} | d_prime(*compared)._asdict()
 
 
 def _correlations(

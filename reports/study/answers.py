@@ -10,12 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .estimates import Clusters, Floats
-from .schema import Form, ItemKey, Key, Question, Response, StimulusKey, Study, Trial
+from .schema import GENUINE, IMPOSTOR, Form, ItemKey, Key, Question, Response, StimulusKey, Study, Trial
 from .wording import SAME
 
 ALL, IN_DISTRIBUTION = "all", "studio"
-GENUINE, IMPOSTOR = "truth", "other-person"
-"""Columns of real pairs with same-different: the same person with another expression; somebody else."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +98,17 @@ def _row(
     study: Study, one: Response, trial: Trial, item: ItemKey, stimuli: Mapping[str, StimulusKey]
 ) -> _Row:
     shown = [stimuli[name] for name in trial.stimuli]
-    names = [stimulus.model or stimulus.role for stimulus in shown]
+    names = [stimulus.entrant for stimulus in shown]
     several = len(shown) > 1
-    chosen = stimuli[trial.chosen(one.answer)]
+    chosen = stimuli[trial.chosen(one.answer)].entrant
     return _Row(
         participant=one.participant,
         item=item.id,
         domain=item.domain,
         expression=item.expression,
         unit=" ".join([item.id, *sorted(names)]),
-        meant=(chosen.model or chosen.role) if several else one.answer,
-        values={name: float(name == (chosen.model or chosen.role)) for name in names}
+        meant=chosen if several else one.answer,
+        values={name: float(name == chosen) for name in names}
         if several
         else {names[0]: _value(study, one, shown[0])},
         options=len(trial.choices),

@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 from fesbench.errors import BenchError
 
-from .schema import Form, Key, StimulusKey, Study
-
-PICKED = ("best-of-n", "2afc")
+from .schema import Form, Key, Study
 
 
 class Exposure(NamedTuple):
     """How often one entrant is met in one slot (1 is the first), in one stratum.
 
-    An entrant is a model, an anchor, or ``real: truth`` and ``real: other-person``.
+    An entrant is a model, an anchor, or one of the two kinds of real pairs (``StimulusKey.entrant``).
     """
 
     question: str
@@ -40,11 +38,6 @@ class Balance(NamedTuple):
     shares: tuple[int, int]
     exact: bool
     rows: int
-
-
-def entrant(stimulus: StimulusKey) -> str:
-    """The name under which a picture is counted."""
-    return stimulus.model or f"real: {stimulus.role}"
 
 
 def balance(study: Study, forms: Sequence[Form], key: Key, rows: int) -> Balance:
@@ -92,7 +85,7 @@ def _shown(forms: Sequence[Form], key: Key) -> Iterator[tuple[Exposure, str]]:
                         item.expression,
                         item.id,
                         slot,
-                        entrant(stimuli[name]),
+                        stimuli[name].entrant,
                     ),
                     form.id,
                 )

@@ -16,6 +16,8 @@ from .counterbalance import Row, both_sides, pairs_of, singles, williams
 from .gallery import Gallery
 from .material import Candidate, Material, draw
 from .schema import (
+    GENUINE,
+    IMPOSTOR,
     Design,
     Exclusion,
     Form,
@@ -40,8 +42,6 @@ SHARE_OF_CHECKS = 10
 FEWEST = 12
 """Participants where nobody says how many."""
 
-NO_CHANGE = Exclusion()
-
 
 @dataclass(frozen=True)
 class Request:
@@ -64,7 +64,7 @@ class Request:
     institution: str = ""
     contact: str = ""
     draft: bool = True
-    exclusion: Exclusion = NO_CHANGE
+    exclusion: Exclusion = field(default_factory=Exclusion)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def entrants(design: Design, material: Material, items: Sequence[Candidate]) -> 
     elif design == "naming":
         known += [anchor for anchor in material.anchors if anchor == "truth"]
     elif design == "same-different":
-        known += ["#truth"] * all(item.has_truth for item in items)
-        known += ["#other-person"] * all(any(others(material.candidates, item)) for item in items)
+        known += [GENUINE] * all(item.has_truth for item in items)
+        known += [IMPOSTOR] * all(any(others(material.candidates, item)) for item in items)
     return known
 
 
@@ -172,7 +172,7 @@ class _Builder:
             found[question] = [check for check in made if check]
             if not found[question]:
                 self.notes.append(
-                    f"no practice and no golds for {question}: no real photo shows a target expression"
+                    f"no practice and no golds for {question}: no real photo has an answer that is known"
                 )
         return found
 
@@ -245,9 +245,9 @@ class _Builder:
 
     def picture(self, item: Candidate, name: str) -> str:
         """The stimulus that an entrant stands for."""
-        if name == "#truth":
+        if name == GENUINE:
             return self.gallery.add("truth", item)
-        if name == "#other-person":
+        if name == IMPOSTOR:
             return self.gallery.add("other-person", next(others(self.material.candidates, item)))
         return self.gallery.add("output", item, name)
 

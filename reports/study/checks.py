@@ -9,9 +9,9 @@ from itertools import cycle, islice
 import numpy as np
 
 from .gallery import Gallery
-from .material import Candidate
+from .material import UNKNOWN, Candidate
 from .schema import Design, Question
-from .wording import SAME
+from .wording import DIFFERENT, SAME
 
 EASY = ("happy", "surprised")
 """Expressions that people recognise most surely, so golds ask for them where they can."""
@@ -51,12 +51,13 @@ class CheckMaker:
         order.sort(key=lambda c: (c in drawn, not c.has_truth, _ease(c), (c.domain, c.subject) in seen))
         self._pool = order
         self._next = cycle(order)
+        self._two_people = cycle((False, True))
 
     def make(self, design: Design, question: Question, slots: int) -> Check | None:
-        """The next check; None where no real photo shows what would have to be recognised."""
-        candidate = next(self._next)
-        needs_truth = question == "expression" and design != "rating"
-        if needs_truth and not candidate.has_truth:
+        """The next check; None where nobody knows the right answer about any real photo."""
+        candidates = islice(self._next, len(self._all))
+        candidate = next((one for one in candidates if _has_answer(one, design, question)), None)
+        if candidate is None:
             return None
         maker = {"naming": self._naming, "same-different": self._same, "rating": self._rating}.get(design)
         if maker:
@@ -97,7 +98,13 @@ class CheckMaker:
         return Check(question, candidate.expression, shown, shown, gold=(candidate.expression,))
 
     def _same(self, candidate: Candidate, question: Question) -> Check:
-        source = self._gallery.add("source", candidate)
+        """By turns the same and different, the practice first: no one answer is right for all golds."""
+        add = self._gallery.add
+        source, other = add("source", candidate), next(self._others(candidate), None)
+        if next(self._two_people) and other:
+            return Check(
+                question, candidate.expression, source, add("other-person", other), gold=(DIFFERENT,)
+            )
         return Check(question, candidate.expression, source, source, gold=(SAME,))
 
     def _siblings(self, candidate: Candidate) -> Iterator[Candidate]:
@@ -131,3 +138,12 @@ def others(pool: Sequence[Candidate], candidate: Candidate) -> Iterator[Candidat
 
 def _ease(candidate: Candidate) -> int:
     return EASY.index(candidate.expression) if candidate.expression in EASY else len(EASY)
+
+
+def _has_answer(candidate: Candidate, design: Design, question: Question) -> bool:
+    """Whether a real photo plainly shows the expression, or for a rating plainly does not."""
+    if question != "expression":
+        return True
+    if design == "rating":
+        return candidate.source_expression not in (UNKNOWN, candidate.expression)
+    return candidate.has_truth

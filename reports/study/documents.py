@@ -170,7 +170,7 @@ _RATERS = {
     "repeats": ("number", "trials", "0 or more", "trials answered twice", "no"),
     "repeat_share": ("number", "", "0 to 1, or empty", "of these answered alike", "no"),
     "repeat_chance": ("number", "", "0 to 1, or empty", "of these alike by chance", "no"),
-    "slot_share": ("number", "", "0 to 1, or empty", "answers in the most frequent place", "no"),
+    "slot_share": ("number", "", "0 to 1, or empty", "answers in the most frequent of several places", "no"),
     "median_rt_ms": ("number", "ms", "0 or more, or empty", "median time for an answer", "no"),
     "duration_s": ("number", "s", "0 or more, or empty", "from the first trial to the last answer", "no"),
     "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "as in responses.csv", "indirectly"),

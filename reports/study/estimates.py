@@ -182,6 +182,8 @@ def _unanimous(found: Estimate, null: float) -> Estimate:
 def difference(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
     """The difference of two means; ``p`` tests difference = 0.
 
+    Where each answer is a vote for one of the two and one has them all, interval and p come from ``share``.
+
     Args:
         first: (N,) what each answer gives to the first mean, such as 1 for a vote; NaN where it says nothing
             of it.
@@ -189,11 +191,16 @@ def difference(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
         clusters: Who gave the answers, and about what.
     """
     (a, move_a), (b, move_b) = _mean_of_known(first), _mean_of_known(second)
+    if {a, b} == {0.0, 1.0} and np.all(first + second == 1):
+        votes = share(first, clusters)
+        return votes._replace(value=a - b, low=2 * votes.low - 1, high=2 * votes.high - 1)
     return smooth(a - b, move_a - move_b, clusters)
 
 
 def ratio(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
     """The ratio of two means with an interval from its logarithm; ``p`` tests ratio = 1.
+
+    Where one has no votes there is no interval, and p is that of the difference: both test the same.
 
     Args:
         first: As in ``difference``, of the mean above.
@@ -202,8 +209,11 @@ def ratio(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
     """
     (a, move_a), (b, move_b) = _mean_of_known(first), _mean_of_known(second)
     if not (a > 0 and b > 0):
-        found = smooth(a / b if b > 0 else np.nan, move_a, clusters)
-        return found._replace(low=np.nan, high=np.nan, p=np.nan, reason="a ratio needs votes on both sides")
+        found = difference(first, second, clusters)
+        value = a / b if b > 0 else np.nan
+        return found._replace(
+            value=value, low=np.nan, high=np.nan, reason="a ratio needs votes on both sides"
+        )
     log = smooth(float(np.log(a / b)), move_a / a - move_b / b, clusters)
     value, low, high = np.exp([log.value, log.low, log.high]).tolist()
     return log._replace(value=value, low=low, high=high)

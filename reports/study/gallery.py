@@ -31,7 +31,7 @@ class Gallery:
     def add(self, role: Role, candidate: Candidate, model: str | None = None) -> str:
         """The name of a picture."""
         place = candidate.dataset, candidate.domain, candidate.subject
-        shot = candidate.source_expression if role in ("source", "damaged") else candidate.edit
+        shot = candidate.source if _of_source(role, candidate) else candidate.edit
         name = secret_hex(self._secret, f"stimulus:{role}:{model}:{place}:{shot}", 32)
         if name not in self.files:
             self.files[name] = png(self._image(role, candidate, model))
@@ -41,13 +41,13 @@ class Gallery:
     def _image(self, role: Role, candidate: Candidate, model: str | None) -> Image:
         if model is not None:
             return self.material.output(candidate, model)
-        if role in ("truth", "other-person") and candidate.has_truth:
+        if not _of_source(role, candidate):
             return self.material.truth(candidate)
         source = self.material.source(candidate)
         return damaged(source) if role == "damaged" else source
 
     def _key(self, name: str, role: Role, candidate: Candidate, model: str | None) -> StimulusKey:
-        asked = role in ("output", "truth") or (role == "other-person" and candidate.has_truth)
+        own = _of_source(role, candidate)
         return StimulusKey(
             name=name,
             role=role,
@@ -56,7 +56,12 @@ class Gallery:
             dataset=candidate.dataset,
             domain=candidate.domain,
             subject=candidate.subject,
-            expression=candidate.expression if asked else candidate.source_expression,
+            expression=candidate.source_expression if own else candidate.expression,
             edit=candidate.edit,
             sha256=hashlib.sha256(self.files[name]).hexdigest(),
         )
+
+
+def _of_source(role: Role, candidate: Candidate) -> bool:
+    """Whether a picture is the photo that is edited, and so the same for all edits of that photo."""
+    return role in ("source", "damaged") or (role == "other-person" and not candidate.has_truth)

@@ -12,12 +12,15 @@ import numpy as np
 from fesbench.contracts import Image
 from fesbench.errors import BenchError
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """One edit that could be an item. ``source_expression`` is ``unknown`` where nobody stated it.
+    """One edit that could be an item. ``source_expression`` is ``UNKNOWN`` where nobody stated it.
 
-    ``has_truth`` says whether there is a real picture of the target expression.
+    ``source`` names the real photo that is edited, ``has_truth`` says whether there is one of the target
+    expression.
     """
 
     dataset: str
@@ -25,6 +28,7 @@ class Candidate:
     subject: str
     expression: str
     edit: str
+    source: str
     source_expression: str
     has_truth: bool
 

@@ -189,6 +189,7 @@ def _values(made: Made, material: Material, details: Details, image_url: str) ->
         "task": TASKS[study.design],
         "measure": MEASURES[study.design][0],
         "extra": MEASURES[study.design][1],
+        "measurement": study.measurement,
         "questions": ", ".join(study.questions),
         "items": options.items,
         "participants": options.participants,

@@ -18,8 +18,8 @@ class Rater:
     ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
     ``attention_share`` attention checks; ``repeat_share`` those of the ``repeats`` that agree with the first
     answer, of which ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one
-    slot. ``duration_s`` is the time from seeing the first trial, practice too, to the last answer, where the
-    platform times single answers.
+    slot, where there are several pictures. ``duration_s`` is the time from seeing the first trial, practice
+    too, to the last answer, where the platform times single answers.
     """
 
     participant: str
@@ -136,8 +136,10 @@ def _share(passed: Iterable[bool]) -> float | None:
 
 
 def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> float | None:
-    slots = Counter(trials[one.trial_id].choices.index(one.answer) for one in responses)
-    return max(slots.values()) / len(responses) if responses else None
+    """Of trials with several pictures alone: 'same' or a 5 may be the honest answer all along."""
+    chosen = ((trials[one.trial_id], one.answer) for one in responses)
+    slots = Counter(trial.choices.index(answer) for trial, answer in chosen if len(trial.stimuli) > 1)
+    return max(slots.values()) / slots.total() if slots else None
 
 
 def _repeats(

@@ -29,7 +29,11 @@ reversed order; ``attention`` says which answer to give; answers to ``practice``
 Role = Literal["output", "source", "truth", "other-person", "damaged"]
 """What a picture is: a model's output; the real input; the real photo of the target; a real photo
 of another subject; a real photo spoilt on purpose."""
+Measurement = Literal["nominal", "ordinal"]
 Platform = Literal["web", "server", "paper", "mturk", "qualtrics", "gforms", "potato"]
+
+GENUINE, IMPOSTOR = "#truth", "#other-person"
+"""Real pairs with same-different: the same person with another expression; somebody else."""
 
 DESIGNS: tuple[Design, ...] = get_args(Design)
 QUESTIONS: tuple[Question, ...] = get_args(Question)
@@ -54,9 +58,9 @@ class Exclusion(_Frozen):
 
     ``gold_share`` is the smallest share of gold trials answered rightly; ``median_rt_ms`` the shortest median
     time for an answer (platforms that measure none are not judged by it); ``same_slot_share`` the largest
-    share of answers that are one and the same choice; a participant with at least ``repeats`` repeated trials
-    that agree less often than by chance is left out (fewer say too little about anyone), and one who did not
-    finish where ``complete``.
+    share of answers in one and the same place, where there are several pictures; a participant with at least
+    ``repeats`` repeated trials that agree less often than by chance is left out (fewer say too little about
+    anyone), and one who did not finish where ``complete``.
     """
 
     gold_share: float = Field(default=0.8, ge=0, le=1)
@@ -110,6 +114,11 @@ class Study(_Frozen):
     contact: str = ""
     minutes: int = Field(ge=1)
     """Rough length of one form, told to participants."""
+
+    @property
+    def measurement(self) -> Measurement:
+        """The level of the answers: points of a scale have an order, choices have none."""
+        return "ordinal" if self.design == "rating" else "nominal"
 
 
 class Trial(_Frozen):
@@ -199,6 +208,11 @@ class StimulusKey(_Frozen):
     expression: str
     edit: str
     sha256: str
+
+    @property
+    def entrant(self) -> str:
+        """What it is compared as: its model, or a real photo's role, which no control is called by."""
+        return self.model or f"#{self.role}"
 
 
 class TrialKey(_Frozen):

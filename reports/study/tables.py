@@ -13,8 +13,9 @@ from fesbench.contracts import Direction, GeneratorCard
 from ..assemble import build_table
 from ..tables import Cell, Note, Table, metric_title
 from .analysis import Analysis
-from .answers import ALL, GENUINE, IMPOSTOR
+from .answers import ALL
 from .estimates import FEWEST_ITEMS
+from .schema import GENUINE, IMPOSTOR
 
 PERCENT = 100.0
 _ROLES = {GENUINE: "real pairs, same person", IMPOSTOR: "real pairs, two people"}
@@ -37,11 +38,15 @@ def _tables(analysis: Analysis) -> Iterator[Table]:
     if len(analysis.strengths):
         strengths = analysis.strengths[analysis.strengths["domain"] == ALL]
         note = "Natural logarithms, mean 0: a model that is 0.69 above another is chosen twice as often."
-        yield _table("strengths (Bradley-Terry, Luce)", strengths, _labels(analysis), "log", "higher", [note])
+        yield _table(
+            "strengths (Bradley-Terry, Luce)", strengths, printed_names(analysis), "log", "higher", [note]
+        )
     if len(analysis.sensitivity):
         note = "How surely an output is told from another person: 0 not at all. Log-linear correction."
-        yield _table("identity, d-prime", analysis.sensitivity, _labels(analysis), "z", "higher", [note])
-    yield _agreement(analysis.agreement)
+        yield _table(
+            "identity, d-prime", analysis.sensitivity, printed_names(analysis), "z", "higher", [note]
+        )
+    yield _agreement(analysis)
     if len(analysis.correlations):
         yield from _correlations(analysis.correlations)
 
@@ -57,7 +62,8 @@ def value_title(analysis: Analysis) -> tuple[str, str, float]:
     }[analysis.study.design]
 
 
-def _labels(analysis: Analysis) -> dict[str, str]:
+def printed_names(analysis: Analysis) -> dict[str, str]:
+    """What models and real pairs are called in print."""
     return dict(analysis.titles) | _ROLES
 
 
@@ -74,7 +80,7 @@ def _shares(analysis: Analysis) -> Table:
             "these, not for other items."
         )
     shares = _scaled(analysis.shares, factor)
-    return _table(title, shares, _labels(analysis), unit, "higher", notes)
+    return _table(title, shares, printed_names(analysis), unit, "higher", notes)
 
 
 def _differences(analysis: Analysis) -> Iterator[Table]:
@@ -82,7 +88,7 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
     _, unit, factor = value_title(analysis)
     whole = analysis.differences[analysis.differences["domain"] == ALL]
     best = "; ".join(
-        f"{question}: {_labels(analysis)[str(versus)]}"
+        f"{question}: {printed_names(analysis)[str(versus)]}"
         for question, versus in whole[whole["best"]][["question", "versus"]].drop_duplicates().to_numpy()
     )
     notes = [f"Best competitor by its own mean: {best}.", _STARS, *_votes(whole, focus)]
@@ -91,7 +97,7 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
         ("ratio", "over", 1.0, "ratio"),
     ):
         part = _scaled(whole[whole["kind"] == kind], scale).rename(columns={"versus": "model"})
-        labels = {model: f"{focus} {sign} {label}" for model, label in _labels(analysis).items()}
+        labels = {model: f"{focus} {sign} {label}" for model, label in printed_names(analysis).items()}
         table = _table(f"{focus} against each model, {name}", part, labels, name, None, notes)
         yield _starred(table, part)
 
@@ -112,11 +118,14 @@ def _scaled(frame: pd.DataFrame, factor: float) -> pd.DataFrame:
     return frame.assign(**{name: factor * frame[name] for name in ("value", "low", "high")})
 
 
-def _agreement(agreement: pd.DataFrame) -> Table:
+def _agreement(analysis: Analysis) -> Table:
     name = "Krippendorff's alpha"
-    note = "1: all agree; 0: as often as by chance. Low where taste is asked for; nothing is filtered by it."
-    frame = agreement.assign(model=name, domain=ALL)
-    return replace(_table("agreement", frame, {name: name}, "alpha", None, [note]), kind="measure")
+    notes = [
+        f"Of answers at the {analysis.study.measurement} level.",
+        "1: all agree; 0: as often as by chance. Low where taste is asked for; nothing is filtered by it.",
+    ]
+    frame = analysis.agreement.assign(model=name, domain=ALL)
+    return replace(_table("agreement", frame, {name: name}, "alpha", None, notes), kind="measure")
 
 
 def _correlations(correlations: pd.DataFrame) -> Iterator[Table]:
@@ -179,7 +188,7 @@ def _starred(table: Table, frame: pd.DataFrame) -> Table:
 
     def with_p(cell: Cell, model: str, question: str) -> Cell:
         p = found.get((model, question), np.nan)
-        return cell if np.isnan(p) else replace(cell, p=p)
+        return cell if cell.value is None or np.isnan(p) else replace(cell, p=p)
 
     cells = tuple(
         tuple(with_p(cell, row.name, column.metric) for cell, column in zip(line, table.columns, strict=True))

@@ -11,7 +11,6 @@ from pathlib import Path
 from jinja2 import DictLoader, Environment, StrictUndefined
 from matplotlib.figure import Figure
 
-from fesbench.contracts import GeneratorCard
 from fesbench.files import write_text
 
 from ..delimited import csv_rows, csv_text
@@ -25,7 +24,7 @@ from ..tables import Table, metric_title
 from .analysis import Analysis
 from .answers import ALL
 from .quality import RULES, Rater
-from .tables import study_tables, value_title
+from .tables import printed_names, study_tables, value_title
 from .wording import NONE
 
 PAGE = "index.html"
@@ -121,9 +120,8 @@ def _confusion(analysis: Analysis, models: Sequence[Model]) -> Figure:
 
 
 def _models(analysis: Analysis, names: Sequence[str]) -> list[Model]:
-    compared = set(analysis.titles)
-    cards = [GeneratorCard(name, analysis.titles.get(name, name)) for name in names]
-    return models_of([(card.name, card.title, card.name not in compared) for card in cards])
+    titles = printed_names(analysis)
+    return models_of([(name, titles.get(name, name), name not in analysis.titles) for name in names])
 
 
 def _page(

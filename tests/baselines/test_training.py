@@ -22,10 +22,11 @@ from fesbench.baselines.layers import one_hot
 from fesbench.baselines.losses import gradient_penalty
 from fesbench.baselines.objectives import Batch, LabelObjective
 from fesbench.baselines.registry import GENERATORS
+from fesbench.baselines.selection import Validation
 from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.stgan import STGAN
-from fesbench.baselines.training import Limit, Trainer, TrainingRun, Validation, sample_grid
+from fesbench.baselines.training import Limit, Trainer, TrainingRun, sample_grid
 from fesbench.baselines.training_data import load_images, preview_images
 from fesbench.cli import cli
 from fesbench.contracts import Dataset, Sample
@@ -316,8 +317,35 @@ def test_a_resumed_training_remembers_what_was_judged(tmp_path):
     run = judged(tmp_path, 0.3)
     run.resume()
     run.train(Limit(steps=6), lambda step, fraction: None)
-    assert run.scores == {2: 0.9, 4: 0.1, 5: 0.2, 6: 0.3}
+    assert run.selection.scores == {2: 0.9, 4: 0.1, 5: 0.2, 6: 0.3}
     assert "2 steps" in StarGAN.from_checkpoint(run.checkpoint).card.weights
+
+
+def test_another_judge_cannot_go_on_with_the_scores_of_the_first(tmp_path):
+    judged(tmp_path, 0.9, 0.1).train(Limit(steps=3), lambda step, fraction: None)
+    none = torch.zeros(0, 3, 32, 32)
+    with pytest.raises(SpecError, match="judged by scripted, not by nothing"):
+        TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).resume()
+
+
+def test_one_candidate_is_no_choice_and_trials_with_other_weights_are_unknown(tmp_path):
+    alone = judged(tmp_path / "alone", 0.9, candidates=())
+    alone.train(Limit(steps=1), lambda step, fraction: None)
+    assert alone.generator().card.guided_by == ()
+    settings, none = replace(SMALL, weights={"g_cycle": 3.0}), torch.zeros(0, 3, 32, 32)
+    tried = TrainingRun(StarGAN, Flat(), none, settings, tmp_path / "tried", notes={"trials": 4})
+    assert tried.generator().card.guided_by is None
+
+
+def test_a_resumed_training_needs_no_file_but_its_state(tmp_path):
+    judged(tmp_path, 0.9, 0.1, 0.2).train(Limit(steps=5), lambda step, fraction: None)
+    before = StarGAN.from_checkpoint(tmp_path / "stargan.safetensors").network.state_dict()
+    (tmp_path / "stargan.safetensors").unlink()
+    run = judged(tmp_path, 0.3)
+    run.resume()
+    run.train(Limit(steps=6), lambda step, fraction: None)
+    after = StarGAN.from_checkpoint(run.checkpoint).network.state_dict()
+    torch.testing.assert_close(after, before)
 
 
 def test_a_time_budget_ends_training(tmp_path):
@@ -438,13 +466,16 @@ def test_the_card_records_protocol_and_what_departs_from_it(faces, tmp_path):
 
 def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
     judge = "ecs@embedded-judge1"
-    result = in_process(faces, tmp_path / "out", "--steps", "2", "--judge", judge, "--threads", "1")
+    config = tmp_path / "mine.yaml"
+    config.write_text("candidates: [1]\n")
+    more = ["--config", str(config), "--steps", "2", "--judge", judge, "--threads", "1"]
+    result = in_process(faces, tmp_path / "out", *more)
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / "out" / "stargan.json").read_text())
     assert content["card"]["guided_by"] == ["embedded-judge1"]
     selection = content["training"]["selection"]
     assert selection["by"] == f"{judge}, 1 edits of faces (val, studio)"
-    assert selection["candidates"].keys() == {"2 steps"}
+    assert selection["candidates"].keys() == {"1 steps", "2 steps"}
 
 
 def test_export_official_is_a_file_of_the_official_code(faces, tmp_path):

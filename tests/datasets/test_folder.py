@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from fesbench.datasets import inspection
 from fesbench.datasets.folder import FolderDataset, FolderSpec
 from fesbench.datasets.splits import PARTS
-from fesbench.errors import DatasetError, UnknownName
+from fesbench.errors import DatasetError, ImageError, UnknownName
 
 
 def folder(path: Path, split: str = "all", **options) -> FolderDataset:
@@ -210,3 +210,15 @@ def test_wrong_places_and_splits(tmp_path, make_image):
     make_image("a.png")
     with pytest.raises(UnknownName, match="Did you mean test"):
         folder(tmp_path, "tset")
+
+
+def test_a_read_error_is_not_remembered(tmp_path, monkeypatch):
+    Pillow.new("RGB", (8, 8)).save(tmp_path / "a.png")
+
+    def busy(path):
+        raise ImageError("the file cannot be read: resource busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inspection, "read_bytes", busy)
+        assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason.endswith("resource busy")
+    assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason == ""

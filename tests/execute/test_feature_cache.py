@@ -1,5 +1,6 @@
 """Features on disk: the same bytes as without, and nothing that is damaged, foreign or too much."""
 
+import importlib
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from fesbench.cli import cli
 from fesbench.contracts import Network, NetworkCard
 from fesbench.errors import BenchError
-from fesbench.execute.feature_cache import FeatureCache, default_cache
+from fesbench.execute.feature_cache import FeatureCache, code_digest, default_cache
 from fesbench.execute.scoring import Scorer
 from fesbench.metrics.ecs import ExpressionConsistency
 from fesbench.score import Request, score_folders
@@ -152,3 +153,14 @@ def test_scores_are_the_same_with_a_filled_an_empty_and_no_cache(home, tmp_path,
     assert shown["kept"]["features"]["files"] == len(kept(home / "cache" / "features")) > 0
     assert CliRunner().invoke(cli, ["cache", "clear"]).exit_code == 0
     assert not (home / "cache" / "features").exists()
+
+
+def test_code_is_all_that_stands_beside_a_class(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "beside_model.py").write_text("from beside_solver import solve\nclass Model: pass\n")
+    (tmp_path / "beside_solver.py").write_text("def solve(): return 1\n")
+    model = importlib.import_module("beside_model").Model
+    before = code_digest(model)
+    (tmp_path / "beside_solver.py").write_text("def solve(): return 2\n")
+    code_digest.cache_clear()
+    assert code_digest(model) != before

@@ -17,6 +17,14 @@ def test_texts_group_as_they_are_and_many_numbers_in_thirds(tmp_path):
     assert groups["age"].value_counts().to_dict() == {"18 to 27": 10, "28 to 37": 10, "38 to 47": 10}
 
 
+def test_only_an_empty_field_is_missing(tmp_path):
+    rows = "NA,None,\nb,Full,31\nc,,NA\nd,None,40\n" + "".join(f"e{i},Full,{i + 20}\n" for i in range(12))
+    groups = read_groups(write(tmp_path / "subjects.csv", "subject,beard,age\n" + rows))
+    assert groups["beard"].dropna().to_dict().items() >= {"NA": "None", "b": "Full", "d": "None"}.items()
+    assert groups["beard"].isna().sum() == 1
+    assert groups["age"].notna().sum() == 14
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [("subject\na\n", "at least one"), ("subject,g\na,1\na,2\n", "'a' twice"), ("", "cannot be read")],

@@ -5,7 +5,7 @@ import subprocess
 import pandas as pd
 import pytest
 
-from fesbench.contracts import GeneratorCard
+from fesbench.contracts import FROM_FILES, GeneratorCard
 from fesbench.reports.appendix import (
     MEASURED,
     REPORTED,
@@ -129,6 +129,13 @@ def test_costs_are_of_models_only_and_an_unknown_time_is_a_dash():
     assert values["b", "time an image", "one"] == "–"
     assert "copy" not in {row.name for row in table.rows}
     assert cost_table({}, {"copy": CARDS["copy"]}, BLOCKS, "set", "cpu") is None
+
+
+def test_images_made_elsewhere_have_no_costs_to_win_by():
+    cards = CARDS | {"b": GeneratorCard("b", "Model B", weights=FROM_FILES)}
+    values = shown(cost_table({"a": 0.0125, "b": 0.0001}, cards, BLOCKS, "set", "cpu"))
+    assert values["b", "parameters", "one"] == values["b", "time an image", "one"] == "–"
+    assert values["a", "parameters", "one"] == "2.50"
 
 
 def test_a_confusion_table_has_rows_of_targets_that_sum_to_one():

@@ -9,6 +9,7 @@ import pytest
 
 from fesbench.contracts import GeneratorCard
 from fesbench.errors import BenchError
+from fesbench.reports.html import write
 from fesbench.reports.html.content import Measured, Provenance, Sheet
 from fesbench.reports.html.data import PAGE, SheetData, script
 from fesbench.reports.html.views import main_views
@@ -123,6 +124,17 @@ def test_an_earlier_report_is_replaced_as_a_whole(sheet_of, tmp_path):
     write_html([sheet_of(make_scores(PAGE + 1))], folder, "1")
     write_html([sheet_of(make_scores(1))], folder, "1")
     assert not list(folder.glob("data/0-*-1.js"))
+
+
+def test_a_report_that_broke_off_can_be_made_again(sheet_of, tmp_path, monkeypatch):
+    folder, sheet = tmp_path / "html", sheet_of(make_scores(1))
+    write_html([sheet], folder, "1")
+    with monkeypatch.context() as broken:
+        broken.setattr(write, "ASSETS", ["no-such-file"])
+        with pytest.raises(FileNotFoundError):
+            write_html([sheet], folder, "1")
+    assert not (folder / "index.html").exists()
+    assert write_html([sheet], folder, "1").is_file()
 
 
 def test_nothing_to_report_is_said(tmp_path):

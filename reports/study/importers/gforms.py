@@ -1,12 +1,14 @@
 """Google Forms: the sheet of answers, downloaded as CSV.
 
-One form of the study is one Google form. A question's title carries its trial id in brackets; a response has
-no name, so its ``Timestamp`` and row in the file stand for the person, unless a question is titled
-``participant``.
+One form of the study is one Google form. A question's title carries its trial id in brackets. A response is
+one person: the form, the ``Timestamp`` and the code (``participant``) stand for it together, since two people
+may type the same word. They are the same in each download, whatever the file is called.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .raw import RawAnswer, Reading, read_rows, text_of, trial_in
@@ -23,15 +25,25 @@ def read(path: Path) -> Reading:
     trials = {name: trial for name in columns if (trial := trial_in(name))}
     answers = [
         RawAnswer(
-            participant=text_of(row, "participant") or f"{path.name} {row.get('Timestamp', '')} {number}",
+            participant=person,
             form=text_of(row, "form_id"),
             trial=trial,
             answer=row[name].strip(),
             where=f"{path.name}, response {number}",
         )
-        for number, row in enumerate(rows, start=1)
+        for number, (row, person) in enumerate(zip(rows, _people(rows, trials), strict=True), start=1)
         for name, trial in trials.items()
         if row[name].strip()
     ]
     kept = {*trials, "participant", "form_id"}
     return Reading(answers, [name for name in columns if name not in kept])
+
+
+def _people(rows: Sequence[Mapping[str, str]], trials: Mapping[str, str]) -> Iterator[str]:
+    """Who gave each response; no trial is on two forms, so one of them tells the form."""
+    form = min(trials.values(), default="")
+    met: Counter[str] = Counter()
+    for row in rows:
+        person = " ".join([form, text_of(row, "Timestamp"), text_of(row, "participant")])
+        met[person] += 1
+        yield f"{person} {met[person]}"

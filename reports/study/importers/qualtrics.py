@@ -23,7 +23,7 @@ def read(path: Path) -> Reading:
         BenchError: it cannot be read.
     """
     rows = read_rows(path)
-    if rows and any("ImportId" in cell for cell in rows[1].values() if len(rows) > 1):
+    if len(rows) > 1 and any("ImportId" in cell for cell in rows[1].values()):
         rows = rows[2:]
     trials = {name: trial for name in (rows[0] if rows else ()) if (trial := trial_in(name))}
     answers, skipped = [], []

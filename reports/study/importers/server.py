@@ -10,6 +10,9 @@ from pathlib import Path
 from ..server import collection
 from .raw import Reading, read_records, tidy_answers
 
+_SQLITE = b"SQLite format 3\0"
+"""How such a file begins, whatever it is called (sqlite.org/fileformat.html)."""
+
 
 def read(path: Path) -> Reading:
     """The answers of one file; its server may still be running.
@@ -17,5 +20,16 @@ def read(path: Path) -> Reading:
     Raises:
         BenchError: it cannot be read.
     """
-    records = collection.read_records(path) if path.suffix == ".sqlite" else read_records(path)
+    records = collection.read_records(path) if _is_database(path) else read_records(path)
     return Reading(list(tidy_answers(path, records)))
+
+
+def _is_database(path: Path) -> bool:
+    """Whether it is called or begins like one; whoever reads a file that cannot be opened says why."""
+    if path.suffix == ".sqlite":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False

@@ -88,6 +88,16 @@ def test_unanimous_participants_get_the_exact_binomial_end():
     assert found.p == pytest.approx(stats.binomtest(20, 20).pvalue)
 
 
+def test_all_votes_for_one_of_two_are_judged_as_their_share():
+    votes, clusters = np.ones(60), Clusters.of(list(range(20)) * 3, np.repeat(range(3), 20))
+    won, lost = difference(votes, 1 - votes, clusters), difference(1 - votes, votes, clusters)
+    low = stats.binomtest(20, 20).proportion_ci().low
+    assert won[:4] == pytest.approx((1, 2 * low - 1, 1, stats.binomtest(20, 20).pvalue))
+    assert lost[:4] == pytest.approx((-1, -1, 1 - 2 * low, won.p))
+    assert (won.n, won.participants, won.reason) == (60, 20, "")
+    assert ratio(votes, 1 - votes, clusters).p == ratio(1 - votes, votes, clusters).p == won.p
+
+
 def test_one_participant_has_no_interval():
     found = share(np.array([1.0, 0.0]), Clusters.of(["p", "p"], ["a", "b"]))
     assert found.value == 0.5

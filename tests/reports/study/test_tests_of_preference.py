@@ -88,6 +88,14 @@ def test_alpha_is_krippendorff_s_for_nominal_answers():
     assert found.items == 9
 
 
+def test_alpha_of_ratings_counts_how_far_apart_they_are():
+    table = np.array([[1, 2, 3, 3, 2, 10, 4, 1], [2, 2, 3, 4, 2, 9, 4, 1]], dtype=float)
+    found = krippendorff_alpha(np.tile(np.arange(8), 2).tolist(), table.ravel().tolist(), "ordinal")
+    expected = krippendorff.alpha(reliability_data=table, level_of_measurement="ordinal")
+    assert found.value == pytest.approx(expected)
+    assert found.value > krippendorff.alpha(reliability_data=table, level_of_measurement="nominal")
+
+
 def test_alpha_by_hand():
     # Units aa, ab: coincidences a-a 2, a-b 1, b-a 1; disagreement 2/4, expected 2·3·1/(4·3): 1 − 1 = 0.
     assert krippendorff_alpha([0, 0, 1, 1], list("aaab")).value == pytest.approx(0)

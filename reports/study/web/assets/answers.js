@@ -79,7 +79,7 @@ class Answers {
     for (let pause = 500; this.state.sent < this.state.rows.length; ) {
       const { trial_id, answer, rt } = this.state.rows[this.state.sent];
       const reply = await post("api/answer", { token: this.state.token, trial_id, answer, rt_ms: rt }).catch(() => null);
-      if (reply && reply.status < 500 && reply.status !== 429) {
+      if (reply && reply.status < 500 && ![408, 429].includes(reply.status)) {
         this.keep({ sent: this.state.sent + 1, refused: (this.state.refused || 0) + (reply.ok ? 0 : 1) });
         pause = 500;
         notice("");

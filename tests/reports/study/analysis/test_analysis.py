@@ -2,6 +2,7 @@
 
 import json
 
+import krippendorff
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from scipy import stats
 from fesbench.errors import BenchError
 from fesbench.reports.study.analysis import Metric, RunScores, analyse
 from fesbench.reports.study.schema import Exclusion
+from fesbench.reports.study.tables import study_tables
 from fesbench.reports.study.write import results_json, write_analysis
 
 
@@ -157,6 +159,20 @@ def test_two_alternatives_count_only_pairs_that_were_shown(make_packet, make_ans
     assert "votes on both sides" in ratio["reason"]
 
 
+def test_a_unanimous_pair_is_one_of_the_tests_that_holm_counts(make_packet, make_answers, plan):
+    form = [plan(0, ("reggan", "stargan")), plan(1, ("reggan", "usgan")), plan(2, ("usgan", "reggan"))]
+    packet = make_packet("2afc", "realism", [form] * 8, ("A", "B"))
+    rows = [["A", "A", "B"]] * 6 + [["A", "B", "B"], ["A", "B", "A"]]
+    found = analyse(*packet, make_answers(packet, rows))
+    for kind in ("points", "ratio"):
+        star = pick(found.differences, versus="stargan", kind=kind)
+        assert star["p"] == pytest.approx(2 / 2**8)
+        assert star["p_holm"] == pytest.approx(4 / 2**8)
+    cells = [cell for table in study_tables(found) for row in table.cells for cell in row if cell.stars]
+    assert cells
+    assert all(cell.value is not None for cell in cells)
+
+
 def test_naming_gives_human_ecs_and_a_confusion_matrix(make_packet, make_answers, plan):
     form = [plan(0, ("reggan",)), plan(1, ("reggan",)), plan(0, ("stargan",)), plan(1, ("stargan",))]
     choices = ("happy", "sad", "none")
@@ -182,8 +198,23 @@ def test_same_different_gives_d_prime_against_other_people(make_packet, make_ans
     assert pick(found.sensitivity, model="stargan")["value"] == pytest.approx(
         stats.norm.ppf(3.5 / 5) - impostor
     )
-    assert pick(found.shares, model="other-person")["value"] == pytest.approx(1 / 4)
+    assert pick(found.shares, model="#other-person")["value"] == pytest.approx(1 / 4)
     assert set(found.differences["versus"]) == {"stargan"}
+    assert set(found.sensitivity["n"]) == {8}
+
+
+def test_the_control_truth_is_no_real_pair(make_packet, make_answers, plan):
+    form = [plan(0, ("reggan",)), plan(0, ("stargan",)), plan(0, ("truth",)), plan(0, ("other-person",))]
+    study, forms, key = make_packet("same-different", "identity", [form] * 3, ("same", "different"))
+    stimuli = [
+        one.model_copy(update={"model": "truth"}) if one.model == "stargan" else one for one in key.stimuli
+    ]
+    key = key.model_copy(update={"models": ("reggan", "truth"), "stimuli": tuple(stimuli)})
+    rows = [["same", "different", "same", "different"]] * 3
+    shares = analyse(study, forms, key, make_answers(None, rows)).shares
+    assert dict(zip(shares["model"], shares["value"], strict=True)) == {
+        "reggan": 1, "truth": 0, "#truth": 1, "#other-person": 0,
+    }  # fmt: skip
 
 
 def test_ratings_are_compared_by_their_means(make_packet, make_answers, plan):
@@ -193,6 +224,10 @@ def test_ratings_are_compared_by_their_means(make_packet, make_answers, plan):
     assert pick(found.shares, model="reggan")["value"] == pytest.approx(25 / 6)
     assert pick(found.differences, versus="usgan", kind="points")["value"] == pytest.approx(25 / 6 - 2)
     assert pick(found.differences, versus="usgan", kind="ratio")["value"] == pytest.approx(25 / 12)
+    ratings = [[5, 4, 5], [4, 4, 3], [2, 3, 1]]
+    agreement = krippendorff.alpha(np.transpose(ratings), level_of_measurement="ordinal")
+    assert found.agreement["value"].item() == pytest.approx(agreement)
+    assert "ordinal" in study_tables(found)[-1].notes[0].text
 
 
 def test_what_is_written_is_whole_safe_and_the_same_every_time(voted, tmp_path):

@@ -107,6 +107,11 @@ def test_qualtrics_skips_three_headers_and_previews(write):
     assert {"IPAddress", "RecipientEmail", "LocationLatitude"} <= set(found.dropped)
 
 
+def test_qualtrics_with_one_row_is_read(write):
+    (found,) = READERS["qualtrics"](write(f"ResponseId,form_id,{T0}\nR_1,F0000,2\n")).answers
+    assert short(found) == ("R_1", "F0000", T0, "2", None)
+
+
 def test_google_forms_by_the_id_in_the_title(write):
     found = READERS["gforms"](
         write(
@@ -117,6 +122,20 @@ def test_google_forms_by_the_id_in_the_title(write):
     assert [one.answer for one in found.answers] == ["A", "B", "C"]
     assert len({one.participant for one in found.answers}) == 2
     assert found.dropped == ["Timestamp", "Email"]
+
+
+def test_google_forms_people_are_the_same_in_each_download_and_distinct(write):
+    head = f"Timestamp,participant,[{T0}] Which?\n"
+    rows = ["2025/10/09 7:30:20,cat,A\n", "2025/10/09 7:45:00,cat,B\n", "2025/10/09 7:30:20,,C\n"]
+
+    def people(name, title, *given):
+        text = head.replace(T0, title) + "".join(given)
+        return {one.answer: one.participant for one in READERS["gforms"](write(text, name)).answers}
+
+    first = people("answers.csv", T0, *rows)
+    assert len(set(first.values())) == 3
+    assert people("answers (1).csv", T0, *rows[::-1]) == first
+    assert not set(people("other form.csv", T1, *rows).values()) & set(first.values())
 
 
 def test_potato_radio_and_pairwise(write):

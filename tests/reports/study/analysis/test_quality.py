@@ -53,6 +53,15 @@ def test_each_rule_leaves_out_its_own(checked, make_answers):
     assert (raters[2].gold_share, raters[1].asked, raters[1].answered) == (0.5, 6, 5)
 
 
+@pytest.mark.parametrize(
+    ("design", "choices"), [("same-different", ("same", "different")), ("rating", tuple("12345"))]
+)
+def test_one_honest_answer_to_single_pictures_is_no_sign(make_packet, make_answers, plan, design, choices):
+    packet = make_packet(design, "identity", [[plan(item, ("reggan",)) for item in range(9)]], choices)
+    (rater,) = judge(make_answers(packet, [[choices[0]] * 9]), packet.forms, packet.key, Exclusion())
+    assert (rater.slot_share, rater.excluded) == (None, ())
+
+
 def test_few_repeats_say_nothing_of_anyone(checked, make_answers):
     _, forms, key = checked
     answers = make_answers(checked, [["C", "A", "B", "B", "C", "A", "A"]])

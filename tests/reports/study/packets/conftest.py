@@ -14,7 +14,7 @@ class Synthetic(Material):
     """Noise for pictures, smoother for some models than for others, as real outputs are."""
 
     def __init__(
-        self, models=3, subjects=4, domains=DOMAINS, truths=True, anchors=("copy", "truth"), size=16
+        self, models=3, subjects=4, truths=True, anchors=("copy", "truth"), size=16, shots=1, shown="neutral"
     ):
         self.run, self.size = "secretrun", size
         self.models = tuple(f"modelname{place}" for place in range(models))
@@ -27,12 +27,14 @@ class Synthetic(Material):
                 domain=domain,
                 subject=f"subject{person}",
                 expression=target,
-                edit=f"{domain}-{person}--{target}",
-                source_expression="neutral",
+                edit=f"{domain}-{person}-{shot}--{target}",
+                source=f"{domain}-{person}-{shot}",
+                source_expression=shown,
                 has_truth=truths,
             )
             for domain in DOMAINS
             for person in range(subjects)
+            for shot in range(shots)
             for target in TARGETS
         ]
 
@@ -40,7 +42,7 @@ class Synthetic(Material):
         return self._noise(f"{candidate.edit}{model}", (*self.models, *self.anchors).index(model) * 30)
 
     def source(self, candidate):
-        return self._noise(f"{candidate.domain}{candidate.subject}", 0)
+        return self._noise(candidate.source, 0)
 
     def truth(self, candidate):
         assert candidate.has_truth

@@ -12,7 +12,9 @@ from fesbench.reports.study.balance import balance
 from fesbench.reports.study.build import build
 from fesbench.reports.study.counterbalance import both_sides, pairs_of, williams
 from fesbench.reports.study.material import draw
+from fesbench.reports.study.stimuli import png
 
+NO_GOLDS = "no practice and no golds for expression: no real photo has an answer that is known"
 ONLY = {"naming": ("expression",), "same-different": ("identity",)}
 
 
@@ -202,6 +204,44 @@ def test_two_models_at_least_are_compared(synthetic, request_of):
 
 def test_without_real_photos_of_targets_the_lack_of_golds_is_told(synthetic, request_of):
     made = build(synthetic(truths=False), request_of(questions=("expression", "identity")))
-    assert made.notes == ("no practice and no golds for expression: no real photo shows a target expression",)
+    assert made.notes == (NO_GOLDS,)
     golds = {trial.question for trial in made.key.trials if trial.kind == "gold"}
     assert golds == {"identity"}
+
+
+@pytest.mark.parametrize("shown", ["unknown", "happy"])
+def test_a_rating_is_checked_by_photos_known_to_show_something_else(synthetic, request_of, shown):
+    material = synthetic(shown=shown)
+    made = build(material, request_of(design="rating", questions=("expression",), items=24))
+    known = {trial.id: trial for trial in made.key.trials if trial.kind in ("gold", "practice")}
+    checks = [trial for form in made.forms for trial in form.trials if trial.id in known]
+    assert made.notes == ((NO_GOLDS,) if shown == "unknown" else ())
+    assert bool(checks) == (shown == "happy")
+    assert "happy" not in {trial.target for trial in checks}
+
+
+def test_always_the_same_answer_fails_golds_of_same_different(synthetic, request_of):
+    material = synthetic(size=8)
+    wanted = request_of(design="same-different", questions=("identity",), items=24, participants=1)
+    made = build(material, wanted)
+    right = {trial.id: trial.gold for trial in made.key.trials if trial.kind == "gold"}
+    assert sorted(right.values()) == [("different",), ("same",)]
+    person = {stimulus.name: stimulus.subject for stimulus in made.key.stimuli}
+    for trial in made.forms[0].trials:
+        if gold := right.get(trial.id):
+            assert (person[trial.reference] == person[trial.stimuli[0]]) == (gold == ("same",))
+    few = build(material, request_of(design="same-different", questions=("identity",), participants=1))
+    assert [trial.gold for trial in few.key.trials if trial.kind == "gold"] == [("different",)]
+
+
+def test_two_photos_of_one_person_are_two_pictures(synthetic, request_of):
+    """Each with the expression of the other, and in the place of a photo of a target where there is none."""
+    material = synthetic(shots=2, truths=False, size=8)
+    wanted = request_of(design="same-different", questions=("identity",), items=48, participants=4)
+    made = build(material, wanted)
+    photo_of = {candidate.edit: png(material.source(candidate)) for candidate in material.candidates}
+    for trial, item, _ in main_trials(made):
+        assert made.files[trial.reference] == photo_of[item.edit]
+    photos = [stimulus for stimulus in made.key.stimuli if stimulus.model is None]
+    assert all(made.files[photo.name] == photo_of[photo.edit] for photo in photos)
+    assert len({(photo.role, photo.sha256) for photo in photos}) == len(photos)

@@ -141,6 +141,16 @@ def test_an_answer_counts_once(server, answers):
     assert [row["answer"] for row in read_records(answers) if row["trial_id"] == trial["id"]] == ["A"]
 
 
+def test_the_file_is_imported_whatever_it_is_called(made, tmp_path):
+    lab, trial = Collection(tmp_path / "lab.db", made.study.id, made.forms), made.forms[0].trials[0]
+    with lab.transaction():
+        lab.start("fay", token("fay"))
+        lab.answer(token("fay"), trial.id, "A", 900)
+    (answer,) = importer.read(tmp_path / "lab.db").answers
+    lab.close()
+    assert (answer.participant, answer.trial, answer.answer) == ("fay", trial.id, "A")
+
+
 def test_what_does_not_fit_is_refused(server, answers):
     mine = server.start("dan")[1]["form"]["trials"][0]
     other = server.start("eli")[1]["form"]["trials"][0]

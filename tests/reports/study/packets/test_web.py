@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -48,6 +50,36 @@ def test_the_page_names_no_model_and_no_kind_of_trial(packet):
     for path in own:
         found = {name for name in names if name in path.read_text()}
         assert not found, path
+
+
+BROWSER = """
+const kept = {}, replies = REPLIES, sent = [];
+const localStorage = {getItem: (name) => kept[name] ?? null, setItem: (name, value) => (kept[name] = value)};
+const document = {getElementById: () => ({})};
+const setTimeout = (done) => queueMicrotask(done);
+const fetch = async (address, {body}) => {
+  sent.push(JSON.parse(body).trial_id);
+  const status = replies.shift();
+  if (!status) throw new Error("offline");
+  return {status, ok: status < 300};
+};
+"""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node, which comes with npm, is not installed")
+@pytest.mark.parametrize(
+    ("replies", "sent", "arrived"),
+    [([408, 429, 503, None, 200, 200], "aaaaab", True), ([409, 200], "ab", False)],
+)
+def test_an_answer_is_sent_until_the_server_has_decided(packet, replies, sent, arrived):
+    """Against a stand-in for what a browser has."""
+    script = (packet[0] / "public" / "web" / "answers.js").read_text()
+    program = f"""{BROWSER.replace("REPLIES", json.dumps(replies))}{script}
+    const answers = new Answers({{id: "s", forms: ["F0001"]}}, new Map());
+    answers.keep({{rows: [{{trial_id: "a"}}, {{trial_id: "b"}}]}});
+    answers.send().then((arrived) => console.log(JSON.stringify([sent.join(""), arrived])));"""
+    done = subprocess.run(["node", "-"], input=program, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [sent, arrived]
 
 
 def test_the_boxes_of_the_consent_are_buttons_not_text(packet):
