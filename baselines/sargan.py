@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Self
 
 import torch
@@ -164,6 +165,7 @@ class SARGAN(NeuralGenerator):
 
     official = USGAN.official
 
+    small_weights = MappingProxyType({"g_cycle": 0.25})
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",
         "the attention is as wide as the first layer, as in the official network",
