@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fesbench.contracts import Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from fesbench.contracts import NO_TRUTH, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
 from fesbench.errors import ImageError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Truth(Synthesizer):
     @staticmethod
     def _load(edit: Edit) -> Image | Failure:
         if edit.truth is None:
-            return Failure("the data set has no true target for this edit")
+            return Failure(f"{NO_TRUTH}: the data set has none for this edit")
         try:
             return edit.truth.load()
         except ImageError as error:
-            return Failure(str(error))
+            return Failure(f"{NO_TRUTH}: {error}")

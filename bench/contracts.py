@@ -33,6 +33,9 @@ UNKNOWN_LABEL = -1
 FROM_FILES = "outputs"
 """``GeneratorCard.weights`` of images that were made elsewhere."""
 
+NO_TRUTH = "no true target"
+"""How the reason of a ``Failure`` begins that is the data set's: it is left out, not counted as wrong."""
+
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
 Inference = Literal["float32", "compiled", "bfloat16"]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fesbench.datasets.images import image_to_mask, mask_to_image, resize
 
 from ..contracts import (
+    NO_TRUTH,
     Batch,
     Edit,
     Failure,
@@ -318,10 +319,12 @@ def _metric_rows(
     metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
 ) -> pd.DataFrame:
     failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
+    left_out = np.array([reason is not None and reason.startswith(NO_TRUTH) for reason in failures])
     parts = []
     for column, values in attempt.values.items():
         possible = np.array([not metric.reason(edit, column) for edit in batch.edits])
         filled = np.where(failed & possible, fallback[column], values)
+        filled[left_out] = np.nan
         gaps = [
             "" if np.isfinite(value) else error or _why_missing(metric, column, edit, truth)
             for value, error, edit, truth in zip(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from fesbench.baselines.controls import Truth
 from fesbench.datasets.names import safe_name
 from fesbench.reports.assemble import build_table
 from fesbench.reports.delimited import csv_text
@@ -248,9 +249,10 @@ def _output_notes(models: Mapping[str, Any], counts: Mapping[str, Mapping[str, i
         count = counts.get(name)
         if count and count["answered"] < count["asked"]:
             label, lost = entry["card"]["title"] or name, count["asked"] - count["answered"]
+            effect = "leave them out" if entry["card"]["name"] == Truth.card.name else "count them as wrong"
             yield (
-                f"{label}: {lost} of {count['asked']} edits have no output; scores of single outputs count "
-                "them as wrong, scores of sets are incomplete."
+                f"{label}: {lost} of {count['asked']} edits have no output; scores of single outputs "
+                f"{effect}, scores of sets are incomplete."
             )
 
 

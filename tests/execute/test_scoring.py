@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fesbench.baselines.controls import Truth
 from fesbench.contracts import Batch, Edit, Failure, ImageMetric, MetricCard, Network, NetworkCard, Sample
 from fesbench.execute.scoring import Scorer, score_shard, shard_references
 from fesbench.metrics.ecs import ExpressionConsistency
@@ -90,6 +91,15 @@ def test_a_missing_score_carries_what_the_metric_knows_of_it():
     assert values == pytest.approx([np.nan, 1.0], nan_ok=True)
     assert reasons == ["judge has no label for 'happily surprised'; it knows happy, sad", None]
     assert set(rows_of(found, "mae.face")[1]) == {"the data set has no true target for this edit"}
+
+
+def test_a_truth_that_does_not_exist_is_left_out_and_a_lost_output_is_wrong():
+    answers = [Failure("lost"), *Truth().answer([edit(1)]), image(2)]
+    found = scored(answers, [ExpressionConsistency(Judge(), "test")], [edit(0), edit(1), edit(2)])
+    values, reasons = rows_of(found, "ecs@test")
+    assert values[:2] == pytest.approx([0.0, np.nan], nan_ok=True)
+    assert np.isfinite(values[2])
+    assert reasons[1] == f"{FAILED}no true target: the data set has none for this edit"
 
 
 def test_a_region_that_is_empty_is_named():
