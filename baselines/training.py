@@ -282,7 +282,8 @@ class TrainingRun:
                 if self._judge_candidate() or self.trainer.step % self.save_every == 0:
                     self._save(log)
                 report(self.trainer.step, limit.progress(self.trainer.step, self.seconds))
-            self._judge()
+            if self.selection.scores:  # one candidate alone would be no choice
+                self._judge()
             self._save(log)
 
     def generator(self) -> NeuralGenerator:
