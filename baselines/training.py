@@ -316,10 +316,11 @@ class TrainingRun:
         return tuple(dict.fromkeys(found))
 
     def _judge_candidate(self) -> bool:
-        """Judge the weights as they are if the settings name their step; whether they do."""
-        if named := self.trainer.step in self.settings.candidates:
+        """Judge the weights as they are if they are a candidate; whether they are."""
+        candidate = self.selection.validation is not None and self.trainer.step in self.settings.candidates
+        if candidate:
             self._judge()
-        return named
+        return candidate
 
     def _judge(self) -> None:
         if self._leads:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 
+import pandas as pd
+
 from fesbench.baselines.neural import NeuralGenerator
 from fesbench.baselines.selection import Validation
 from fesbench.baselines.training_data import STUDIO
-from fesbench.datasets.images import resize
 
-from .contracts import Dataset, Edit, Failure, Image
+from .contracts import Dataset, Edit
 from .errors import SpecError
 from .execute.loading import ImageLoader, load_ahead
 from .execute.scoring import References, Scorer, score_shard, shard_references
-from .execute.synthesis import GeneratorSynthesizer
+from .execute.synthesis import GeneratorSynthesizer, at_size
 from .metrics.ecs import ExpressionConsistency
 from .metrics.registry import load_metric
 
@@ -56,15 +57,17 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
         return loaded.edits, shard_references(loaded.edits, loaded.failures, scorer)
 
     def score(generator: NeuralGenerator) -> float:
-        edits, references = material()
-        device = str(next(generator.network.parameters()).device)
-        outputs = GeneratorSynthesizer(generator, unseen.expressions, SIZE, device=device).answer(edits)
-        rows = score_shard([_resized(output) for output in outputs], references, scorer).rows
+        rows = edit_and_score(generator, *material(), scorer)
         return float(rows.loc[rows["metric"] == column, "value"].mean())
 
     origin = f"{column}, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
     return Validation(score, origin, (judge.networks[0].card.name,))
 
 
-def _resized(output: Image | Failure) -> Image | Failure:
-    return output if isinstance(output, Failure) else resize(output, SIZE)
+def edit_and_score(
+    generator: NeuralGenerator, edits: Sequence[Edit], references: References, scorer: Scorer
+) -> pd.DataFrame:
+    """Let a generator answer edits, and score the answers: rows as those of ``score_shard``."""
+    device, size = str(next(generator.network.parameters()).device), scorer.resolution
+    answers = GeneratorSynthesizer(generator, generator.card.expressions, size, device=device).answer(edits)
+    return score_shard(at_size(answers, size), references, scorer).rows

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from ablation import edits_by_place
 
 from fesbench.baselines.neural import NeuralGenerator
@@ -28,13 +27,11 @@ from fesbench.baselines.settings import Settings
 from fesbench.baselines.training import Limit, TrainingRun
 from fesbench.baselines.training_data import load_images, preview_images
 from fesbench.contracts import Edit
-from fesbench.datasets.images import resize
 from fesbench.datasets.registry import load_dataset
-from fesbench.execute.scoring import Scorer, score_shard, shard_references
-from fesbench.execute.synthesis import GeneratorSynthesizer
+from fesbench.execute.scoring import Scorer, shard_references
 from fesbench.metrics.registry import load_metrics
+from fesbench.validation import SIZE, edit_and_score
 
-SIZE = 128
 COLUMNS = {
     "shows the target": "ecs@embedded-judge1",
     "error to the truth": "mae.face",
@@ -120,9 +117,7 @@ def measured(model: NeuralGenerator, edits: Sequence[Edit]) -> list[str]:
     """The means of ``COLUMNS`` over the outputs."""
     metrics, _ = load_metrics(("ecs@embedded-judge1", "fidelity", "fss", "quality"), "embedded")
     scorer = Scorer.of(metrics, SIZE)
-    answers = GeneratorSynthesizer(model, model.card.expressions, SIZE).answer(edits)
-    outputs = [resize(answer, SIZE) if isinstance(answer, np.ndarray) else answer for answer in answers]
-    rows = score_shard(outputs, shard_references(edits, {}, scorer), scorer).rows
+    rows = edit_and_score(model, edits, shard_references(edits, {}, scorer), scorer)
     means = rows.groupby("metric")["value"].mean()
     return [f"{means[column]:.3f}" for column in COLUMNS.values()]
 

@@ -397,7 +397,7 @@ def _finish(run: TrainingRun, export: bool) -> None:
 
     if not is_leader():
         return
-    generator = run.model.from_checkpoint(run.checkpoint)
+    generator = run.generator()
     paths = [run.checkpoint]
     if export and not generator.has_official_code:
         _say(f"{generator.card.name}: its authors published no code, so there is no official file to write")

@@ -12,8 +12,6 @@ from typing import Protocol
 
 import pandas as pd
 
-from fesbench.datasets.images import resize
-
 from ..contracts import Edit, Failure, Image
 from ..errors import ImageError
 from ..metrics.ecs import ExpressionConsistency
@@ -23,6 +21,7 @@ from ..store import FAILED, RunStore, concatenate
 from .cells import Cell
 from .loading import ImageLoader, load_ahead
 from .scoring import References, Scorer, ShardScores, score_shard, shard_references
+from .synthesis import at_size
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +146,8 @@ class Executor:
     ) -> list[Image | Failure]:
         usable = [edit for i, edit in enumerate(edits) if i not in broken]
         answers = iter(_answers(cell, usable))
-        size = self.scorer.resolution
         outputs = [broken.get(i) or next(answers) for i in range(len(edits))]
-        return [output if isinstance(output, Failure) else resize(output, size) for output in outputs]
+        return at_size(outputs, self.scorer.resolution)
 
     def _write_outputs(self, cell: Cell, edits: Sequence[Edit], outputs: Sequence[Image | Failure]) -> None:
         for edit, output in zip(edits, outputs, strict=True):

@@ -33,6 +33,11 @@ def output_to_image(output: Tensor) -> Image:
     return levels.permute(1, 2, 0).cpu().numpy()
 
 
+def at_size(answers: Sequence[Image | Failure], size: int) -> list[Image | Failure]:
+    """The answers with their images at ``size``; see ``resize``."""
+    return [answer if isinstance(answer, Failure) else resize(answer, size) for answer in answers]
+
+
 class GeneratorSynthesizer(Synthesizer):
     """A generator behind the harness.
 

@@ -116,7 +116,7 @@ class Gaussian:
         if self.known is not None and other.cholesky is not None:
             values = _product_eigenvalues(self.known, other.cholesky)
             # zeros that are only nearly so must not add up, so a singular covariance goes the other way
-            if values[0] > np.finfo(np.float64).eps * len(values) * values[-1] or self.cholesky is not None:
+            if values[0] > _noise(values) or self.cholesky is not None:
                 return float(np.sqrt(np.clip(values, 0, None)).sum())
         return float(np.linalg.svd(self.factor @ other.factor.T, compute_uv=False).sum())
 
@@ -245,8 +245,7 @@ def _from_products(inner: Floats, through: Floats, spread: float) -> float:
     shift = inner.mean()
     own = (np.trace(inner) - n * shift) / (n - 1)
     squares = np.linalg.eigvalsh(through - means - means[:, None] + means.mean()) / (n - 1)
-    noise = np.finfo(np.float64).eps * n * squares[-1]
-    cross = np.sqrt(squares[squares > noise]).sum()
+    cross = np.sqrt(squares[squares > _noise(squares)]).sum()
     return max(float(shift + own + spread - 2 * cross), 0.0)
 
 
@@ -308,9 +307,9 @@ def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian
         )
 
 
-def _noise(covariance: Floats) -> float:
-    """What rounding makes of a variance of zero beside those of the matrix."""
-    return float(np.finfo(np.float64).eps * len(covariance) * np.abs(covariance).max(initial=0.0))
+def _noise(values: Floats) -> float:
+    """What rounding makes of a zero among eigenvalues (d,), or among those of a matrix (d, d)."""
+    return float(np.finfo(np.float64).eps * len(values) * np.abs(values).max(initial=0.0))
 
 
 def _product_eigenvalues(covariance: Floats, upper: Floats) -> Floats:

@@ -20,7 +20,7 @@ from fesbench.reports.figures.truth import metric_truth
 from fesbench.reports.grid import GridRow
 from fesbench.reports.html.content import Picture
 
-from ..contracts import Edit, Failure, Image
+from ..contracts import NO_TRUTH, Edit, Failure, Image
 from ..errors import ImageError
 from ..execute.loading import load_sample
 from ..plan import DatasetPlan
@@ -228,7 +228,7 @@ def _source(edit: Edit) -> Image | Failure:
 
 def _shown_truth(edit: Edit) -> Image | Failure:
     if edit.truth is None:
-        return Failure("no true target")
+        return Failure(NO_TRUTH)
     loaded = load_sample(edit.truth.load, None)
     return loaded if isinstance(loaded, Failure) else loaded[0]
 

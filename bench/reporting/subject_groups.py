@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,8 +20,6 @@ MOST_GROUPS = 8
 MOST_SUBJECTS = 100_000
 _NO_NUMBER = ("NA", "N/A", "NaN", "nan", "None", "null", "?", "-")
 """What stands in columns of numbers where there is none."""
-_ONLY_EMPTY: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-"""What is missing: an empty field, and not a group called None or a subject called NA."""
 
 
 def read_groups(path: Path) -> pd.DataFrame:
@@ -36,7 +33,10 @@ def read_groups(path: Path) -> pd.DataFrame:
         BenchError: the file cannot be read as that, or names a subject twice.
     """
     try:
-        table = pd.read_csv(path, dtype=str, nrows=MOST_SUBJECTS, skipinitialspace=True, **_ONLY_EMPTY)
+        # an empty field is missing, and not a group called None or a subject called NA
+        table = pd.read_csv(
+            path, dtype=str, nrows=MOST_SUBJECTS, skipinitialspace=True, keep_default_na=False, na_values=[""]
+        )
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} cannot be read as a table of subjects: {error}") from error
     if table.shape[1] < 2:

@@ -27,7 +27,7 @@ ASSETS = (
     "failures.js",
 )  # fmt: skip
 """In the order in which the page loads them."""
-MANIFEST, PAGE = "manifest", "index.html"
+MANIFEST, INDEX = "manifest", "index.html"
 _OWN = ("assets", "figures", "images", "data")
 """Folders of a report; the one that tells that it is a report goes last and comes first."""
 
@@ -65,7 +65,7 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
     for sheet_data in data:
         for key, content in sheet_data.files():
             write_text(folder / "data" / f"{key}.js", script(key, content))
-    page = folder / PAGE
+    page = folder / INDEX
     write_text(page, _page(data, version))
     return page
 
@@ -83,7 +83,7 @@ def _clear(folder: Path) -> None:
     earlier = (folder / "data" / f"{MANIFEST}.js").is_file()
     if not earlier and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} holds something that is no report; choose another --out, or empty it")
-    (folder / PAGE).unlink(missing_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
     for name in _OWN:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
