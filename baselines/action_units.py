@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fesbench.core.errors import DatasetError
+from fesbench.core.files import written_whole
 from fesbench.datasets.expressions import canonical, in_order
-from fesbench.datasets.manifest import read_cells
+from fesbench.datasets.folders.manifest import read_cells
 from fesbench.datasets.rendered.action_units import (
     AU_NUMBERS,
     EXPRESSIONS,
@@ -23,8 +25,6 @@ from fesbench.datasets.rendered.action_units import (
     LOW_INTENSITY,
     PROTOTYPES,
 )
-from fesbench.errors import DatasetError
-from fesbench.files import written_whole
 
 Units = NDArray[np.float32]
 """(17,) float32 in 0..1."""

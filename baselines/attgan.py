@@ -17,16 +17,16 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor, nn
 
-from fesbench.contracts import GeneratorCard
-from fesbench.errors import CheckpointError
+from fesbench.core.contracts import GeneratorCard
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import one_hot, tile_condition
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import Conditioning
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly
 
 from .attribute_objective import AttributeObjective
-from .checkpoints import load_exactly
-from .layers import one_hot, tile_condition
-from .neural import NeuralGenerator, label_names
-from .objectives import Conditioning
-from .settings import Settings
-from .training_data import TrainingImages
 
 MAX_WIDTH = 1024
 INTENSITY = 0.5

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .losses import shuffled
-from .objectives import Batch, LabelObjective, Terms
+from fesbench.generators.losses import shuffled
+from fesbench.generators.objectives import Batch, LabelObjective, Terms
 
 
 class AttributeObjective(LabelObjective):

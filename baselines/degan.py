@@ -14,15 +14,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.contracts import GeneratorCard
-
-from .checkpoints import load_exactly
-from .layers import decoder, encoder, he_initialise, image_head, instance_norm, strided_layers
-from .losses import gradient_penalty
-from .neural import NeuralGenerator, label_names
-from .objectives import Batch, Objective, Terms
-from .settings import Settings
-from .training_data import TrainingImages
+from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import (
+    decoder,
+    encoder,
+    he_initialise,
+    image_head,
+    instance_norm,
+    strided_layers,
+)
+from fesbench.generators.losses import gradient_penalty
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly
 
 CODE = 16
 """Length of an expression code: too short to carry a face."""

@@ -18,18 +18,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.contracts import GeneratorCard
-from fesbench.errors import CheckpointError
+from fesbench.core.contracts import GeneratorCard
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.discriminator import new_discriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import ResidualBlock, image_head, tile_condition, trunk
+from fesbench.generators.losses import gradient_penalty, shuffled
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly
 
 from .action_units import COLUMNS, Units, prototypes, read_prototypes
-from .checkpoints import load_exactly
-from .layers import ResidualBlock, image_head, tile_condition, trunk
-from .losses import gradient_penalty, shuffled
-from .neural import NeuralGenerator, label_names
-from .objectives import Batch, Objective, Terms
-from .settings import Settings
-from .stargan import new_discriminator
-from .training_data import TrainingImages
 
 UNITS = len(COLUMNS)
 """Length of a condition of action units; any other length is one-hot."""

@@ -18,17 +18,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.contracts import NEUTRAL, GeneratorCard
-from fesbench.errors import DatasetError
+from fesbench.core.contracts import NEUTRAL, GeneratorCard
+from fesbench.core.errors import DatasetError
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import (
+    ResidualBlock,
+    he_initialise,
+    image_head,
+    strided_layers,
+    tile_condition,
+    trunk,
+)
+from fesbench.generators.losses import gradient_penalty, shuffled
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly, with_statistics
 
-from .checkpoints import load_exactly, with_statistics
-from .layers import ResidualBlock, he_initialise, image_head, strided_layers, tile_condition, trunk
-from .losses import gradient_penalty, shuffled
-from .neural import NeuralGenerator, label_names
-from .objectives import Batch, Objective, Terms
-from .settings import Settings
 from .stargan import StarGAN
-from .training_data import TrainingImages
 
 AFFECTNET_ORDER = (NEUTRAL, "happy", "sad", "surprised", "fearful", "disgusted", "angry")
 """The authors' labels: the seven expressions in AffectNet's order."""

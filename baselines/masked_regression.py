@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fesbench.contracts import GeneratorCard
+from fesbench.core.contracts import GeneratorCard
 from fesbench.reggan.paired import PairedRegression
 
 

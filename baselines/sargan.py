@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.contracts import GeneratorCard
+from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.discriminator import new_discriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import image_head, instance_norm, one_hot, tile_condition, trunk
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly, with_statistics
 
-from .checkpoints import load_exactly, with_statistics
-from .layers import image_head, instance_norm, one_hot, tile_condition, trunk
-from .neural import NeuralGenerator, label_names
-from .settings import Settings
-from .stargan import new_discriminator
-from .training_data import TrainingImages
 from .usgan import KDEF_ORDER, USGAN, USGANObjective, first_layer
 
 UNUSED = "att_func."

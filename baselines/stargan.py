@@ -12,14 +12,20 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from fesbench.contracts import GeneratorCard
-
-from .checkpoints import load_exactly, with_statistics
-from .layers import ResidualBlock, he_initialise, image_head, one_hot, strided_layers, tile_condition, trunk
-from .neural import NeuralGenerator, label_names
-from .objectives import LabelObjective
-from .settings import Settings
-from .training_data import TrainingImages
+from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.discriminator import new_discriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import (
+    ResidualBlock,
+    image_head,
+    one_hot,
+    tile_condition,
+    trunk,
+)
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import LabelObjective
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly, with_statistics
 
 FOLDER_ORDER = {
     7: ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
@@ -46,37 +52,6 @@ class StarGANNetwork(nn.Module):
         """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-1, 1)."""
         outputs: Tensor = self.main(tile_condition(images, condition))
         return outputs
-
-
-class StarGANDiscriminator(nn.Module):
-    """The official discriminator: a realness map and class logits from one strided body.
-
-    Args:
-        resolution: Image size R in pixels.
-        classes: Number of expressions.
-        width: Channels of the first layer (``conv_dim``).
-        depth: Halvings (``repeat_num``); the official 6 leave 2 × 2 at 128 pixels.
-    """
-
-    def __init__(self, resolution: int, classes: int, width: int = 64, depth: int = 6) -> None:
-        super().__init__()
-        top = width * 2 ** (depth - 1)
-        self.main = nn.Sequential(*strided_layers(width, depth))
-        self.conv1 = nn.Conv2d(top, 1, 3, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(top, classes, resolution >> depth, bias=False)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1, R / 2**depth, R / 2**depth) and logits (B, classes)."""
-        features = self.main(images)
-        return self.conv1(features), self.conv2(features).flatten(1)
-
-
-def new_discriminator(classes: int, settings: Settings) -> StarGANDiscriminator:
-    """A discriminator for training: down to 2 × 2 at any resolution, from He's initialisation."""
-    depth = settings.resolution.bit_length() - 2
-    discriminator = StarGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth)
-    he_initialise(discriminator.main)
-    return discriminator
 
 
 class StarGAN(NeuralGenerator):

@@ -15,15 +15,16 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from fesbench.contracts import GeneratorCard
+from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.discriminator import new_discriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import ResidualBlock, image_head, one_hot, tile_condition, trunk
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.objectives import LabelObjective
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly, with_statistics
 
-from .checkpoints import load_exactly, with_statistics
-from .layers import ResidualBlock, image_head, one_hot, tile_condition, trunk
-from .neural import NeuralGenerator, label_names
-from .objectives import LabelObjective
-from .settings import Settings
-from .stargan import StarGAN, new_discriminator
-from .training_data import TrainingImages
+from .stargan import StarGAN
 
 KDEF_ORDER = ("fearful", "angry", "disgusted", "happy", "neutral", "sad", "surprised")
 """The authors' labels, the sorted codes of the KDEF photographs: AFS, ANS, DIS, HAS, NES, SAS, SUS."""

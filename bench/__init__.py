@@ -8,7 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_generator": "fesbench.baselines.registry",
+    "load_generator": "fesbench.generators.registry",
     "load_dataset": "fesbench.datasets.registry",
     "evaluate": "fesbench.api",
 }

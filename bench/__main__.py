@@ -1,6 +1,6 @@
 """``python -m bench`` from a checkout, and ``python -m fesbench`` anywhere."""
 
-from fesbench.cli import main
+from .cli import main
 
 if __name__ == "__main__":
     main()

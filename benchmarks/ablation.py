@@ -23,22 +23,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fesbench.baselines.checkpoints import save_checkpoint
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.training import Trainer
-from fesbench.baselines.training_data import STUDIO, TrainingImages, load_images
-from fesbench.contracts import Batch, Edit, Image
+from fesbench.core.contracts import Batch, Edit, Image
 from fesbench.datasets.images import resize
+from fesbench.datasets.loading import ImageLoader, load_ahead
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.rendered.dataset import RenderedDataset
 from fesbench.datasets.rendered.scene import DOMAINS
-from fesbench.execute.loading import ImageLoader, load_ahead
-from fesbench.execute.synthesis import GeneratorSynthesizer
+from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.synthesis import GeneratorSynthesizer
+from fesbench.generators.training_data import STUDIO, TrainingImages, load_images
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
 from fesbench.reggan.attention import ATTENTION_TYPES
 from fesbench.reggan.model import Options, RegGAN
 from fesbench.reggan.refinement import RefinementOptions
+from fesbench.training.trainer import Trainer
 
 SIZE = 128
 WHOLE = Options()

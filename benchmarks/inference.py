@@ -25,15 +25,14 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from fesbench.baselines.inference import set_inference
-from fesbench.baselines.neural import NeuralGenerator
-from fesbench.baselines.registry import GENERATORS
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.training_data import TrainingImages, load_images
-from fesbench.contracts import Inference
+from fesbench.core.contracts import Inference
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
-from fesbench.execute.synthesis import batch_size
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.neural import NeuralGenerator
+from fesbench.generators.registry import GENERATORS
+from fesbench.generators.synthesis import batch_size, set_inference
+from fesbench.generators.training_data import TrainingImages, load_images
 
 SETTINGS = Settings(resolution=128, width=64)
 COUNT = 16

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from fesbench.contracts import Dataset, Image
+from fesbench.core.contracts import Dataset, Image
 from fesbench.datasets.images import load_image, resize
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.splits import shuffled

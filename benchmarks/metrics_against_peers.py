@@ -41,7 +41,7 @@ Pairs = list[tuple[Path, Path]]
 TARGETS = ("happy", "sad", "angry", "surprised", "fearful")
 MODELS = 7
 SIDE = 128
-FILLING = Path(__file__).resolve().parents[1] / "tests" / "metrics" / "nets" / "conftest.py"
+FILLING = Path(__file__).resolve().parents[1] / "tests" / "metrics" / "networks" / "conftest.py"
 
 
 class Seconds(NamedTuple):
@@ -212,7 +212,7 @@ def source_of(output: Path) -> Path:
 
 
 def request(folder: Path, model: str, backend: str):
-    from fesbench.score import Request
+    from fesbench.scoring.folders import Request
 
     metrics = ("ecs", "fss", "qualiclip", "fid")
     return Request(folder / model, folder / "sources", folder / "real", metrics=metrics, backend=backend)
@@ -252,8 +252,8 @@ def warm_up(peers: Peers, files: list[Path], pairs: Pairs) -> None:
 
 
 def steps(peers: Peers, outputs: list[Path], sources: list[Path], pairs: Pairs) -> Steps:
-    from fesbench.metrics.nets.deepface_nets import DeepFaceEmotion, DeepFaceRecognition
-    from fesbench.metrics.nets.inception import InceptionFeatures
+    from fesbench.metrics.networks.deepface import DeepFaceEmotion, DeepFaceRecognition
+    from fesbench.metrics.networks.inception import InceptionFeatures
     from fesbench.metrics.qualiclip import QualiCLIP
 
     place = peers.weights / "paper"
@@ -291,7 +291,7 @@ def steps(peers: Peers, outputs: list[Path], sources: list[Path], pairs: Pairs) 
 def whole_job(folder: Path, model: Seconds, reference: Seconds, backend: str) -> None:
     """One model from nothing, a further one, and the same again; networks are loaded, as the peers' are."""
     from fesbench.metrics.registry import load_metrics
-    from fesbench.score import score_folders
+    from fesbench.scoring.folders import score_folders
 
     os.environ["FESBENCH_HOME"] = str(folder.parent / f"home-{backend}")
     load_metrics(request(folder, "first", backend).metrics, backend)

@@ -24,15 +24,16 @@ from PIL import Image as Pillow
 from torch.nn import functional
 from validity import compressed
 
-from fesbench.contracts import Edit, Image
+from fesbench.core.contracts import Edit, Image
 from fesbench.datasets.images import resize
 from fesbench.datasets.rendered import EXPRESSIONS, RenderedDataset
-from fesbench.execute.scoring import Scorer, score_shard, shard_references
-from fesbench.known_scores import FILE, fixed_outputs, measured
 from fesbench.metrics.registry import load_metrics, metric_names
+from fesbench.scoring.scorer import Scorer
+from fesbench.scoring.shards import score_shard, shard_references
+from fesbench.testing.golden_scores import FILE, fixed_outputs, measured
 
 SIZE, LARGE = 128, 384
-TABLE = Path(__file__).parents[1] / "bench" / FILE
+TABLE = Path(__file__).parents[1] / "bench" / "testing" / FILE
 
 
 class OneByOne(Scorer):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fesbench.store import SCORES, RunStore
+from fesbench.runs.store.store import RunStore
+from fesbench.scoring.shards import SCORES
 
 
 def repeat_run(small: RunStore, large: RunStore, outputs: int) -> None:

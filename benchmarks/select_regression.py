@@ -16,15 +16,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from fesbench.contracts import Batch, Dataset, Edit, Image
+from fesbench.core.contracts import Batch, Dataset, Edit, Image
 from fesbench.datasets.images import resize
+from fesbench.datasets.loading import ImageLoader, load_ahead
 from fesbench.datasets.registry import load_dataset
-from fesbench.execute.fitting import Preloaded
-from fesbench.execute.loading import ImageLoader, load_ahead
-from fesbench.execute.synthesis import GeneratorSynthesizer
+from fesbench.generators.synthesis import GeneratorSynthesizer
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
 from fesbench.reggan.model import RegressionStage
+from fesbench.runs.fitting import Preloaded
 
 SIZE = 128
 WINDOWS = (3, 5, 7)

@@ -20,17 +20,18 @@ from typing import NamedTuple
 
 from ablation import edits_by_place
 
-from fesbench.baselines.neural import NeuralGenerator
-from fesbench.baselines.protocols import EMBEDDED_V1
-from fesbench.baselines.registry import GENERATORS
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.training import Limit, TrainingRun
-from fesbench.baselines.training_data import load_images, preview_images
-from fesbench.contracts import Edit
+from fesbench.core.contracts import Edit
 from fesbench.datasets.registry import load_dataset
-from fesbench.execute.scoring import Scorer, shard_references
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.neural import NeuralGenerator
+from fesbench.generators.registry import GENERATORS
+from fesbench.generators.training_data import load_images, preview_images
 from fesbench.metrics.registry import load_metrics
-from fesbench.validation import SIZE, edit_and_score
+from fesbench.scoring.scorer import Scorer
+from fesbench.scoring.shards import shard_references
+from fesbench.training.loop import Limit, TrainingRun
+from fesbench.training.protocols import EMBEDDED_V1
+from fesbench.training.validation import SIZE, edit_and_score
 
 COLUMNS = {
     "shows the target": "ecs@embedded-judge1",

@@ -23,13 +23,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fesbench.contracts import Edit, Image, Sample
-from fesbench.datasets.folder import folder_dataset
+from fesbench.core.contracts import Edit, Image, Sample
+from fesbench.datasets.folders.folder import folder_dataset
 from fesbench.datasets.images import resize
 from fesbench.datasets.rendered import RenderedDataset, render_face, subject_seed
 from fesbench.datasets.rendered.action_units import intensity_of
-from fesbench.execute.scoring import Scorer, score_shard, shard_references
-from fesbench.metrics.nets import augment
 from fesbench.metrics.registry import METRICS, load_metrics
 from fesbench.reports.figures.canvas import (
     WIDE,
@@ -42,6 +40,9 @@ from fesbench.reports.figures.canvas import (
     save,
     styled,
 )
+from fesbench.scoring.scorer import Scorer
+from fesbench.scoring.shards import score_shard, shard_references
+from fesbench.training.networks import augmentation as augment
 
 SIZE = 128
 SPLIT = "test"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fesbench.contracts import Edit, Sample
-from fesbench.errors import DatasetError
-
-from .names import is_file_name, safe_name, with_hash
+from fesbench.core.contracts import Edit, Sample
+from fesbench.core.errors import DatasetError
+from fesbench.core.names import is_file_name, safe_name, with_hash
 
 LONGEST_ID = 120
 """Of a sample, so that an edit's id still has room for the expression."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from fesbench.contracts import Edit, Problem, Sample
-from fesbench.errors import ImageError
-from fesbench.files import written_whole
+from fesbench.core.contracts import Edit, Problem, Sample
+from fesbench.core.errors import ImageError
+from fesbench.core.files import written_whole
 
 from .images import resize
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fesbench.errors import UnknownName
+from fesbench.core.errors import UnknownName
 
 BASIC = ("neutral", "angry", "disgusted", "fearful", "happy", "sad", "surprised")
 

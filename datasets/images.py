@@ -22,8 +22,8 @@ import PIL
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from fesbench.contracts import Image, Mask
-from fesbench.errors import ImageError
+from fesbench.core.contracts import Image, Mask
+from fesbench.core.errors import ImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset(

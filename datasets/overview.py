@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from fesbench.contracts import Dataset, Sample
-from fesbench.errors import ImageError
-from fesbench.files import written_whole
+from fesbench.core.contracts import Dataset, Sample
+from fesbench.core.errors import ImageError
+from fesbench.core.files import written_whole
 
 from .expressions import in_order
 from .images import resize

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fesbench.contracts import Edit, Sample
-from fesbench.errors import DatasetError, UnknownName
+from fesbench.core.contracts import Edit, Sample
+from fesbench.core.errors import DatasetError, UnknownName
 
 from .expressions import canonical
-from .files import list_images, why_unusable
+from .folders.listing import list_images, why_unusable
+from .folders.manifest import read_cells
 from .images import load_image
-from .manifest import read_cells
 
 PATTERN = "{source}--{target}"
 """How an image's name tells its source and its target expression, unless something else is said."""

@@ -12,13 +12,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from fesbench.contracts import Dataset
-from fesbench.errors import DatasetError, UnknownName
-from fesbench.files import written_whole
-from fesbench.registry import Registry
-from fesbench.settings import home
+from fesbench.core.contracts import Dataset
+from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.files import written_whole
+from fesbench.core.paths import home
+from fesbench.core.registry import Registry
 
-from .folder import FolderDataset, FolderSpec, folder_dataset
+from .folders.folder import FolderDataset, FolderSpec, folder_dataset
 
 DEFAULT = "rendered"
 """The data set of those who have none."""

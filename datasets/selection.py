@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 
-from fesbench.contracts import Dataset, Edit, Sample
+from fesbench.core.contracts import (
+    Dataset,
+    Edit,
+    Sample,
+)
 
-from .splits import shuffled
+from .splits import shuffled, subject_folds
 
 
 class Selection(Dataset):
@@ -68,3 +72,12 @@ def limit_subjects(dataset: Dataset, count: int, seed: int) -> Dataset:
         dataset,
         {(domain, name) for domain, names in people.items() for name in shuffled(names, seed)[:count]},
     )
+
+
+def folds(dataset: Dataset, count: int, seed: int) -> list[tuple[frozenset[str], Dataset]]:
+    """For each fold, its subjects and the data set of all other subjects."""
+    subjects = sorted({sample.subject for sample in dataset.samples()})
+    return [
+        (frozenset(fold), select_subjects(dataset, set(subjects) - set(fold)))
+        for fold in subject_folds(subjects, count, seed)
+    ]

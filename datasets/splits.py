@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-from fesbench.errors import DatasetError, UnknownName
+from fesbench.core.errors import DatasetError, UnknownName
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fesbench.errors import DatasetError
+from fesbench.core.errors import DatasetError
 
 from .images import Header, read_header
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fesbench.baselines.training_data import TrainingImages
-from fesbench.errors import BenchError, DatasetError
+from fesbench.core.errors import BenchError, DatasetError
+from fesbench.generators.training_data import TrainingImages
 
 from .regression import Channels, LocalRidge, window_shifts
 

@@ -10,14 +10,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from fesbench.baselines.checkpoints import load_exactly
-from fesbench.baselines.layers import he_initialise, one_hot
-from fesbench.baselines.neural import NeuralGenerator, label_names
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.stargan import StarGAN, StarGANDiscriminator
-from fesbench.baselines.training_data import TrainingImages
-from fesbench.contracts import GeneratorCard
-from fesbench.errors import BenchError, CheckpointError
+from fesbench.baselines.stargan import StarGAN
+from fesbench.core.contracts import GeneratorCard
+from fesbench.core.errors import BenchError, CheckpointError
+from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.layers import he_initialise, one_hot
+from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.training_data import TrainingImages
+from fesbench.weights.tensors import load_exactly
 
 from .attention import ATTENTION_TYPES
 from .layer import RegressionLayer, RegressionOptions, empty_layer, fit_layer

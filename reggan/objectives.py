@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.baselines.losses import gradient_penalty, total_variation
-from fesbench.baselines.objectives import Batch, Conditioning, Objective, Terms
-from fesbench.baselines.settings import Settings
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.losses import gradient_penalty, total_variation
+from fesbench.generators.objectives import Batch, Conditioning, Objective, Terms
 
 from .network import Edited, RegGANNetwork
 

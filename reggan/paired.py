@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fesbench.contracts import ClosedForm, Dataset, GeneratorCard, Sample
-from fesbench.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
+from fesbench.core.contracts import ClosedForm, Dataset, GeneratorCard, Sample
+from fesbench.core.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
 
 from .regression import Channels, LocalRidge, apply_windows
 

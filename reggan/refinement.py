@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fesbench.baselines.layers import ResidualBlock, instance_norm
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
+from fesbench.generators.layers import ResidualBlock, instance_norm
 
 from .attention import ATTENTION_TYPES, AttentionType, GateAttention, PositionAttention, SpatialAttention
 

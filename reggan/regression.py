@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 
 from .correlations import Correlations, Problem
 from .solvers import dual, prefers_dual, primal

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from fesbench.contracts import GeneratorCard
+from fesbench.core.contracts import GeneratorCard
 
-from .markdown import escape, markdown_table
-from .tables import Table, metric_title
+from .formats.markdown import escape, markdown_table
+from .tables.table import Table, metric_title
 
 NOT_STATED = "not stated"
 BY_NAME = (

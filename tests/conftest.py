@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fesbench import weights
-from fesbench.errors import WeightsMissing
+from fesbench.core.errors import WeightsMissing
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from .. import __version__
-from ..errors import BenchError
+from ..core.errors import BenchError
 
 
 class LazyCommand(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..settings import cache_folder
+from ..core.paths import cache_folder
 from .console import make_console
 
 

@@ -11,9 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fesbench.baselines.registry import load_generator
-
-from ..testing import ConformanceError, Finding, check_generator
+from ..generators.registry import load_generator
+from ..testing.findings import ConformanceError, Finding
+from ..testing.generators import check_generator
 
 
 @click.command(epilog="Example:  bench check-model ./my_model.py:MyGAN")

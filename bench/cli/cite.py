@@ -17,10 +17,10 @@ def cite(names: tuple[str, ...]) -> None:
 
 
 def _entry(name: str) -> str:
-    from fesbench.baselines.registry import GENERATORS, load_model
+    from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
 
-    from ..errors import BenchError
-    from ..reporting.citations import KEYS, bibtex, bibtex_of_card
+    from ..core.errors import BenchError
+    from ..generators.registry import GENERATORS, load_model
 
     if name in KEYS:
         return bibtex(name)

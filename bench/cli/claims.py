@@ -11,12 +11,12 @@ import click
 from rich.padding import Padding
 from rich.text import Text
 
-from fesbench.reports.tables import metric_title
+from fesbench.reports.tables.table import metric_title
 
 from .console import make_console
 
 if TYPE_CHECKING:
-    from ..reporting.claims import Finding
+    from ..review.claims import Finding
 
 EXAMPLES = """
 \b
@@ -50,8 +50,8 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
     or another model that it is better_than. On rendered faces and by embedded judges, claims that do not name
     them (data: rendered, metric: ecs@embedded) are not testable.
     """
-    from ..reporting.claims import CAUTION, judge_claims, read_claims
-    from ..session import open_run
+    from ..api import open_run
+    from ..review.claims import CAUTION, judge_claims, read_claims
 
     findings = judge_claims(read_claims(path), open_run(run))
     if as_json:

@@ -16,7 +16,7 @@ from .console import make_console
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..reporting.comparing import Comparison
+    from ..review.compare import Comparison
 
 DIGITS = 4
 
@@ -32,8 +32,8 @@ def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
     Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and
     what the two runs record that can explain it: specification, data, weights, versions, code, device.
     """
-    from ..reporting.comparing import compare_runs
-    from ..session import open_run
+    from ..api import open_run
+    from ..review.compare import compare_runs
 
     found = compare_runs(open_run(run_a), open_run(run_b))
     if as_json:

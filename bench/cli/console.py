@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from ..execute.cells import Cell
-    from ..execute.local import Listener
+    from ..runs.execution.progress import Listener
+    from ..runs.models import Cell
 
 PLAIN_WIDTH = 110
 """Characters in a line where there is no terminal; ``COLUMNS`` in the environment wins."""

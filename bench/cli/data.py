@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from fesbench.datasets import layouts, registry
-from fesbench.datasets.folder import FolderSpec
+from fesbench.datasets import registry
+from fesbench.datasets.folders import layouts
+from fesbench.datasets.folders.folder import FolderSpec
 from fesbench.datasets.overview import overview, write_sheet
 from fesbench.datasets.splits import PARTS
 
-from ..contracts import Dataset, Problem
+from ..core.contracts import Dataset, Problem
 
 LAYOUT_HELP = "How names tell subject and expression. " + " ".join(
     f"{name}: {text}." for name, text in layouts.LAYOUTS.items()
@@ -108,8 +109,9 @@ def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from ..reporting.cards import card_of_data
-        from ..session import open_run
+        from fesbench.reports.run.cards import card_of_data
+
+        from ..api import open_run
 
         click.echo(card_of_data(name, open_run(run) if run else None), nl=False)
         return
@@ -145,8 +147,8 @@ def prepare(source: Path, destination: Path, size: int) -> None:
     names. Started again, it makes only the crops that are missing. DESTINATION/prepare.csv has a line for
     each photo.
     """
-    from fesbench.datasets import prepare as work
-    from fesbench.datasets.detection import load_eye_finder
+    from fesbench.datasets.preparation import prepare as work
+    from fesbench.datasets.preparation.detection import load_eye_finder
 
     outputs, listing = work.plan_outputs(source, destination)
     outcomes = []
@@ -179,8 +181,8 @@ def export_edits(name: str, folder: Path, limit: int | None, seed: int, size: in
     """
     from fesbench.datasets.export import export_edits as write
 
-    from ..plan import make_plan
-    from ..spec import RunSpec
+    from ..runs.plan import make_plan
+    from ..runs.spec import RunSpec
 
     (plan,) = make_plan(RunSpec(data=(name,), limit=limit, seed=seed)).datasets
     problems = write(plan.edits, folder, size)

@@ -20,7 +20,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     Exit code 1 says that something is broken; a note says that something optional is not there.
     """
-    from ..doctor import examine
+    from ..testing.installation import examine
 
     symptoms = []
     console = make_console()

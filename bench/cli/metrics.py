@@ -11,12 +11,12 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..contracts import ImageMetric, Metric, MetricCard, Network
-from ..errors import BenchError
+from ..core.contracts import ImageMetric, Metric, MetricCard, Network
+from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
 
 if TYPE_CHECKING:
-    from ..known_scores import Comparison
+    from ..testing.golden_scores import Comparison
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -92,7 +92,7 @@ def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: boo
     NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs or
     none could be computed.
     """
-    from ..known_scores import compare
+    from ..testing.golden_scores import compare
 
     found = compare(names or served_metrics(backend), backend)
     if as_json:

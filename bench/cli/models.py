@@ -10,10 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fesbench.baselines.registry import GENERATORS, load_model
-
-from ..contracts import GeneratorCard
-from ..errors import BenchError
+from ..core.contracts import GeneratorCard
+from ..core.errors import BenchError
+from ..generators.registry import GENERATORS, load_model
 
 
 @click.group()
@@ -68,8 +67,9 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from ..reporting.cards import card_of_model
-        from ..session import open_run
+        from fesbench.reports.run.cards import card_of_model
+
+        from ..api import open_run
 
         click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
         return

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fesbench.reports.delimited import csv_text
+from fesbench.reports.formats.delimited import csv_text
 
 from .console import make_console
 
@@ -41,8 +41,8 @@ def query(sql: str, runs: tuple[Path, ...], form: str | None) -> None:
 
     Only reading is possible: the runs are copied into memory, and SQL reaches no file and no network.
     """
-    from ..reporting.query import query_runs
-    from ..session import open_run
+    from ..api import open_run
+    from ..review.query import query_runs
 
     answer = query_runs(sql, [open_run(run) for run in runs])
     if form == "csv":

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from ..errors import BenchError
-from ..reporting.report import WRITERS, Request, read_runs, write_reports
+from fesbench.reports.run.report import WRITERS, Request, read_runs, write_reports
+
+from ..core.errors import BenchError
 
 EXAMPLES = """
 \b

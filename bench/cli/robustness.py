@@ -33,8 +33,8 @@ def robustness(ctx: click.Context, run: Path, edits: int, device: str, workers: 
     continues where it was stopped. Models whose outputs are files take no part. Exit code 1 says that some
     edits have no output.
     """
-    from ..robustness import measure_robustness
-    from ..session import open_run
+    from ..api import open_run
+    from ..review.robustness import measure_robustness
 
     with shown_progress(make_console(stderr=True)) as listener:
         lost = measure_robustness(open_run(run), edits, device, workers, listener)

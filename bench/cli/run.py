@@ -12,14 +12,14 @@ from rich.table import Table
 
 from fesbench.datasets.workers import available_cores
 
-from ..contracts import Inference
-from ..errors import SpecError
-from ..plan import Plan, make_plan, resolve
-from ..session import complete_run, is_complete
-from ..spec import RunSpec, read_config, validate
-from ..store import RunStore
+from ..api import complete_run, is_complete
+from ..core.contracts import Inference
+from ..core.errors import SpecError
+from ..runs.plan import Plan, make_plan, resolve
+from ..runs.spec import RunSpec, read_config, validate
+from ..runs.store.store import RunStore
 from .console import make_console, shown_progress
-from .metric_option import metric_option
+from .options import metric_option
 
 EXAMPLES = """
 \b

@@ -13,10 +13,10 @@ from rich.table import Table
 from fesbench.datasets.pairs import PATTERN
 
 from .console import make_console
-from .metric_option import metric_option
+from .options import metric_option
 
 if TYPE_CHECKING:
-    from ..score import Scores
+    from ..scoring.folders import Scores
 
 EXAMPLES = """
 \b
@@ -70,8 +70,8 @@ def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fiel
     if weights_dir is not None:
         os.environ["FESBENCH_WEIGHTS"] = str(weights_dir)
         os.environ["FESBENCH_OTHER_WEIGHTS"] = "1"
-    from ..runner import check_device
-    from ..score import Request, score_folders
+    from ..core.device import check_device
+    from ..scoring.folders import Request, score_folders
 
     check_device(fields["device"])
     found = score_folders(Request(**fields))

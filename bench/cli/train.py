@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..errors import BenchError, SpecError
-from ..provenance import commit
+from ..core.environment import commit
+from ..core.errors import BenchError, SpecError
 from .console import make_console
+from .options import parse_duration
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fesbench.baselines.neural import NeuralGenerator
-    from fesbench.baselines.selection import Validation
-    from fesbench.baselines.settings import Settings
-    from fesbench.baselines.training import Limit, TrainingRun
-    from fesbench.baselines.training_data import TrainingImages
+    from ..core.contracts import Dataset
+    from ..generators.hyperparameters import Settings
+    from ..generators.neural import NeuralGenerator
+    from ..generators.training_data import TrainingImages
+    from ..training.checkpoint_selection import Validation
+    from ..training.loop import Limit, TrainingRun
 
-    from ..contracts import Dataset
 
 EXAMPLES = """
 \b
@@ -36,6 +37,7 @@ Examples:
   bench train --model reggan --data london --folds 5
   torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
 """
+
 
 PAUSE = 20.0
 """Seconds between two plain lines of progress, where there is no terminal for a bar."""
@@ -75,18 +77,6 @@ class Request(NamedTuple):
     record: dict[str, Any]
     export: bool
     resume: bool
-
-
-def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A length of time such as ``90s``, ``25m`` or ``1h30m``, in seconds."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-    total = 3600 * hours + 60 * minutes + seconds
-    if not total:
-        raise click.BadParameter(f"{value!r} is no length of time; write it as 90s, 25m or 1h30m")
-    return float(total)
 
 
 @click.command(epilog=EXAMPLES)
@@ -158,7 +148,7 @@ def train(
         raise click.UsageError("--folds leaves no subjects for --judge: those of a fold are tested")
     import torch
 
-    from fesbench.baselines.training_log import has_tensorboard
+    from ..training.log import has_tensorboard
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -189,14 +179,14 @@ def train(
 
 
 def _config(path: Path | None) -> dict[str, Any]:
-    from fesbench.baselines.settings import read_changes
+    from ..generators.hyperparameters import read_changes
 
     return read_changes(path) if path else {}
 
 
 def _default_judge(data: str, protocol: str) -> str | None:
     """The embedded judge for the faces that it knows; real photos need one that the user names."""
-    from ..validation import DEVELOPMENT_JUDGE
+    from ..training.validation import DEVELOPMENT_JUDGE
 
     return DEVELOPMENT_JUDGE if (data, protocol) == ("rendered", "embedded-v1") else None
 
@@ -205,7 +195,7 @@ def _validation(judge: str | None) -> Callable[[Dataset], Validation] | None:
     """Makes a validation by the judge, once for each data set."""
     if judge is None:
         return None
-    from ..validation import expression_validation
+    from ..training.validation import expression_validation
 
     return cache(partial(expression_validation, judge))
 
@@ -219,9 +209,7 @@ def _load_split(data: str, resolution: int) -> Material:
 def _folds(data: str, count: int) -> list[Fold]:
     """Those into which a run of ``count`` folds and seed 0 cuts the data set."""
     from fesbench.datasets.registry import load_dataset
-    from fesbench.datasets.selection import select_subjects
-
-    from ..execute.fitting import folds
+    from fesbench.datasets.selection import folds, select_subjects
 
     everyone = load_dataset(data, split="all")
     parts = []
@@ -233,7 +221,7 @@ def _folds(data: str, count: int) -> list[Fold]:
 
 
 def _load(train: Dataset, unseen: Dataset, resolution: int) -> Material:
-    from fesbench.baselines.training_data import load_images, preview_images
+    from ..generators.training_data import load_images, preview_images
 
     _say(f"loading {train.name} ({train.split}) …")
     images = load_images(train, resolution)
@@ -261,7 +249,7 @@ def _train_all(request: Request, parts: Sequence[Fold], folders: dict[str, Path]
 
 def _names() -> list[str]:
     """The registered models that have a network; one whose package is broken counts, to be told of."""
-    from fesbench.baselines.registry import GENERATORS
+    from ..generators.registry import GENERATORS
 
     names = []
     for name in GENERATORS.names():
@@ -294,8 +282,8 @@ def _train_one(name: str, request: Request, parts: Sequence[Fold], folder: Path)
 
 
 def _list_folds(runs: Sequence[TrainingRun], folder: Path) -> None:
-    from fesbench.baselines.devices import is_leader
-    from fesbench.baselines.folds import SUFFIX, write_folds
+    from ..generators.cross_trained import SUFFIX, write_folds
+    from ..training.devices import is_leader
 
     if not is_leader():
         return
@@ -326,8 +314,8 @@ def _trained(name: str, request: Request, folder: Path) -> TrainingRun:
 
 def _settings(kind: type[NeuralGenerator], request: Request) -> tuple[Settings, dict[str, Any]]:
     """The settings that hold, and what the training record says about where they are from."""
-    from fesbench.baselines.protocols import departures, protocol_settings
-    from fesbench.baselines.settings import changed
+    from ..generators.hyperparameters import changed
+    from ..training.protocols import departures, protocol_settings
 
     base = protocol_settings(request.protocol, kind)
     settings = changed(base, request.fields, request.origin)
@@ -342,7 +330,7 @@ def _settings(kind: type[NeuralGenerator], request: Request) -> tuple[Settings, 
 
 
 def _limit(settings: Settings, request: Request) -> Limit:
-    from fesbench.baselines.training import Limit
+    from ..training.loop import Limit
 
     if settings.steps is None and request.budget is None:
         raise SpecError(f"protocol {request.protocol} does not say how long: give either --budget or --steps")
@@ -352,7 +340,7 @@ def _limit(settings: Settings, request: Request) -> Limit:
 def _run(
     kind: type[NeuralGenerator], request: Request, settings: Settings, folder: Path, notes: dict[str, Any]
 ) -> TrainingRun:
-    from fesbench.baselines.training import TrainingRun
+    from ..training.loop import TrainingRun
 
     train, images, unseen, preview = request.load(settings.resolution)
     return TrainingRun(
@@ -371,8 +359,8 @@ def _run(
 
 def _network_class(name: str) -> type[NeuralGenerator] | None:
     """The model, where it has a network to train."""
-    from fesbench.baselines.neural import NeuralGenerator
-    from fesbench.baselines.registry import GENERATORS
+    from ..generators.neural import NeuralGenerator
+    from ..generators.registry import GENERATORS
 
     kind = GENERATORS.load(name)
     return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
@@ -392,8 +380,8 @@ def _check_folder(folder: Path, resume: bool) -> None:
 
 def _finish(run: TrainingRun, export: bool) -> None:
     """Print where the model is; write the official file as well, if asked to."""
-    from fesbench.baselines.checkpoints import save_official
-    from fesbench.baselines.devices import is_leader
+    from ..generators.checkpoints import save_official
+    from ..training.devices import is_leader
 
     if not is_leader():
         return
@@ -410,14 +398,14 @@ def _finish(run: TrainingRun, export: bool) -> None:
 
 def _say(message: str) -> None:
     """A message on stderr, by the first process only."""
-    from fesbench.baselines.devices import is_leader
+    from ..training.devices import is_leader
 
     if is_leader():
         click.echo(message, err=True)
 
 
 def _train_with_progress(run: TrainingRun, limit: Limit) -> None:
-    from fesbench.baselines.devices import is_leader
+    from ..training.devices import is_leader
 
     console = make_console(stderr=True)
     columns = (

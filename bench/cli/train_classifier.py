@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from fesbench.datasets.names import safe_name
-
-from ..settings import weights_folder
+from ..core.names import safe_name
+from ..core.paths import weights_folder
 from .console import make_console
-from .train import parse_duration
+from .options import parse_duration
 
 EXAMPLES = """
 \b
@@ -58,8 +57,9 @@ def train_classifier(
     """
     from fesbench.datasets.registry import load_dataset
 
-    from ..metrics.nets import classifier, classifier_training
-    from ..runner import check_device
+    from ..core.device import check_device
+    from ..metrics.networks import classifier
+    from ..training.networks import classifier as classifier_training
 
     check_device(device)
     recipe = classifier_training.Recipe(backbone, init, side, steps, budget, seed=seed)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import UnknownName
+from ..core.errors import UnknownName
 
 
 @click.command(
@@ -34,7 +34,8 @@ def train_nets(only: str, out: Path | None, cache: Path | None, seed: int) -> No
     Nothing but the seed decides the result; the subjects are of the split that no generator sees. Prints what
     each network reaches.
     """
-    from ..metrics.nets import embedded, workshop
+    from ..metrics.networks import embedded
+    from ..training.networks import embedded as workshop
 
     names = [name.strip() for name in only.split(",") if name.strip()] or list(embedded.ARCHITECTURES)
     for name in names:

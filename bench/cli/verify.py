@@ -33,8 +33,8 @@ def verify(
     Scores are computed again with the recorded networks. Exit code 1 says that something does not match or
     could not be checked. FID and KID are not computed again; the files that they rest on are.
     """
-    from ..reporting.verify import Depth, verify_run
-    from ..session import open_run
+    from ..api import open_run
+    from ..review.verify import Depth, verify_run
 
     checks = []
     console = make_console()

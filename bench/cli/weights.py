@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import weights as store
-from ..settings import weights_folder
+from ..core.paths import weights_folder
 
 STEP = 64 << 20
 MARKS = {"ok": "green", "recorded": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}

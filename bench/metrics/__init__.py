@@ -1,13 +1,12 @@
-"""Metrics and the networks they look through."""
+"""Metrics and their feature extractors."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from ..core.exports import lazy_exports
 
 _PUBLIC = {
     "FeatureStatistics": ".frechet",
-    "InceptionFeatures": ".nets.inception",
+    "InceptionFeatures": ".networks.inception",
     "QualiCLIP": ".qualiclip",
     "frechet_distance": ".frechet",
     "kernel_distance": ".kid",
@@ -16,9 +15,4 @@ _PUBLIC = {
 }
 
 __all__ = [*_PUBLIC]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(__name__, _PUBLIC)

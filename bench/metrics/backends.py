@@ -6,21 +6,21 @@ from functools import cache
 from pathlib import Path
 
 from .. import weights
-from ..contracts import ImageMetric, SetMetric
+from ..core.contracts import ImageMetric, SetMetric
 from .ecs import ExpressionConsistency
 from .frechet import FrechetDistance
 from .fss import FaceSimilarity, Verification
 from .kid import KernelDistance
 from .movement import MovementError
-from .nets import embedded
-from .nets.bfloat16 import SUFFIX, Bfloat16
-from .nets.classifier import TrainedClassifier
-from .nets.deepface_nets import DeepFaceDlib, DeepFaceEmotion, DeepFaceRecognition
-from .nets.dlib_resnet import DlibResNet
-from .nets.face_api import FaceApiExpression, FaceApiRecognition
-from .nets.inception import InceptionFeatures
-from .nets.mini_xception import MiniXception
-from .nets.qualiclip import QualiClipNetwork
+from .networks import embedded
+from .networks.bfloat16 import SUFFIX, Bfloat16
+from .networks.classifier import TrainedClassifier
+from .networks.deepface import DeepFaceDlib, DeepFaceEmotion, DeepFaceRecognition
+from .networks.dlib_resnet import DlibResNet
+from .networks.face_api import FaceApiExpression, FaceApiRecognition
+from .networks.inception import InceptionFeatures
+from .networks.mini_xception import MiniXception
+from .networks.qualiclip import QualiClipNetwork
 from .qualiclip import PyiqaQualiCLIP, QualiCLIP
 from .quality import Quality
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..contracts import SetMetric
+from ..core.contracts import SetMetric
 from ..statistics.jackknife import replicates, subject_groups
 
 Array = NDArray[np.float32]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.expressions import canonical
 
-from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network, NetworkCard
-from ..errors import BenchError, UnknownName
+from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network, NetworkCard
+from ..core.errors import BenchError, UnknownName
 
 
 def our_labels(judge: NetworkCard) -> tuple[str, ...]:

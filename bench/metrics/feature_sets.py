@@ -7,8 +7,8 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import MetricCard, Network, SetMetric
-from ..errors import BenchError
+from ..core.contracts import MetricCard, Network, SetMetric
+from ..core.errors import BenchError
 
 Floats = NDArray[np.float64]
 

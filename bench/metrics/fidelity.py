@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..contracts import Batch, Edit, Image, ImageMetric, Mask, MetricCard
-from .nets.framing import LUMINANCE
+from ..core.contracts import Batch, Edit, Image, ImageMetric, Mask, MetricCard
+from .networks.cropping import LUMINANCE
 
 FACE_CENTRE = (0.54, 0.50)
 """Row and column of the centre of the default face region, as shares of height and width."""

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsygst
 
-from ..errors import BenchError
-from ..files import written_whole
+from ..core.errors import BenchError
+from ..core.files import written_whole
 from .feature_sets import Floats, SetDistance, checked, checked_pair
 
 LARGEST = 2**30

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network
+from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network
 
 Floats = NDArray[np.float64]
 

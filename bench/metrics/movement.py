@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, Edit, ImageMetric, MetricCard, Network
-from .nets.movement import movement, point_errors, unit_errors
+from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network
+from .networks.movement import movement, point_errors, unit_errors
 
 UNKNOWN = "nobody knows the landmarks and action units of this edit's input and truth"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, Image, ImageMetric, MetricCard
-from .nets.qualiclip import QualiClipNetwork
+from ..core.contracts import Batch, Image, ImageMetric, MetricCard
+from .networks.qualiclip import QualiClipNetwork
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Batch, ImageMetric, MetricCard, Network
+from ..core.contracts import Batch, ImageMetric, MetricCard, Network
 
 
 class Quality(ImageMetric):

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .. import weights
-from ..contracts import Metric
-from ..errors import BenchError, UnknownName, WeightsMissing
-from ..registry import Registry
+from ..core.contracts import Metric
+from ..core.errors import BenchError, UnknownName, WeightsMissing
+from ..core.registry import Registry
 
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
 """Plain names; ``qualiclip`` is accepted for ``quality``."""

@@ -1,9 +1,9 @@
 """Intervals, paired tests, ranks, and the summary of a run."""
 
-from ..multiplicity import holm
 from .comparisons import gain_over, joint_success, paired_differences, ranks
 from .intervals import Interval, clustered_mean, clustered_means
 from .measures import Measure, measures_of
+from .multiplicity import holm
 from .summary import Summary, summarise
 
 __all__ = [

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..contracts import MetricCard
+from ..core.contracts import MetricCard
+from .classification import auc_rows, judges, labels_of
 from .comparisons import CELL_COLUMNS, groups, interval_columns
 from .intervals import clustered_means
-from .judgement import auc_rows, judges, labels_of
 from .measures import PREDICTED, Measure, auc_measure, backend
 
 CONFUSION_COLUMNS = ["dataset", "generator", "target", "predicted", "count", "share"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..multiplicity import holm
 from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
 from .measures import Measure, joint_column
+from .multiplicity import holm
 
 Block = Literal["main", "transfer", "control"]
 

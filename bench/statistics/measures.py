@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import Any, NamedTuple
 
-from ..contracts import Direction, MetricCard
+from ..core.contracts import Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
 
 JOINT = "joint"

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contracts import MetricCard
+from ..core.contracts import MetricCard
 from .breakdown import cells_by_expression, confusions
+from .classification import with_judgement
 from .comparisons import (
     ALL,
     CELL_COLUMNS,
@@ -30,7 +31,6 @@ from .comparisons import (
 )
 from .intervals import NONE, clustered_means
 from .jackknife import METHOD
-from .judgement import with_judgement
 from .measures import OUTPUT, Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
 
 SCHEMA_VERSION = 2

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import WeightsMissing
+from ..core.errors import WeightsMissing
 
 CHUNK = 1 << 20
 PATIENCE = 30.0

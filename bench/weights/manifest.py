@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..files import file_digest, write_text
-from ..settings import weights_folder
+from ..core.files import file_digest, write_text
+from ..core.paths import weights_folder
 
 State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
 """Published content; content that was recorded here; content nobody vouches for; no file; other content."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.errors import UnknownName
+from fesbench.core.errors import UnknownName
 
 EXPRESSIONS = ("neutral", "angry", "disgusted", "fearful", "happy", "sad", "surprised")
 """The basic expressions, neutral first."""

@@ -11,8 +11,8 @@ from functools import cached_property, lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.contracts import NEUTRAL, Annotation, Dataset, Image, Mask, Sample
-from fesbench.errors import DatasetError, UnknownName
+from fesbench.core.contracts import NEUTRAL, Annotation, Dataset, Image, Mask, Sample
+from fesbench.core.errors import DatasetError, UnknownName
 
 from .action_units import EXPRESSIONS, PROTOTYPES
 from .face import RENDERER_VERSION, Shot, landmarks_of, render_shot

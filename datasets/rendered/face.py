@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.contracts import Image, Mask
+from fesbench.core.contracts import Image, Mask
 
 from .action_units import ActionUnits, action_units_of
 from .figure import Figure, figure

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fesbench.errors import UnknownName
+from fesbench.core.errors import UnknownName
 
 DOMAINS: tuple[str, ...] = ("studio", "celebrity", "portrait", "statue", "avatar")
 """In distribution first, then the four out-of-distribution domains."""

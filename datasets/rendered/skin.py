@@ -8,18 +8,7 @@ import numpy as np
 
 from .features import Mouth
 from .identity import Identity
-from .raster import (
-    Plane,
-    Planes,
-    bell,
-    bell2,
-    blend,
-    colour,
-    coverage,
-    smoothstep,
-    tint,
-    value_noise,
-)
+from .raster import Plane, Planes, bell, bell2, blend, colour, coverage, smoothstep, tint, value_noise
 from .shape import FaceShape, LipCurves, lip_curves
 from .view import Band, View
 

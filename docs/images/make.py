@@ -11,17 +11,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from fesbench.contracts import Edit
-from fesbench.contracts import Image as Pixels
-from fesbench.plan import make_plan
-from fesbench.reporting.appendix import Results
-from fesbench.reporting.publish import chosen_edits
-from fesbench.reporting.report import read_runs
+from fesbench.core.contracts import Edit
+from fesbench.core.contracts import Image as Pixels
 from fesbench.reports.figures.canvas import Axis, Model, models_of, save
+from fesbench.reports.figures.grid import GridRow
 from fesbench.reports.figures.images import image_grid
 from fesbench.reports.figures.scores import trade_off
-from fesbench.reports.grid import GridRow
-from fesbench.spec import validate
+from fesbench.reports.run.further_tables import Results
+from fesbench.reports.run.publish import chosen_edits
+from fesbench.reports.run.report import read_runs
+from fesbench.runs.plan import make_plan
+from fesbench.runs.spec import validate
 
 HERE = Path(__file__).parent
 ECS, FSS = Axis("ecs@embedded", "higher", "share"), Axis("fss@embedded", "higher", "cosine similarity")

@@ -19,10 +19,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fesbench.contracts import Direction
-from fesbench.files import written_whole
+from fesbench.core.contracts import Direction
+from fesbench.core.files import written_whole
 
-from ..tables import metric_title
+from ..tables.table import metric_title
 from .palette import Look, looks
 
 WIDTH = 3.5

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fesbench.contracts import Failure, Image
-from fesbench.errors import BenchError
+from fesbench.core.contracts import Failure, Image
+from fesbench.core.errors import BenchError
 
-from ..grid import GridRow
 from .canvas import DPI, FAINT, TALLEST, WIDE, WIDTH, plain, styled
+from .grid import GridRow
 
 _LABEL = 0.72
 _HEAD = 0.33

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..tables import metric_title
+from ..tables.table import metric_title
 from .canvas import WIDE, WIDTH, Model, blank, panels, plain, styled
 
 _MOST_NARROW = 6

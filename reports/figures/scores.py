@@ -14,20 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..tables import DOMAIN_TITLES
-from .canvas import (
-    SMALL,
-    Axis,
-    Model,
-    blank,
-    drawn,
-    label_outside,
-    legend,
-    line_style,
-    panels,
-    plain,
-    styled,
-)
+from ..tables.table import DOMAIN_TITLES
+from .canvas import SMALL, Axis, Model, blank, drawn, label_outside, legend, line_style, panels, plain, styled
 
 Point = tuple[float, float, float]
 """A value and the ends of its interval, NaN where it has none."""

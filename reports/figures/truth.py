@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..tables import metric_title
+from ..tables.table import metric_title
 from .canvas import label_outside, panels, plain, styled
 from .scores import domain_title
 

@@ -9,8 +9,9 @@ from typing import Literal
 
 import pandas as pd
 
-from fesbench.contracts import Direction, GeneratorCard
-from fesbench.reports.tables import Table
+from fesbench.core.contracts import Direction, GeneratorCard
+
+from ..tables.table import Table
 
 Kind = Literal["score", "share", "label", "set"]
 """``share`` is 0 or 1 for each output, ``label`` an index into labels; a ``set`` has no single outputs."""

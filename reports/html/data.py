@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fesbench.reports.figures.palette import looks
-from fesbench.reports.latex import latex_table
-from fesbench.reports.markdown import csv_tables, markdown_table
-from fesbench.reports.siunitx import siunitx_table
-from fesbench.reports.tables import Table, metric_title
-
+from ..figures.palette import looks
+from ..formats.latex import latex_table
+from ..formats.markdown import csv_tables, markdown_table
+from ..formats.siunitx import siunitx_table
+from ..tables.table import Table, metric_title
 from .content import Sheet
 
 PAGE = 2000

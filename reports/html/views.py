@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fesbench.reports.tables import BLOCKS, MISSING, Cell, Column, Row, Table, metric_title
-
+from ..tables.table import BLOCKS, MISSING, Cell, Column, Row, Table, metric_title
 from .content import Measured
 
 NO_BREAK = "\u00a0"

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from fesbench.errors import BenchError
-from fesbench.files import write_text
-from fesbench.reports.figures.palette import looks
-from fesbench.reports.tables import Table, metric_title
+from fesbench.core.errors import BenchError
+from fesbench.core.files import write_text
 
+from ..figures.palette import looks
+from ..tables.table import Table, metric_title
 from .content import Further, Measured, Sheet
 from .data import COPIES, NO_OUTPUT, OUTPUT, SheetData, script
 from .views import View, main_views, panel_views

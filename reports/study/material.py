@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fesbench.contracts import Image
-from fesbench.errors import BenchError
+from fesbench.core.contracts import Image
+from fesbench.core.errors import BenchError
 
 UNKNOWN = "unknown"
 

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fesbench.errors import BenchError
-from fesbench.files import file_digest, write_text
-from fesbench.settings import home
+from fesbench.core.errors import BenchError
+from fesbench.core.files import file_digest, write_text
+from fesbench.core.paths import home
 
 from .schema import Form, Key, Study
 

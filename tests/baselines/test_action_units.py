@@ -13,9 +13,9 @@ from fesbench.baselines.action_units import (
     read_prototypes,
     write_prototypes,
 )
-from fesbench.baselines.training_data import load_images
+from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.datasets.rendered import RenderedDataset, action_units_of
-from fesbench.errors import DatasetError, UnknownName
+from fesbench.generators.training_data import load_images
 
 HEADER = ", ".join(("face", "confidence", *COLUMNS, *(f"{name[:-2]}_c" for name in COLUMNS)))
 

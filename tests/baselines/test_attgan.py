@@ -9,11 +9,11 @@ from torch import nn
 
 from fesbench.baselines.attgan import AttGAN, AttGANDiscriminator, AttGANNetwork, _attributes
 from fesbench.baselines.attribute_objective import AttributeObjective
-from fesbench.baselines.checkpoints import save_checkpoint
-from fesbench.baselines.objectives import Batch
-from fesbench.baselines.settings import Settings
-from fesbench.errors import CheckpointError
-from fesbench.testing import check_generator
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.objectives import Batch
+from fesbench.testing.generators import check_generator
 
 NAMES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 

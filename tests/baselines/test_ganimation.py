@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from fesbench.baselines.action_units import COLUMNS, prototypes, write_prototypes
-from fesbench.baselines.checkpoints import save_checkpoint
 from fesbench.baselines.ganimation import GANimation, GANimationNetwork, GANimationObjective
-from fesbench.baselines.objectives import Batch
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.stargan import StarGANDiscriminator
-from fesbench.baselines.training import Trainer
-from fesbench.baselines.training_data import TrainingImages
-from fesbench.errors import CheckpointError
-from fesbench.testing import check_generator
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.objectives import Batch
+from fesbench.generators.training_data import TrainingImages
+from fesbench.testing.generators import check_generator
+from fesbench.training.trainer import Trainer
 
 SMALL = Settings(resolution=32, width=4, discriminator_width=8, batch_size=4, seed=3)
 BASIC = tuple(prototypes())

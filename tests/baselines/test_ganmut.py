@@ -16,13 +16,13 @@ from fesbench.baselines.ganmut import (
     LinearNetwork,
     LinearObjective,
 )
-from fesbench.baselines.objectives import Batch
-from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGANNetwork
-from fesbench.baselines.training import Trainer
-from fesbench.baselines.training_data import TrainingImages
-from fesbench.errors import CheckpointError, DatasetError
-from fesbench.testing import check_generator
+from fesbench.core.errors import CheckpointError, DatasetError
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.objectives import Batch
+from fesbench.generators.training_data import TrainingImages
+from fesbench.testing.generators import check_generator
+from fesbench.training.trainer import Trainer
 
 NAMES = ("happy", "neutral", "sad")
 SMALL = Settings(resolution=32, width=4, discriminator_width=8, batch_size=6, seed=3)

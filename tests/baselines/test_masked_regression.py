@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fesbench.baselines.masked_regression import MaskedRegression, stretch
-from fesbench.contracts import Dataset, Sample
+from fesbench.core.contracts import Dataset, Sample
 from fesbench.reggan import LocalRidge
-from fesbench.testing import check_generator
+from fesbench.testing.generators import check_generator
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,11 @@ import re
 import pytest
 import torch
 
-from fesbench.baselines.checkpoints import (
-    RUNNING_STATISTICS,
-    load_exactly,
-    read_tensors,
-    save_official,
-    with_statistics,
-)
-from fesbench.baselines.registry import GENERATORS
 from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANNetwork
-from fesbench.errors import CheckpointError
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.checkpoints import save_official
+from fesbench.generators.registry import GENERATORS
+from fesbench.weights.tensors import RUNNING_STATISTICS, load_exactly, read_tensors, with_statistics
 
 EXPORTED = ["stargan", "usgan", "sargan"]
 """Models by registered name; the reference outputs of each are called NAME_G."""

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fesbench.baselines.registry import load_generator
 from fesbench.baselines.sargan import SARGAN, UNUSED, Attention, SARGANNetwork
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.training import Trainer
-from fesbench.baselines.training_data import TrainingImages
 from fesbench.baselines.usgan import KDEF_ORDER, USGANNetwork
-from fesbench.errors import CheckpointError
-from fesbench.testing import check_generator
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.registry import load_generator
+from fesbench.generators.training_data import TrainingImages
+from fesbench.testing.generators import check_generator
+from fesbench.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANDiscriminator, StarGANNetwork
-from fesbench.errors import CheckpointError, UnsupportedEdit
-from fesbench.testing import check_generator
+from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANNetwork
+from fesbench.core.errors import CheckpointError, UnsupportedEdit
+from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.testing.generators import check_generator
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from fesbench.baselines.objectives import Batch
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.stgan import (
-    STGAN,
-    STGANDiscriminator,
-    STGANNetwork,
-    STGANObjective,
-    _difference,
-)
-from fesbench.errors import CheckpointError, UnsupportedEdit
-from fesbench.testing import check_generator
+from fesbench.baselines.stgan import STGAN, STGANDiscriminator, STGANNetwork, STGANObjective, _difference
+from fesbench.core.errors import CheckpointError, UnsupportedEdit
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.objectives import Batch
+from fesbench.testing.generators import check_generator
 
 NAMES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 

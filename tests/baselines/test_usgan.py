@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fesbench.baselines.objectives import LabelObjective
-from fesbench.baselines.registry import load_generator
-from fesbench.baselines.settings import Settings
-from fesbench.baselines.stargan import StarGANDiscriminator, StarGANNetwork
-from fesbench.baselines.training import Trainer
-from fesbench.baselines.training_data import TrainingImages
+from fesbench.baselines.stargan import StarGANNetwork
 from fesbench.baselines.usgan import KDEF_ORDER, USGAN, USGANNetwork
-from fesbench.errors import CheckpointError
-from fesbench.testing import check_generator
+from fesbench.core.errors import CheckpointError
+from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.objectives import LabelObjective
+from fesbench.generators.registry import load_generator
+from fesbench.generators.training_data import TrainingImages
+from fesbench.testing.generators import check_generator
+from fesbench.training.trainer import Trainer
 
 KDEF_CODES = {
     "AFS": "fearful",

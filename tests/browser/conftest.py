@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fesbench.store import SCORES, RunStore
+from fesbench.runs.store.store import RunStore
+from fesbench.scoring.shards import SCORES
 
 AXE = "axe-core@4.14.1"
 HOSTILE = '<img src=x onerror="window.pwned=1">'

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from fesbench.contracts import Edit, Sample
+from fesbench.core.contracts import Edit, Sample
 from fesbench.datasets.images import load_image
 
 
@@ -125,7 +125,7 @@ def test_file_names_cannot_drive_the_terminal(bench, tmp_path):
 
 
 def test_exported_edits_are_what_outputs_reads(bench, cfee, tmp_path):
-    from fesbench.baselines.external import FolderOutputs
+    from fesbench.generators.external import FolderOutputs
 
     bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
     folder = tmp_path / "exported"

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fesbench.cli import cli
-from fesbench.errors import BenchError, UnknownName
+from fesbench.core.errors import BenchError, UnknownName
 from fesbench.reports.study.storage import read_forms, read_key, read_study, stimulus_path
 
 

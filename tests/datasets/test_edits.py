@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fesbench.contracts import Edit, Sample
+from fesbench.core.contracts import Edit, Sample
+from fesbench.core.errors import DatasetError
+from fesbench.core.names import file_name
 from fesbench.datasets.edits import safe_edits
-from fesbench.datasets.names import file_name
-from fesbench.errors import DatasetError
 
 
 def blank() -> np.ndarray:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from fesbench.core.errors import UnknownName
 from fesbench.datasets.expressions import ALIASES, BASIC, CFEE, COMPOUND, canonical, in_order
-from fesbench.errors import UnknownName
 
 
 def test_taxonomies_have_their_sizes():

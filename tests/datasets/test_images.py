@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from fesbench.core.errors import ImageError
 from fesbench.datasets.images import MAX_PIXELS, decode_image, image_digest, load_image, resize
-from fesbench.errors import ImageError
 
 
 def encoded(image: Pillow.Image, format_: str = "PNG", **options) -> bytes:
@@ -195,7 +195,7 @@ def test_digest_depends_on_pixels_and_shape_only():
 def test_datasets_do_not_import_torch():
     code = (
         "import sys, fesbench.datasets.registry, fesbench.datasets.selection, fesbench.datasets.export\n"
-        "import fesbench.datasets.prepare, fesbench.datasets.overview\n"
+        "import fesbench.datasets.preparation.prepare, fesbench.datasets.overview\n"
         "assert not {'torch', 'pandas', 'dlib', 'scipy'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

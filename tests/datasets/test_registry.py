@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fesbench.datasets.folder import FolderSpec
+from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.datasets.folders.folder import FolderSpec
 from fesbench.datasets.registry import load_dataset, register, registrations, unregister
-from fesbench.errors import DatasetError, UnknownName
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def test_samples_can_be_sent_to_other_processes(photos):
 
 def test_an_installed_plugin_is_found(tmp_path, monkeypatch):
     (tmp_path / "plugged.py").write_text(
-        "from fesbench.contracts import Dataset\n"
+        "from fesbench.core.contracts import Dataset\n"
         "class Plugged(Dataset):\n"
         "    name, expressions, digest = 'plugged', ('neutral', 'sad'), '0' * 64\n"
         "    def __init__(self, split): self.split = split\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fesbench.datasets.folder import FolderDataset, FolderSpec
+from fesbench.datasets.folders.folder import FolderDataset, FolderSpec
 from fesbench.datasets.selection import limit_subjects, select_subjects
 
 

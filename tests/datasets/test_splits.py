@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.datasets.splits import check_split, split_of, subject_folds
-from fesbench.errors import DatasetError, UnknownName
 
 names = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=40)
 

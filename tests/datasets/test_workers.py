@@ -15,7 +15,7 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 print(available_cores())
 """
 TRAINING = """
-from fesbench.baselines.training_data import load_images
+from fesbench.generators.training_data import load_images
 from fesbench.datasets.rendered.dataset import RenderedDataset
 load_images(RenderedDataset("train", subjects=5000), 64, 2)
 """

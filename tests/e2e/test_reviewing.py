@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from fesbench.baselines.registry import GENERATORS
+from fesbench.generators.registry import GENERATORS
 from fesbench.metrics.registry import METRICS
 
 CONTROLS = ["--model", "copy", "--model", "truth", "--model", "masked-regression"]
@@ -250,7 +250,7 @@ def test_bibtex_of_every_registered_model_and_metric(bench):
 def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
     source = tmp_path / "own.py"
     source.write_text(
-        "from fesbench.contracts import Generator, GeneratorCard\n"
+        "from fesbench.core.contracts import Generator, GeneratorCard\n"
         "class Mine(Generator):\n"
         "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026,\n"
         "        citation='Me, \\\\input{x} 50%')\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fesbench.contracts import Batch, Edit, Network, NetworkCard, Sample
+from fesbench.core.contracts import Batch, Edit, Network, NetworkCard, Sample
 from fesbench.metrics import backends
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fesbench.contracts import MetricCard, SetMetric
+from fesbench.core.contracts import MetricCard, SetMetric
 from fesbench.metrics.calibration import calibrate, hold_out, spoilt
 from fesbench.metrics.frechet import FrechetDistance, frechet_distance
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 from fesbench.metrics.ecs import ExpressionConsistency
 
 FER_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")

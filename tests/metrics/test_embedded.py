@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from fesbench.core.errors import CheckpointError
 from fesbench.datasets.rendered import DOMAINS, EXPRESSIONS
-from fesbench.errors import CheckpointError
-from fesbench.metrics.nets import embedded, measure, workshop
-from fesbench.metrics.nets.faces import Faces
+from fesbench.metrics.networks import embedded
+from fesbench.training.networks import embedded as workshop
+from fesbench.training.networks import evaluation as measure
+from fesbench.training.networks.rendered_faces import Faces
 
 FRESH = range(1100, 1110)
 ECS_FLOOR = dict.fromkeys(DOMAINS, 0.97) | {"statue": 0.95}

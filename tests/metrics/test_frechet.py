@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 from fesbench.metrics import frechet_distance, read_statistics, write_statistics
 from fesbench.metrics.frechet import FeatureStatistics, FrechetDistance, Gaussian, subset_distances
 

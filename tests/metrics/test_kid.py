@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 from fesbench.metrics.kid import KernelDistance, kernel_distance
 
 

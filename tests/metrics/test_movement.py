@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from fesbench.contracts import Annotation, Batch, Edit, Sample
+from fesbench.core.contracts import Annotation, Batch, Edit, Sample
 from fesbench.datasets.rendered import RenderedDataset, landmarks_of, render_shot
 from fesbench.datasets.rendered.dataset import Shot, subject_seed
 from fesbench.datasets.rendered.view import EYE_SPAN
 from fesbench.metrics.backends import embedded_movement
 from fesbench.metrics.movement import UNKNOWN
-from fesbench.metrics.nets.movement import movement, point_errors, unit_errors
+from fesbench.metrics.networks.movement import movement, point_errors, unit_errors
 
 LANDMARKS, UNITS = "landmarks@embedded", "action-units@embedded"
 SIZE = 128

@@ -3,11 +3,11 @@ import sys
 
 import pytest
 
-from fesbench.contracts import ImageMetric, SetMetric
-from fesbench.errors import BenchError, UnknownName, WeightsMissing
-from fesbench.files import file_digest
+from fesbench.core.contracts import ImageMetric, SetMetric
+from fesbench.core.errors import BenchError, UnknownName, WeightsMissing
+from fesbench.core.files import file_digest
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id
-from fesbench.testing import check_metric
+from fesbench.testing.metrics import check_metric
 
 
 def test_the_embedded_default_is_complete():

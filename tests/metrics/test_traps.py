@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from fesbench.datasets.images import decode_image, resize
 from fesbench.datasets.rendered import render_face
-from fesbench.known_scores import TOLERANCE
-from fesbench.metrics.nets import embedded
-from fesbench.score import Request, score_folders
+from fesbench.metrics.networks import embedded
+from fesbench.scoring.folders import Request, score_folders
+from fesbench.testing.golden_scores import TOLERANCE
 
 SIZE, LARGE = 128, 384
 

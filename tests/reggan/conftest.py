@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fesbench.baselines.training_data import TrainingImages
+from fesbench.generators.training_data import TrainingImages
 
 SIZE = 16
 

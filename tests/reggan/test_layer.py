@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fesbench.baselines.layers import one_hot
-from fesbench.errors import BenchError, DatasetError
+from fesbench.core.errors import BenchError, DatasetError
+from fesbench.generators.layers import one_hot
 from fesbench.reggan import LocalRidge
 from fesbench.reggan.layer import RegressionLayer, RegressionOptions, empty_layer, fit_layer
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from fesbench.contracts import Dataset, Sample
-from fesbench.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
+from fesbench.core.contracts import Dataset, Sample
+from fesbench.core.errors import BenchError, CheckpointError, DatasetError, UnsupportedEdit
 from fesbench.reggan import LocalRidge, paired
 from fesbench.reggan.model import RegressionStage
-from fesbench.testing import check_generator
+from fesbench.testing.generators import check_generator
 
 SIZE = 12
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 from fesbench.reggan.attention import ATTENTION_TYPES
 from fesbench.reggan.refinement import OPENNESS, Refinement, RefinementOptions
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fesbench.baselines.checkpoints import save_checkpoint
-from fesbench.baselines.registry import GENERATORS
-from fesbench.baselines.settings import Settings
 from fesbench.baselines.stargan import StarGANNetwork
-from fesbench.baselines.training import Trainer
-from fesbench.errors import CheckpointError, SpecError
+from fesbench.core.errors import CheckpointError, SpecError
+from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.hyperparameters import Settings
+from fesbench.generators.registry import GENERATORS
 from fesbench.reggan.layer import RegressionLayer, RegressionOptions
 from fesbench.reggan.model import Options, RegGAN
 from fesbench.reggan.network import RegGANNetwork
 from fesbench.reggan.refinement import Correction, Refinement, RefinementOptions
-from fesbench.testing import check_generator
+from fesbench.testing.generators import check_generator
+from fesbench.training.trainer import Trainer
 
 SIZE = 16
 SETTINGS = Settings(resolution=SIZE, width=4, discriminator_width=4, batch_size=4)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fesbench.errors import BenchError
+from fesbench.core.errors import BenchError
 from fesbench.reggan import LocalRidge, regression, solvers
 
 

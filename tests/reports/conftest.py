@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from fesbench.contracts import GeneratorCard
-from fesbench.reports.appendix import pair_table
-from fesbench.reports.assemble import build_table
+from fesbench.core.contracts import GeneratorCard
+from fesbench.reports.tables.build import build_table
+from fesbench.reports.tables.further import pair_table
 
 NASTY = r"=HYPERLINK(1)\input{/etc/passwd}_%&#$~^\{}|<img src=x>[a]`'\"--\\ é中" + "\n% \\end{tabular}\t*b*"
 

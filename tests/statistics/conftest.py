@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fesbench.contracts import MetricCard
+from fesbench.core.contracts import MetricCard
+from fesbench.scoring.shards import SCORES
 from fesbench.statistics import summarise
-from fesbench.store import SCORES
 
 DOMAINS = ("studio", "celebrity", "portrait", "statue", "avatar")
 ECS, FSS = "ecs@embedded", "fss@embedded"

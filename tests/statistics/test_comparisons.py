@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fesbench.contracts import MetricCard
+from fesbench.core.contracts import MetricCard
+from fesbench.scoring.shards import SCORES
 from fesbench.statistics import gain_over, holm, joint_success, measures_of, paired_differences, ranks
-from fesbench.store import SCORES
 
 ECS = "ecs@embedded"
 SHARE = (0.0, 1.0)

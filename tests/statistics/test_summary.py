@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from fesbench.contracts import GeneratorCard
-from fesbench.reports.assemble import build_table
-from fesbench.reports.delimited import csv_text
+from fesbench.core.contracts import GeneratorCard
+from fesbench.reports.formats.delimited import csv_text
+from fesbench.reports.tables.build import build_table
 from fesbench.statistics import clustered_mean, summarise
 from fesbench.statistics.measures import OUTPUT
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from fesbench import weights
 from fesbench.cli.weights import weights as command
-from fesbench.errors import WeightsMissing
+from fesbench.core.errors import WeightsMissing
 from fesbench.weights import WeightFile
 from fesbench.weights.download import download
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fesbench import weights
-from fesbench.errors import CheckpointError, UnknownName, WeightsMissing
-from fesbench.files import file_digest
+from fesbench.core.errors import CheckpointError, UnknownName, WeightsMissing
+from fesbench.core.files import file_digest
 from fesbench.weights import Package, WeightFile
 
 CONTENT = b"these are weights"

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from fesbench.contracts import NEUTRAL
+from fesbench.core.contracts import NEUTRAL
+from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.datasets.rendered import (
     DOMAINS,
     EXPRESSIONS,
@@ -15,7 +16,6 @@ from fesbench.datasets.rendered import (
     make_identity,
     subject_seed,
 )
-from fesbench.errors import DatasetError, UnknownName
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fesbench.core.errors import UnknownName
 from fesbench.datasets.rendered import (
     AU_NUMBERS,
     DOMAINS,
@@ -19,7 +20,6 @@ from fesbench.datasets.rendered import (
     render_shot,
 )
 from fesbench.datasets.rendered.view import EYE_LINE, EYE_SPAN, view
-from fesbench.errors import UnknownName
 
 SEEDS = st.integers(0, 2**40)
 

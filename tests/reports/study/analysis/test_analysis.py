@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fesbench.errors import BenchError
-from fesbench.reports.study.analysis import Metric, RunScores, analyse
+from fesbench.core.errors import BenchError
+from fesbench.reports.study.analysis.analysis import Metric, RunScores, analyse
+from fesbench.reports.study.analysis.tables import study_tables
+from fesbench.reports.study.analysis.write import results_json, write_analysis
 from fesbench.reports.study.schema import Exclusion
-from fesbench.reports.study.tables import study_tables
-from fesbench.reports.study.write import results_json, write_analysis
 
 
 def chosen(packet, form, place, model):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fesbench.reports.study.quality import flow, judge
+from fesbench.reports.study.analysis.quality import flow, judge
 from fesbench.reports.study.schema import Exclusion
 
 THREE = ("reggan", "stargan", "usgan")

@@ -1,0 +1,79 @@
+"""``bench study import``: answers from any platform as one tidy table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fesbench.reports.study.schema import PLATFORMS
+
+if TYPE_CHECKING:
+    from fesbench.reports.study.collection.responses import Imported
+    from fesbench.reports.study.schema import Platform
+
+EXAMPLES = """
+\b
+Examples:
+  bench study import --packet packet --platform web downloads/*.csv
+  bench study import --packet packet --platform mturk Batch_123_batch_results.csv
+"""
+
+
+@click.command("import", epilog=EXAMPLES)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--packet", required=True, type=click.Path(path_type=Path), help="What `bench study make` wrote."
+)
+@click.option("--platform", required=True, type=click.Choice(PLATFORMS), help="Where the files come from.")
+@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, where it was moved.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for responses.csv.  [default: beside the key]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the import report as JSON.")
+def import_(
+    files: tuple[Path, ...],
+    packet: Path,
+    platform: Platform,
+    private: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn answers of one platform into responses.csv and import.json.
+
+    Participants' ids become pseudonyms before anything is written, and names, addresses and places are never
+    read. An answer given twice counts once; that and every row which fits no trial is reported. Answers
+    already in responses.csv stay, so files can come in parts and from several platforms.
+    """
+    from fesbench.reports.study.collection.responses import import_files, merged, read_responses, write_import
+    from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
+
+    from ...core.files import write_text
+
+    study = read_study(packet)
+    forms, key = read_forms(packet, study), read_key(study, private)
+    folder = out or private or private_folder(study.id)
+    earlier = folder / "responses.csv"
+    known = read_responses(earlier, study, forms) if earlier.exists() else []
+    imported = merged(known, import_files(platform, files, study, forms, key.secret))
+    path = write_import(folder, imported, forms, key)
+    report = imported.report()
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    write_text(folder / "import.json", text + "\n")
+    if as_json:
+        click.echo(text)
+    else:
+        _show(imported, path)
+
+
+def _show(imported: Imported, path: Path) -> None:
+    report = imported.report()
+    click.echo(f"{path}: {report['responses']} answers of {report['participants']} participants")
+    for problem in imported.problems[:20]:
+        click.echo(f"{problem.kind}: {problem.where}: {problem.detail}", err=True)
+    if len(imported.problems) > 20:
+        click.echo(f"… and {len(imported.problems) - 20} more: see import.json", err=True)
+    if imported.dropped:
+        click.echo(f"columns that were not read: {', '.join(imported.dropped)}", err=True)

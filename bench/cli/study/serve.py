@@ -1,0 +1,71 @@
+"""``bench study serve``: collects answers in the lab."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+from ...core.errors import BenchError
+
+EXAMPLES = """
+\b
+Examples:
+  bench study serve packet
+  bench study serve packet --host 192.0.2.10 --port 8080
+  bench study import --packet packet --platform server answers.sqlite
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("packet", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option(
+    "--answers",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file.  [default: beside the key]",
+)
+@click.option(
+    "--completion-codes",
+    metavar="CODES",
+    help="Prolific's, with commas: completed, no consent, screen too small.",
+)
+def serve(packet: Path, host: str, port: int, answers: Path | None, completion_codes: str | None) -> None:
+    """Serve the study in PACKET, and keep the answers, until interrupted.
+
+    Each participant gets the next free form, and each answer is taken once. Whoever can reach the address can
+    take part; by default that is only this computer. What was acknowledged is on the disk, whatever happens
+    then.
+    """
+    if not find_spec("starlette") or not find_spec("uvicorn"):
+        raise BenchError("the server needs starlette and uvicorn: pip install 'fesbench[study]'")
+    from fesbench.reports.study.collection.server.app import make_app
+    from fesbench.reports.study.collection.server.collection import Collection
+    from fesbench.reports.study.collection.server.run import serve as run
+    from fesbench.reports.study.packet.prose import read_texts
+    from fesbench.reports.study.packet.web.page import NO_CODES, Codes
+    from fesbench.reports.study.storage import private_folder, read_forms, read_study
+
+    study = read_study(packet)
+    codes = Codes.parse(completion_codes) if completion_codes else NO_CODES
+    path = answers or private_folder(study.id) / "answers.sqlite"
+    if packet.resolve() in path.resolve().parents:
+        raise BenchError(
+            f"{path} lies in the packet, which others may see; choose another place for --answers"
+        )
+    forms, texts = read_forms(packet, study), read_texts(packet)
+    collection = Collection(path, study.id, forms)
+    if not _loopback(host):
+        click.echo("warning: anyone in this network can take part, and answers travel unencrypted", err=True)
+    click.echo(f"answers are kept in {path}", err=True)
+    run(make_app(packet, study, forms, texts, collection, codes), host, port, click.echo)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""Contracts, errors, and what every other part of the suite is built on."""

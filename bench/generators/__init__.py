@@ -1,0 +1,1 @@
+"""What every generator is built from, and how generators are found and run."""

@@ -1,0 +1,72 @@
+"""Writes checkpoints: ours, and the official files of the authors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save_file
+
+from ..core.errors import CheckpointError
+from ..core.files import file_digest, written_whole
+from ..weights.tensors import CARD_FORMAT, is_statistic
+
+if TYPE_CHECKING:
+    from .neural import NeuralGenerator
+
+
+def save_checkpoint(
+    generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None, half: bool = False
+) -> None:
+    """Write ``path`` (``.safetensors``) and its card beside it, each atomically.
+
+    Args:
+        generator: Its network's state_dict and card are written.
+        path: Must end in ``.safetensors``.
+        training: How the weights came to be; kept in the card file.
+        half: Store float16, half the size, for shipping; loading gives float32 again. Running statistics,
+            which may lie outside its range, are kept as they are.
+
+    Raises:
+        CheckpointError: another file name.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"a checkpoint of ours is named NAME.safetensors, not {path.name}")
+    state = {name: value.detach().cpu() for name, value in generator.network.state_dict().items()}
+    halved = {name for name in state if half and not is_statistic(name)}
+    with written_whole(path) as unfinished:
+        save_file(
+            {name: (value.half() if name in halved else value).contiguous() for name, value in state.items()},
+            unfinished,
+        )
+    record = {
+        "format": CARD_FORMAT,
+        "sha256": file_digest(path),
+        "card": asdict(generator.card),
+        "training": dict(training or {}),
+    }
+    with written_whole(path.with_suffix(".json")) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def save_official(generator: NeuralGenerator, path: Path) -> None:
+    """Write the file that the model's official code loads, atomically: ``torch.save`` of its state_dict.
+
+    Args:
+        generator: ``official_state`` and ``official_wrapper`` say what is written.
+        path: Where; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
+
+    Raises:
+        CheckpointError: a ``.safetensors`` file name, which would promise another format.
+    """
+    if path.suffix == ".safetensors":
+        raise CheckpointError(
+            f"the official code saves pickles: name the file .ckpt or .pth, not {path.name}"
+        )
+    state, wrapper = generator.official_state(), generator.official_wrapper
+    with written_whole(path) as unfinished:
+        torch.save(state if wrapper is None else {wrapper: state}, unfinished)

@@ -1,0 +1,189 @@
+"""Other people's models: a class in a Python file, or a folder of images that already exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from fesbench.datasets.folders.manifest import read_cells
+from fesbench.datasets.images import SUFFIXES, load_image
+
+from ..core.contracts import (
+    FROM_FILES,
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Supervision,
+    Synthesizer,
+)
+from ..core.errors import BenchError, ImageError, UnknownName
+
+MANIFEST, CARD = "manifest.csv", "card.json"
+MAX_CARD_BYTES = 1 << 16
+
+
+def _text(longest: int) -> StringConstraints:
+    """Printable text on one line, not empty."""
+    return StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=longest)
+
+
+class _StatedCard(BaseModel):
+    """What ``card.json`` may say of images that were made elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, _text(60)] | None = None
+    title: Annotated[str, _text(80)] | None = None
+    trained_on: Annotated[str, _text(200)] | None = None
+    supervision: Supervision | None = None
+    citation: Annotated[str, _text(2000)] | None = None
+    guided_by: Annotated[tuple[Annotated[str, _text(80)], ...], Field(max_length=20)] | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _printable(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if not "".join(value or "").isprintable():
+            raise ValueError("holds characters that cannot be printed, such as line breaks")
+        return value
+
+
+class FolderOutputs(Synthesizer):
+    """Images made elsewhere, found by name.
+
+    Args:
+        folder: Holds one image for each edit, named ``<edit id>`` plus an image suffix, directly or in
+            sub-folders; or a ``manifest.csv`` with the columns ``edit`` and ``path``. A ``card.json`` may
+            state ``name``, ``title``, ``trained_on``, ``supervision``, ``citation`` and ``guided_by`` of the
+            model.
+
+    Raises:
+        BenchError: the folder or a column of its manifest is missing, a path leaves the folder, or
+            ``card.json`` says something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise BenchError(f"{folder} is not a folder; outputs:DIR needs one with an image for each edit")
+        self.folder = folder.resolve()
+        self.card = _card(self.folder)
+        manifest = self.folder / MANIFEST
+        self.paths = self._from_manifest(manifest) if manifest.is_file() else self._from_names()
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """The image stored for each edit, or why there is none."""
+        return [self._load(edit) for edit in edits]
+
+    def _load(self, edit: Edit) -> Image | Failure:
+        found = self.paths.get(edit.id, ())
+        if not found:
+            return Failure(f"no image named {edit.id} in {self.folder.name}")
+        if len(found) > 1:
+            named = " and ".join(path.relative_to(self.folder).as_posix() for path in found)
+            return Failure(f"{named} both answer {edit.id}; keep one of them")
+        try:
+            return load_image(found[0])
+        except ImageError as error:
+            return Failure(str(error))
+
+    def _from_names(self) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = {}
+        for path in sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+            if path.resolve().is_relative_to(self.folder):
+                paths.setdefault(path.stem, []).append(path)
+        return paths
+
+    def _from_manifest(self, manifest: Path) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = {}
+        for _, row in read_cells(manifest, ("edit", "path")):
+            if row["edit"] and row["path"]:
+                path = self._inside(row["path"], manifest)
+                known = paths.setdefault(row["edit"], [])
+                known += [path] if path not in known else []
+        return paths
+
+    def _inside(self, name: str, manifest: Path) -> Path:
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder):
+            raise BenchError(
+                f"{manifest} names {name!r}, which lies outside its folder; move the image inside"
+            )
+        return path
+
+
+def _card(folder: Path) -> GeneratorCard:
+    """The card of the images in a folder: as stated there, else named after the folder."""
+    file = folder / CARD
+    stated = _read_card(file).model_dump(exclude_none=True) if file.is_file() else {}
+    name = stated.get("name", folder.name)
+    return GeneratorCard(**({"name": name, "title": name} | stated), weights=FROM_FILES)
+
+
+def _read_card(file: Path) -> _StatedCard:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_CARD_BYTES + 1)
+        if len(data) > MAX_CARD_BYTES:
+            raise BenchError(f"{file} is larger than {MAX_CARD_BYTES >> 10} kB; it only states a few names")
+        return _StatedCard.model_validate_json(data)
+    except OSError as error:
+        raise BenchError(f"{file} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        findings = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'its content'}: {item['msg']}" for item in error.errors()
+        )
+        raise BenchError(
+            f"{file}: {findings}. It may state {', '.join(_StatedCard.model_fields)}."
+        ) from error
+
+
+def output_files(folder: Path) -> dict[str, Path]:
+    """What decides the answers of ``FolderOutputs``: every image, the manifest and the card, by their path.
+
+    Raises:
+        BenchError: as for ``FolderOutputs``.
+    """
+    outputs = FolderOutputs(folder)
+    images = sorted({path for found in outputs.paths.values() for path in found})
+    named = {path.relative_to(outputs.folder).as_posix(): path for path in images}
+    return {name: outputs.folder / name for name in (MANIFEST, CARD)} | named
+
+
+def load_class(reference: str) -> type[Generator] | type[Synthesizer]:
+    """The generator class behind ``path/to/file.py:Class``; runs the user's own file.
+
+    Raises:
+        BenchError: the file is missing or fails to import, or the class is no generator.
+        UnknownName: the file has no such class.
+    """
+    name, _, attribute = reference.rpartition(":")
+    module = _import_file(Path(name))
+    classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
+    if attribute not in classes:
+        own = [key for key, value in classes.items() if value.__module__ == module.__name__]
+        raise UnknownName(f"class in {name}", attribute, own)
+    found = classes[attribute]
+    if not issubclass(found, Generator | Synthesizer):
+        raise BenchError(f"{reference} is not a subclass of fesbench.core.contracts.Generator or Synthesizer")
+    return found
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BenchError(f"there is no file {path}; a model reference is path/to/file.py:Class")
+    spec = importlib.util.spec_from_file_location(f"fesbench_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"{path} is not a Python file; a model reference is path/to/file.py:Class")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,138 @@
+"""How a network is trained: the numbers that a protocol fixes, and files that change them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ..core.errors import SpecError
+
+MAX_BYTES = 1 << 16
+
+Size = Annotated[int, Field(ge=1, le=4096)]
+Pixels = Annotated[int, Field(ge=0, le=16)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained.
+
+    The defaults suit a small network and less than an hour of a CPU. What the authors of each method used
+    is its ``official`` settings. Ranges are checked where settings come from a file or a command line.
+
+    Attributes:
+        resolution: Image size in pixels, a power of two.
+        width: Channels of the generator's first layer.
+        discriminator_width: Channels of the discriminator's first layer.
+        batch_size: Images in a step, on all devices together.
+        n_critic: Discriminator updates for one of the generator; a step is one of the former.
+        steps: How many to make where no time is given.
+        learning_rate: Adam's, for both networks, before the schedule.
+        betas: Adam's.
+        schedule: ``constant``; ``linear``, from ``decay_from`` on down to ``decay_to`` at the end; ``step``,
+            ``decay_to`` at once from ``decay_from`` on.
+        decay_from: Fraction of the training after which the learning rate falls.
+        decay_to: What is left of it then, as a fraction. StarGAN's official code, and what is derived from
+            it, subtracts a hundred-thousandth of the rate at every update of it: 100 updates take 0.1%, so
+            its second half is 0.999 at the end, and not 0 as its paper says.
+        weights: Changes weights of loss terms, by name, from the method's own.
+        average: Decay of the exponential moving average of the generator's weights, which is what is kept.
+        flip: Whether half of the images are mirrored.
+        jitter: Images are shifted by up to that many pixels, and their neutral faces with them.
+        jitter_apart: Neutral faces are shifted by up to that many pixels more, by themselves: photos of one
+            person with two expressions never register to the pixel.
+        precision: Of the generator's passes; the discriminator and its gradient penalty keep float32.
+        seed: Decides the first weights and every random choice of every step.
+        candidates: Steps after which the averaged weights may be the ones that are kept, beside those after
+            the last; see ``Validation``.
+    """
+
+    resolution: Annotated[int, Field(ge=16, le=1024)] = 64
+    width: Size = 16
+    discriminator_width: Size = 24
+    batch_size: Size = 8
+    n_critic: Size = 1
+    steps: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Positive = 4e-4
+    betas: tuple[Decay, Decay] = (0.5, 0.999)
+    schedule: Literal["constant", "linear", "step"] = "constant"
+    decay_from: Decay = 0.5
+    decay_to: Fraction = 0.0
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    average: Decay = 0.999
+    flip: bool = True
+    jitter: Pixels = 0
+    jitter_apart: Pixels = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: Annotated[int, Field(ge=0)] = 0
+    candidates: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+    def learning_rate_at(self, progress: float) -> float:
+        """The learning rate when ``progress`` of the training, a fraction, is done."""
+        if self.schedule == "constant" or progress < self.decay_from:
+            return self.learning_rate
+        fallen = 1.0
+        if self.schedule == "linear":
+            fallen = min((progress - self.decay_from) / (1 - self.decay_from), 1.0)
+        return self.learning_rate * (1 - fallen * (1 - self.decay_to))
+
+
+def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Settings:
+    """``settings`` with other values in some fields, all of them checked.
+
+    Args:
+        settings: What to start from.
+        changes: Field name to value.
+        origin: Where the changes come from, for messages.
+
+    Raises:
+        SpecError: unknown fields or values out of range; the message lists all of them.
+    """
+    known = [entry.name for entry in fields(Settings)]
+    unknown = sorted(str(name) for name in changes if name not in known)
+    if unknown:
+        raise SpecError(f"{origin}: unknown settings {', '.join(unknown)}. Known: {', '.join(known)}.")
+    try:
+        found = _ADAPTER.validate_python({**asdict(settings), **changes})
+    except ValidationError as error:
+        findings = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {str(item['input'])[:40]})"
+            for item in error.errors(include_url=False)
+        ]
+        raise SpecError(f"{origin}: {'; '.join(findings)}") from error
+    if found.resolution.bit_count() != 1:
+        raise SpecError(f"{origin}: resolution {found.resolution} is no power of two; take 64 or 128")
+    if found.schedule == "step" and found.decay_to == 0:
+        raise SpecError(f"{origin}: schedule step with decay_to 0 ends all learning; set decay_to, say 0.1")
+    return found
+
+
+def read_changes(path: Path) -> dict[str, Any]:
+    """Fields of ``Settings`` from a YAML file or, by its name, a TOML file; not checked yet.
+
+    Raises:
+        SpecError: the file cannot be read, is too large, or holds no mapping.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes, too large for settings")
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise SpecError(f"{path} cannot be read as YAML or TOML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path} must hold settings such as 'batch_size: 16', one a line")
+    return content
+
+
+_ADAPTER = TypeAdapter(Settings)

@@ -1,0 +1,145 @@
+"""Training images in memory: every image is read or rendered once, then batches are cut from one array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fesbench.datasets.images import resize
+from fesbench.datasets.workers import picklable, serve_parent_only
+
+from ..core.contracts import NEUTRAL, Dataset, Image, Problem, Sample
+from ..core.errors import DatasetError, ImageError
+
+STUDIO = "studio"
+"""The domain that models learn from; all others are kept to test them out of distribution."""
+
+SMALL = 64
+"""With fewer images than this, starting processes takes longer than loading."""
+
+
+class TrainingImages(NamedTuple):
+    """A data set in memory.
+
+    ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
+    from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
+    ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
+    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them. ``shots``
+    gives what paired training takes in the place of ``images``, loaded when first asked for; None where it is
+    the same: rendered faces register to the pixel, photos of one person with two expressions do not.
+    """
+
+    images: Tensor
+    labels: Tensor
+    subjects: Tensor
+    neutrals: Tensor
+    paired: Tensor
+    expressions: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    action_units: Tensor | None = None
+    shots: Callable[[], Tensor] | None = None
+
+    @property
+    def truths(self) -> Tensor:
+        """(N, 3, R, R) uint8: what a paired method learns to make of ``neutrals``."""
+        return self.images if self.shots is None else self.shots()
+
+
+def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
+    """Load every labelled studio image once, resized as for inference.
+
+    Raises:
+        DatasetError: there is no such image, or fewer than two expressions.
+    """
+    samples = [sample for sample in dataset.samples() if sample.domain == STUDIO and sample.expression]
+    loaded = list(zip(samples, _load_all(samples, resolution, workers), strict=True))
+    usable = [(sample, pixels) for sample, pixels in loaded if not isinstance(pixels, str)]
+    present = {sample.expression for sample, _ in usable}
+    expressions = tuple(name for name in dataset.expressions if name in present)
+    if len(expressions) < 2:
+        raise DatasetError(
+            f"{dataset.name} has {len(usable)} usable labelled {STUDIO} images of {len(expressions)} "
+            "expressions; training needs images of two or more"
+        )
+    names = list(dict.fromkeys(sample.subject for sample, _ in usable))
+    neutral = {s.subject: row for row, (s, _) in reversed(list(enumerate(usable))) if s.expression == NEUTRAL}
+    return TrainingImages(
+        _stacked([pixels for _, pixels in usable]),
+        torch.tensor([expressions.index(str(sample.expression)) for sample, _ in usable]),
+        torch.tensor([names.index(sample.subject) for sample, _ in usable]),
+        torch.tensor([neutral.get(sample.subject, row) for row, (sample, _) in enumerate(usable)]),
+        torch.tensor([sample.subject in neutral for sample, _ in usable]),
+        expressions,
+        tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
+        _action_units(dataset, [sample for sample, _ in usable]),
+        _shots(dataset, usable, resolution, workers),
+    )
+
+
+def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
+    """The first neutral studio images of different subjects: (count or fewer, 3, R, R) uint8."""
+    neutral = {
+        sample.subject: sample
+        for sample in reversed(dataset.samples())
+        if sample.domain == STUDIO and sample.expression == NEUTRAL
+    }
+    chosen = sorted(neutral.values(), key=lambda sample: sample.id)[:count]
+    pixels = [image for image in _load_all(chosen, resolution, workers=1) if not isinstance(image, str)]
+    return _stacked(pixels) if pixels else torch.zeros(0, 3, resolution, resolution, dtype=torch.uint8)
+
+
+def _stacked(pixels: Sequence[Image]) -> Tensor:
+    return torch.from_numpy(np.stack(list(pixels))).permute(0, 3, 1, 2).contiguous()
+
+
+def _shots(
+    dataset: Dataset, usable: Sequence[tuple[Sample, Image]], resolution: int, workers: int
+) -> Callable[[], Tensor] | None:
+    """Loads the images of the data set's own pairs where those are others than its samples."""
+    targets = {(t.subject, t.expression): t for _, t in dataset.pairs() if t.domain == STUDIO}
+    rows = [row for row, (s, _) in enumerate(usable) if targets.get((s.subject, s.expression), s).id != s.id]
+    if not rows:
+        return None
+
+    @cache
+    def load() -> Tensor:
+        wanted = [targets[usable[row][0].subject, usable[row][0].expression] for row in rows]
+        pixels = [image for _, image in usable]
+        for row, image in zip(rows, _load_all(wanted, resolution, workers), strict=True):
+            pixels[row] = pixels[row] if isinstance(image, str) else image
+        return _stacked(pixels)
+
+    return load
+
+
+def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:
+    """What a data set with a method ``action_units(sample_id)`` knows of its images, as rendered faces do."""
+    known = getattr(dataset, "action_units", None)
+    return torch.from_numpy(np.stack([known(sample.id) for sample in samples])) if known else None
+
+
+def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[Image | str]:
+    """The pixels of each sample, or why there are none."""
+    tasks = [partial(_pixels, sample.load, resolution) for sample in samples]
+    if workers < 2 or len(tasks) < SMALL or not picklable(tasks[0]):
+        return [task() for task in tasks]
+    with ProcessPoolExecutor(workers, get_context("spawn"), serve_parent_only) as pool:
+        return list(pool.map(_call, tasks, chunksize=16))
+
+
+def _pixels(load: Callable[[], Image], resolution: int) -> Image | str:
+    try:
+        return resize(load(), resolution)
+    except ImageError as error:
+        return str(error)
+
+
+def _call(task: Callable[[], Image | str]) -> Image | str:
+    return task()

@@ -1,0 +1,1 @@
+"""Reads finished runs: verification, claims, comparison, queries, robustness."""

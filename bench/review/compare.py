@@ -1,0 +1,249 @@
+"""Two runs against each other: what their scores differ by on the edits they share, and why they may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fesbench.reports.run.publish import Published
+
+from ..core.errors import BenchError
+from ..runs.spec import GROWING
+from ..statistics.comparisons import CELL_COLUMNS, by_edit, interval_columns, scopes
+from ..statistics.intervals import clustered_means
+from ..statistics.measures import OUTPUT, Measure, measure_from
+from ..statistics.multiplicity import holm
+from ..statistics.summary import with_joint
+
+CHANGE_COLUMNS = [
+    "dataset", "domain", "metric", "generator", "before", "after", "difference", "low", "high", "p", "p_holm",
+    "n_common", "n_scored", "n_changed", "subjects", "method", "reason",
+]  # fmt: skip
+NO_PAIRS = "no paired difference for the score of a set"
+UNEXPLAINED = (
+    "nothing that the runs record tells them apart here; `bench verify` shows whether files were changed"
+)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something that the records of two runs disagree on.
+
+    ``kind`` is 'spec', 'data', 'model', 'metric', 'network', 'version', 'code' or 'device'; ``name`` says of
+    which one, ``before`` and ``after`` are what the runs record, empty where one records nothing.
+    """
+
+    kind: str
+    name: str
+    before: str
+    after: str
+
+    def touches(self, dataset: str, generator: str, backends: frozenset[str]) -> bool:
+        """Whether it can move a score of this data set and generator, measured through these networks."""
+        owners = {"data": {dataset}, "model": {generator}, "metric": backends, "network": backends}
+        return self.kind not in owners or self.name.partition(": ")[0] in owners[self.kind]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.before or 'nothing'} → {self.after or 'nothing'}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare_runs`` found.
+
+    ``changes``: ``CHANGE_COLUMNS``, a row for each data set, domain, metric and generator that both runs
+    have. ``causes``: all that their records disagree on. ``reasons``: (data set, metric, generator) with any
+    changed score to the causes that can have moved it. ``only``: how many (data set, generator, edit) are in
+    the first run, and in the second one, alone.
+    """
+
+    changes: pd.DataFrame
+    causes: tuple[Cause, ...]
+    reasons: Mapping[tuple[str, str, str], tuple[str, ...]]
+    only: tuple[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready content; null for numbers that do not exist."""
+        changes = self.changes.astype(object).where(self.changes.notna(), None)
+        keys = ("dataset", "metric", "generator")
+        return {
+            "changes": changes.to_dict("records"),
+            "causes": [asdict(cause) for cause in self.causes],
+            "changed_cells": [
+                dict(zip(keys, key, strict=True)) | {"why": list(why)} for key, why in self.reasons.items()
+            ],
+            "only_before": self.only[0],
+            "only_after": self.only[1],
+        }
+
+
+def compare_runs(before: Published, after: Published) -> Comparison:
+    """Compare every cell of two runs on the edits that both asked for.
+
+    Differences are those of ``after`` minus ``before``, edit by edit, with 95% intervals clustered by
+    subject; ``p_holm`` is adjusted by Holm's method over the generators in (data set, domain, metric).
+
+    Raises:
+        BenchError: the runs share no data set and generator.
+    """
+    old, new = before.store.read_scores(), after.store.read_scores()
+    keys = ["dataset", "generator", "edit"]
+    asked = [set(rows.loc[rows["metric"] == OUTPUT, keys].itertuples(index=False)) for rows in (old, new)]
+    if not asked[0] & asked[1]:
+        raise BenchError(
+            f"{before.store.folder} and {after.store.folder} share no edit of a data set and generator; "
+            "there is nothing to compare"
+        )
+    frames = [*_paired(before, after, old, new), _sets(before, after)]
+    filled = [frame for frame in frames if len(frame)]
+    changes = (
+        pd.concat(filled, ignore_index=True)[CHANGE_COLUMNS]
+        if filled
+        else pd.DataFrame(columns=CHANGE_COLUMNS)
+    )
+    causes = tuple(_causes(before, after))
+    return Comparison(
+        changes,
+        causes,
+        _reasons(changes, causes, after),
+        (len(asked[0] - asked[1]), len(asked[1] - asked[0])),
+    )
+
+
+def _measures(published: Published) -> dict[str, Measure]:
+    return {row["column"]: measure_from(row) for row in published.summary.measures.to_dict("records")}
+
+
+def _paired(
+    before: Published, after: Published, old: pd.DataFrame, new: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
+    """The changes of scores of single outputs."""
+    known = _measures(after)
+    measures = {name: known[name] for name in _measures(before) if name in known}
+    old, new = (with_joint(rows[rows["metric"].isin(list(measures))], measures)[0] for rows in (old, new))
+    for (dataset, metric), part in old.groupby(["dataset", "metric"], sort=False):
+        other = new[(new["dataset"] == dataset) & (new["metric"] == metric)]
+        if not len(other) or metric not in measures:
+            continue
+        first, second = by_edit(part).align(by_edit(other), join="inner")
+        if first.size:
+            found = _changes_in(first, second, measures[str(metric)])
+            yield found.assign(dataset=str(dataset), metric=str(metric))
+
+
+def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    subjects, domains = (
+        first.index.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
+    )
+    values = first.to_numpy(np.float64), second.to_numpy(np.float64)
+    differences = values[1] - values[0]
+    changed = ~((differences == 0) | (np.isnan(values[0]) & np.isnan(values[1])))
+    width = measure.bounds[1] - measure.bounds[0]
+    frames = []
+    for scope in scopes(domains):
+        means = [
+            clustered_means(table[scope.rows], subjects[scope.rows], measure.bounds, scope.strata).mean
+            for table in values
+        ]
+        found = clustered_means(
+            differences[scope.rows], subjects[scope.rows], (-width, width), scope.strata, null=0.0
+        )
+        frames.append(
+            pd.DataFrame(
+                {
+                    "domain": scope.domain,
+                    "generator": first.columns,
+                    "before": means[0],
+                    "after": means[1],
+                    "difference": found.mean,
+                    "p_holm": holm(found.p),
+                    "n_common": int(scope.rows.sum()),
+                    "n_changed": changed[scope.rows].sum(axis=0),
+                    **interval_columns(found),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _sets(before: Published, after: Published) -> pd.DataFrame:
+    """The changes of scores of sets, which have no paired difference."""
+    keys = ["dataset", "domain", "metric", "generator"]
+    cells = (published.cells.reindex(columns=CELL_COLUMNS) for published in (before, after))
+    of_sets = [part[part["references"].notna()] for part in cells]
+    both = of_sets[0].merge(of_sets[1], on=keys, suffixes=("_old", "_new"))
+    numbers = {name: pd.to_numeric(both[f"value_{name}"]).astype(float) for name in ("old", "new")}
+    return both[keys].assign(
+        before=numbers["old"],
+        after=numbers["new"],
+        difference=numbers["new"] - numbers["old"],
+        low=np.nan,
+        high=np.nan,
+        p=np.nan,
+        p_holm=np.nan,
+        n_common=both[["n_asked_old", "n_asked_new"]].min(axis=1),
+        n_scored=both[["n_scored_old", "n_scored_new"]].min(axis=1),
+        n_changed=(numbers["new"] != numbers["old"]).astype(int),
+        subjects=0,
+        method="none",
+        reason=NO_PAIRS,
+    )
+
+
+def _reasons(
+    changes: pd.DataFrame, causes: tuple[Cause, ...], after: Published
+) -> dict[tuple[str, str, str], tuple[str, ...]]:
+    changed = changes[changes["n_changed"] > 0].drop_duplicates(["dataset", "metric", "generator"])
+    return {
+        (dataset, metric, generator): tuple(
+            str(cause)
+            for cause in causes
+            if cause.touches(dataset, generator, _seen_through(metric, after.record))
+        )
+        or (UNEXPLAINED,)
+        for dataset, metric, generator in changed[["dataset", "metric", "generator"]].itertuples(index=False)
+    }
+
+
+def _seen_through(metric: str, record: Mapping[str, Any]) -> frozenset[str]:
+    """The backends of a column, the networks of these backends and the metrics that give the column."""
+    backends = set(metric.partition("@")[2].split("+"))
+    networks = {name for name, card in record["networks"].items() if card["backend"] in backends}
+    metrics = {
+        name for name, card in record["metrics"].items() if metric in card["columns"] or metric == name
+    }
+    return frozenset(backends | networks | metrics)
+
+
+def _causes(before: Published, after: Published) -> Iterator[Cause]:
+    old, new = before.record, after.record
+    for name in sorted(old["spec"].keys() | new["spec"].keys()):
+        if name not in (*GROWING, "checkpoints"):
+            yield from _unequal("spec", {name: old["spec"].get(name)}, {name: new["spec"].get(name)})
+    for name in sorted(old["datasets"].keys() & new["datasets"].keys()):
+        yield from _unequal("data", _data(old["datasets"][name]), _data(new["datasets"][name]), name)
+    identities = before.store.identities, after.store.identities
+    for kind, title in (("models", "model"), ("metrics", "metric"), ("networks", "network")):
+        first, second = (found.get(kind, {}) for found in identities)
+        for name in sorted(first.keys() & second.keys()):
+            yield from _unequal(title, first[name], second[name], owner=new["names"].get(name, name))
+    yield from _unequal("version", old["versions"], new["versions"])
+    yield from _unequal("code", old["code"], new["code"])
+    yield from _unequal("device", old["device"], new["device"])
+
+
+def _data(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"digest": entry["digest"]} | {
+        f"trained on, {key}": value for key, value in entry["trained_on"].items()
+    }
+
+
+def _unequal(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], owner: str = "") -> Iterator[Cause]:
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            texts = ("" if value is None else str(value) for value in (old.get(name), new.get(name)))
+            yield Cause(kind, f"{owner}: {name}" if owner else name, *texts)

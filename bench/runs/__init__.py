@@ -1,0 +1,1 @@
+"""Runs: specification, plan, execution, storage and results."""

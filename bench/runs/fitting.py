@@ -1,0 +1,127 @@
+"""Fits closed-form generators, once for each training set, and remembers the result."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fesbench.datasets.images import DECODER, resize
+from fesbench.datasets.loading import ImageLoader, in_memory
+
+from ..core.contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image, Sample, Synthesizer
+from ..core.errors import BenchError
+from ..core.files import written_whole
+from ..core.names import safe_name
+from ..core.paths import home
+from ..scoring.feature_cache import code_digest
+
+
+class Preloaded(Dataset):
+    """A training set with its pairs in memory at one resolution, without pairs of unusable images."""
+
+    def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
+        self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
+        pairs = dataset.pairs()
+        distinct = {sample.id: sample for pair in pairs for sample in pair}
+        self._digest = dataset.digest
+        self._samples = {
+            sample.id: in_memory(sample, (resize(loaded[0], resolution), None))
+            for sample, loaded in loader.load(distinct.values())
+            if not isinstance(loaded, Failure)
+        }
+        self._pairs = [
+            (self._samples[source.id], self._samples[target.id])
+            for source, target in pairs
+            if source.id in self._samples and target.id in self._samples
+        ]
+
+    @property
+    def digest(self) -> str:
+        """That of the data set behind it."""
+        return self._digest
+
+    def samples(self) -> Sequence[Sample]:
+        """The samples of all usable pairs."""
+        return list(self._samples.values())
+
+    def pairs(self) -> Sequence[tuple[Sample, Sample]]:
+        """The usable pairs."""
+        return self._pairs
+
+
+def fit(
+    make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader, resolution: int
+) -> ClosedForm:
+    """A generator fitted on images of ``resolution``, from the cache where the same fit was made before.
+
+    Raises:
+        BenchError: the training set has no usable pairs.
+    """
+    model = make()
+    path = _cache_path(model, train, seed, resolution)
+    if not _restore(model, path):
+        preloaded = Preloaded(train, loader, resolution)
+        if not preloaded.pairs():
+            raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
+        model.fit(preloaded, None, seed)
+        with written_whole(path) as temporary:
+            save_file(_contiguous(model.state()), temporary)
+    return model
+
+
+def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
+    settings = sorted((key, repr(value)) for key, value in vars(model).items())
+    made_by = _code_digests(type(model)), DECODER, settings, repr(model.card)
+    key = repr((made_by, train.digest, seed, resolution))
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return home() / "cache" / "fitted" / f"{safe_name(model.card.name)}-{digest[:32]}.safetensors"
+
+
+def _code_digests(model: type) -> list[str]:
+    """Of all that stands beside the files of a class and its bases: another solver gives another fit."""
+    return [code_digest(base) for base in model.__mro__ if base not in (object, ABC)]
+
+
+def _contiguous(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(array) for name, array in state.items()}
+
+
+def _restore(model: ClosedForm, path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        model.load_state(load_file(path))
+    except (BenchError, SafetensorError, OSError, KeyError, ValueError):
+        return False
+    return True
+
+
+class CrossFitted(Synthesizer):
+    """Answers each subject's edits with the generator that was fitted without that subject.
+
+    Args:
+        members: For each fold, its subjects and the synthesizer fitted on all others.
+        data: The name of the data set.
+    """
+
+    def __init__(self, members: Sequence[tuple[frozenset[str], Synthesizer]], data: str) -> None:
+        self._by_subject = {subject: member for subjects, member in members for subject in subjects}
+        self.card: GeneratorCard = replace(
+            members[0][1].card, trained_on=f"{data}, {len(members)} subject-disjoint folds"
+        )
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Each edit answered by the member that has not seen its subject."""
+        answers: dict[str, Image | Failure] = {}
+        for member in dict.fromkeys(self._by_subject.values()):
+            own = [edit for edit in edits if self._by_subject.get(edit.source.subject) is member]
+            answers.update(zip((edit.id for edit in own), member.answer(own), strict=True))
+        unknown = Failure("the subject belongs to no fold")
+        return [answers.get(edit.id, unknown) for edit in edits]

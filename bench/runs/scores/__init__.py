@@ -1,0 +1,1 @@
+"""Collects the scores of a run from its parts."""

@@ -1,0 +1,94 @@
+"""Features of the real images that sets of outputs are compared with, and of those that calibrate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fesbench.datasets.images import resize
+from fesbench.datasets.loading import ImageLoader
+
+from ...core.contracts import Failure, Sample, SetMetric
+from ...metrics.calibration import Calibration, calibrate, hold_out, spoilt
+from ...scoring.scorer import Scorer
+from ..plan import DatasetPlan, ReferenceSet
+
+Array = NDArray[np.float32]
+ByNetwork = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Real images that are no references: their features, those of their spoilt versions, who they show.
+
+    ``rest`` are the references that they are compared with.
+    """
+
+    real: ByNetwork
+    versions: Mapping[str, ByNetwork]
+    rest: ByNetwork
+    subjects: Sequence[str]
+
+
+@dataclass(frozen=True)
+class DomainReferences:
+    """The features of a domain's references, (M, d) by network, and what calibrates distances to them."""
+
+    features: ByNetwork
+    held_out: HeldOut
+
+    def calibration(self, metric: SetMetric) -> Calibration:
+        """What ``metric`` tells apart at this number of images."""
+        network, held_out = metric.network.card.name, self.held_out
+        return calibrate(
+            metric,
+            held_out.real[network],
+            {name: features[network] for name, features in held_out.versions.items()},
+            held_out.rest[network],
+            held_out.subjects,
+        )
+
+
+def domain_references(plan: DatasetPlan, scorer: Scorer, loader: ImageLoader) -> dict[str, DomainReferences]:
+    """The references of each domain that has any that can be loaded."""
+    networks = scorer.of_sets
+    counts = {domain: sum(edit.source.domain == domain for edit in plan.edits) for domain in plan.references}
+    found = {
+        domain: _features(known, counts[domain], networks, loader)
+        for domain, known in plan.references.items()
+    }
+    return {domain: references for domain, references in found.items() if references}
+
+
+def _features(
+    known: ReferenceSet, count: int, networks: Scorer, loader: ImageLoader
+) -> DomainReferences | None:
+    """The references of a domain for ``count`` outputs; without other real images, some are held out."""
+    images, subjects = _loaded(known.samples, networks.resolution, loader)
+    if not len(images):
+        return None
+    features = networks.features(images)
+    real, shown = _loaded(known.held_out, networks.resolution, loader)
+    rest = features
+    if not len(real):
+        held = hold_out(subjects, count)
+        real, shown = images[held], [name for name, out in zip(subjects, held, strict=True) if out]
+        rest = {name: values[~held] for name, values in features.items()}
+    versions = {name: networks.features(worse) for name, worse in spoilt(real).items()}
+    return DomainReferences(features, HeldOut(networks.features(real), versions, rest, shown))
+
+
+def _loaded(
+    samples: Sequence[Sample], size: int, loader: ImageLoader
+) -> tuple[NDArray[np.uint8], Sequence[str]]:
+    """(N, size, size, 3) images of the samples that can be loaded, and who they show."""
+    usable = [
+        (resize(loaded[0], size), sample.subject)
+        for sample, loaded in loader.load(samples)
+        if not isinstance(loaded, Failure)
+    ]
+    images = np.stack([image for image, _ in usable]) if usable else np.empty((0, size, size, 3), np.uint8)
+    return images, [subject for _, subject in usable]

@@ -1,0 +1,182 @@
+"""Scores of sets of outputs and their differences between models, from the features that a run has stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...core.contracts import SetMetric
+from ...scoring.scorer import Scorer
+from ...scoring.sets import COLUMNS, Array, SetScore, set_score
+from ...statistics.comparisons import DIFFERENCE_COLUMNS
+from ...statistics.intervals import NONE
+from ...statistics.jackknife import FEWEST_GROUPS, METHOD, SetEstimate, subject_groups
+from ...statistics.multiplicity import holm
+from ..models import Cell
+from ..plan import INPUTS_TOO, DatasetPlan
+from ..store.store import RunStore
+from .references import DomainReferences
+
+log = logging.getLogger(__name__)
+
+
+Rows = NDArray[np.bool_]
+
+
+References = Mapping[str, Mapping[str, DomainReferences]]
+"""Data set to domain to its references; data sets without set metrics have none."""
+
+
+COPY = "copy"
+"""The generator whose outputs are its inputs."""
+
+
+AMONG_REFERENCES = "its images are among the references"
+
+
+class SetResults(NamedTuple):
+    """What set metrics say of a run.
+
+    ``scores``: ``COLUMNS``, one row for each cell, domain and metric, with a 95% jackknife interval.
+    ``differences``: ``comparisons.DIFFERENCE_COLUMNS``, one row for each two generators on the edits that
+    both have outputs for. Numbers are NaN where ``reason`` says why.
+    """
+
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+
+
+def set_results(store: RunStore, cells: Sequence[Cell], scorer: Scorer, references: References) -> SetResults:
+    """Every set metric of every cell and domain, and every difference of two cells of one data set."""
+    contests = [
+        _Contest(store, metric, [cell for cell in cells if cell.dataset.name == name], references[name])
+        for name in dict.fromkeys(cell.dataset.name for cell in cells)
+        for metric in scorer.set_metrics
+    ]
+    return SetResults(
+        pd.DataFrame([row for contest in contests for row in contest.scores()], columns=COLUMNS),
+        pd.DataFrame(
+            [row for contest in contests for row in contest.differences()], columns=DIFFERENCE_COLUMNS
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """One set metric on one data set: all that is computed of it, whoever lacks which outputs."""
+
+    store: RunStore
+    metric: SetMetric
+    cells: Sequence[Cell]
+    references: Mapping[str, DomainReferences]
+
+    def scores(self) -> Iterator[dict[str, object]]:
+        """The rows of every cell."""
+        for cell in self.cells:
+            name = cell.card.name
+            for domain, here in self._domains.items():
+                found = self._found[name, domain, (here & self._whole[name]).tobytes()]
+                label = self._plan.references[domain].label
+                yield {"generator": name, "references": label} | self._place(domain) | found.columns()
+
+    def differences(self) -> Iterator[dict[str, object]]:
+        """The rows of every pair, with Holm's adjustment within the domain."""
+        for domain, here in self._domains.items():
+            rows = [self._difference(*pair, domain, here) for pair in combinations(sorted(self._whole), 2)]
+            adjusted = holm(np.array([row["p"] for row in rows], np.float64))
+            yield from (row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True))
+
+    def _difference(self, first: str, second: str, domain: str, here: Rows) -> dict[str, object]:
+        both = here & self._whole[first] & self._whole[second]
+        sides = [self._found[name, domain, both.tobytes()] for name in (first, second)]
+        estimate, reason = SetEstimate(np.nan, np.nan, np.nan, np.nan), _reason(sides)
+        if sides[0].replicates is not None and sides[1].replicates is not None:
+            estimate = (sides[0].replicates - sides[1].replicates).estimate()
+        counts = {
+            "n_asked": int(here.sum()),
+            "n_scored": int(both.sum()),
+            "subjects": len(set(self._subjects[both])),
+            "method": NONE if np.isnan(estimate.low) else METHOD,
+        }
+        found = estimate._asdict()
+        found["difference"] = found.pop("value")
+        pair = {"generator": first, "versus": second, "reason": reason}
+        return self._place(domain) | pair | counts | found
+
+    def _place(self, domain: str) -> dict[str, object]:
+        return {"dataset": self._plan.name, "domain": domain, "metric": self.metric.card.id}
+
+    @property
+    def _plan(self) -> DatasetPlan:
+        return self.cells[0].dataset
+
+    @cached_property
+    def _subjects(self) -> NDArray[np.str_]:
+        return np.array([edit.source.subject for edit in self._plan.edits])
+
+    @cached_property
+    def _domains(self) -> dict[str, Rows]:
+        """Domain to which edits are in it."""
+        of_edits = np.array([edit.source.domain for edit in self._plan.edits])
+        return {domain: of_edits == domain for domain in self._plan.dataset.domains}
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64]:
+        """(N,) the group of each edit's subject within its domain."""
+        groups = np.zeros(len(self._subjects), np.int64)
+        for here in self._domains.values():
+            groups[here] = subject_groups(self._subjects[here])
+        return groups
+
+    @cached_property
+    def _whole(self) -> dict[str, Rows]:
+        """Generator to which edits it has usable outputs for."""
+        return {cell.card.name: _usable(self._features(cell)) for cell in self.cells}
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, bytes], SetScore]:
+        """Generator, domain and edits to the score: of all outputs, and of those shared with another."""
+        found = {}
+        for cell in self.cells:
+            name, outputs = cell.card.name, self._features(cell)
+            for domain, here in self._domains.items():
+                shared = np.array([here & self._whole[name] & other for other in self._whole.values()])
+                for rows in np.unique(shared, axis=0):
+                    found[name, domain, rows.tobytes()] = self._score(name, domain, outputs[rows], rows)
+        return found
+
+    def _score(self, name: str, domain: str, outputs: Array, rows: Rows) -> SetScore:
+        network = self.metric.network.card.name
+        known = self.references[domain].features[network] if domain in self.references else outputs[:0]
+        if name == COPY and self._plan.references[domain].label == INPUTS_TOO:
+            return SetScore(len(outputs), len(known), reason=AMONG_REFERENCES)
+        return set_score(self.metric, outputs, self._groups[rows], known)
+
+    def _features(self, cell: Cell) -> Array:
+        """(N, d) features of all outputs, NaN where there is none."""
+        network, shards = self.metric.network.card.name, range(len(self._plan.shards))
+        parts = [self.store.read_features(cell.card.name, self._plan.name, shard) for shard in shards]
+        return np.concatenate([part[network] for part in parts])
+
+
+def _usable(features: Array) -> Rows:
+    rows: Rows = np.logical_and.reduce(np.isfinite(features), axis=1)
+    return rows
+
+
+def _reason(sides: Iterable[SetScore]) -> str:
+    """Why a difference, or its interval, does not exist; empty where both do."""
+    for side in sides:
+        if side.replicates is None:
+            return str(side.reason)
+        if len(side.replicates.sizes) < FEWEST_GROUPS:
+            return f"an interval needs at least {FEWEST_GROUPS} subjects"
+    return ""

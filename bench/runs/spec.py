@@ -1,0 +1,112 @@
+"""What a run is asked to do: the part of a run that decides its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.contracts import Inference
+from ..core.errors import SpecError
+from ..core.names import safe_name
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+GROWING = ("models", "data", "metrics")
+"""Lists to which a later call may add; ``checkpoints`` grows too, every other field is fixed."""
+
+LONGEST_NAME = 150
+"""Characters of a run's default name that tell its data sets."""
+
+
+class RunSpec(BaseModel):
+    """A grid of generators and data sets, and how to score them.
+
+    ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
+    every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
+    closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
+    ``baselines.inference``; metrics and closed-form models are not touched by it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Names = ("all",)
+    data: Names = ("rendered",)
+    metrics: tuple[str, ...] = ()
+    backend: str = "embedded"
+    checkpoints: dict[str, str] = {}
+    resolution: int = Field(default=128, ge=32, le=1024)
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=5, ge=2)
+    inference: Inference = "float32"
+
+    @property
+    def digest(self) -> str:
+        """sha256 over all fields."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def run_name(self) -> str:
+        """The default name of the run's folder: data sets and digest, as safe for a file system."""
+        data = "+".join(safe_name(Path(name).expanduser().resolve().name) for name in self.data)
+        return f"{data[:LONGEST_NAME]}-{self.digest[:8]}"
+
+    def grown_from(self, earlier: RunSpec) -> RunSpec:
+        """This spec with everything the earlier one asked for.
+
+        A checkpoint of this spec takes the place of one for the same model; whether it may is decided by its
+        content, see ``provenance.check_identities``.
+
+        Raises:
+            SpecError: a field that may not change differs; the message shows each difference.
+        """
+        old, new = earlier.model_dump(), self.model_dump()
+        fixed = new.keys() - {*GROWING, "checkpoints"}
+        changed = [name for name in new if name in fixed and old[name] != new[name]]
+        if changed:
+            lines = [f"  {name}: {old[name]!r} in the run, {new[name]!r} asked for" for name in changed]
+            raise SpecError(
+                "this run exists with another specification:\n"
+                + "\n".join(lines)
+                + "\nOnly models, checkpoints, data sets and metrics may be added; choose another folder "
+                "with --out."
+            )
+        grown = {name: tuple(dict.fromkeys((*old[name], *new[name]))) for name in GROWING}
+        return self.model_copy(update=grown | {"checkpoints": earlier.checkpoints | self.checkpoints})
+
+
+def read_config(path: Path) -> RunSpec:
+    """A spec from a YAML file; fields that it leaves out keep their defaults.
+
+    Raises:
+        SpecError: the file is missing, is no YAML mapping, or has a wrong field; the message names it.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path} must hold a mapping such as 'models: [copy, stargan]'")
+    return validate(content, str(path))
+
+
+def validate(fields: dict[str, object], origin: str) -> RunSpec:
+    """A spec from plain fields; errors name ``origin``, the field and its value."""
+    try:
+        return RunSpec.model_validate(fields)
+    except ValidationError as error:
+        findings = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
+            for item in error.errors()
+        )
+        raise SpecError(f"{origin}: {findings}. Fields: {', '.join(RunSpec.model_fields)}.") from error
+
+
+def canonical_json(content: object) -> str:
+    """JSON with sorted keys and no NaN, one text for one content."""
+    return json.dumps(content, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

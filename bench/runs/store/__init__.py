@@ -1,0 +1,1 @@
+"""Stores runs on disk."""

@@ -1,0 +1,1 @@
+"""Computes scores of outputs from images and features."""

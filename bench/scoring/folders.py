@@ -1,0 +1,309 @@
+"""Scores any folder of images against the photos they were made from, without a run around it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fesbench.datasets.images import load_image, resize
+from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
+from fesbench.datasets.survey import Survey, survey
+
+from .. import weights
+from ..core.contracts import SHARD, Failure, Image
+from ..core.environment import versions
+from ..core.errors import DatasetError, ImageError, WeightsMissing
+from ..core.files import file_digest
+from ..metrics.fss import FaceSimilarity
+from ..metrics.networks.bfloat16 import SUFFIX
+from ..metrics.registry import load_metrics
+from ..statistics.jackknife import subject_groups
+from ..statistics.measures import stem
+from ..statistics.summary import summarise
+from .feature_cache import default_cache
+from .reference_images import OF_IMAGES as OF_SETS
+from .reference_images import GivenReferences, save
+from .scorer import Scorer
+from .sets import COLUMNS, SMALLEST_SET, set_score
+from .shards import References, concatenate, score_shard, shard_references
+
+SCHEMA_VERSION = 1
+NAME = "images"
+OF_IMAGES = ("ecs", "fss", "qualiclip")
+SHOWN = 5
+
+Features = dict[str, NDArray[np.float32]]
+
+
+class Request(NamedTuple):
+    """What is to be scored, and by what.
+
+    ``reference`` is a folder, or an ``.npz`` of statistics; ``save_statistics`` a file to write those of the
+    folder to. ``targets`` is a pattern or a CSV file, see ``pair_images``; no ``metrics`` means all that the
+    folders allow; no ``resolution`` means that images are scored as they are.
+    """
+
+    images: Path
+    sources: Path
+    reference: Path | None = None
+    targets: str = PATTERN
+    metrics: tuple[str, ...] = ()
+    backend: str = "embedded"
+    resolution: int | None = None
+    device: str = "cpu"
+    save_statistics: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What ``score_folders`` found: ``cells`` by measure, ``rows`` by image and measure."""
+
+    cells: pd.DataFrame
+    rows: pd.DataFrame
+    by_expression: pd.DataFrame
+    confusions: Mapping[str, pd.DataFrame]
+    unavailable: Mapping[str, str]
+    warnings: Sequence[str]
+    record: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON content; never NaN."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **self.record,
+            "scores": _records(self.cells),
+            "by_expression": _records(self.by_expression),
+            "confusion": {name: _records(frame) for name, frame in self.confusions.items()},
+            "unavailable": dict(self.unavailable),
+            "warnings": list(self.warnings),
+        }
+
+
+def score_folders(request: Request) -> Scores:
+    """Score a folder of images.
+
+    Returns:
+        One row for each measure, with 95% intervals clustered by source, and all that a reader must know of
+        the numbers: networks with digest and preprocessing, counts, formats, what could not be computed.
+
+    Raises:
+        DatasetError: folders are empty, names do not pair, sizes differ, images are grey or too few.
+        ImageError: a source or a reference cannot be decoded.
+        WeightsMissing: no metric that was asked for can be computed here.
+        UnknownName: there is no such metric or backend.
+    """
+    pairing = pair_images(request.images, request.sources, request.targets)
+    given = GivenReferences.at(request.reference) if request.reference else None
+    sources = {edit.source.path: None for edit in pairing.edits.values() if edit.source.path}
+    roles = {
+        "images": list(pairing.edits),
+        "sources": list(sources),
+        "references": given.images if given else [],
+    }
+    seen = survey(roles, request.resolution)
+    names = request.metrics or (*OF_IMAGES, *(given.metrics if given else ()))
+    _check_counts(names, pairing, given, request.save_statistics)
+    scorer, unavailable = _scorer(names, request.backend, seen.size, request.device)
+    rows, features, broken, photos = _score_images(pairing, scorer)
+    sets = _score_sets(features, pairing, given, scorer, request.save_statistics)
+    found = _report(request, pairing, seen, given, scorer, rows, sets, unavailable, broken)
+    return replace(found, record={**found.record, "face_levels": _face_levels(photos, scorer)})
+
+
+def _check_counts(
+    names: Sequence[str], pairing: Pairing, given: GivenReferences | None, statistics: Path | None
+) -> None:
+    plain = {name.partition("@")[0] for name in names}
+    of_sets = [name for name in OF_SETS if name in plain]
+    if of_sets and not given:
+        raise DatasetError(f"{' and '.join(of_sets)} need real images to compare with: --reference DIR")
+    if statistics and not (given and given.images and "fid" in of_sets):
+        raise DatasetError("statistics need a folder of real images and fid: --reference DIR --metric fid")
+    if given and not set(of_sets) <= set(given.metrics):
+        raise DatasetError(f"kid needs the images themselves, not {given.path}: give their folder")
+    counts = [len(pairing.edits), *([len(given.images)] if given and given.images else [])]
+    if of_sets and min(counts) < SMALLEST_SET:
+        raise DatasetError(
+            f"{' and '.join(of_sets)} need {SMALLEST_SET} images and references or more, not "
+            f"{' and '.join(map(str, counts))}; leave them out with --metric"
+        )
+    if "ecs" in plain and not any(edit.target for edit in pairing.edits.values()):
+        raise DatasetError(
+            "ecs needs the expression that each image should show: name images like s01--happy.png, say how "
+            "they are named with --targets, or leave it out with --metric"
+        )
+
+
+def _scorer(names: Sequence[str], backend: str, size: int, device: str) -> tuple[Scorer, dict[str, str]]:
+    metrics, unavailable = load_metrics(names, backend)
+    if not metrics:
+        raise WeightsMissing("; ".join(reason for _, reason in unavailable))
+    return Scorer.of(metrics, size, device, default_cache(device)), dict(unavailable)
+
+
+def _score_images(
+    pairing: Pairing, scorer: Scorer
+) -> tuple[pd.DataFrame, Features, list[str], list[References]]:
+    """Rows of all images, features for the set metrics, what could not be decoded, and the sources."""
+    items, scored, broken, photos = list(pairing.edits.items()), [], [], []
+    for start in range(0, len(items), SHARD):
+        shard = items[start : start + SHARD]
+        outputs = [_output(path, scorer.resolution) for path, _ in shard]
+        broken += [output.reason for output in outputs if isinstance(output, Failure)]
+        references = shard_references([edit for _, edit in shard], {}, scorer)
+        photos.append(references)
+        scored.append(score_shard(outputs, references, scorer))
+    rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
+    networks = scored[0].features
+    features = {name: np.concatenate([part.features[name] for part in scored]) for name in networks}
+    return rows, features, broken, photos
+
+
+def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict[str, Any]]:
+    """What the sources reach in each face similarity: two people's; of one person there is one photo."""
+    subjects = [edit.source.subject for part in photos for edit in part.edits]
+    found = {}
+    for metric in scorer.image_metrics:
+        if isinstance(metric, FaceSimilarity):
+            network = metric.networks[0].card.name
+            sources = np.concatenate([part.features[network]["source"] for part in photos]).astype(np.float64)
+            levels = metric.levels(sources, np.full_like(sources, np.nan), subjects)
+            found[metric.card.id] = {name: _plain(value) for name, value in levels._asdict().items()}
+    return found
+
+
+def _output(path: Path, size: int) -> Image | Failure:
+    try:
+        image = load_image(path)
+    except ImageError as error:
+        return Failure(str(error))
+    if image.max() <= 1:
+        return Failure(f"{path} is black, as 0..1 is in 8 bits; multiply values by 255 before saving")
+    return resize(image, size)
+
+
+def _score_sets(
+    features: Features,
+    pairing: Pairing,
+    given: GivenReferences | None,
+    scorer: Scorer,
+    statistics: Path | None,
+) -> pd.DataFrame:
+    if not scorer.set_metrics or given is None:
+        return pd.DataFrame(columns=COLUMNS)
+    known = given.known(scorer)
+    if statistics:
+        save(statistics, known, scorer)
+    groups = subject_groups(np.array([edit.source.subject for edit in pairing.edits.values()]))
+    rows = []
+    for metric in scorer.set_metrics:
+        values = features[metric.network.card.name]
+        whole = np.isfinite(values).all(axis=1)
+        found = set_score(metric, values[whole], groups[whole], known[metric.network.card.name])
+        place = {"generator": NAME, "dataset": NAME, "domain": DOMAIN, "metric": metric.card.id}
+        rows.append(place | {"references": str(given.path)} | found.columns())
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _report(
+    request: Request,
+    pairing: Pairing,
+    seen: Survey,
+    given: GivenReferences | None,
+    scorer: Scorer,
+    rows: pd.DataFrame,
+    sets: pd.DataFrame,
+    unavailable: Mapping[str, str],
+    broken: Sequence[str],
+) -> Scores:
+    summary = summarise(rows, sets, scorer.cards, {(NAME, NAME): "main"})
+    place = ["generator", "dataset"]
+    cells = summary.cells[summary.cells["domain"] == DOMAIN].drop(columns=[*place, "domain"])
+    expressions = summary.expressions[summary.expressions["metric"].map(stem).str.startswith("ecs")]
+    expressions = expressions.rename(columns={"domain": "expression"})
+    confusion = summary.confusion.drop(columns=place)
+    warnings = [
+        *seen.warnings,
+        *_unused(pairing),
+        *(_inputs_among(given, pairing) if given else ()),
+        *broken,
+        *_strange_weights(request.backend),
+        *summary.notes,
+    ]
+    return Scores(
+        cells=cells,
+        rows=rows.drop(columns=["generator", "dataset", "domain"]),
+        by_expression=expressions.drop(columns=[*place, "references", "n_references"]),
+        confusions={f"ecs@{judge}": seen.drop(columns="judge") for judge, seen in confusion.groupby("judge")},
+        unavailable=unavailable,
+        warnings=warnings,
+        record=_record(request, pairing, seen, scorer) | {"reference_digest": given.digest if given else ""},
+    )
+
+
+def _unused(pairing: Pairing) -> Iterator[str]:
+    if pairing.unused:
+        names = ", ".join(pairing.unused[:SHOWN])
+        more = ", …" if len(pairing.unused) > SHOWN else ""
+        yield f"{len(pairing.unused)} sources have no image: {names}{more}"
+
+
+def _inputs_among(given: GivenReferences, pairing: Pairing) -> Iterator[str]:
+    """Sources that are references too, by content."""
+    sources = {edit.source.path for edit in pairing.edits.values() if edit.source.path}
+    known = {file_digest(path) for path in sources}
+    shared = sum(digest in known for digest in given.digests.values())
+    if shared:
+        yield (
+            f"{shared} of {len(given.digests)} references are sources: the nearer an image stays to its "
+            "source, the better its fid and kid; compare with images of other people"
+        )
+
+
+def _strange_weights(backend: str) -> Iterator[str]:
+    """Weight files that are in use though they are not the published ones."""
+    for file in weights.FILES:
+        used = file.backend == backend.removesuffix(SUFFIX) and file.path.is_file()
+        if used and file.sha256 and file.state() != "ok":
+            yield f"{file.path} is not the published {file.name}: numbers through it are nobody else's"
+
+
+def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) -> dict[str, Any]:
+    """What the numbers were made from."""
+    return {
+        "backend": request.backend,
+        "resolution": {"pixels": scorer.resolution, "resized": request.resolution is not None},
+        "folders": {role: str(getattr(request, role) or "") for role in ("images", "sources", "reference")},
+        "images": len(pairing.edits),
+        "sources": len({edit.source.id for edit in pairing.edits.values()}),
+        "formats": {role: dict(counts) for role, counts in seen.formats.items()},
+        "digest": _digest(pairing),
+        "networks": scorer.network_records(),
+        "metrics": {card.id: card.meaning for card in scorer.cards},
+        "versions": versions(),
+    }
+
+
+def _digest(pairing: Pairing) -> str:
+    """sha256 over the edits and the contents of the images that answer them."""
+    content = [(edit.id, file_digest(path)) for path, edit in pairing.edits.items()]
+    return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.astype(object).to_dict("records")
+    return [{str(key): _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: null for what is missing or not finite."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value

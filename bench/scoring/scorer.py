@@ -1,0 +1,141 @@
+"""The metrics of a run and the features that they need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.contracts import (
+    SHARD,
+    ImageMetric,
+    Metric,
+    MetricCard,
+    Network,
+    SetMetric,
+)
+from ..statistics.measures import OUTPUT
+from .feature_cache import FeatureCache
+
+T = TypeVar("T")
+
+
+Array = NDArray[np.float32]
+
+
+PADDING = 8
+"""Batches are filled up to a multiple of this, so that networks see few different sizes."""
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The metrics of a run and the networks they share; without a cache, every image is looked at anew."""
+
+    image_metrics: Sequence[ImageMetric]
+    set_metrics: Sequence[SetMetric]
+    resolution: int
+    device: str = "cpu"
+    cache: FeatureCache | None = None
+
+    @classmethod
+    def of(
+        cls,
+        metrics: Iterable[Metric],
+        resolution: int,
+        device: str = "cpu",
+        cache: FeatureCache | None = None,
+    ) -> Self:
+        """A scorer of metrics of both kinds; moves their networks to ``device``."""
+        known = list(metrics)
+        of_images = [metric for metric in known if isinstance(metric, ImageMetric)]
+        of_sets = [metric for metric in known if isinstance(metric, SetMetric)]
+        scorer = cls(of_images, of_sets, resolution, device, cache)
+        for network in scorer.networks.values():
+            network.to(device)
+        return scorer
+
+    @property
+    def of_images(self) -> Scorer:
+        """The same scorer with its metrics of single outputs alone."""
+        return replace(self, set_metrics=())
+
+    @property
+    def of_sets(self) -> Scorer:
+        """The same scorer with its metrics of sets alone."""
+        return replace(self, image_metrics=())
+
+    @property
+    def networks(self) -> dict[str, Network]:
+        """The distinct networks of all metrics, by name."""
+        return {network.card.name: network for _, networks in self.looking for network in networks}
+
+    @property
+    def looking(self) -> list[tuple[str, tuple[Network, ...]]]:
+        """Id of each metric with the networks that it looks through."""
+        of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
+        return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
+
+    def network_records(self) -> dict[str, dict[str, Any]]:
+        """Every network's card as plain data, and under ``metrics`` the ids of those that look through it."""
+        return {
+            name: asdict(network.card)
+            | {"metrics": [identifier for identifier, networks in self.looking if network in networks]}
+            for name, network in self.networks.items()
+        }
+
+    @property
+    def metric_ids(self) -> frozenset[str]:
+        """Ids of all metrics."""
+        return frozenset(card.id for card in self.cards)
+
+    @property
+    def cards(self) -> list[MetricCard]:
+        """The cards of all metrics."""
+        return [m.card for m in self.image_metrics] + [m.card for m in self.set_metrics]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every metric that rows of scores can have, in the order in which they stand."""
+        return [OUTPUT, *(column for card in self.cards for column in card.columns or (card.id,))]
+
+    def only(self, ids: frozenset[str]) -> Scorer:
+        """The same scorer with some of its metrics."""
+        return replace(
+            self,
+            image_metrics=[metric for metric in self.image_metrics if metric.card.id in ids],
+            set_metrics=[metric for metric in self.set_metrics if metric.card.id in ids],
+        )
+
+    def features(self, images: NDArray[np.uint8]) -> dict[str, Array]:
+        """(N, R, R, 3) uint8 to (N, d) float32 for each network, ``SHARD`` images at a time."""
+        networks = self.networks
+        found = {name: [np.empty((0, net.card.dimension), np.float32)] for name, net in networks.items()}
+        for start in range(0, len(images), SHARD):
+            for name, network in networks.items():
+                found[name].append(self._look(network, images[start : start + SHARD]))
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def _look(self, network: Network, batch: NDArray[np.uint8]) -> Array:
+        look = partial(_features, network, batch, self.device)
+        return self.cache.features(network, batch, look) if self.cache else look()
+
+    def beside(self, role: Literal["source", "truth"]) -> Scorer:
+        """The same scorer with the metrics that read the features of a role; sets of outputs do not."""
+        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
+
+
+def _features(network: Network, images: NDArray[np.uint8], device: str) -> Array:
+    """(N, H, W, 3) images, at least one, to (N, d) features, as one batch."""
+    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
+    channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
+    with torch.inference_mode():
+        return network.features(channels_first.to(device)).float().cpu().numpy()[: len(images)]

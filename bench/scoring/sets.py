@@ -1,0 +1,100 @@
+"""Scores a set of outputs by a set metric, with an interval."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.contracts import SetMetric
+from ..core.errors import BenchError
+from ..metrics.frechet import FrechetDistance, Gaussian
+from ..statistics.jackknife import Replicates, replicates
+from ..statistics.measures import UNSCORED
+
+log = logging.getLogger(__name__)
+
+
+Array = NDArray[np.float32]
+
+
+SMALLEST_SET = 16
+"""A set metric of fewer outputs or references than this is not computed."""
+
+
+COLUMNS = [
+    "generator",
+    "dataset",
+    "domain",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n_outputs",
+    "n_references",
+    "references",
+    "reason",
+]
+
+
+class SetScore(NamedTuple):
+    """A set metric's score of some outputs, or why there is none.
+
+    ``n_references`` is None where only statistics of them are known, and these do not tell.
+    """
+
+    n_outputs: int
+    n_references: int | None
+    replicates: Replicates | None = None
+    reason: str | None = None
+
+    def columns(self) -> dict[str, object]:
+        """value, low, high, n_outputs, n_references, reason; the first three NaN where there is no score."""
+        counts = {"n_outputs": self.n_outputs, "n_references": self.n_references, "reason": self.reason}
+        if self.replicates is None:
+            return counts | dict.fromkeys(("value", "low", "high"), np.nan)
+        found = self.replicates.estimate()
+        return counts | {"value": found.value, "low": found.low, "high": found.high}
+
+
+def set_score(
+    metric: SetMetric, outputs: Array, groups: NDArray[np.int64], references: Array | Gaussian
+) -> SetScore:
+    """A set metric of (N, d) outputs in (N,) groups of subjects.
+
+    Args:
+        metric: The metric.
+        outputs: (N, d) features.
+        groups: (N,) the group of each output's subject.
+        references: (M, d) features, or statistics, which only a Fréchet distance can take.
+    """
+    counts = len(outputs), _count(references)
+    if min(count for count in counts if count is not None) < SMALLEST_SET:
+        reason = f"needs {SMALLEST_SET} outputs and references, has {counts[0]} and {counts[1]}"
+        return SetScore(*counts, reason=reason)
+    try:
+        found = _replicates(metric, outputs, groups, references)
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.warning("%s", metric.card.id, exc_info=error)
+        return SetScore(*counts, reason=f"{UNSCORED}{type(error).__name__}: {error}")
+    return SetScore(*counts, replicates=found)
+
+
+def _count(references: Array | Gaussian) -> int | None:
+    """How many references there are; None where statistics do not tell."""
+    return (references.count or None) if isinstance(references, Gaussian) else len(references)
+
+
+def _replicates(
+    metric: SetMetric, outputs: Array, groups: NDArray[np.int64], references: Array | Gaussian
+) -> Replicates:
+    if isinstance(references, Gaussian) and not isinstance(metric, FrechetDistance):
+        raise BenchError(f"{metric.card.id} needs the images themselves: statistics do not hold them")
+    known: Any = references
+    value = metric.compute(outputs, known)
+    return replicates(value, groups, partial(metric.on_subsets, outputs, known))

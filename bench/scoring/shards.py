@@ -1,0 +1,268 @@
+"""Scores a shard of outputs: every image passes once through every network."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fesbench.datasets.images import image_to_mask, mask_to_image, resize
+
+from ..core.contracts import (
+    FAILED,
+    NO_TRUTH,
+    Batch,
+    Edit,
+    Failure,
+    Image,
+    ImageMetric,
+    Mask,
+    Sample,
+)
+from ..core.errors import ImageError
+from ..statistics.measures import OUTPUT, UNSCORED
+from .scorer import Array, Scorer, T
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class References:
+    """What the outputs of a shard are judged against; the same for every generator."""
+
+    edits: Sequence[Edit]
+    sources: NDArray[np.uint8]
+    truths: Sequence[Image | None]
+    masks: Sequence[Mask | None]
+    features: Mapping[str, Mapping[str, Array]]
+
+
+def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
+    """Load, resize and look at the sources and truths of a shard."""
+    size = scorer.resolution
+    usable = [None if i in broken else edit.source for i, edit in enumerate(edits)]
+    sources = _each_once(usable, lambda sample: resize(sample.load(), size))
+    truths = _each_once([edit.truth for edit in edits], lambda sample: _truth(sample, size))
+    roles = {
+        "source": _features_of(sources, scorer.beside("source")),
+        "truth": _features_of(truths, scorer.beside("truth")),
+    }
+    features = {
+        name: {role: by_network[name] for role, by_network in roles.items() if name in by_network}
+        for name in scorer.networks
+    }
+    masks = _each_once([edit.source for edit in edits], lambda sample: _mask(sample, size))
+    return References(edits, np.stack([_or_blank(x, size) for x in sources]), truths, masks, features)
+
+
+def _each_once(samples: Sequence[Sample | None], read: Callable[[Sample], T]) -> list[T | None]:
+    """What is read of each sample, many of which repeat."""
+    distinct = {sample.id: read(sample) for sample in {s.id: s for s in samples if s}.values()}
+    return [None if sample is None else distinct[sample.id] for sample in samples]
+
+
+def _or_blank(image: Image | Failure | None, size: int) -> Image:
+    return np.zeros((size, size, 3), np.uint8) if image is None or isinstance(image, Failure) else image
+
+
+def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Array]:
+    """Features of images many of which repeat; rows of missing ones are NaN."""
+    keys = [b"" if image is None else image.tobytes() for image in images]
+    distinct = {key: image for key, image in zip(keys, images, strict=True) if image is not None}
+    rows = {key: row for row, key in enumerate(distinct)}
+    size = scorer.resolution
+    stack = np.stack(list(distinct.values())) if distinct else np.empty((0, size, size, 3), np.uint8)
+    found = {}
+    for name, values in scorer.features(stack).items():
+        with_gap = np.concatenate([values, np.full((1, values.shape[1]), np.nan, np.float32)])
+        found[name] = with_gap[[rows.get(key, -1) for key in keys]]
+    return found
+
+
+def _truth(sample: Sample, size: int) -> Image | None:
+    try:
+        return resize(sample.load(), size)
+    except ImageError:
+        return None
+
+
+def _mask(sample: Sample, size: int) -> Mask | None:
+    if sample.load_mask is None:
+        return None
+    return image_to_mask(resize(mask_to_image(sample.load_mask()), size))
+
+
+@dataclass(frozen=True)
+class ShardScores:
+    """Rows of a shard (without the generator's and the data set's name) and its features, by network.
+
+    ``unscored`` are the ids of metrics that failed on an output.
+    """
+
+    rows: pd.DataFrame
+    features: dict[str, Array]
+    unscored: frozenset[str]
+
+
+def score_shard(outputs: Sequence[Image | Failure], references: References, scorer: Scorer) -> ShardScores:
+    """Score one generator's outputs, which are already at the run's resolution.
+
+    A metric that fails on an output leaves its score missing, with the error as the reason.
+    """
+    images = np.stack([_or_blank(output, scorer.resolution) for output in outputs])
+    output_features = scorer.features(images)
+    batch = Batch(
+        references.edits,
+        images,
+        references.sources,
+        references.truths,
+        references.masks,
+        {name: {**references.features[name], "output": values} for name, values in output_features.items()},
+    )
+    failures = [output.reason if isinstance(output, Failure) else None for output in outputs]
+    attempts = {metric.card.id: _attempt(metric, batch) for metric in scorer.image_metrics}
+    rows = [_output_rows(batch, failures)]
+    rows += [_metric_rows(m, attempts[m.card.id], batch, failures) for m in scorer.image_metrics]
+    kept = {metric.network.card.name for metric in scorer.set_metrics}
+    failed = np.array([reason is not None for reason in failures])
+    for name in kept:
+        output_features[name][failed] = np.nan
+    features = {name: output_features[name] for name in sorted(kept)}
+    unscored = frozenset(
+        name for name, attempt in attempts.items() if any(np.array(attempt.errors)[~failed] != "")
+    )
+    scores = ShardScores(concatenate(rows), features, unscored)
+    _return_memory()
+    return scores
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system.
+
+    Between the rows that stay, glibc would keep it in pieces too small for the images of the next shard, and
+    memory would grow with every shard. Other C libraries are left to themselves.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What a metric made of a batch: (N,) values of each column, and N errors, empty where there was none."""
+
+    values: Mapping[str, NDArray[np.float64]]
+    errors: Sequence[str]
+
+
+def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
+    """Score a batch; where the metric fails on it, edit by edit, so that one costs no other its score."""
+    columns, count = metric.card.columns or (metric.card.id,), len(batch.edits)
+    try:
+        scores = metric.score(batch)
+        values = {name: np.asarray(scores[name], dtype=np.float64).reshape(count) for name in columns}
+        return _Attempt(values, [""] * count)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if count == 1:
+            log.warning("%s on %s", metric.card.id, batch.edits[0].id, exc_info=error)
+            reason = f"{UNSCORED}{type(error).__name__}: {error}"
+            return _Attempt({name: np.full(1, np.nan) for name in columns}, [reason])
+    singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
+    merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
+    return _Attempt(merged, [error for single in singles for error in single.errors])
+
+
+def _alone(batch: Batch, index: int) -> Batch:
+    """The batch of one edit."""
+    row = slice(index, index + 1)
+    features = {
+        network: {role: values[row] for role, values in roles.items()}
+        for network, roles in batch.features.items()
+    }
+    images = batch.outputs[row], batch.sources[row], batch.truths[row], batch.masks[row]
+    return Batch(batch.edits[row], *images, features)
+
+
+def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
+    """A row for each edit that was asked for, whatever it is scored by."""
+    answered = [float(failure is None) for failure in failures]
+    return _rows(batch, OUTPUT, answered, _reasons(failures, [""] * len(failures)))
+
+
+def _metric_rows(
+    metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
+) -> pd.DataFrame:
+    failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
+    left_out = np.array([reason is not None and reason.startswith(NO_TRUTH) for reason in failures])
+    parts = []
+    for column, values in attempt.values.items():
+        possible = np.array([not metric.reason(edit, column) for edit in batch.edits])
+        filled = np.where(failed & possible, fallback[column], values)
+        filled[left_out] = np.nan
+        gaps = [
+            "" if np.isfinite(value) else error or _why_missing(metric, column, edit, truth)
+            for value, error, edit, truth in zip(
+                filled, attempt.errors, batch.edits, batch.truths, strict=True
+            )
+        ]
+        parts.append(_rows(batch, column, filled, _reasons(failures, gaps)))
+    return concatenate(parts)
+
+
+def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | None]:
+    """Why each value stands for a missing output, or is missing itself."""
+    return [
+        (gap or None) if failure is None else f"{FAILED}{failure}"
+        for failure, gap in zip(failures, gaps, strict=True)
+    ]
+
+
+def _rows(
+    batch: Batch,
+    column: str,
+    values: Sequence[float] | NDArray[np.float64],
+    reasons: Sequence[str | None],
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "domain": [edit.source.domain for edit in batch.edits],
+            "subject": [edit.source.subject for edit in batch.edits],
+            "edit": [edit.id for edit in batch.edits],
+            "source": [edit.source.expression for edit in batch.edits],
+            "target": [edit.target for edit in batch.edits],
+            "metric": column,
+            "value": values,
+            "reason": reasons,
+        }
+    )
+
+
+def _why_missing(metric: ImageMetric, column: str, edit: Edit, truth: Image | None) -> str:
+    if known := metric.reason(edit, column):
+        return known
+    if metric.card.needs_truth and truth is None:
+        return "the image of the true target cannot be read"
+    return f"{column} is not defined for this edit"
+
+
+SCORES = pa.schema(
+    [
+        (name, pa.string())
+        for name in ("generator", "dataset", "domain", "subject", "edit", "source", "target", "metric")
+    ]
+    + [("value", pa.float64()), ("reason", pa.string())]
+)
+
+
+def concatenate(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several parts, in order, with the columns of ``SCORES``."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else SCORES.empty_table().to_pandas()

@@ -1,0 +1,62 @@
+"""Conformance suites: what the harness takes for granted about a generator, a data set or a metric.
+
+Each ``check_…`` runs every check of its suite, returns the findings and raises one ``ConformanceError`` that
+lists all that failed. Use them in the tests of your own parts, or run ``bench check-model``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from ..core.contracts import (
+    Generator,
+    ImageMetric,
+    SetMetric,
+)
+from ..core.errors import BenchError
+
+Part = TypeVar("Part")
+
+
+class Finding(NamedTuple):
+    """The outcome of one check; ``problem`` is None where it passed."""
+
+    check: str
+    problem: str | None
+
+
+class ConformanceError(BenchError, AssertionError):
+    """A part that breaks its contract; ``findings`` holds the outcome of every check, passed ones too."""
+
+    def __init__(self, subject: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        failed = [f"{finding.check}: {finding.problem}" for finding in findings if finding.problem]
+        super().__init__(f"{subject} breaks its contract:\n  " + "\n  ".join(failed))
+
+
+def run_checks(
+    subject: str, part: Part, checks: dict[str, Callable[[Part], str | None]]
+) -> tuple[Finding, ...]:
+    """The outcome of every check of a part.
+
+    Raises:
+        ConformanceError: a check failed.
+    """
+    findings = tuple(Finding(title, _outcome(check, part)) for title, check in checks.items())
+    if any(finding.problem for finding in findings):
+        raise ConformanceError(subject, findings)
+    return findings
+
+
+def _outcome(check: Callable[[Part], str | None], part: Part) -> str | None:
+    try:
+        return check(part)
+    except Exception as error:  # a part under test may raise anything
+        return f"raised {type(error).__name__}: {error}"
+
+
+def part_name(part: Generator | ImageMetric | SetMetric) -> str:
+    """The name on a part's card, or that of its class."""
+    card = getattr(part, "card", None)
+    return str(getattr(card, "name", None) or getattr(card, "id", None) or type(part).__name__)

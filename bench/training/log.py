@@ -1,0 +1,80 @@
+"""The losses of a training as they come, in a file and, where TensorBoard is installed, as curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from ..core.files import written_whole
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+LOSSES = "losses.jsonl"
+CURVES = "curves"
+
+
+class TrainingLog:
+    """Losses of one training in its folder; use it in a ``with`` block.
+
+    Args:
+        folder: Gets ``losses.jsonl`` and, where TensorBoard is installed, ``curves/``; None keeps nothing,
+            for processes that are not the one to write.
+        step: How many steps were made; what the folder holds of later ones is dropped, for they will be made
+            again.
+    """
+
+    def __init__(self, folder: Path | None, step: int) -> None:
+        self._lines: TextIO | None = None
+        self._curves: SummaryWriter | None = None
+        if folder is not None:
+            _keep_lines(folder / LOSSES, step)
+            self._lines = (folder / LOSSES).open("a", encoding="utf-8")
+            self._curves = _curves(folder / CURVES, step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (self._lines, self._curves):
+            if file is not None:
+                file.close()
+
+    def write(self, step: int, losses: Mapping[str, float]) -> None:
+        """Add the weighted losses of one step, by name."""
+        if self._lines is not None:
+            self._lines.write(json.dumps({"step": step, **losses}) + "\n")
+        if self._curves is not None:
+            for name, value in losses.items():
+                self._curves.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Make everything so far visible to readers of the files."""
+        for file in (self._lines, self._curves):
+            if file is not None:
+                file.flush()
+
+
+def has_tensorboard() -> bool:
+    """Whether curves can be written here."""
+    return find_spec("tensorboard") is not None
+
+
+def _curves(folder: Path, step: int) -> SummaryWriter | None:
+    if not has_tensorboard():
+        return None
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+def _keep_lines(log: Path, count: int) -> None:
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[:count] if log.exists() else []
+    with written_whole(log) as unfinished:
+        unfinished.write_text("".join(lines), encoding="utf-8")

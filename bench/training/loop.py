@@ -1,0 +1,284 @@
+"""One adversarial trainer for all generators with a network: batches, updates, averages, resumable state.
+
+Every random choice of a step is drawn from (seed, step), so a run that was killed and resumed makes the same
+updates as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image as PILImage
+from torch import Tensor
+
+from ..core.contracts import NEUTRAL, UNKNOWN_LABEL, Dataset, Image
+from ..core.errors import BenchError, CheckpointError, SpecError
+from ..core.files import written_whole
+from ..generators.checkpoints import save_checkpoint
+from ..generators.hyperparameters import Settings
+from ..generators.neural import TUNED_BY, NeuralGenerator
+from ..generators.training_data import STUDIO, TrainingImages, load_images
+from ..weights.tensors import read_tensors
+from .checkpoint_selection import Selection, Validation
+from .log import TrainingLog
+from .trainer import STATE_KEYS, Trainer
+
+
+class Limit(NamedTuple):
+    """When training ends: after so many steps, or so many seconds, those before a resume included."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Fraction done; 1 or more means over."""
+        parts = [step / self.steps if self.steps else 0.0, seconds / self.seconds if self.seconds else 0.0]
+        return max(parts)
+
+
+class TrainingRun:
+    """A training in a folder.
+
+    The folder holds ``state.pt`` to resume from, ``losses.jsonl``, TensorBoard's ``curves/`` where that is
+    installed, ``samples/*.png``, and the model so far as ``NAME.safetensors`` with its card, all of it as of
+    the last save. Of several processes only the first writes.
+
+    Args:
+        model: The kind of generator.
+        train: What is learned from; only studio images are used.
+        preview: Neutral images of subjects outside training for the sample grids, (N, 3, R, R) uint8, N ≥ 0.
+        settings: How.
+        folder: Created when missing.
+        save_every: Steps between saves.
+        device: Where; see ``start_fabric``.
+        images: ``load_images(train, settings.resolution)`` where that was done before.
+        notes: More for the training record in the model's card: the protocol, the commit, ….
+        validation: Chooses among the candidates that the settings name; without it the last weights are kept.
+    """
+
+    def __init__(
+        self,
+        model: type[NeuralGenerator],
+        train: Dataset,
+        preview: Tensor,
+        settings: Settings,
+        folder: Path,
+        save_every: int = 200,
+        device: str = "cpu",
+        images: TrainingImages | None = None,
+        notes: Mapping[str, Any] = MappingProxyType({}),
+        validation: Validation | None = None,
+    ) -> None:
+        self.model, self.settings, self.folder, self.save_every = model, settings, folder, save_every
+        self.preview, self.trained_on = preview, f"{train.name} ({train.split}, {STUDIO})"
+        self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
+        self.notes, self.selection = notes, Selection(validation)
+        self.data = images or load_images(train, settings.resolution)
+        torch.manual_seed(settings.seed)
+        objective = model.objective(self.data, settings)
+        self.trainer = Trainer(objective, self.data, settings, device)
+        self.seconds = self.processor_seconds = 0.0
+        self.losses: dict[str, float] = {}
+
+    @property
+    def state_file(self) -> Path:
+        """The resumable state."""
+        return self.folder / "state.pt"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The chosen model, or that of the last save while none was judged."""
+        return self.folder / f"{self.model.template.name}.safetensors"
+
+    @property
+    def kept(self) -> int:
+        """The step whose weights the checkpoint holds."""
+        return self.selection.chosen or self.trainer.step
+
+    def resume(self) -> None:
+        """Go on from the last save.
+
+        Raises:
+            SpecError: it was made with other settings or other data.
+            CheckpointError: the file is damaged.
+        """
+        saved = read_tensors(self.state_file)
+        if not isinstance(saved, dict) or saved.keys() != STATE_KEYS:
+            raise CheckpointError(f"{self.state_file} is no state of a training; train into another folder")
+        if saved["identity"] != self._identity():
+            raise SpecError(
+                f"{self.folder} was trained with other settings or data; train into another folder, or use "
+                f"the same again. Then: {saved['identity']}. Now: {self._identity()}."
+            )
+        self.trainer.restore(saved["trainer"])
+        self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
+        self.selection.restore(saved["selection"], self.folder)
+
+    def train(self, limit: Limit, report: Callable[[int, float], None]) -> None:
+        """Train until the limit; ``report`` gets each step and the fraction done, ``losses`` are its losses.
+
+        Raises:
+            BenchError: the losses are no numbers any more.
+        """
+        clock = _Clock(self.seconds, self.processor_seconds)
+        self._judge_candidate()
+        with TrainingLog(self.folder if self._leads else None, self.trainer.step) as log:
+            while (progress := limit.progress(self.trainer.step, self.seconds)) < 1:
+                self.losses = self.trainer.advance(progress)
+                self._refuse_divergence()
+                # one clock for all processes, or some would stop while others wait for them
+                self.seconds, self.processor_seconds = self.trainer.mean(clock.read()).tolist()
+                log.write(self.trainer.step, self.losses)
+                if self._judge_candidate() or self.trainer.step % self.save_every == 0:
+                    self._save(log)
+                report(self.trainer.step, limit.progress(self.trainer.step, self.seconds))
+            if self.selection.scores:  # one candidate alone would be no choice
+                self._judge()
+            self._save(log)
+
+    def generator(self) -> NeuralGenerator:
+        """The chosen network, or the averaged one so far while there is no choice, with its card."""
+        generator = self._averaged()
+        if self.selection.weights:
+            generator.network.load_state_dict(self.selection.weights)
+        generator.card = replace(
+            generator.card,
+            trained_on=self.trained_on,
+            weights=f"trained by fesbench, {self.kept} steps, seed {self.settings.seed}",
+            choices=(*generator.card.choices, *self.model.training_choices),
+            guided_by=self._guides,
+        )
+        return generator
+
+    def _averaged(self) -> NeuralGenerator:
+        """The averaged network so far."""
+        network = copy.deepcopy(self.trainer.average)
+        return self.model(network, self.data.expressions, self.settings.resolution)
+
+    @property
+    def _guides(self) -> tuple[str, ...] | None:
+        """The networks that had a say; None where nobody knows what the trials were judged by."""
+        ours = dict(self.settings.weights) == dict(self.model.small_weights)
+        if self.notes.get("trials") and not ours:
+            return None
+        tuned = TUNED_BY if ours and self.settings.weights else ()
+        found = (*(self.model.template.guided_by or ()), *tuned, *self.selection.networks)
+        return tuple(dict.fromkeys(found))
+
+    def _judge_candidate(self) -> bool:
+        """Judge the weights as they are if they are a candidate; whether they are."""
+        candidate = self.selection.validation is not None and self.trainer.step in self.settings.candidates
+        if candidate:
+            self._judge()
+        return candidate
+
+    def _judge(self) -> None:
+        if self._leads:
+            self.selection.judge(self.trainer.step, self._averaged())
+
+    def _refuse_divergence(self) -> None:
+        if not all(math.isfinite(value) for value in self.losses.values()):
+            raise BenchError(
+                f"training diverged at step {self.trainer.step}: {self.losses}; what was saved is in "
+                f"{self.folder}; train with another --seed, or with --precision float32"
+            )
+
+    @property
+    def _leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.trainer.fabric.is_global_zero
+
+    def _save(self, log: TrainingLog) -> None:
+        if not self._leads:
+            return
+        log.flush()
+        if len(self.preview):
+            with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
+                PILImage.fromarray(sample_grid(self._averaged(), self.preview)).save(unfinished, format="PNG")
+        save_checkpoint(self.generator(), self.checkpoint, self._training_record(), half=True)
+        times = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
+        state = {
+            "identity": self._identity(),
+            **times,
+            "selection": self.selection.state(),
+            "trainer": self.trainer.state(),
+        }
+        with written_whole(self.state_file) as unfinished:
+            torch.save(state, unfinished)
+
+    def _identity(self) -> str:
+        settings = asdict(self.settings)
+        del settings["candidates"]  # they change no update
+        if self.settings.schedule == "constant":
+            del settings["steps"]  # then more steps go on as fewer began
+        return json.dumps({**self.record, **settings}, sort_keys=True)
+
+    def _training_record(self) -> dict[str, Any]:
+        return {
+            **self.record,
+            "images": len(self.data.labels),
+            "settings": asdict(self.settings),
+            "selection": self.selection.record(),
+            "steps": self.kept,
+            "seconds": round(self.seconds, 1),
+            "processor_seconds": round(self.processor_seconds * self.trainer.fabric.world_size, 1),
+            "device": {
+                "name": _device_name(self.trainer.device),
+                "count": self.trainer.fabric.world_size,
+                "threads": torch.get_num_threads(),
+            },
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("fesbench", "torch", "lightning-fabric", "numpy")},
+            },
+            **self.notes,
+        }
+
+
+class _Clock:
+    """Time that passed and processor time of this process, each with what was spent before."""
+
+    def __init__(self, seconds: float, processor_seconds: float) -> None:
+        self._start = time.monotonic() - seconds
+        self._processor_start = time.process_time() - processor_seconds
+
+    def read(self) -> Tensor:
+        """Both in seconds, (2,) float32."""
+        return torch.tensor([time.monotonic() - self._start, time.process_time() - self._processor_start])
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def sample_grid(generator: NeuralGenerator, images: Tensor) -> Image:
+    """One row a neutral image: it, then its synthesis for every expression.
+
+    Returns:
+        (N * R, (1 + C) * R, 3) uint8; just the images where the generator has to know the source expression
+        and has no label for neutral.
+    """
+    device = next(generator.network.parameters()).device
+    inputs = images.to(device).float() / 127.5 - 1
+    columns = [inputs]
+    labels = generator.card.expressions
+    neutral = labels.index(NEUTRAL) if NEUTRAL in labels else UNKNOWN_LABEL
+    answerable = neutral != UNKNOWN_LABEL or not generator.card.needs_source
+    for label in range(len(labels) if answerable else 0):
+        targets = torch.full((len(inputs),), label, device=device)
+        columns.append(generator.synthesize(inputs, torch.full_like(targets, neutral), targets))
+    pixels = ((torch.stack(columns, 1) + 1) * 127.5).round().byte().cpu()
+    rows, across, _, height, width = pixels.shape
+    grid: Image = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, across * width, 3).numpy()
+    return grid

@@ -1,0 +1,138 @@
+"""What the embedded networks reach on subjects that they never saw: the numbers on their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...core.contracts import Network
+from ...metrics.frechet import frechet_distance
+from ...metrics.kid import kernel_distance
+from . import augmentation as augment
+from .rendered_faces import Faces
+
+FALSE_ACCEPTS = 0.01
+"""Share of impostors that the identity threshold lets through on validation subjects."""
+
+LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Levels of degradation at which the quality network is measured."""
+
+Values = NDArray[np.float32]
+
+
+def look(network: Network, faces: Faces) -> Values:
+    """(N, d) features of all faces."""
+    blocks = np.array_split(faces.images, max(1, len(faces) // 64))
+    return np.concatenate([network.features(torch.from_numpy(block.copy())).numpy() for block in blocks])
+
+
+def accuracy(network: Network, faces: Faces) -> dict[int, float]:
+    """Share of right labels in each domain."""
+    right = look(network, faces).argmax(axis=1) == faces.expression
+    return {int(domain): float(right[faces.domain == domain].mean()) for domain in np.unique(faces.domain)}
+
+
+def pair_similarity(embedding: Values, faces: Faces, domain: int) -> tuple[Values, Values]:
+    """Cosine of genuine and of impostor pairs of one domain, all of different expressions."""
+    rows = np.flatnonzero(faces.domain == domain)
+    first, second = (rows[index] for index in np.triu_indices(len(rows), 1))
+    differ = faces.expression[first] != faces.expression[second]
+    first, second = first[differ], second[differ]
+    cosine = (embedding[first] * embedding[second]).sum(axis=1)
+    same = faces.subject[first] == faces.subject[second]
+    return cosine[same], cosine[~same]
+
+
+def area_under_curve(genuine: Values, impostor: Values) -> float:
+    """The chance that a genuine pair is more alike than an impostor pair."""
+    ordered = np.sort(impostor)
+    below = np.searchsorted(ordered, genuine, "left") + np.searchsorted(ordered, genuine, "right")
+    return float(below.mean() / (2 * len(ordered)))
+
+
+def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
+    """Verification in each domain: AUC, mean similarity of genuine and impostor pairs."""
+    embedding = look(network, faces)
+    found: dict[int, dict[str, float]] = {}
+    for domain in map(int, np.unique(faces.domain)):
+        genuine, impostor = pair_similarity(embedding, faces, domain)
+        found[domain] = {
+            "auc": area_under_curve(genuine, impostor),
+            "genuine": float(genuine.mean()),
+            "impostor": float(impostor.mean()),
+        }
+    return found
+
+
+def verification(network: Network, validation: Faces) -> dict[str, Any]:
+    """The threshold at ``FALSE_ACCEPTS`` over all domains, and the mean level of impostors."""
+    embedding = look(network, validation)
+    pairs = [pair_similarity(embedding, validation, int(d))[1] for d in np.unique(validation.domain)]
+    impostor = np.concatenate(pairs).astype(np.float64)
+    return {
+        "measure": "cosine",
+        "threshold": float(np.quantile(impostor, 1 - FALSE_ACCEPTS)),
+        "impostor_cosine": float(impostor.mean()),
+        "impostor_distance": float(np.sqrt(np.maximum(2 - 2 * impostor, 0)).mean()),
+        "origin": f"impostor pairs of {len(np.unique(validation.subject))} rendered validation subjects, "
+        f"within a domain, expression and scene changed; {FALSE_ACCEPTS:.0%} of them pass the threshold",
+    }
+
+
+def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
+    """Mean quality at each level of ``LADDER``, for each kind of degradation."""
+    random = torch.Generator().manual_seed(seed)
+    images = faces.batch(np.arange(len(faces)))
+    ladders: dict[str, list[float]] = {}
+    for kind, degrade in augment.DEGRADATIONS.items():
+        steps = (images if level == 0 else degrade(images, level, random) for level in LADDER)
+        ladders[kind] = [float(_features(network, step)[:, 0].mean()) for step in steps]
+    return ladders
+
+
+def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dict[str, dict[str, float]]]:
+    """Fréchet and kernel distance to real faces, in each domain, of sets that are less and less real.
+
+    The references are the non-neutral faces of half of the subjects; the sets are made from as many of the
+    other half: as they are (``real``), blurred by 1 and by 2 pixels of 128, with noise, one face of each
+    expression over and over (``collapsed``), and the subjects' neutral faces instead (``unchanged``).
+    """
+    return {
+        int(domain): _set_distances(network, faces, int(domain), neutral)
+        for domain in np.unique(faces.domain)
+    }
+
+
+def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) -> dict[str, dict[str, float]]:
+    rows = faces.where(faces.domain == domain)
+    subjects = np.unique(rows.subject)
+    others = np.isin(rows.subject, subjects[::2])
+    reference = look(network, rows.where(others & (rows.expression != neutral)))
+    real = rows.where(~others & (rows.expression != neutral))
+    images, random = real.batch(np.arange(len(real))), torch.Generator().manual_seed(domain)
+    same = rows.where(~others & (rows.expression == neutral))
+    versions = {
+        "real": images,
+        "blurred by 1": augment.blur(images, 1.0),
+        "blurred by 2": augment.blur(images, 2.0),
+        "noisy": augment.DEGRADATIONS["noise"](images, 0.4, random),
+        "collapsed": images[np.resize(np.arange(6), len(images))],
+        "unchanged": same.batch(np.resize(np.arange(len(same)), len(images))),
+    }
+    found = {}
+    for name, version in versions.items():
+        features = _features(network, version)
+        found[name] = {
+            "fid": frechet_distance(features, reference),
+            "kid": kernel_distance(features, reference),
+        }
+    return found
+
+
+def _features(network: Network, images: torch.Tensor) -> Values:
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.concatenate([network.features(block).numpy() for block in torch.split(pixels, 64)])

@@ -1,0 +1,45 @@
+"""What is the same for all models that are trained to be compared; docs/training.md is the text of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from types import MappingProxyType
+from typing import Any
+
+from ..core.errors import UnknownName
+from ..generators.hyperparameters import Settings
+from ..generators.neural import NeuralGenerator
+
+EMBEDDED_V1 = Settings(steps=5000, candidates=(1000, 2000), discriminator_width=16, precision="bfloat16")
+"""Small networks, one training for all; weights of the losses are each method's ``small_weights``."""
+
+PROTOCOLS = MappingProxyType(
+    {
+        "embedded-v1": "the same steps, batches, widths and seed for every model, at 64 pixels",
+        "official": "each model as its authors train it",
+    }
+)
+
+
+def protocol_settings(protocol: str, model: type[NeuralGenerator]) -> Settings:
+    """How ``model`` is trained under a protocol.
+
+    Raises:
+        UnknownName: there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise UnknownName("protocol", protocol, PROTOCOLS)
+    if protocol == "official":
+        return model.official
+    return replace(EMBEDDED_V1, weights=dict(model.small_weights))
+
+
+def departures(settings: Settings, protocol: Settings) -> dict[str, Any]:
+    """The fields in which ``settings`` are not the protocol's, with their values.
+
+    The seed is none: repeating a protocol with other seeds is part of it.
+    """
+    fixed = asdict(protocol)
+    return {
+        name: value for name, value in asdict(settings).items() if name != "seed" and value != fixed[name]
+    }

@@ -1,0 +1,250 @@
+"""Checkpoint files: ours written and read, official ones read, everything else refused.
+
+Ours is ``NAME.safetensors`` with ``NAME.json`` beside it (generator card, training record, digest of the
+tensors). Official files are pickles: they are read by ``torch.load(weights_only=True)`` alone, which builds
+tensors and plain containers and runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..core.contracts import GeneratorCard
+from ..core.errors import CheckpointError
+from ..core.files import file_digest
+
+if TYPE_CHECKING:
+    pass
+
+
+MAX_BYTES = 2 << 30
+
+
+MAX_CARD_BYTES = 1 << 20
+
+
+MAX_TENSORS = 10_000
+
+
+WRAPPERS = ("G", "state_dict", "generator", "model")
+
+
+UPDATES_COUNTED = ".num_batches_tracked"
+
+
+RUNNING_STATISTICS = (".running_mean", ".running_var", UPDATES_COUNTED)
+
+
+CARD_FORMAT = 1
+
+
+SIGNATURES = (
+    ("'sargan'", "main.9.conv1.conv2d.weight"),
+    ("'ganimation'", "attetion_reg.0.weight"),
+    ("'ganmut' (linear)", "axes.weight"),
+    ("'ganmut' (gaussian)", "mu.weight"),
+    ("'attgan'", "enc_layers.0.layers.0.weight"),
+    ("STGAN with biases, a fork (jdelanoy) that cannot be loaded", "encoder.0.0.bias"),
+    ("'stgan'", "stu.0.upsample.weight"),
+    ("RelGAN, which cannot be loaded", "conv_in.1.mean_weight"),
+    ("a discriminator of AttGAN's or STGAN's", "fc_adv.0.weight"),
+    ("a discriminator of AttGAN's or STGAN's", "fc_adv.0.layers.0.weight"),
+    ("a discriminator of the StarGAN family", "conv2.weight"),
+    ("'stargan'", "main.10.main.0.weight"),
+    ("'usgan', or 'stargan' with one residual block", "main.9.main.0.weight"),
+)
+"""Models and a name that only their files hold, or those further down; the first that fits counts."""
+
+
+class Checkpoint(NamedTuple):
+    """The content of a file. ``card`` and ``training`` are None and empty for official files."""
+
+    state: dict[str, Tensor]
+    card: GeneratorCard | None
+    training: Mapping[str, Any]
+    digest: str
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read an official file (``.ckpt``, ``.pth``, ``.pth.tar``, …) or one of ours (``.safetensors``).
+
+    Returns:
+        Tensors on the CPU under their bare names: wrapping dictionaries and ``module.`` prefixes are gone.
+
+    Raises:
+        CheckpointError: no such file, too large, not tensors only, or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint file at {path}")
+    _refuse_above(path, path.stat().st_size, MAX_BYTES)
+    digest = file_digest(path)
+    if path.suffix == ".safetensors":
+        state, (card, training) = _read_safetensors(path), _read_card(path, digest)
+    else:
+        state, card, training = _bare_names(_unwrapped(_read_pickle(path), path)), None, {}
+    _refuse_unsound(state, path)
+    return Checkpoint(state, card, training, digest)
+
+
+def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put ``state`` into ``network``, which may be on the meta device, in the types of the network.
+
+    Statistics that a normalisation layer once tracked are dropped where the network keeps none; the count
+    of their updates, which files of old PyTorch versions lack, becomes zero.
+
+    Raises:
+        CheckpointError: names or shapes differ; the message lists them, and says whose file it looks like.
+    """
+    wanted = network.state_dict()
+    given = {name: value for name, value in state.items() if name in wanted or not is_statistic(name)}
+    given |= {
+        name: torch.zeros(()) for name in wanted.keys() - given.keys() if name.endswith(UPDATES_COUNTED)
+    }
+    missing, unexpected = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    wrong = [
+        f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & given.keys()
+        if given[name].shape != wanted[name].shape
+    ]
+    if missing or unexpected or wrong:
+        raise CheckpointError(
+            f"the checkpoint does not fit {type(network).__name__}: "
+            f"missing keys: {_listed(missing)}; unexpected keys: {_listed(unexpected)}; "
+            f"wrong shapes: {_listed(sorted(wrong))}; it looks like {_lookalike(state)}"
+        )
+    typed = {name: value.to(wanted[name].dtype) for name, value in given.items()}
+    network.load_state_dict(typed, assign=True)
+
+
+def with_statistics(state: Mapping[str, Tensor], layers: str = ".*") -> dict[str, Tensor]:
+    """Add the running statistics that official normalisation layers track, as they are before any update.
+
+    Args:
+        state: A state_dict whose affine normalisation layers keep no statistics.
+        layers: A regular expression; layers whose full names match get statistics.
+
+    Returns:
+        ``state`` with means 0, variances 1 and counts 0, in the order in which PyTorch lists them.
+    """
+    complete: dict[str, Tensor] = {}
+    for name, value in state.items():
+        complete[name] = value
+        layer = name.removesuffix(".bias")
+        normalises = layer != name and f"{layer}.weight" in state and state[f"{layer}.weight"].ndim == 1
+        if normalises and re.fullmatch(layers, layer):
+            fresh = torch.zeros_like(value), torch.ones_like(value), torch.tensor(0)
+            complete |= {
+                layer + ending: tensor for ending, tensor in zip(RUNNING_STATISTICS, fresh, strict=True)
+            }
+    return complete
+
+
+def read_tensors(path: Path) -> Any:
+    """Whatever ``torch.save`` wrote, if it is tensors and plain containers only.
+
+    Raises:
+        CheckpointError: damaged, or a pickle that asks for anything to be run.
+    """
+    return _read_pickle(path)
+
+
+def _read_pickle(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _refuse_above(path, sum(entry.file_size for entry in archive.infolist()), MAX_BYTES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} was refused: it is no pickle of plain tensors, or it wants to run code while loading, "
+            f"and only tensors are accepted ({reason}). If you trust its maker, ask for the bare state_dict."
+        ) from error
+    except Exception as error:  # a damaged file can fail anywhere inside the reader
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no valid safetensors file: {error}") from error
+
+
+def _read_card(path: Path, digest: str) -> tuple[GeneratorCard, Mapping[str, Any]]:
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise CheckpointError(f"{path.name} needs its card {beside.name} beside it, in {path.parent}")
+    _refuse_above(beside, beside.stat().st_size, MAX_CARD_BYTES)
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+        card = TypeAdapter(GeneratorCard).validate_python(record["card"])
+        training, stated = dict(record["training"]), record["sha256"]
+    except (ValueError, ValidationError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{beside} is no card of a checkpoint: {error}") from error
+    if stated != digest:
+        raise CheckpointError(
+            f"{path.name} is not the file that {beside.name} describes (sha256 {digest}, not {stated}); "
+            "copy both again"
+        )
+    return card, training
+
+
+def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+    for _ in range(2):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content, dict) and key in content), None)
+        content = content if inner is None else inner
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path} holds {type(content).__name__}, not a state_dict")
+    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise CheckpointError(f"{path} holds entries that are no tensors: {_listed(strange)}")
+    return {str(key): value for key, value in content.items()}
+
+
+def _bare_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _refuse_unsound(state: Mapping[str, Tensor], path: Path) -> None:
+    if len(state) > MAX_TENSORS:
+        raise CheckpointError(f"{path} holds {len(state)} tensors; at most {MAX_TENSORS} are read")
+    for name, value in state.items():
+        if value.is_sparse or value.is_quantized or value.untyped_storage().nbytes() < value.nbytes:
+            raise CheckpointError(f"{path}: {name} claims more values than the file holds")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds values that are not finite; its training diverged")
+
+
+def _refuse_above(path: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise CheckpointError(f"{path} is {size / 2**20:.0f} MiB; at most {limit / 2**20:.0f} MiB are read")
+
+
+def _lookalike(state: Mapping[str, Tensor]) -> str:
+    return next((model for model, name in SIGNATURES if name in state), "no model known here")
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a tensor holds running statistics of a normalisation layer."""
+    return name.endswith(RUNNING_STATISTICS)
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,176 @@
+"""A folder of image files as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+
+from fesbench.core.contracts import NEUTRAL, Dataset, Edit, Problem, Sample
+from fesbench.core.errors import DatasetError
+from fesbench.core.names import safe_name, sample_ids
+
+from ..expressions import BASIC, in_order
+from ..images import load_image
+from ..splits import Part, check_split, split_of
+from . import manifest
+from .inspection import Finding, inspect_images
+from .layouts import Unmatched, guess_layout, labeller
+from .listing import Listing, list_images
+from .manifest import Row, read_manifest
+
+
+@dataclass(frozen=True)
+class FolderSpec:
+    """Where a data set is and how its names are to be read. ``layout`` None means: guess.
+
+    ``domain`` holds for images whose own domain is not stated; ``seed`` decides the splits.
+    """
+
+    name: str
+    path: Path
+    layout: str | None = None
+    domain: str = "studio"
+    pattern: str | None = None
+    seed: int = 0
+
+
+class FolderDataset(Dataset):
+    """The usable images of a folder, of one split.
+
+    Attributes:
+        problems: Images of the folder, in any split, that were left out, with reasons.
+        ignored: Files that are no images: texts, tables, debris of operating systems.
+        layout: The layout that was stated or guessed.
+
+    Raises:
+        DatasetError: the folder is missing, its layout cannot be told, or a subject is in two splits.
+        UnknownName: there is no such layout or split.
+    """
+
+    def __init__(self, spec: FolderSpec, split: str = "test") -> None:
+        self.spec, self.name, self.split = spec, spec.name, check_split(split)
+        root = spec.path.expanduser()
+        if not root.is_dir():
+            raise DatasetError(
+                f"{root} is not a folder; the data set {spec.name!r} needs the one with its images"
+            )
+        self.root = root.resolve()
+        listing = list_images(self.root)
+        self.layout = spec.layout or guess_layout(listing.images, (self.root / manifest.NAME).is_file())
+        self.ignored: Sequence[str] = listing.ignored
+        rows, problems = _labelled(self.root, self.layout, spec.pattern, listing)
+        self._rows, self._findings, broken = _usable(self.root, rows)
+        self.problems = [*problems, *broken]
+        self._parts = _parts(self._rows, spec)
+        shown = in_order(row.expression for row in self._rows if row.expression)
+        self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
+
+    def _in_split(self, row: Row) -> bool:
+        return self.split in ("all", self._parts[row.subject])
+
+    @cached_property
+    def _samples(self) -> dict[str, Sample]:
+        """Path to sample, of all splits."""
+        ids = sample_ids(path for row in self._rows for path in (row.path, row.target) if path)
+        samples = {row.path: self._sample(row, row.path, ids) for row in self._rows}
+        targets = {row.target: self._sample(row, row.target, ids) for row in self._rows if row.target}
+        return targets | samples
+
+    def _sample(self, row: Row, path: str, ids: dict[str, str]) -> Sample:
+        return Sample(
+            id=ids[path],
+            subject=row.subject,
+            expression=row.expression,
+            domain=row.domain or self.spec.domain,
+            load=partial(load_image, self.root / path),
+            path=self.root / path,
+        )
+
+    def samples(self) -> Sequence[Sample]:
+        """The samples of the split, in the order of their paths."""
+        return [self._samples[row.path] for row in self._rows if self._in_split(row)]
+
+    def edits(self) -> Sequence[Edit]:
+        """As for every data set; the truth is the row's ``target_path`` where a manifest states one."""
+        exact = {self._samples[row.path].id: self._samples[row.target] for row in self._rows if row.target}
+        return [
+            replace(edit, truth=exact.get(edit.truth.id, edit.truth)) if edit.truth else edit
+            for edit in super().edits()
+        ]
+
+    def references(self) -> Sequence[Sample]:
+        """For the test split, the images of all other subjects that show an expression; else none."""
+        if self.split != "test":
+            return ()
+        return [
+            self._samples[row.path]
+            for row in self._rows
+            if not self._in_split(row) and row.expression not in (NEUTRAL, None)
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the labels and the file contents of the split."""
+        content = [
+            (
+                self._samples[row.path].id,
+                replace(row, split=None),
+                row.domain or self.spec.domain,
+                *self._hashes(row),
+            )
+            for row in self._rows
+            if self._in_split(row)
+        ]
+        return hashlib.sha256(
+            repr((self.expressions, content)).encode("utf-8", "surrogateescape")
+        ).hexdigest()
+
+    def _hashes(self, row: Row) -> tuple[str, str]:
+        return self._findings[row.path].sha256, self._findings[row.target].sha256 if row.target else ""
+
+
+def folder_dataset(path: Path, split: str = "test") -> FolderDataset:
+    """The data set in a folder that was never registered: its layout is guessed, its name is the folder's."""
+    return FolderDataset(FolderSpec(safe_name(path.expanduser().resolve().name), path), split)
+
+
+def _labelled(
+    root: Path, layout: str, pattern: str | None, listing: Listing
+) -> tuple[list[Row], list[Problem]]:
+    """What the layout says of every image, in the order of the paths."""
+    if layout == "manifest":
+        rows, problems = read_manifest(root)
+        return sorted(rows, key=lambda row: row.path), problems
+    labels_of = labeller(layout, pattern)
+    rows, problems = [], list(listing.problems)
+    for path in listing.images:
+        try:
+            labels = labels_of(PurePosixPath(path))
+            rows.append(Row(path, labels.subject, labels.expression, None, labels.split, None))
+        except Unmatched as error:
+            problems.append(Problem(path, str(error)))
+    return rows, problems
+
+
+def _usable(root: Path, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Finding], list[Problem]]:
+    """Rows whose image, and target where there is one, can be decoded."""
+    paths = dict.fromkeys(path for row in rows for path in (row.path, row.target) if path)
+    findings = inspect_images(root, paths)
+    broken = {path: finding.reason for path, finding in findings.items() if finding.reason}
+    good = [row for row in rows if row.path not in broken and row.target not in broken]
+    return good, findings, [Problem(path, reason) for path, reason in broken.items()]
+
+
+def _parts(rows: Sequence[Row], spec: FolderSpec) -> dict[str, Part]:
+    """Subject to split: as stated, else by the hash of the subject."""
+    stated: dict[str, Part] = {}
+    for row in rows:
+        if row.split and stated.setdefault(row.subject, row.split) != row.split:
+            raise DatasetError(
+                f"{spec.path}: subject {row.subject!r} is in {stated[row.subject]} and in {row.split} "
+                f"({row.path}), so the test would be no test; put each subject into one split"
+            )
+    return {row.subject: stated.get(row.subject) or split_of(row.subject, spec.seed) for row in rows}

@@ -1,0 +1,75 @@
+"""Which image files are usable, and what is in them: every file is read once and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from fesbench.core.errors import ImageError
+from fesbench.core.files import written_whole
+from fesbench.core.paths import home
+
+from ..images import DECODER, decode_image, read_bytes
+
+
+class Finding(NamedTuple):
+    """What is known of a file. ``reason`` says why it is unusable, and is empty otherwise."""
+
+    bytes: int
+    modified_ns: int
+    sha256: str
+    reason: str
+
+
+def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
+    """Relative path to finding, for files under ``root``.
+
+    Every image is decoded in full the first time; findings are kept in ``FESBENCH_HOME`` and hold for a file
+    as long as its size and time of change stay the same.
+    """
+    cache = (
+        home() / "cache" / "images" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
+    )
+    known = _read(cache)
+    findings = {path: _inspect(root / path, known.get(path)) for path in paths}
+    if any(known.get(path) != finding for path, finding in findings.items()):
+        with written_whole(cache) as temporary:
+            temporary.write_text(
+                json.dumps({"decoder": DECODER, "findings": known | findings}), encoding="utf-8"
+            )
+    return findings
+
+
+def _read(cache: Path) -> dict[str, Finding]:
+    try:
+        content = json.loads(cache.read_text(encoding="utf-8"))
+        if content["decoder"] != DECODER:
+            return {}
+        return {path: Finding(*finding) for path, finding in content["findings"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _inspect(path: Path, known: Finding | None) -> Finding:
+    """What is known, or found now; what may pass has the size and time of no file, so it is tried again."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return Finding(0, 0, "", f"the file cannot be read: {error.strerror}")
+    if known and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+        return known
+    try:
+        data = read_bytes(path)
+    except ImageError as error:
+        return Finding(0, 0, "", str(error))
+    try:
+        digest, reason = hashlib.sha256(data).hexdigest(), ""
+        decode_image(data)
+    except ImageError as error:
+        digest, reason = "", str(error)
+    except MemoryError:
+        return Finding(0, 0, "", "too little memory to decode it")
+    return Finding(status.st_size, status.st_mtime_ns, digest, reason)

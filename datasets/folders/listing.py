@@ -1,0 +1,110 @@
+"""Reads folders that others filled: no path leaves its folder, nothing is dropped without being counted.
+
+Debris of operating systems is set apart from files that somebody meant to be images, so that reports list
+what matters and nothing is dropped without being counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fesbench.core.contracts import Problem
+from fesbench.core.errors import DatasetError
+
+from ..images import SUFFIXES
+
+PICTURES = re.compile(
+    r"\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|svg|raw|cr[23]|nef|arw|dng|tga|ico|pdf|eps|exr)", re.IGNORECASE
+)
+"""Suffixes of image formats that are not read, because their decoders are missing, partial or unsafe."""
+
+DEBRIS = re.compile(r"\..*|thumbs\.db|desktop\.ini|__macosx|icon\r", re.IGNORECASE)
+
+
+@dataclass
+class Listing:
+    """What a folder holds, as sorted posix paths relative to it.
+
+    ``images`` carry the suffix of a format that is read; ``problems`` look like images but cannot be;
+    ``ignored`` are other files and debris such as ``.DS_Store``.
+    """
+
+    images: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def list_images(root: Path, skip: Path | None = None) -> Listing:
+    """Every file under ``root``, sorted into images, problems and the rest; nothing is opened.
+
+    Links are followed only to files inside ``root``; linked folders are not entered. ``skip`` names a folder
+    to stay out of.
+
+    Raises:
+        DatasetError: ``root`` is no folder or cannot be read.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder; name the one that holds the images")
+    root, skip = root.resolve(), skip.resolve() if skip else None
+    listing = Listing()
+    folders = [""]
+    while folders:
+        inside = folders.pop()
+        for entry in _entries(root, inside, listing):
+            relative = f"{inside}{entry.name}"
+            if DEBRIS.fullmatch(entry.name):
+                listing.ignored.append(relative)
+            elif not entry.is_dir(follow_symlinks=False):
+                _sort_file(root, relative, entry, listing)
+            elif Path(entry.path) != skip:
+                folders.append(f"{relative}/")
+                if Path(entry.name).suffix.lower() in SUFFIXES:
+                    listing.problems.append(Problem(relative, "a folder that is named like an image"))
+    listing.images.sort()
+    return listing
+
+
+def _entries(root: Path, inside: str, listing: Listing) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root / inside) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        listing.problems.append(Problem(inside, f"the folder cannot be read: {error.strerror}"))
+        return []
+
+
+def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: Listing) -> None:
+    suffix = Path(entry.name).suffix.lower()
+    plain = entry.is_file(follow_symlinks=False)
+    if PICTURES.fullmatch(suffix):
+        listing.problems.append(Problem(relative, f"{suffix} images are not read; use PNG or JPEG"))
+    elif suffix not in SUFFIXES and not entry.is_symlink():
+        listing.ignored.append(relative)
+    elif reason := "" if plain else why_unusable(root, relative):
+        listing.problems.append(Problem(relative, reason))
+    elif suffix in SUFFIXES:
+        listing.images.append(relative)
+    else:
+        listing.ignored.append(relative)
+
+
+def why_unusable(root: Path, relative: str) -> str:
+    """Why ``relative`` is no file inside ``root`` that may be opened; empty when it is one.
+
+    Pipes, devices and links out of the folder are refused unopened. ``root`` must be resolved.
+    """
+    path = root / relative
+    try:
+        target = path.resolve()
+        if not target.is_relative_to(root):
+            return "it leads outside the folder of the data set; put the image itself inside"
+        if not target.exists():
+            return "a link to a missing file" if path.is_symlink() else "there is no such file"
+        if target.is_dir():
+            return "a folder, not an image; folders that are links are not followed"
+        return "" if target.is_file() else "not a regular file"
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"the path cannot be followed: {error}"

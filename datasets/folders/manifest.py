@@ -1,0 +1,164 @@
+"""Reads ``manifest.csv``: a table of images that somebody else wrote, so nothing in it is trusted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fesbench.core.contracts import Problem
+from fesbench.core.errors import DatasetError, UnknownName
+
+from ..expressions import canonical
+from ..images import SUFFIXES
+from ..splits import Part
+from .layouts import SPLIT_FOLDERS
+from .listing import why_unusable
+
+NAME = "manifest.csv"
+REQUIRED = ("path", "subject", "expression")
+OPTIONAL = ("domain", "split", "target_path")
+MAX_BYTES = 64 * 2**20
+MAX_TEXT = 200
+
+
+class _BadRow(Exception):
+    """Why a row is left out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a manifest, its paths checked to lie inside the folder.
+
+    ``target`` is the image to score against when this row's expression is asked of its subject, registered
+    with the neutral image more exactly than the row's own image; None where that serves.
+    """
+
+    path: str
+    subject: str
+    expression: str | None
+    domain: str | None
+    split: Part | None
+    target: str | None
+
+
+def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
+    """The usable rows of ``root/manifest.csv``, and the others with reasons.
+
+    Cells are taken as text; an empty or ``unknown`` expression means that none is stated.
+
+    Raises:
+        DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
+    """
+    file, root = root / NAME, root.resolve()
+    rows: dict[str, Row] = {}
+    problems = []
+    for line, cells in read_cells(file, REQUIRED):
+        try:
+            row = _row(root, cells)
+            if row.path in rows:
+                raise _BadRow("the same image stands in an earlier row")
+            rows[row.path] = row
+        except _BadRow as error:
+            problems.append(Problem(f"{NAME}:{line}: {cells.get('path') or ''}"[:MAX_TEXT], str(error)))
+    return list(rows.values()), problems
+
+
+def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
+    """The rows of a CSV file that nobody vouches for: line number, and column name to text.
+
+    Comma, semicolon and tab separate; column names are lower-cased; a row with too many cells has the key
+    ``…``.
+
+    Raises:
+        DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
+    """
+    return _table(file, _text(file), required)
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DatasetError(
+            f"{file} cannot be read: {error.strerror}; the manifest layout needs it"
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise DatasetError(f"{file} is larger than {MAX_BYTES >> 20} MB; split the data set")
+    try:
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{file} is not UTF-8 text ({error}); save it as CSV UTF-8") from error
+
+
+def _table(file: Path, text: str, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), restkey="…"
+    )
+    try:
+        columns = [name.strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise DatasetError(
+            f"{file}, after line {reader.line_num}: {error}; save it again as plain CSV"
+        ) from error
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise DatasetError(
+            f"{file} lacks the column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
+        )
+    return rows
+
+
+def _row(root: Path, cells: Mapping[str, str | None]) -> Row:
+    if "…" in cells:
+        raise _BadRow("more cells than columns; quote cells that hold separators")
+    values = {name: _cell(name, cells.get(name)) for name in REQUIRED + OPTIONAL}
+    if not values["subject"]:
+        raise _BadRow("no subject")
+    return Row(
+        path=_inside(root, values["path"]),
+        subject=values["subject"],
+        expression=_expression(values["expression"]),
+        domain=values["domain"].lower() or None,
+        split=_split(values["split"]),
+        target=_inside(root, values["target_path"]) if values["target_path"] else None,
+    )
+
+
+def _cell(name: str, value: str | None) -> str:
+    text = (value or "").strip()
+    if not text.isprintable() or (len(text) > MAX_TEXT and "path" not in name):
+        raise _BadRow(f"the {name} holds control characters or is longer than {MAX_TEXT} characters")
+    return text
+
+
+def _inside(root: Path, name: str) -> str:
+    relative = name.replace("\\", "/")
+    if not relative:
+        raise _BadRow("no path")
+    if reason := why_unusable(root, relative):
+        raise _BadRow(reason)
+    if Path(relative).suffix.lower() not in SUFFIXES:
+        raise _BadRow("not an image of a format that is read; save it as PNG or JPEG")
+    return (root / relative).resolve().relative_to(root).as_posix()
+
+
+def _expression(value: str) -> str | None:
+    if value.lower() in ("", "unknown"):
+        return None
+    try:
+        return canonical(value)
+    except UnknownName as error:
+        raise _BadRow(str(error)) from error
+
+
+def _split(value: str) -> Part | None:
+    if value and value.lower() not in SPLIT_FOLDERS:
+        raise _BadRow(f"unknown split {value!r}; use train, val or test")
+    return SPLIT_FOLDERS.get(value.lower())

@@ -1,0 +1,171 @@
+"""Loads the images of edits ahead of need, in worker processes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NoReturn, TypeVar
+
+import numpy as np
+
+from fesbench.core.contracts import Edit, Failure, Image, Mask, Sample
+from fesbench.core.errors import ImageError
+
+from .workers import picklable, serve_parent_only
+
+T = TypeVar("T")
+LoadedImage = tuple[Image, Mask | None] | Failure
+Pending = Callable[[], LoadedImage]
+
+AHEAD = 64
+"""Images that may wait in memory for their turn."""
+
+log = logging.getLogger(__name__)
+
+
+def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
+    """The image and the mask of a sample, or why they are unusable; a data set may be anybody's code."""
+    try:
+        image, mask = load(), load_mask() if load_mask else None
+    except ImageError as error:
+        return Failure(str(error))
+    except MemoryError:
+        raise
+    except Exception as error:
+        return Failure(f"its image cannot be loaded: {type(error).__name__}: {error}")
+    if not is_image(image):
+        return Failure(f"its image is {described(image)}, not (H, W, 3) uint8")
+    if mask is not None and not _is_mask(mask, image):
+        return Failure(f"its mask is {described(mask)}, not {image.shape[:2]} bool")
+    return image, mask
+
+
+def is_image(value: object) -> bool:
+    """Whether something is an array (H, W, 3) uint8 with at least one pixel."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
+        return False
+    return value.ndim == 3 and value.shape[2] == 3 and value.size > 0
+
+
+def _is_mask(value: object, image: Image) -> bool:
+    return isinstance(value, np.ndarray) and value.shape == image.shape[:2] and value.dtype == np.bool_
+
+
+def described(value: object) -> str:
+    """What something is that should have been an image."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return type(value).__name__
+
+
+class ImageLoader:
+    """A pool of processes that load samples; with no workers, everything loads where it is asked for.
+
+    Samples that cannot travel to another process, and all samples once a worker died, load in this one.
+    """
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, context, serve_parent_only) if workers else None
+
+    def submit(self, sample: Sample) -> Pending:
+        """Start loading a sample; call the answer for its image."""
+        task = partial(load_sample, sample.load, sample.load_mask)
+        if self._pool is None or not picklable(task):
+            return task
+        try:
+            return partial(self._result, self._pool.submit(task), task)
+        except BrokenExecutor:
+            return partial(self._without_pool, task)
+
+    def _result(self, future: Future[LoadedImage], task: Pending) -> LoadedImage:
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return self._without_pool(task)
+
+    def _without_pool(self, task: Pending) -> LoadedImage:
+        if self._pool is not None:
+            log.warning("a worker died; images are loaded without workers from here on")
+            self._pool = None
+        return task()
+
+    def load(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, LoadedImage]]:
+        """Each sample with its image, in order, a bounded number ahead."""
+        waiting: deque[tuple[Sample, Pending]] = deque()
+        for sample in samples:
+            waiting.append((sample, self.submit(sample)))
+            if len(waiting) > AHEAD:
+                first, pending = waiting.popleft()
+                yield first, pending()
+        for first, pending in waiting:
+            yield first, pending()
+
+    def close(self) -> None:
+        """Stop the workers; what is in flight is dropped."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
+    """The same sample with its image already loaded, or with an ``ImageError`` in its place."""
+    if isinstance(loaded, Failure):
+        return replace(sample, load=partial(_refuse, loaded.reason), load_mask=None)
+    image, mask = loaded
+    return replace(
+        sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None
+    )
+
+
+def _give(value: T) -> T:
+    return value
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise ImageError(reason)
+
+
+@dataclass(frozen=True)
+class LoadedEdits:
+    """Edits whose images are in memory; ``failures[i]`` says why edit i cannot be answered at all."""
+
+    edits: Sequence[Edit]
+    failures: dict[int, Failure]
+
+
+def load_ahead(
+    shards: Sequence[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
+) -> Iterator[LoadedEdits]:
+    """The shards in order, each loaded while the ones before it are worked on."""
+    waiting: deque[tuple[Sequence[Edit], dict[str, Pending]]] = deque()
+    for shard in shards:
+        waiting.append((shard, _submit(shard, loader)))
+        if len(waiting) > ahead:
+            yield _collect(*waiting.popleft())
+    while waiting:
+        yield _collect(*waiting.popleft())
+
+
+def _submit(shard: Sequence[Edit], loader: ImageLoader) -> dict[str, Pending]:
+    samples = {sample.id: sample for edit in shard for sample in (edit.source, edit.truth) if sample}
+    return {name: loader.submit(sample) for name, sample in samples.items()}
+
+
+def _collect(shard: Sequence[Edit], futures: dict[str, Pending]) -> LoadedEdits:
+    loaded = {name: pending() for name, pending in futures.items()}
+    failures = {i: loaded[edit.source.id] for i, edit in enumerate(shard)}
+    return LoadedEdits(
+        [_edit_in_memory(edit, loaded) for edit in shard],
+        {i: failure for i, failure in failures.items() if isinstance(failure, Failure)},
+    )
+
+
+def _edit_in_memory(edit: Edit, loaded: dict[str, LoadedImage]) -> Edit:
+    source = in_memory(edit.source, loaded[edit.source.id])
+    truth = in_memory(edit.truth, loaded[edit.truth.id]) if edit.truth else None
+    return replace(edit, source=source, truth=truth)

@@ -1,0 +1,1 @@
+"""Finds, aligns and crops faces in photos."""

@@ -1,0 +1,102 @@
+"""BibTeX of what a paper that uses the suite has to cite: models, metrics, data sets, and the suite itself.
+
+The entries are those of ``citations.bib``; they hold only what is known here, so author lists are short ('and
+others') and pages are missing: complete them from the publishers' pages.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+from fesbench.core.contracts import GeneratorCard
+from fesbench.core.errors import UnknownName
+
+MODELS = {
+    "reggan": ("reggan2026",),
+    "reggan-regression": ("reggan2026",),
+    "masked-regression": ("khan2020masked",),
+    "stargan": ("choi2018stargan",),
+    "ganimation": ("pumarola2018ganimation",),
+    "stgan": ("liu2019stgan",),
+    "attgan": ("he2019attgan",),
+    "degan": ("ali2019residue", "ali2019disentangled"),
+    "ganmut": ("dapolito2021ganmut",),
+    "usgan": ("akram2023usgan",),
+    "sargan": ("akram2023sargan",),
+}
+METRICS = {
+    "ecs@fer": ("fer",),
+    "ecs@face-api": ("faceapi",),
+    "ecs@deepface-emotion": ("deepface",),
+    "fss@dlib": ("facerecognitionmodels",),
+    "fss@face-api": ("faceapi",),
+    "fss@facenet512": ("deepface",),
+    "fss@facenet512-bf16": ("deepface",),
+    "fss@arcface": ("deepface",),
+    "fss@vgg-face": ("deepface",),
+    "fss@deepface-dlib": ("deepface", "facerecognitionmodels"),
+    "qualiclip": ("qualiclip",),
+    "qualiclip@pyiqa": ("qualiclip",),
+    "fid@inception-2015": ("pytorchfid",),
+    "kid@inception-2015": ("kid2018", "pytorchfid"),
+    "fid@inception-2015-bf16": ("pytorchfid",),
+    "kid@inception-2015-bf16": ("kid2018", "pytorchfid"),
+    "kid@embedded": ("kid2018", "fesbench"),
+}
+EMBEDDED = (
+    "ecs@embedded",
+    "ecs@embedded-judge1",
+    "ecs@embedded-judge2",
+    "fss@embedded",
+    "quality@embedded",
+    "fid@embedded",
+    "movement@embedded",
+)
+OWN = dict.fromkeys((*EMBEDDED, "fidelity", "rendered"), ("fesbench",))
+DATA = {"london": ("debruine2017london",), "cfee": ("du2014compound",)}
+KEYS = {"fesbench": ("fesbench",)} | MODELS | METRICS | OWN | DATA
+"""What can be cited, to the keys of its entries."""
+
+
+def bibtex(name: str) -> str:
+    """The BibTeX entries for a model, a metric id, a data set (``london``, ``cfee``) or ``fesbench``.
+
+    Raises:
+        UnknownName: nothing is known to cite under the name.
+    """
+    if name not in KEYS:
+        raise UnknownName("name to cite", name, KEYS)
+    return "\n\n".join(_entries()[key] for key in KEYS[name])
+
+
+def bibtex_of_card(card: GeneratorCard) -> str:
+    """An entry for somebody's own model, made of its card; empty where the card states nothing to cite."""
+    if card.control or not card.citation:
+        return ""
+    fields = {
+        "title": card.title,
+        "year": str(card.year or ""),
+        "note": card.citation,
+        "howpublished": card.source,
+    }
+    lines = [f"  {name} = {{{_escaped(value)}}}" for name, value in fields.items() if value]
+    key = re.sub(r"[^A-Za-z0-9]+", "", card.name) or "model"
+    return f"@misc{{{key},\n" + ",\n".join(lines) + "\n}"
+
+
+@cache
+def _entries() -> dict[str, str]:
+    """Key to entry, of the shipped file; entries stand apart by empty lines."""
+    text = files(__package__).joinpath("citations.bib").read_text("utf-8")
+    entries = [entry.strip() for entry in text.split("\n\n") if entry.strip()]
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in entries}
+
+
+_SPECIAL = re.compile(r"[\\{}%$&#_^~]")
+
+
+def _escaped(text: str) -> str:
+    """``text`` as BibTeX and LaTeX print it; without braces and backslashes, which could open a command."""
+    return _SPECIAL.sub(lambda found: "" if found[0] in "\\{}^~" else f"\\{found[0]}", " ".join(text.split()))

@@ -1,0 +1,1 @@
+"""Writes tables as LaTeX, Markdown, CSV, JSON and plain text."""

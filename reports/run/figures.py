@@ -1,0 +1,248 @@
+"""Draws the figures of a finished run: those of scores from its tables, those of images from its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fesbench.core.contracts import NO_TRUTH, Edit, Failure, Image
+from fesbench.core.errors import ImageError
+from fesbench.core.names import safe_name
+from fesbench.datasets.loading import load_sample
+from fesbench.runs.plan import DatasetPlan
+from fesbench.statistics.breakdown import confusion
+from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
+from fesbench.statistics.measures import backend, stem
+
+from ..figures.canvas import Axis, Model, models_of, save
+from ..figures.grid import GridRow
+from ..figures.images import image_grid
+from ..figures.matrices import confusions, metric_agreement
+from ..figures.perturbations import move_curves
+from ..figures.scores import dots, rank_lines, slopes, trade_off
+from ..figures.truth import metric_truth
+from ..html.content import Picture
+from .captions import caption_of, file_name
+from .further_tables import Results
+from .publish import chosen_edits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GRADED = ("ecs.probability", "fss", "quality", "qualiclip")
+"""Metrics by which best and worst outputs are picked: those that tell outputs of one model apart."""
+GRID_ROWS = 8
+
+
+def write_figures(
+    results: Sequence[Results], plans: Mapping[str, DatasetPlan], folder: Path
+) -> dict[str, list[Picture]]:
+    """Draw every figure that a run allows, each as PDF and PNG.
+
+    Args:
+        results: Those of each data set of the run.
+        plans: Data set to plan, of those whose images may be shown: only they have figures of images.
+        folder: Where the files go.
+
+    Returns:
+        Data set to its figures.
+    """
+    return {
+        one.dataset: list(_saved(one, plans.get(one.dataset), folder, _prefix(results, one)))
+        for one in results
+    }
+
+
+def _saved(results: Results, plan: DatasetPlan | None, folder: Path, prefix: str) -> Iterator[Picture]:
+    for stem_, figure in score_figures(results):
+        _, png = save(figure, folder, prefix + stem_)
+        yield Picture(folder / png, caption_of(results, stem_), of_images=False)
+    if plan:
+        seed = int(results.published.record["spec"]["seed"])
+        for stem_, figure in image_figures(results, plan.edits, seed):
+            _, png = save(figure, folder, prefix + stem_)
+            yield Picture(folder / png, caption_of(results, stem_), of_images=True)
+
+
+def _prefix(results: Sequence[Results], one: Results) -> str:
+    return f"{safe_name(one.dataset)}-" if len(results) > 1 else ""
+
+
+def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
+    """The figures of scores of one data set, by the stem of their files."""
+    models, axes = _models(results), _axes(results)
+    domains = [name for name in results.domains if name != ALL or OOD not in results.domains]
+    for axis in axes:
+        known = _known(results, axis, domains)
+        if known:
+            yield f"dots-{file_name(axis.column)}", dots(results.cells, models, axis, known)
+    for y, x in product(_stems(axes, "ecs"), _stems(axes, "fss")):
+        name = "trade-off" if backend(x.column) == backend(y.column) == "embedded" else ""
+        name = name or f"trade-off-{safe_name(f'{backend(y.column)}-{backend(x.column)}')}"
+        yield name, trade_off(results.cells, models, x, y, domains)
+    if IN_DISTRIBUTION in domains and OOD in domains:
+        both = [axis for axis in axes if len(_known(results, axis, [IN_DISTRIBUTION, OOD])) == 2]
+        if both:
+            yield "slopes", slopes(results.cells, models, both, IN_DISTRIBUTION, OOD)
+    yield from _rank_figure(results, models, axes, domains)
+    yield from _agreement_figures(results, domains)
+    if results.moved:
+        yield "robustness", move_curves(results.moved, models, axes)
+    for column, labels in results.labels.items():
+        seen = confusion(results.scores, column, labels)
+        yield f"confusion-{safe_name(backend(column))}", confusions(seen, models, labels)
+
+
+def _models(results: Results) -> list[Model]:
+    cards = sorted(results.cards.items(), key=lambda item: item[1].control)
+    return models_of([(name, card.title or name, card.control) for name, card in cards])
+
+
+def _axes(results: Results) -> list[Axis]:
+    """The headline metrics."""
+    present = list(dict.fromkeys(results.cells["metric"]))
+    measures = [results.measures[name] for name in present]
+    return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline]
+
+
+def _stems(axes: Sequence[Axis], name: str) -> list[Axis]:
+    return [axis for axis in axes if stem(axis.column) == name]
+
+
+def _known(results: Results, axis: Axis, domains: Sequence[str]) -> list[str]:
+    """The domains in which a metric has a number."""
+    cells = results.cells[(results.cells["metric"] == axis.column) & results.cells["value"].notna()]
+    return [name for name in domains if name in set(cells["domain"])]
+
+
+def _rank_figure(
+    results: Results, models: Sequence[Model], axes: Sequence[Axis], domains: Sequence[str]
+) -> Iterator[tuple[str, Figure]]:
+    """Ranks over domains, where several models are ranked in several domains."""
+    ranks = results.published.summary.ranks
+    own = ranks[(ranks["dataset"] == results.dataset) & (ranks["block"] == "main")].dropna(subset="rank")
+    ranked = [model for model in models if model.name in set(own["generator"])]
+    own = own[own["domain"].isin(list(domains))]
+    places = own.groupby("metric")["domain"].nunique()
+    shown = [axis for axis in axes if places.get(axis.column, 0) > 1]
+    if len(ranked) > 1 and len(domains) > 1 and shown:
+        yield "ranks", rank_lines(own, ranked, shown, domains)
+
+
+def _agreement_figures(results: Results, domains: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """Metrics against the truth and against each other, where several models are compared."""
+    if sum(not card.control for card in results.cards.values()) < 2:
+        return
+    truth = results.truthfulness
+    if truth["tau"].notna().any():
+        ends = [name for name in (IN_DISTRIBUTION, OOD) if name in domains] or list(domains[:1])
+        yield "truth", metric_truth(truth, results.judged, results.truths, ends)
+    columns = [*results.judged, *results.truths]
+    pairs = list(combinations(columns, 2))
+    found = results.agreement(pairs) if pairs else truth
+    scope = ALL if ALL in results.domains else results.domains[0]
+    if found["tau"].notna().any():
+        yield "metrics", metric_agreement(found[found["domain"] == scope], columns)
+
+
+def image_figures(results: Results, edits: Sequence[Edit], seed: int) -> Iterator[tuple[str, Figure]]:
+    """The figures of images of one data set, by the stem of their files."""
+    models = [model for model in _models(results) if model.name not in ("copy", "truth")]
+    columns = ["Input", *(model.label for model in models), *(["Truth"] if _has_truth(edits) else [])]
+    for name, picked in _selections(results, edits, seed):
+        rows = [
+            GridRow(label, [_source(edit), *_answers(results, models, edit), *_truth(edit, columns)])
+            for label, edit in picked
+        ]
+        yield name, image_grid(rows, columns)
+    yield from _strips(results, models, edits, seed)
+
+
+def _has_truth(edits: Sequence[Edit]) -> bool:
+    return any(edit.truth for edit in edits)
+
+
+def _selections(
+    results: Results, edits: Sequence[Edit], seed: int
+) -> Iterator[tuple[str, list[tuple[str, Edit]]]]:
+    """Named picks of edits, each with its label: curated, random, and the best and worst by each metric.
+
+    Controls are not graded, so there is no best and worst where nothing else has a score.
+    """
+    draw = np.random.default_rng(seed)
+    places = sorted(draw.choice(len(edits), min(GRID_ROWS, len(edits)), replace=False).tolist())
+    yield "grid-curated", [_labelled(edit) for edit in chosen_edits(edits, seed)]
+    yield "grid-random", [_labelled(edits[place]) for place in places]
+    by_id = {edit.id: edit for edit in edits}
+    for column in results.judged:
+        if stem(column) in GRADED:
+            order = _order(results, column)
+            for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
+                picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
+                rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
+                yield f"grid-{name}-{file_name(column)}", rows
+
+
+def _labelled(edit: Edit) -> tuple[str, Edit]:
+    return f"{edit.source.domain} {edit.target}", edit
+
+
+def _order(results: Results, column: str) -> pd.Series[float]:
+    """Edit to the mean score of the models that are no controls, the best first."""
+    models = [name for name, card in results.cards.items() if not card.control]
+    rows = results.scores[(results.scores["metric"] == column) & results.scores["generator"].isin(models)]
+    means = rows.groupby("edit")["value"].mean().dropna()
+    return means.sort_values(ascending=results.measures[column].direction == "lower", kind="stable")
+
+
+def _strips(
+    results: Results, models: Sequence[Model], edits: Sequence[Edit], seed: int
+) -> Iterator[tuple[str, Figure]]:
+    """One subject of each domain in every expression, where there are several: a row for each model."""
+    domains = list(dict.fromkeys(edit.source.domain for edit in edits))
+    for domain in domains:
+        sources = list(dict.fromkeys(edit.source.id for edit in edits if edit.source.domain == domain))
+        source = sources[int(np.random.default_rng(seed).integers(len(sources)))]
+        own = [edit for edit in edits if edit.source.id == source]
+        if len(own) < 2:
+            continue
+        rows = [
+            GridRow(model.label, [_source(own[0]), *(_output(results, model.name, edit) for edit in own)])
+            for model in models
+        ]
+        if _has_truth(own):
+            rows.append(GridRow("Truth", [_source(own[0]), *(_shown_truth(edit) for edit in own)]))
+        if rows:
+            yield f"strip-{safe_name(domain)}", image_grid(rows, ["Input", *(edit.target for edit in own)])
+
+
+def _source(edit: Edit) -> Image | Failure:
+    loaded = load_sample(edit.source.load, None)
+    return loaded if isinstance(loaded, Failure) else loaded[0]
+
+
+def _shown_truth(edit: Edit) -> Image | Failure:
+    if edit.truth is None:
+        return Failure(NO_TRUTH)
+    loaded = load_sample(edit.truth.load, None)
+    return loaded if isinstance(loaded, Failure) else loaded[0]
+
+
+def _truth(edit: Edit, columns: Sequence[str]) -> list[Image | Failure]:
+    return [_shown_truth(edit)] if columns[-1] == "Truth" else []
+
+
+def _answers(results: Results, models: Sequence[Model], edit: Edit) -> list[Image | Failure]:
+    return [_output(results, model.name, edit) for model in models]
+
+
+def _output(results: Results, model: str, edit: Edit) -> Image | Failure:
+    try:
+        return results.published.store.read_output(model, results.dataset, edit.id)
+    except ImageError:
+        return Failure("no output")

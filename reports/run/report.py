@@ -1,0 +1,193 @@
+"""Writes reports of finished runs, in the formats that are asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from fesbench import __version__
+from fesbench.core.errors import BenchError
+from fesbench.core.files import write_text
+from fesbench.core.names import safe_name
+from fesbench.runs.plan import make_plan
+from fesbench.runs.spec import validate
+from fesbench.runs.store.store import RunStore
+from fesbench.statistics.comparisons import IN_DISTRIBUTION, OOD
+
+from ..cards import origin_of
+from ..formats.latex import latex_document, latex_tables
+from ..formats.markdown import csv_tables, escape, markdown_tables
+from ..formats.siunitx import siunitx_tables
+from ..formats.structured import json_tables
+from ..html.content import Picture
+from ..html.write import write_html
+from ..tables.table import Table, compact
+from .figures import write_figures
+from .pages import ReportedRun, sheets_of
+from .publish import Published, load_published, provenance
+from .subject_groups import own_groups, read_groups
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: of which runs, into which folder, and the data sets whose images it may hold.
+
+    ``figures`` are those of each run by data set, once they are drawn.
+    """
+
+    runs: Sequence[ReportedRun]
+    folder: Path
+    images: Collection[str] = ()
+    figures: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
+
+    def place(self, kind: str, run: ReportedRun) -> Path:
+        """The folder for one run's files of a kind."""
+        return self.folder / kind / safe_name(run.name) if len(self.runs) > 1 else self.folder / kind
+
+
+def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[ReportedRun]:
+    """The runs in folders, under names that tell them apart.
+
+    Args:
+        folders: The folders of runs.
+        subjects: A CSV file of what is known of their subjects; None takes the data sets' own, if any.
+
+    Raises:
+        BenchError: a folder holds no finished run, or a damaged one; the file is no table of subjects, or of
+            none of these.
+    """
+    names = [folder.resolve().name for folder in folders]
+    before = [names[:place].count(name) for place, name in enumerate(names)]
+    runs = [
+        ReportedRun(f"{name} ({count + 1})" if count else name, _read(folder))
+        for name, count, folder in zip(names, before, folders, strict=True)
+    ]
+    if subjects is None:
+        return [replace(run, groups=own_groups(run.published.record["spec"]["data"])) for run in runs]
+    groups = read_groups(subjects)
+    shown = {str(name) for run in runs for part in run.results for name in part.scores["subject"].unique()}
+    if not shown & set(groups.index):
+        raise BenchError(
+            f"{subjects} names none of the subjects of these runs, such as {min(shown)}: its column "
+            "'subject', or its first one, must hold their names"
+        )
+    return [replace(run, groups=dict.fromkeys(run.published.record["datasets"], groups)) for run in runs]
+
+
+def _read(folder: Path) -> Published:
+    if not (folder / "run.json").is_file():
+        raise BenchError(f"{folder} holds no run.json: give the folder of a run")
+    missing = [name for name in ("summary.json", "scores.parquet") if not (folder / name).is_file()]
+    if missing:
+        raise BenchError(
+            f"{folder} has no {missing[0]}: the run was stopped before its end; give the command that began "
+            "it again, it goes on where it was stopped"
+        )
+    return load_published(RunStore(folder))
+
+
+def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
+    """Write the formats; the same bytes for the same runs at the same places.
+
+    Returns:
+        What to open: the page, and each folder of tables and figures.
+
+    Raises:
+        BenchError: nothing can be written there, or images are asked for of a data set that no run has.
+    """
+    known = {name for run in request.runs for name in run.published.record["datasets"]}
+    strangers = sorted(set(request.images) - known)
+    if strangers:
+        raise BenchError(f"no data set {strangers[0]!r} in these runs; there are: {', '.join(sorted(known))}")
+    _remind_of_licences(request)
+    if "figures" in formats:
+        request = replace(request, figures={run.name: _draw(request, run) for run in request.runs})
+    written = [path for name in formats for path in WRITERS[name](request)]
+    return list(dict.fromkeys(written))
+
+
+def _remind_of_licences(request: Request) -> None:
+    """Say what the licence of included images asks for."""
+    for name in sorted(request.images):
+        origin = origin_of(name)
+        if not origin.free:
+            log.warning(
+                "the report holds images of %s. People: %s. Passing on: %s. %s",
+                name, origin.people.rstrip("."), origin.distribution.rstrip("."), origin.credit,
+            )  # fmt: skip
+
+
+def _write_page(request: Request) -> Iterator[Path]:
+    sheets = [
+        sheet
+        for run in request.runs
+        for sheet in sheets_of(run, request.images, request.figures.get(run.name, {}))
+    ]
+    yield write_html(sheets, request.folder / "html", __version__)
+
+
+Render = Callable[[Sequence[Table], str], str]
+
+RENDERERS: Mapping[str, Mapping[str, Render]] = {
+    "latex": {".tex": latex_tables, "-siunitx.tex": siunitx_tables, "-standalone.tex": latex_document},
+    "md": {".md": lambda tables, _: markdown_tables(tables)},
+    "csv": {".csv": lambda tables, _: csv_tables(tables)},
+    "json": {".json": lambda tables, _: json_tables(tables)},
+}
+"""Format to the end of a file's name to what makes its text from tables and where they come from."""
+
+
+def _write_tables(kind: str, request: Request) -> Iterator[Path]:
+    for run in request.runs:
+        folder, origin = request.place("tables", run), provenance(run.published)
+        for stem, tables in _named_tables(run):
+            for end, render in RENDERERS[kind].items():
+                write_text(folder / f"{stem}{end}", render(tables, origin))
+        yield folder
+
+
+def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
+    """Every table of a run by the stem of its file; it begins with the data set where there are several."""
+    for dataset, further in run.further.items():
+        prefix = f"{safe_name(dataset)}-" if len(run.further) > 1 else ""
+        main = run.mains[dataset]
+        short = compact(main, (IN_DISTRIBUTION, OOD))
+        for name, tables in (("main", [main]), ("compact", [short]), *further):
+            yield prefix + name, tables
+
+
+def _draw(request: Request, run: ReportedRun) -> dict[str, list[Picture]]:
+    """The figures of a run, written; images only of data sets that are free or asked for."""
+    record = run.published.record
+    shown = [name for name in record["datasets"] if name in request.images or origin_of(name).free]
+    plans = make_plan(validate(record["spec"], f"run.json of {run.name}")).datasets if shown else ()
+    allowed = {plan.name: plan for plan in plans if plan.name in shown}
+    return write_figures(run.results, allowed, request.place("figures", run))
+
+
+def _write_figures(request: Request) -> Iterator[Path]:
+    """Write the captions beside the figures, which are there already."""
+    for run in request.runs:
+        folder = request.place("figures", run)
+        write_text(folder / "captions.md", "".join(_captions(request.figures[run.name])))
+        yield folder
+
+
+def _captions(figures: Mapping[str, Sequence[Picture]]) -> Iterator[str]:
+    for dataset, pictures in figures.items():
+        for picture in pictures:
+            credit = f" {origin_of(dataset).credit}" if picture.of_images else ""
+            yield f"- `{picture.file.stem}`: {escape(picture.caption + credit.rstrip())}\n"
+
+
+WRITERS: Mapping[str, Callable[[Request], Iterator[Path]]] = {
+    "html": _write_page,
+    **{name: partial(_write_tables, name) for name in RENDERERS},
+    "figures": _write_figures,
+}
+"""Format to what writes it."""

@@ -1,0 +1,1 @@
+"""Analyses the answers of a human study."""

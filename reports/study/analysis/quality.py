@@ -1,0 +1,167 @@
+"""How carefully participants answered, and whom the rules that were fixed before the data leave out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+from ..schema import Exclusion, Form, Key, Response, Trial, TrialKey
+
+
+@dataclass(frozen=True)
+class Rater:
+    """What one participant did. Shares are None where there is nothing to judge by.
+
+    ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
+    ``attention_share`` attention checks; ``repeat_share`` those of the ``repeats`` that agree with the first
+    answer, of which ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one
+    slot, where there are several pictures. ``duration_s`` is the time from seeing the first trial, practice
+    too, to the last answer, where the platform times single answers.
+    """
+
+    participant: str
+    forms: tuple[str, ...]
+    platform: str
+    asked: int
+    answered: int
+    gold_share: float | None
+    attention_share: float | None
+    repeats: int
+    repeat_share: float | None
+    repeat_chance: float | None
+    slot_share: float | None
+    median_rt_ms: float | None
+    duration_s: float | None
+    screen: str | None
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule leaves the participant out."""
+        return not self.excluded
+
+
+RULES: Mapping[str, str] = {
+    "incomplete": "did not finish",
+    "gold": "too few gold trials right",
+    "attention": "missed an attention check",
+    "fast": "answered too fast",
+    "same-slot": "nearly always the same place",
+    "repeats": "repeats agree less often than by chance",
+}
+"""Each rule and its words, in the order in which the flow counts them."""
+
+
+def _broken(rules: Exclusion) -> Mapping[str, Callable[[Rater], bool]]:
+    def below(value: float | None, least: float) -> bool:
+        return value is not None and value < least
+
+    return {
+        "incomplete": lambda r: rules.complete and r.answered < r.asked,
+        "gold": lambda r: below(r.gold_share, rules.gold_share),
+        "attention": lambda r: below(r.attention_share, 1.0),
+        "fast": lambda r: below(r.median_rt_ms, rules.median_rt_ms),
+        "same-slot": lambda r: r.slot_share is not None and r.slot_share > rules.same_slot_share,
+        "repeats": lambda r: r.repeats >= rules.repeats and below(r.repeat_share, r.repeat_chance or 0.0),
+    }
+
+
+def judge(responses: Sequence[Response], forms: Sequence[Form], key: Key, rules: Exclusion) -> list[Rater]:
+    """Every participant with the rules that they broke, in order of first appearance."""
+    trials = {trial.id: trial for form in forms for trial in form.trials}
+    about = {trial.id: trial for trial in key.trials}
+    lengths = {form.id: sum(not trial.practice for trial in form.trials) for form in forms}
+    by_participant: dict[str, list[Response]] = {}
+    for response in responses:
+        by_participant.setdefault(response.participant, []).append(response)
+    raters = (_rater(name, own, trials, about, lengths) for name, own in by_participant.items())
+    tests = _broken(rules)
+    return [
+        Rater(**(vars(rater) | {"excluded": tuple(rule for rule, test in tests.items() if test(rater))}))
+        for rater in raters
+    ]
+
+
+def _rater(
+    name: str,
+    responses: Sequence[Response],
+    trials: Mapping[str, Trial],
+    about: Mapping[str, TrialKey],
+    lengths: Mapping[str, int],
+) -> Rater:
+    counted = [one for one in responses if about[one.trial_id].kind != "practice"]
+    forms = tuple(dict.fromkeys(one.form_id for one in responses))
+    kinds = {
+        kind: [one for one in counted if about[one.trial_id].kind == kind] for kind in ("gold", "attention")
+    }
+    times = [one.rt_ms for one in counted if one.rt_ms is not None]
+    repeated = _repeats(counted, trials, about)
+    return Rater(
+        participant=name,
+        forms=forms,
+        platform=responses[0].platform,
+        asked=sum(lengths[form] for form in forms),
+        answered=len(counted),
+        gold_share=_share(one.answer in about[one.trial_id].gold for one in kinds["gold"]),
+        attention_share=_share(one.answer in about[one.trial_id].gold for one in kinds["attention"]),
+        repeats=len(repeated),
+        repeat_share=_share(agrees for agrees, _ in repeated),
+        repeat_chance=sum(chance for _, chance in repeated) / len(repeated) if repeated else None,
+        slot_share=_slot_share([one for one in counted if about[one.trial_id].kind == "main"], trials),
+        median_rt_ms=median(times) if times else None,
+        duration_s=_duration(responses),
+        screen=next((one.screen for one in responses if one.screen), None),
+    )
+
+
+def _duration(responses: Sequence[Response]) -> float | None:
+    """Seconds from the moment the first trial was seen to the last answer, breaks included."""
+    answered = [
+        (one.timestamp, timedelta(milliseconds=one.rt_ms))
+        for one in responses
+        if one.timestamp is not None and one.rt_ms is not None
+    ]
+    if not answered:
+        return None
+    seen = min(moment - taken for moment, taken in answered)
+    return (max(moment for moment, _ in answered) - seen).total_seconds()
+
+
+def _share(passed: Iterable[bool]) -> float | None:
+    values = list(passed)
+    return sum(values) / len(values) if values else None
+
+
+def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> float | None:
+    """Of trials with several pictures alone: 'same' or a 5 may be the honest answer all along."""
+    chosen = ((trials[one.trial_id], one.answer) for one in responses)
+    slots = Counter(trial.choices.index(answer) for trial, answer in chosen if len(trial.stimuli) > 1)
+    return max(slots.values()) / slots.total() if slots else None
+
+
+def _repeats(
+    responses: Sequence[Response], trials: Mapping[str, Trial], about: Mapping[str, TrialKey]
+) -> list[tuple[bool, float]]:
+    """For each repeat whether it agrees with the first answer, and how likely it would by chance."""
+    meant = {one.trial_id: _meaning(one, trials) for one in responses}
+    return [
+        (meant[one.trial_id] == meant[first], 1 / len(trials[first].choices))
+        for one in responses
+        if (first := about[one.trial_id].repeats) and first in meant
+    ]
+
+
+def _meaning(one: Response, trials: Mapping[str, Trial]) -> str:
+    """The chosen picture, where there are several; else the answer itself."""
+    trial = trials[one.trial_id]
+    return trial.chosen(one.answer) if len(trial.stimuli) > 1 else one.answer
+
+
+def flow(raters: Sequence[Rater]) -> list[tuple[str, int]]:
+    """Recruited, left out by each rule (by the first one broken), kept."""
+    first = Counter(rater.excluded[0] for rater in raters if rater.excluded)
+    left_out = [(text, first[rule]) for rule, text in RULES.items() if first[rule]]
+    return [("recruited", len(raters)), *left_out, ("kept", sum(rater.kept for rater in raters))]

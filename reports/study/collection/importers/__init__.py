@@ -1,0 +1,25 @@
+"""Readers for the files in which platforms give answers back; one module for each platform.
+
+A reader takes only the columns it needs, by name: names, addresses and places never leave the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ...schema import Platform
+from . import gforms, mturk, paper, potato, qualtrics, server, web
+from .raw import RawAnswer, Reading
+
+READERS: Mapping[Platform, Callable[[Path], Reading]] = {
+    "web": web.read,
+    "server": server.read,
+    "paper": paper.read,
+    "mturk": mturk.read,
+    "qualtrics": qualtrics.read,
+    "gforms": gforms.read,
+    "potato": potato.read,
+}
+
+__all__ = ["READERS", "RawAnswer", "Reading"]

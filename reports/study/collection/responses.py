@@ -1,0 +1,218 @@
+"""From raw answers of any platform to one tidy table: matched with the trials, pseudonymous, each once.
+
+Platform ids of participants become pseudonyms (an HMAC with the secret in the study's private folder) before
+anything is written; names, addresses and places are never read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from fesbench.core.errors import BenchError
+from fesbench.core.files import write_text
+
+from ...formats.delimited import csv_rows
+from ..schema import Form, Key, Platform, Response, Study, Trial
+from ..storage import pseudonym
+from .importers import READERS, RawAnswer
+from .importers.raw import read_rows
+
+COLUMNS = (
+    "study_id", "form_id", "participant", "platform", "trial_id", "question", "kind", "answer", "slot",
+    "stimulus", "rt_ms", "timestamp", "screen", "gold_pass",
+)  # fmt: skip
+SHOWN_PROBLEMS = 20
+
+
+class Problem(NamedTuple):
+    """A row that is not among the responses, and why. ``detail`` never holds a platform's id."""
+
+    kind: str
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Responses, each participant's to each trial once, and what came of the other rows.
+
+    ``read`` counts the answers in the files. Kinds of problems: ``skipped`` (a row that is no participant's
+    answer), ``unmatched`` (fits no trial), ``duplicate`` and ``conflict`` (answered before, alike or
+    otherwise).
+    """
+
+    responses: Sequence[Response]
+    problems: Sequence[Problem]
+    dropped: Sequence[str]
+    read: int
+
+    def report(self) -> dict[str, object]:
+        """For ``import.json`` and the screen: counts, columns left behind, and the first problems."""
+        return {
+            "read": self.read,
+            "responses": len(self.responses),
+            "participants": len({response.participant for response in self.responses}),
+            "problems": dict(Counter(problem.kind for problem in self.problems)),
+            "dropped_columns": list(self.dropped),
+            "first_problems": [problem._asdict() for problem in self.problems[:SHOWN_PROBLEMS]],
+        }
+
+
+def import_files(
+    platform: Platform, paths: Sequence[Path], study: Study, forms: Sequence[Form], secret: str
+) -> Imported:
+    """The answers in files of one platform.
+
+    Args:
+        platform: Where the files come from.
+        paths: The files, in the order of which answer counts where two are given.
+        study: The study.
+        forms: All its forms.
+        secret: The key's, for pseudonyms.
+
+    Raises:
+        BenchError: a file cannot be read.
+    """
+    readings = [READERS[platform](path) for path in paths]
+    raw = [answer for reading in readings for answer in reading.answers]
+    passed_over = [Problem("skipped", *row) for reading in readings for row in reading.skipped]
+    responses, problems = _matched(raw, study, forms, platform, secret)
+    dropped = dict.fromkeys(name for reading in readings for name in reading.dropped)
+    return Imported(responses, [*passed_over, *problems], list(dropped), len(raw))
+
+
+def _matched(
+    raw: Iterable[RawAnswer], study: Study, forms: Sequence[Form], platform: Platform, secret: str
+) -> tuple[list[Response], list[Problem]]:
+    trials = {trial.id: (form.id, trial) for form in forms for trial in form.trials}
+    found: dict[tuple[str, str], Response] = {}
+    problems: list[Problem] = []
+    for one in raw:
+        form, trial = trials.get(one.trial, ("", None))
+        problem = _unmatched(one, form, trial)
+        if trial is None or problem:
+            problems.append(Problem("unmatched", one.where, problem))
+            continue
+        response = Response(
+            study_id=study.id,
+            participant=pseudonym(secret, one.participant),
+            form_id=form,
+            trial_id=trial.id,
+            answer=resolve(one, trial) or "",
+            rt_ms=one.rt_ms,
+            timestamp=one.timestamp,
+            screen=one.screen,
+            platform=platform,
+        )
+        first = found.setdefault((response.participant, response.trial_id), response)
+        if first is not response:
+            same = first.answer == response.answer
+            kind, text = ("duplicate", "the same") if same else ("conflict", "another answer")
+            problems.append(Problem(kind, one.where, f"{trial.id} answered twice, {text}: the first counts"))
+    return list(found.values()), problems
+
+
+def _unmatched(one: RawAnswer, form: str, trial: Trial | None) -> str:
+    if trial is None:
+        return f"no trial of this study is called {one.trial[:40]!r}"
+    if one.form and one.form != form:
+        return f"trial {trial.id} belongs to form {form}, not {one.form[:20]!r}"
+    if not one.participant:
+        return "no participant"
+    if resolve(one, trial) is None:
+        shown = one.answer[:40] if one.answer else f"place {one.slot}"
+        return f"{shown!r} is none of the answers of {trial.id}: {', '.join(trial.choices)}"
+    return ""
+
+
+def resolve(one: RawAnswer, trial: Trial) -> str | None:
+    """Which choice is meant: by its name, its label, or its place; None where it is none of them."""
+    if one.slot is not None:
+        return trial.choices[one.slot] if one.slot < len(trial.choices) else None
+    spoken = one.answer.casefold()
+    for names in (trial.choices, trial.labels):
+        folded = [name.casefold() for name in names]
+        if folded.count(spoken) == 1:
+            return trial.choices[folded.index(spoken)]
+    if spoken.isdecimal() and len(spoken) < 3 and 1 <= int(spoken) <= len(trial.choices):
+        return trial.choices[int(spoken) - 1]
+    return None
+
+
+def responses_csv(responses: Iterable[Response], forms: Iterable[Form], key: Key) -> str:
+    """The tidy table: ``COLUMNS``, one row for each answer; it names no model."""
+    trials = {trial.id: trial for form in forms for trial in form.trials}
+    return csv_rows([COLUMNS, *_rows(responses, trials, key)])
+
+
+def _rows(responses: Iterable[Response], trials: Mapping[str, Trial], key: Key) -> Iterator[list[object]]:
+    about = {trial.id: trial for trial in key.trials}
+    for one in responses:
+        trial, known = trials[one.trial_id], about[one.trial_id]
+        time = one.timestamp.isoformat() if one.timestamp else None
+        passed = int(one.answer in known.gold) if known.gold else None
+        yield [
+            one.study_id, one.form_id, one.participant, one.platform, trial.id, trial.question, known.kind,
+            one.answer, trial.choices.index(one.answer), trial.chosen(one.answer), one.rt_ms, time,
+            one.screen, passed,
+        ]  # fmt: skip
+
+
+def write_import(folder: Path, imported: Imported, forms: Sequence[Form], key: Key) -> Path:
+    """Write ``responses.csv`` into a folder; returns its path."""
+    path = folder / "responses.csv"
+    write_text(path, responses_csv(imported.responses, forms, key))
+    return path
+
+
+def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Response]:
+    """The responses of a tidy table; only the columns of ``Response`` count.
+
+    Raises:
+        BenchError: the file cannot be read, or a row was changed or belongs to another study.
+    """
+    trials = {trial.id: (form.id, trial) for form in forms for trial in form.trials}
+    responses = []
+    for number, row in enumerate(read_rows(path), start=2):
+        fields = {name: value or None for name, value in row.items() if name in Response.model_fields}
+        try:
+            one = Response.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise BenchError(
+                f"{path}, line {number}: {place}: {first['msg']}; import the answers again"
+            ) from error
+        form, trial = trials.get(one.trial_id, ("", None))
+        if (
+            one.study_id != study.id
+            or trial is None
+            or one.form_id != form
+            or one.answer not in trial.choices
+        ):
+            raise BenchError(
+                f"{path}, line {number}: {one.trial_id} with answer {one.answer!r} does not fit study "
+                f"{study.id}; give the packet that these answers belong to"
+            )
+        responses.append(one)
+    if not responses:
+        raise BenchError(f"{path} holds no answers; run `bench study import` first")
+    return responses
+
+
+def merged(earlier: Sequence[Response], imported: Imported) -> Imported:
+    """Earlier responses with the new ones; one that is there already is a duplicate or a conflict."""
+    found = {(one.participant, one.trial_id): one for one in earlier}
+    problems = list(imported.problems)
+    for one in imported.responses:
+        first = found.setdefault((one.participant, one.trial_id), one)
+        if first is not one:
+            kind = "duplicate" if first.answer == one.answer else "conflict"
+            problems.append(Problem(kind, "an earlier import", f"{one.trial_id}: the first answer counts"))
+    return Imported(list(found.values()), problems, imported.dropped, imported.read)

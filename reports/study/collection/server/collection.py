@@ -1,0 +1,204 @@
+"""The answers that a server has collected, in one SQLite file that survives being killed at any moment.
+
+Write-ahead logging with ``synchronous=FULL``: what was committed is on the disk. A participant holds one
+form, shown by a token that only the participant's browser knows; each trial is answered once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fesbench.core.errors import BenchError
+
+from ...schema import Form, Trial
+
+RELEASE_AFTER = timedelta(hours=12)
+"""A form left unfinished for so long is free again; whoever comes back may still finish it."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS study (id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS sessions (
+  participant TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE, form TEXT NOT NULL, screen TEXT NOT NULL,
+  started TEXT NOT NULL, seen TEXT NOT NULL, answers INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answers (
+  participant TEXT NOT NULL REFERENCES sessions, trial TEXT NOT NULL, answer TEXT NOT NULL,
+  rt_ms REAL NOT NULL, received TEXT NOT NULL, PRIMARY KEY (participant, trial)
+) WITHOUT ROWID;
+"""
+
+
+class Refused(Exception):
+    """A request that the study does not allow; ``status`` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class Collection:
+    """The open file. All calls come from one thread; the writing ones inside ``transaction``."""
+
+    def __init__(self, path: Path, study: str, forms: Sequence[Form]) -> None:
+        """Open or create the file.
+
+        Raises:
+            BenchError: it cannot be opened, or holds another study's answers.
+        """
+        self.forms = {form.id: {trial.id: trial for trial in form.trials} for form in forms}
+        self.connection = _opened(path, study)
+
+    def close(self) -> None:
+        """Fold the log into the file."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is on the disk when this ends, or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+
+    def start(self, participant: str, token: str, screen: str = "") -> str:
+        """The participant's form: the one held already, else the next free one.
+
+        Raises:
+            Refused: the participant has another token, or no form is free.
+        """
+        held = self._row("SELECT token, form FROM sessions WHERE participant = ?", participant)
+        secret, now = _hash(token), _now()
+        if held:
+            if held["token"] != secret:
+                raise Refused(409, "This participant has begun in another browser. Please go on there.")
+            return str(held["form"])
+        if self._row("SELECT 1 FROM sessions WHERE token = ?", secret):
+            raise Refused(409, "This token belongs to another participant.")
+        form = self._free()
+        row = (participant, secret, form, screen, now, now)
+        self.connection.execute(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, 0)",
+            row,
+        )
+        return form
+
+    def _free(self) -> str:
+        """The first form that nobody has finished or is at work on."""
+        since = (datetime.now(UTC) - RELEASE_AFTER).isoformat()
+        rows = self.connection.execute("SELECT form, answers, seen FROM sessions")
+        taken = {
+            row["form"]
+            for row in rows
+            if row["seen"] > since or row["answers"] >= len(self.forms[row["form"]])
+        }
+        for form in self.forms:
+            if form not in taken:
+                return form
+        raise Refused(409, "All places of this study are taken. Thank you for your interest.")
+
+    def answer(self, token: str, trial: str, answer: str, rt_ms: float) -> bool:
+        """Keep an answer; False where the same one is kept already.
+
+        Raises:
+            Refused: the token is unknown, the trial is not of the participant's form, the answer is none of
+                its choices, or another answer was given before.
+        """
+        session = self._row("SELECT participant, form FROM sessions WHERE token = ?", _hash(token))
+        if not session:
+            raise Refused(401, "Nobody with this token takes part.")
+        self._check(self.forms[session["form"]].get(trial), answer)
+        who = session["participant"]
+        kept = self._row("SELECT answer FROM answers WHERE participant = ? AND trial = ?", who, trial)
+        if kept:
+            if kept["answer"] != answer:
+                raise Refused(409, "This question was answered before; the first answer counts.")
+            return False
+        now = _now()
+        self.connection.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (who, trial, answer, rt_ms, now)
+        )
+        self.connection.execute(
+            "UPDATE sessions SET answers = answers + 1, seen = ? WHERE participant = ?", (now, who)
+        )
+        return True
+
+    @staticmethod
+    def _check(trial: Trial | None, answer: str) -> None:
+        if trial is None:
+            raise Refused(403, "This question is not of this participant's form.")
+        if answer not in trial.choices:
+            raise Refused(422, "This is none of the question's answers.")
+
+    def _row(self, query: str, *values: object) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self.connection.execute(query, values).fetchone()
+        return row
+
+
+def _opened(path: Path, study: str) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "busy_timeout = 5000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.executescript(_TABLES)
+        connection.execute("INSERT INTO study SELECT ? WHERE NOT EXISTS (SELECT 1 FROM study)", (study,))
+        found = connection.execute("SELECT id FROM study").fetchone()[0]
+    except (OSError, sqlite3.Error) as error:
+        raise BenchError(
+            f"cannot keep answers in {path}: {error}; choose another file with --answers"
+        ) from error
+    if found != study:
+        raise BenchError(
+            f"{path} holds the answers of study {found}, not {study}; choose another with --answers"
+        )
+    return connection
+
+
+def read_records(path: Path) -> list[Mapping[str, Any]]:
+    """All answers of a file, also while a server writes to it, in the order in which they came.
+
+    Returns:
+        Records with the keys ``participant`` (the id that the browser gave), ``form_id``, ``trial_id``,
+        ``answer``, ``rt_ms``, ``timestamp`` and ``screen``.
+
+    Raises:
+        BenchError: it is missing, or was not written by a server.
+    """
+    query = (
+        "SELECT participant, form AS form_id, trial AS trial_id, answer, rt_ms, received AS timestamp, "
+        "screen FROM answers JOIN sessions USING (participant) ORDER BY received, participant, trial"
+    )
+    if not path.is_file():
+        raise BenchError(f"{path} is missing; give the file that `bench study serve` named")
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query)]
+    except sqlite3.Error as error:
+        raise BenchError(f"{path} holds no answers of `bench study serve`: {error}") from error
+    finally:
+        connection.close()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""Designs human studies: trials, counterbalancing, checks and power."""

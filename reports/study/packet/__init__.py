@@ -1,0 +1,1 @@
+"""Writes the packets of a human study."""

@@ -1,0 +1,153 @@
+"""Makes the web page of a study: fixed scripts, a configuration, and one file for each form.
+
+The scripts are jsPsych 8 (``vendor/``, with its licence) and ours (``assets/``). A page on a disk may read no
+other file but scripts and pictures, so configuration and forms are scripts too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from fesbench.core.errors import BenchError
+from fesbench.core.files import write_text
+
+from ...schema import Form, Study
+from ...storage import PUBLIC, stimulus_path
+from ..documents import is_draft
+from ..prose import consent_choices, to_html
+
+FOLDER = "web"
+ASSETS = ("assets", "vendor")
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Prolific's completion codes; a page without them sends nobody back.
+
+    There is none for failed checks: the page does not know which trials are checks.
+    """
+
+    completed: str = ""
+    no_consent: str = ""
+    screened_out: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Codes:
+        """From one to three codes with commas between: completed, no consent, screen too small.
+
+        Raises:
+            BenchError: it is something else.
+        """
+        codes = [code.strip() for code in text.split(",")]
+        if len(codes) > 3 or not all(re.fullmatch(r"\w{1,40}", code, re.ASCII) for code in codes):
+            raise BenchError(
+                f"completion codes {text!r} are not one to three words with commas between: "
+                "COMPLETED,NO_CONSENT,SCREENED_OUT"
+            )
+        return cls(*codes)
+
+
+NO_CODES = Codes()
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """Where answers go from a page without a server of its own: to ``post_url``, else only into a file.
+
+    ``datapipe`` is the experiment's id at DataPipe, sent along as ``experimentID``.
+
+    Raises:
+        BenchError: the address is no https address, or codes are given without an address: participants of a
+            platform would be sent away with their answers left on their own computers.
+    """
+
+    post_url: str = ""
+    datapipe: str = ""
+    codes: Codes = NO_CODES
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.post_url)
+        local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if self.post_url and not (
+            parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and local))
+        ):
+            raise BenchError(f"answers cannot be posted to {self.post_url!r}: give an https:// address")
+        if self.codes.completed and not self.post_url:
+            raise BenchError(
+                "completion codes need an address to post answers to (--post-url): without one they stay on "
+                "participants' own computers"
+            )
+
+
+ON_DISK = Hosting()
+
+
+def write_web(
+    packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str], hosting: Hosting = ON_DISK
+) -> Path:
+    """Write ``public/web``: all that a host needs, its pictures too; returns the page's path.
+
+    Args:
+        packet: The packet, with its stimuli written.
+        study: The study.
+        forms: All its forms.
+        texts: ``consent``, ``instructions`` and ``debrief`` in Markdown.
+        hosting: Where answers go.
+    """
+    folder = packet / PUBLIC / FOLDER
+    for name, content in asset_files().items():
+        write_text(folder / name, content)
+    collector = {"post_url": hosting.post_url, "datapipe": hosting.datapipe}
+    write_text(folder / "config.js", config_script(study, texts, hosting.codes, collector))
+    for form in forms:
+        write_text(folder / "forms" / f"{form.id}.js", f"window.FORM = {_json(form)};\n")
+    (folder / "stimuli").mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys(name for form in forms for name in form.stimuli):
+        shutil.copyfile(stimulus_path(packet, name), folder / "stimuli" / f"{name}.png")
+    return folder / "index.html"
+
+
+def asset_files() -> dict[str, str]:
+    """File name to text of everything that is the same for all studies."""
+    folders = (files(__package__) / name for name in ASSETS)
+    found = [file for folder in folders for file in folder.iterdir()]
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
+
+
+def config_script(
+    study: Study, texts: Mapping[str, str], codes: Codes, collector: Mapping[str, object]
+) -> str:
+    """The configuration of the page as a script.
+
+    Args:
+        study: The study.
+        texts: See ``write_web``.
+        codes: Where participants are sent at the end.
+        collector: Who takes the answers: ``{"server": True}`` where forms come from and answers go to the
+            server of the page itself; else ``post_url`` and ``datapipe`` of ``Hosting``.
+    """
+    content = {
+        "id": study.id,
+        "title": study.title,
+        "design": study.design,
+        "draft": study.draft or any(map(is_draft, texts.values())),
+        "forms": list(study.forms),
+        "texts": {name: to_html(text) for name, text in texts.items()},
+        "consent_choices": consent_choices(texts["consent"]),
+        "codes": asdict(codes),
+        **collector,
+    }
+    return f"window.STUDY = {json.dumps(content, ensure_ascii=True, indent=1)};\n"
+
+
+def _json(content: BaseModel) -> str:
+    return json.dumps(content.model_dump(mode="json"), ensure_ascii=True)

@@ -1,0 +1,250 @@
+"""Builds tables from the frames of a run's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import floor, isfinite, log10
+from statistics import median
+from string import ascii_lowercase
+from typing import Any, cast
+
+import pandas as pd
+
+from fesbench.core.contracts import GeneratorCard
+from fesbench.core.errors import BenchError
+
+from .table import BLOCKS, MISSING, Block, Cell, Column, Note, Row, Table, mark_best, metric_title
+
+FEWEST_DIGITS, MOST_DIGITS = 2, 3
+ONE_MORE_BELOW = 3.0
+"""A half width of 0.012 or 0.028 shows three decimals, one of 0.03 or 0.08 two."""
+
+Record = Mapping[Hashable, Any]
+
+
+def build_table(
+    cells: pd.DataFrame,
+    measures: pd.DataFrame,
+    cards: Mapping[str, GeneratorCard],
+    blocks: Mapping[tuple[str, str], Block],
+    dataset: str,
+    notes: Iterable[str] = (),
+    details: Iterable[str] = (),
+    metrics: Sequence[str] | None = None,
+    domains: Sequence[str] | None = None,
+    unfit: Collection[tuple[str, str]] = (),
+) -> Table:
+    """The table of one data set.
+
+    Args:
+        cells: ``Summary.cells`` of a run.
+        measures: ``Summary.measures``: column, direction, unit, headline.
+        cards: Generator name to card; their order is the order of rows within a block.
+        blocks: (generator, dataset) to block; generators that are left out are controls where their card
+            says so, else in the main block.
+        dataset: The data set to show.
+        notes: Sentences for below the table, such as those of ``Summary.notes``.
+        details: Sentences for below the table in files only, such as those of ``Summary.methods``.
+        metrics: Column ids to show; None takes the headline ones.
+        domains: Domains to show; None takes each domain and, where there are several, 'ood' or else 'all'.
+        unfit: (domain, metric) whose numbers cannot rank models: nothing is marked there.
+
+    Raises:
+        BenchError: the data set has no cells, or not those that are asked for.
+    """
+    part = cells[cells["dataset"] == dataset]
+    if part.empty:
+        raise BenchError(f"no scores for data set {dataset!r}; there are {sorted(set(cells['dataset']))}")
+    part = part.assign(**{name: pd.to_numeric(part[name]).astype(float) for name in ("value", "low", "high")})
+    facts = {record["column"]: record for record in measures.to_dict("records")}
+    shown = metrics or [name for name in dict.fromkeys(part["metric"]) if facts[name]["headline"]]
+    scopes = domains or _default_domains(list(dict.fromkeys(part["domain"])))
+    _require("metric", shown, part["metric"])
+    _require("domain", scopes, part["domain"])
+    digits = {metric: _digits(part[part["metric"] == metric]) for metric in shown}
+    columns = tuple(
+        Column(
+            metric,
+            domain,
+            facts[metric]["direction"],
+            facts[metric]["unit"],
+            digits[metric],
+            fit_to_rank=(domain, metric) not in unfit,
+        )
+        for metric in shown
+        for domain in scopes
+        if ((part["metric"] == metric) & (part["domain"] == domain)).any()
+    )
+    rows = _rows(cards, blocks, dataset, set(part["generator"]))
+    found = {(r["generator"], r["metric"], r["domain"]): cast(Record, r) for r in part.to_dict("records")}
+    grid = tuple(
+        tuple(_cell(found.get((row.name, column.metric, column.domain)), column.digits) for column in columns)
+        for row in rows
+    )
+    table = mark_best(Table(dataset, rows, columns, grid))
+    counted = [*_count_notes(part, scopes), *_reference_notes(part)]
+    essential = [Note("", text) for text in dict.fromkeys([*counted, *notes])]
+    background = [Note("", text, detail=True) for text in details]
+    return _with_notes(table, found, cards, [*essential, *background])
+
+
+def _require(kind: str, asked: Sequence[str], present: Iterable[str]) -> None:
+    known = sorted(set(present))
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise BenchError(f"no {kind} {unknown[0]!r} in this run; there are: {', '.join(known)}")
+
+
+def _default_domains(present: list[str]) -> list[str]:
+    return [name for name in present if name != "all" or ("ood" not in present and len(present) > 1)]
+
+
+def _digits(cells: pd.DataFrame) -> int:
+    """Decimals that the typical interval of a metric supports; without intervals a digit more is shown."""
+    halves = [half for half in (cells["high"] - cells["low"]) / 2 if half > 0]
+    sizes = halves or [abs(value) for value in cells["value"].dropna() if value]
+    if not sizes:
+        return FEWEST_DIGITS
+    return min(max(decimals(median(sizes), 1 if halves else 2), 0), MOST_DIGITS)
+
+
+def decimals(size: float, significant: int) -> int:
+    """Decimals that show ``size`` with so many significant digits, one more where it starts with 1 or 2."""
+    exponent: int = floor(log10(size))
+    return significant - 1 - exponent + int(size / 10.0**exponent < ONE_MORE_BELOW)
+
+
+def _rows(
+    cards: Mapping[str, GeneratorCard],
+    blocks: Mapping[tuple[str, str], Block],
+    dataset: str,
+    present: set[str],
+) -> tuple[Row, ...]:
+    rows = [
+        Row(
+            name=name,
+            label=card.title or name,
+            block=blocks.get((name, dataset), "control" if card.control else "main"),
+            trained_on=card.trained_on,
+            supervision=card.supervision,
+        )
+        for name, card in cards.items()
+        if name in present
+    ]
+    order = list(BLOCKS)
+    return tuple(sorted(rows, key=lambda row: order.index(row.block)))
+
+
+def _cell(record: Record | None, digits: int) -> Cell:
+    if record is None:
+        return Cell(None, None, None, MISSING, 0, 0, False)
+    value, low, high = (_number(record[name]) for name in ("value", "low", "high"))
+    complete = bool(record["complete"]) and value is not None
+    display = _fixed(value, digits) if complete and value is not None else MISSING
+    return Cell(value, low, high, display, int(record["n_asked"]), int(record["n_scored"]), complete)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if value is not None and isfinite(value) else None
+
+
+def _fixed(value: float, digits: int) -> str:
+    """``value`` with so many decimals, never '-0.0'."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _count_notes(part: pd.DataFrame, scopes: Sequence[str]) -> list[str]:
+    counts = part[part["domain"].isin(list(scopes)) & ~part["domain"].isin(["ood", "all"])]
+    counts = counts[counts["subjects"] > 0].groupby("domain", sort=False)[["n_asked", "subjects"]].max()
+    texts: dict[str, list[str]] = {}
+    for domain, edits, subjects in counts.itertuples():
+        people = f"{subjects} subject{'s' * (subjects != 1)}"
+        texts.setdefault(f"{edits} edits of {people}", []).append(str(domain))
+    return [f"{text} in {', '.join(domains)}." for text, domains in texts.items()]
+
+
+def _reference_notes(part: pd.DataFrame) -> list[str]:
+    if "references" not in part:
+        return []
+    known = part[part["references"].notna()]
+    by_label: dict[tuple[str, int], list[str]] = {}
+    for metric, label, count in zip(known["metric"], known["references"], known["n_references"], strict=True):
+        by_label.setdefault((str(label), int(count)), []).append(metric_title(str(metric)))
+    return [
+        f"{', '.join(dict.fromkeys(metrics))}: against {count} reference images ({label})."
+        for (label, count), metrics in by_label.items()
+    ]
+
+
+def _with_notes(
+    table: Table,
+    found: Mapping[tuple[str, str, str], Record],
+    cards: Mapping[str, GeneratorCard],
+    notes: Iterable[Note],
+) -> Table:
+    """The table with ``notes``, after a lettered one for each reason why rows or their cells need one."""
+    marks = _Marks()
+    rows = tuple(replace(row, note=marks.of(row.label, _caution(cards[row.name]))) for row in table.rows)
+    why = [_why_missing(table, i, found) for i in range(len(table.rows))]
+    grid = tuple(
+        tuple(
+            cell if cell.complete else replace(cell, note=marks.of(row.label, gaps[column.metric]))
+            for column, cell in zip(table.columns, cells, strict=True)
+        )
+        for row, cells, gaps in zip(table.rows, table.cells, why, strict=True)
+    )
+    return replace(table, rows=rows, cells=grid, notes=(*marks.notes(), *notes))
+
+
+class _Marks:
+    """Gives out letters, one for each different text, however many rows it is said of."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[str]] = {}
+
+    def of(self, row: str, text: str) -> str:
+        """The letter of ``text``, said of a row: a..z, then aa, bb and so on; empty for an empty text."""
+        if not text:
+            return ""
+        rows = self._rows.setdefault(text, [])
+        if row not in rows:
+            rows.append(row)
+        return _letter(list(self._rows).index(text))
+
+    def notes(self) -> list[Note]:
+        """All notes that were given a letter, after the rows that they are about."""
+        texts = enumerate(self._rows.items())
+        return [Note(_letter(place), f"{'; '.join(rows)}: {text}") for place, (text, rows) in texts]
+
+
+def _letter(place: int) -> str:
+    return ascii_lowercase[place % 26] * (1 + place // 26)
+
+
+def _caution(card: GeneratorCard) -> str:
+    return f"{card.weights}." if card.weights.startswith("untrained") else ""
+
+
+def _why_missing(table: Table, row: int, found: Mapping[tuple[str, str, str], Record]) -> dict[str, str]:
+    """Metric to the sentence that explains its incomplete cells in this row."""
+    name = table.rows[row].name
+    places: dict[str, dict[str, Cell]] = {}
+    reasons: dict[str, str] = {}
+    for column, cell in zip(table.columns, table.cells[row], strict=True):
+        if cell.complete:
+            continue
+        record = found.get((name, column.metric, column.domain))
+        reason = str(record["reason"] or "not scored") if record else "not scored"
+        places.setdefault(reason, {}).setdefault(column.domain_title, cell)
+        reasons[column.metric] = reason
+    return {metric: f"{reason}; {_where(places[reason])}." for metric, reason in reasons.items()}
+
+
+def _where(cells: Mapping[str, Cell]) -> str:
+    """The domains of incomplete cells, with how many outputs have a score unless all of them have one."""
+    if all(cell.n_scored == cell.n_asked for cell in cells.values()):
+        return f"in {', '.join(cells)}"
+    return "scored " + ", ".join(
+        f"{cell.n_scored} of {cell.n_asked} in {name}" for name, cell in cells.items()
+    )

@@ -1,0 +1,227 @@
+"""The table model: what every renderer (terminal, LaTeX, Markdown, CSV) shows, decided once.
+
+A table holds semantic values beside displayed ones. Best and second are judged by the displayed values,
+among complete cells of the main block only, and never in a column with fewer than two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from fesbench.core.contracts import Direction
+
+Block = Literal["main", "transfer", "control"]
+Mark = Literal["best", "second", ""]
+
+BLOCKS: Mapping[Block, str] = {
+    "main": "",
+    "transfer": "transfer: trained on other data, not ranked with the rows above",
+    "control": "controls: floor, ceiling and simple references, not ranked",
+}
+DOMAIN_TITLES = {"ood": "mean OOD"}
+MISSING = "–"
+ARROWS: Mapping[Direction | None, str] = {"higher": "↑", "lower": "↓", None: ""}
+FEWEST_TO_MARK = 2
+"""A best among fewer complete models says nothing."""
+
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+"""A p value below the number has so many stars."""
+
+_WRITTEN = {"qualiclip": "QualiCLIP", "action-units": "Action units"} | {
+    name: name.upper() for name in ("ecs", "fss", "fid", "kid", "mae", "psnr", "ssim")
+}
+
+
+class Note(NamedTuple):
+    """A footnote; ``mark`` is the letter by which cells and rows refer to it, empty where none does.
+
+    A ``detail`` stands in files, where there is room, and not in the terminal.
+    """
+
+    mark: str
+    text: str
+    detail: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number per row: a metric in a domain, or in whatever else divides the columns.
+
+    ``direction`` is None where no end is better; ``digits`` are the decimals that the interval supports;
+    nothing is marked as best where the metric is not ``fit_to_rank``.
+    """
+
+    metric: str
+    domain: str
+    direction: Direction | None
+    unit: str
+    digits: int
+    fit_to_rank: bool = True
+
+    @property
+    def domain_title(self) -> str:
+        """The domain as a heading."""
+        return DOMAIN_TITLES.get(self.domain, self.domain)
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as an arrow behind a space; empty where neither is."""
+        return f" {ARROWS[self.direction]}" if self.direction else ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model, or whatever else a table compares.
+
+    ``note`` is the mark of a footnote on the row as a whole, such as 'untrained'.
+    """
+
+    name: str
+    label: str
+    block: Block
+    trained_on: str
+    supervision: str
+    note: str = ""
+
+    @property
+    def training(self) -> str:
+        """What the model was trained on and how, in one phrase; a dash where nothing was."""
+        if not self.trained_on:
+            return MISSING
+        return self.trained_on if self.supervision == "none" else f"{self.trained_on}, {self.supervision}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number. ``display`` is what a reader sees: a dash where the cell is incomplete or empty.
+
+    ``p`` is the adjusted p value of a difference; None elsewhere.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    display: str
+    n_asked: int
+    n_scored: int
+    complete: bool
+    mark: Mark = ""
+    note: str = ""
+    p: float | None = None
+
+    @property
+    def stars(self) -> str:
+        """One star for p below 0.05, two below 0.01, three below 0.001."""
+        return "" if self.p is None else next((stars for level, stars in STARS if self.p < level), "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by columns of cells, with footnotes; ``cells[i][j]`` belongs to ``rows[i]`` and ``columns[j]``.
+
+    ``kind`` says what the rows are: it stands over them.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    notes: tuple[Note, ...] = ()
+    kind: str = "model"
+
+    @property
+    def shows_training(self) -> bool:
+        """Whether any row was trained, so that a column with what it was trained on means something."""
+        return any(row.trained_on for row in self.rows)
+
+    @property
+    def has_domains(self) -> bool:
+        """Whether columns differ in more than the metric."""
+        return len({column.domain for column in self.columns}) > 1
+
+    def blocks(self) -> Iterator[tuple[Block, list[int]]]:
+        """Each block that has rows, with their indices: main first, controls last."""
+        for block in BLOCKS:
+            members = [index for index, row in enumerate(self.rows) if row.block == block]
+            if members:
+                yield block, members
+
+    def panels(self) -> list[tuple[str, list[int]]]:
+        """Groups of columns that are shown side by side: (heading, indices of columns).
+
+        With several domains, one panel for each metric and a column for each domain; with one domain, a
+        single panel without heading and a column for each metric.
+        """
+        if not self.has_domains:
+            return [("", list(range(len(self.columns))))]
+        metrics = dict.fromkeys(column.metric for column in self.columns)
+        return [
+            (metric, [index for index, column in enumerate(self.columns) if column.metric == metric])
+            for metric in metrics
+        ]
+
+
+def compact(table: Table, domains: Collection[str]) -> Table:
+    """The table of some domains, or of all where it has none of them, without intervals: it fits a page."""
+    places = range(len(table.columns))
+    shown = [j for j in places if table.columns[j].domain in domains] or list(places)
+    cells = tuple(tuple(replace(row[j], low=None, high=None) for j in shown) for row in table.cells)
+    note = Note("", "Intervals, and further domains if any, stand in the main table.")
+    return replace(
+        table,
+        title=f"{table.title}, compact",
+        columns=tuple(table.columns[j] for j in shown),
+        cells=cells,
+        notes=(*table.notes, note),
+    )
+
+
+def metric_title(metric: str) -> str:
+    """``FSS verified@dlib`` of ``fss.verified@dlib``; the backend always shows."""
+    stem, at, backend = metric.partition("@")
+    first, *rest = stem.split(".")
+    head = _WRITTEN.get(first, first.capitalize())
+    return " ".join([head, *rest]) + at + backend
+
+
+def half_width(cell: Cell) -> float | None:
+    """The distance from the value to the farther end of its interval; None without one."""
+    if cell.value is None or cell.low is None or cell.high is None:
+        return None
+    return max(cell.high - cell.value, cell.value - cell.low)
+
+
+def training_lines(table: Table) -> Iterator[str]:
+    """A line for each way of training, with the models trained so."""
+    models: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.trained_on:
+            models.setdefault(row.training, []).append(row.label)
+    return (f"Trained on {training}: {'; '.join(labels)}." for training, labels in models.items())
+
+
+def mark_best(table: Table) -> Table:
+    """The table with best and second marked in every column; ties share the mark."""
+    columns = [_marks(table, index) for index in range(len(table.columns))]
+    cells = tuple(
+        tuple(replace(cell, mark=columns[j][i]) for j, cell in enumerate(row))
+        for i, row in enumerate(table.cells)
+    )
+    return replace(table, cells=cells)
+
+
+def _marks(table: Table, column: int) -> list[Mark]:
+    values = {
+        i: float(row[column].display)
+        for i, row in enumerate(table.cells)
+        if table.rows[i].block == "main" and row[column].complete and row[column].display != MISSING
+    }
+    shown = table.columns[column]
+    if len(values) < FEWEST_TO_MARK or shown.direction is None or not shown.fit_to_rank:
+        return [""] * len(table.rows)
+    higher = shown.direction == "higher"
+    best, second = [*sorted(set(values.values()), reverse=higher), None][:2]
+    marks: dict[float | None, Mark] = {second: "second", best: "best"}
+    return [marks.get(values[i], "") if i in values else "" for i in range(len(table.rows))]

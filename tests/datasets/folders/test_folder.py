@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from fesbench.core.errors import DatasetError, ImageError, UnknownName
+from fesbench.datasets.folders import inspection
+from fesbench.datasets.folders.folder import FolderDataset, FolderSpec
+from fesbench.datasets.splits import PARTS
+
+
+def folder(path: Path, split: str = "all", **options) -> FolderDataset:
+    return FolderDataset(FolderSpec("set", path, **options), split)
+
+
+@pytest.fixture
+def pairs(make_image, tmp_path):
+    for i in range(40):
+        make_image(f"neutral/{i:03}.png")
+        make_image(f"happy/{i:03}.png")
+    return tmp_path
+
+
+def bomb() -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(10)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def break_everything(root: Path) -> dict[str, str]:
+    """Every kind of unusable image in ``root``; the expected reasons by name."""
+    good = (root / "good.png").read_bytes()
+    (root / "truncated.png").write_bytes(good[:-30])
+    (root / "corrupt.png").write_bytes(good[:60] + bytes(len(good) - 60))
+    (root / "zero.png").touch()
+    (root / "text.png").write_text("these are no pixels\n" * 20)
+    (root / "bomb.png").write_bytes(bomb())
+    (root / "movie.gif").write_bytes(b"GIF89a")
+    (root / "folder.png").mkdir()
+    os.mkfifo(root / "pipe.png")
+    (root / "dangling.png").symlink_to(root / "nowhere.png")
+    (root / "escape.png").symlink_to(Path(__file__))
+    (root / "loop.png").symlink_to(root / "loop.png")
+    return {
+        "truncated.png": "damaged",
+        "corrupt.png": "damaged",
+        "zero.png": "empty",
+        "text.png": "not an image",
+        "bomb.png": "million pixels",
+        "movie.gif": ".gif images are not read",
+        "folder.png": "a folder",
+        "pipe.png": "not a regular file",
+        "dangling.png": "missing file",
+        "escape.png": "outside",
+        "loop.png": "",
+    }
+
+
+def test_a_folder_with_every_kind_of_broken_image(make_image, tmp_path):
+    good = make_image("good.png")
+    expected = break_everything(tmp_path)
+    Pillow.open(good).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    Pillow.open(good).convert("L").save(tmp_path / "grey.png")
+    Pillow.open(good).convert("RGBA").save(tmp_path / "alpha.png")
+    Pillow.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 999).save(tmp_path / "deep.png")
+    (tmp_path / "inside.png").symlink_to(good)
+    for name in (".DS_Store", "._good.png", "Thumbs.db", "README.md", "__MACOSX"):
+        (tmp_path / name).touch()
+
+    dataset = folder(tmp_path, layout="flat")
+    found = {problem.path: problem.reason for problem in dataset.problems}
+    assert found.keys() == expected.keys()
+    assert all(expected[name] in reason for name, reason in found.items())
+    assert sorted(s.id for s in dataset.samples()) == ["alpha", "cmyk", "deep", "good", "grey", "inside"]
+    assert all(sample.load().shape == (8, 8, 3) for sample in dataset.samples())
+    assert sorted(dataset.ignored) == [".DS_Store", "._good.png", "README.md", "Thumbs.db", "__MACOSX"]
+
+
+def test_splits_are_disjoint_and_complete(pairs):
+    splits = {name: folder(pairs, name) for name in PARTS}
+    people = [{sample.subject for sample in dataset.samples()} for dataset in splits.values()]
+    assert set.union(*people) == {f"{i:03}" for i in range(40)}
+    assert sum(map(len, people)) == 40
+    assert sum(len(dataset.samples()) for dataset in splits.values()) == len(folder(pairs).samples()) == 80
+    assert len({dataset.digest for dataset in splits.values()}) == 3
+
+
+def test_references_are_expressions_of_other_subjects(pairs):
+    test = folder(pairs, "test")
+    own = {sample.subject for sample in test.samples()}
+    assert {sample.expression for sample in test.references()} == {"happy"}
+    assert {sample.subject for sample in test.references()} == {f"{i:03}" for i in range(40)} - own
+    assert not folder(pairs, "train").references()
+
+
+def test_edits_have_their_truth(pairs):
+    dataset = folder(pairs)
+    assert dataset.expressions == ("neutral", "happy")
+    assert [(e.id, e.truth.id) for e in dataset.edits()[:2]] == [
+        ("neutral-000--happy", "happy-000"),
+        ("neutral-001--happy", "happy-001"),
+    ]
+    assert len(dataset.pairs()) == 40
+
+
+def test_unlabelled_images_are_asked_for_every_basic_expression(make_image, tmp_path):
+    make_image("bust.png")
+    dataset = folder(tmp_path, domain="statue")
+    assert [edit.target for edit in dataset.edits()] == [
+        "angry",
+        "disgusted",
+        "fearful",
+        "happy",
+        "sad",
+        "surprised",
+    ]
+    assert all(edit.truth is None and edit.source.domain == "statue" for edit in dataset.edits())
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(new=st.sets(st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True), min_size=1, max_size=5))
+def test_new_images_move_nobody(tmp_path_factory, new):
+    root = tmp_path_factory.mktemp("set")
+    pixel = Pillow.new("RGB", (2, 2))
+    for i in range(10):
+        (root / "neutral").mkdir(exist_ok=True)
+        pixel.save(root / "neutral" / f"{i}.png")
+    before = {name: [(s.id, s.subject) for s in folder(root, name).samples()] for name in PARTS}
+    for name in new:
+        (root / "sad").mkdir(exist_ok=True)
+        pixel.save(root / "sad" / f"{name}.png")
+    for split, samples in before.items():
+        assert set(samples) <= {(s.id, s.subject) for s in folder(root, split).samples()}
+
+
+def test_the_digest_follows_contents_and_labels(pairs):
+    digest = folder(pairs).digest
+    assert folder(pairs).digest == digest
+    assert folder(pairs, domain="avatar").digest != digest
+    (pairs / "happy" / "003.png").rename(pairs / "happy" / "903.png")
+    renamed = folder(pairs).digest
+    assert renamed != digest
+    shutil.copyfile(pairs / "happy" / "001.png", pairs / "happy" / "903.png")
+    assert folder(pairs).digest != renamed
+
+
+def test_files_are_read_once_until_they_change(pairs, monkeypatch):
+    digest = folder(pairs).digest
+    reads: list[Path] = []
+    real = inspection.read_bytes
+    monkeypatch.setattr(inspection, "read_bytes", lambda path: reads.append(path) or real(path))
+    assert folder(pairs).digest == digest
+    assert reads == []
+    (pairs / "happy" / "000.png").write_bytes(b"")
+    assert [problem.path for problem in folder(pairs).problems] == ["happy/000.png"]
+    assert [path.name for path in reads] == ["000.png"]
+
+
+def test_a_damaged_cache_is_rebuilt(pairs):
+    digest = folder(pairs).digest
+    cache = Path(os.environ["FESBENCH_HOME"]) / "cache" / "images"
+    for file in cache.glob("*.json"):
+        file.write_text("[1, 2")
+    assert folder(pairs).digest == digest
+
+
+def test_manifest_targets_are_the_truth(make_image, tmp_path):
+    for name in ("n.png", "h.png", "exact.png"):
+        make_image(name)
+    (tmp_path / "manifest.csv").write_text(
+        "path,subject,expression,domain,split,target_path\n"
+        "n.png,s,neutral,statue,test,\nh.png,s,happy,statue,test,exact.png\n"
+    )
+    dataset = folder(tmp_path, "test")
+    [edit] = dataset.edits()
+    assert edit.truth.path.name == "exact.png"
+    assert [sample.path.name for sample in dataset.samples()] == ["h.png", "n.png"]
+    assert (dataset.layout, edit.source.domain) == ("manifest", "statue")
+    assert not folder(tmp_path, "train").samples()
+
+
+def test_a_subject_in_two_stated_splits_is_refused(make_image, tmp_path):
+    make_image("train/happy/AF01HAS.png")
+    make_image("test/neutral/AF01NES.png")
+    with pytest.raises(DatasetError, match="'F01' is in test and in train"):
+        folder(tmp_path)
+
+
+def test_wrong_places_and_splits(tmp_path, make_image):
+    with pytest.raises(DatasetError, match="not a folder"):
+        folder(tmp_path / "none")
+    make_image("a.png")
+    with pytest.raises(UnknownName, match="Did you mean test"):
+        folder(tmp_path, "tset")
+
+
+def test_a_read_error_is_not_remembered(tmp_path, monkeypatch):
+    Pillow.new("RGB", (8, 8)).save(tmp_path / "a.png")
+
+    def busy(path):
+        raise ImageError("the file cannot be read: resource busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inspection, "read_bytes", busy)
+        assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason.endswith("resource busy")
+    assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason == ""

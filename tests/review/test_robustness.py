@@ -1,0 +1,110 @@
+"""Robustness, groups of subjects and published places in the report of one small run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fesbench
+from fesbench.api import open_run
+from fesbench.core.errors import BenchError
+from fesbench.datasets.perturbations import MOVES
+from fesbench.reports.run.report import Request, read_runs, write_reports
+from fesbench.review.robustness import chosen, measure_robustness
+
+SUBJECTS = 6
+EDITS = 4
+
+
+class Silent:
+    """Hears of progress and remembers how much there was to do."""
+
+    shards = None
+
+    def begin(self, shards, edits):
+        self.shards = shards
+
+    def done(self, cell, edits, failed):
+        pass
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of the controls on smooth pictures, with robustness measured."""
+    folder = tmp_path_factory.mktemp("robust")
+    random = np.random.default_rng(0)
+    for expression in ("neutral", "happy"):
+        place = folder / "photos" / expression
+        place.mkdir(parents=True)
+        for subject in range(SUBJECTS):
+            coarse = random.integers(60, 200, (6, 6, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize((64, 64)).save(place / f"p{subject}.png")
+    fesbench.evaluate(["copy", "truth"], [str(folder / "photos")], ("fidelity",), out=folder / "run")
+    listener = Silent()
+    assert measure_robustness(open_run(folder / "run"), EDITS, "cpu", 0, listener) == 0
+    assert listener.shards == 2 * -(-EDITS * len(MOVES) // 32)
+    return folder
+
+
+def texts(run, **options):
+    request = Request(read_runs([run / "run"], **options), run / "report")
+    write_reports(request, ["md", "json"])
+    return {path.name: path.read_text("utf-8") for path in Path(run / "report" / "tables").iterdir()}
+
+
+def test_what_is_there_is_not_done_again_and_other_edits_are_refused(run):
+    listener = Silent()
+    measure_robustness(open_run(run / "run"), EDITS, "cpu", 0, listener)
+    assert listener.shards == 0
+    with pytest.raises(BenchError, match="--edits 4"):
+        measure_robustness(open_run(run / "run"), EDITS + 1, "cpu", 0, listener)
+
+
+def test_the_report_shows_every_kind_of_move(run):
+    found = texts(run)
+    tables = json.loads(found["robustness.json"])["tables"]
+    assert [len(table["columns"]) for table in tables] == [5, 5, 7]
+    assert "aligned" in found["robustness.md"]
+    truth = [cell for table in tables for cell in _row(table, "truth")]
+    assert all(cell["value"] == 0 for cell in truth)
+
+
+def _row(table, name):
+    place = [row["name"] for row in table["rows"]].index(name)
+    return table["cells"][place]
+
+
+def test_subjects_are_divided_as_the_file_says_with_their_numbers(run):
+    people = run / "people.csv"
+    people.write_text("subject,team\n" + "".join(f"p{i},{'a' if i < 4 else 'b'}\n" for i in range(SUBJECTS)))
+    found = texts(run, subjects=people)
+    assert "a \\(n = 4\\)" in found["groups-team.md"]
+    assert "Fewer than 10 subjects" in found["groups-team.md"]
+
+
+def test_a_data_set_s_own_table_of_subjects_is_used_unasked(run):
+    own = run / "photos" / "subjects.csv"
+    sides = "".join(f"p{i},{'left' if i % 2 else 'right'}\n" for i in range(SUBJECTS))
+    own.write_text("subject,side\n" + sides)
+    try:
+        assert "left \\(n = 3\\)" in texts(run)["groups-side.md"]
+    finally:
+        own.unlink()
+
+
+def test_a_file_about_other_people_is_refused(run):
+    strangers = run / "strangers.csv"
+    strangers.write_text("subject,team\nq1,a\nq2,b\n")
+    with pytest.raises(BenchError, match="names none of the subjects"):
+        read_runs([run / "run"], strangers)
+
+
+def test_chosen_edits_are_spread_over_domains_and_subjects():
+    edits = fesbench.load_dataset("rendered").edits()
+    few = chosen(edits, 40, 0)
+    assert few == chosen(edits, 40, 0)
+    assert len(few) == 40
+    assert len({edit.source.subject for edit in few}) == 40
+    assert {sum(edit.source.domain == name for edit in few) for name in {e.source.domain for e in few}} == {8}

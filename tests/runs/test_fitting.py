@@ -1,0 +1,78 @@
+"""From ``bench train --folds`` to a run that edits every subject by the network that has not seen them."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from fesbench.cli.train import train
+from fesbench.core.errors import BenchError
+from fesbench.generators.registry import load_model
+from fesbench.generators.synthesis import GeneratorSynthesizer
+from fesbench.runs.models import make_cell
+from fesbench.runs.plan import make_plan
+from fesbench.runs.spec import RunSpec
+
+FOLDS = 2
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Five people, neutral and happy."""
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    random = np.random.default_rng(0)
+    for expression in ("neutral", "happy"):
+        (folder / expression).mkdir(parents=True)
+        for person in range(5):
+            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / expression / f"{person}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(faces, tmp_path_factory):
+    out = tmp_path_factory.mktemp("train")
+    size = ["--steps", 1, "--size", 16, "--folds", FOLDS]
+    arguments = ["--model", "reggan", "--data", faces, "--out", out, *size]
+    for resume in ([], ["--resume"]):
+        done = CliRunner().invoke(
+            train, [str(word) for word in [*arguments, *resume]], catch_exceptions=False
+        )
+        assert done.stdout.splitlines()[-1] == str(out / "reggan.folds.json")
+    return out
+
+
+def prepared(checkpoint, faces, **fields):
+    plan = make_plan(RunSpec(models=("reggan",), data=(str(faces),), resolution=32, **fields))
+    model = load_model("reggan", checkpoint)
+    return make_cell(model, "reggan", plan.datasets[0], plan.spec, loader=None, device="cpu")
+
+
+def test_every_subject_is_edited_by_the_network_that_has_not_seen_them(trained, faces):
+    cell = prepared(trained / "reggan.folds.json", faces, folds=FOLDS)
+    assert (cell.block, cell.card.trained_on) == ("main", "faces, 2 subject-disjoint folds")
+    edits = {edit.source.subject: edit for edit in cell.dataset.edits}
+    answers = dict(zip(edits, cell.synthesizer.answer(list(edits.values())), strict=True))
+    tested = []
+    for number in range(1, FOLDS + 1):
+        checkpoint = trained / f"fold-{number}" / "reggan.safetensors"
+        record = json.loads(checkpoint.with_suffix(".json").read_text())
+        assert record["card"]["trained_on"] == f"faces (all but fold {number} of 2, studio)"
+        member = GeneratorSynthesizer(load_model("reggan", checkpoint), ("neutral", "happy"), 32)
+        for subject in record["training"]["held_out"]:
+            (alone,) = member.answer([edits[subject]])
+            assert np.array_equal(answers[subject], alone)
+            tested.append(subject)
+    assert sorted(tested) == sorted(edits)
+
+
+def test_other_folds_than_those_of_the_training_are_refused(trained, faces):
+    with pytest.raises(BenchError, match="--folds must be those of the training"):
+        prepared(trained / "reggan.folds.json", faces, folds=FOLDS + 1)
+
+
+def test_a_data_set_that_is_not_cut_is_refused(trained):
+    with pytest.raises(BenchError, match="does not cut rendered into folds"):
+        prepared(trained / "reggan.folds.json", "rendered", limit=1)

@@ -1,0 +1,64 @@
+import re
+
+import pytest
+
+from fesbench.core.errors import SpecError
+from fesbench.runs.spec import RunSpec, read_config, validate
+
+
+def test_models_data_and_metrics_may_be_added():
+    earlier = RunSpec(models=("copy",), data=("rendered",), metrics=("ecs",))
+    grown = RunSpec(models=("truth",), data=("rendered", "london"), metrics=("fss",)).grown_from(earlier)
+    assert grown.models == ("copy", "truth")
+    assert grown.data == ("rendered", "london")
+    assert grown.metrics == ("ecs", "fss")
+
+
+@pytest.mark.parametrize("field", [{"seed": 1}, {"resolution": 64}, {"limit": 3}, {"backend": "portable"}])
+def test_any_other_change_is_refused_with_both_values(field):
+    (name, value), earlier = next(iter(field.items())), RunSpec()
+    with pytest.raises(SpecError, match=f"{name}: .* in the run, {value!r} asked for"):
+        RunSpec(**field).grown_from(earlier)
+
+
+def test_checkpoints_grow_by_model():
+    earlier = RunSpec(checkpoints={"stargan": "a.ckpt"})
+    assert RunSpec().grown_from(earlier).checkpoints == {"stargan": "a.ckpt"}
+    grown = RunSpec(checkpoints={"other": "b.ckpt"}).grown_from(earlier)
+    assert grown.checkpoints == {"stargan": "a.ckpt", "other": "b.ckpt"}
+
+
+@pytest.mark.parametrize("data", ["..", "/", "a folder/with späces", "x" * 300, "con"])
+def test_the_run_name_of_any_folder_is_safe(data):
+    name = RunSpec(data=(data, data, data)).run_name
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name)
+    assert len(name) < 200
+
+
+def test_run_name_follows_the_specification():
+    assert RunSpec().run_name == RunSpec().run_name
+    assert RunSpec(seed=1).run_name != RunSpec().run_name
+    assert RunSpec(data=("rendered", "some/folder")).run_name.startswith("rendered+folder-")
+
+
+def test_errors_name_the_field_and_the_value():
+    with pytest.raises(SpecError, match=r"flags: resolution: .*\(got 7\)"):
+        validate({"resolution": 7}, "flags")
+    with pytest.raises(SpecError, match="resolutoin"):
+        validate({"resolutoin": 128}, "flags")
+
+
+@pytest.mark.parametrize(
+    "content", ["- a\n- b\n", "models: [copy\n", "!!python/object/apply:os.system ['true']\n", "models: 3\n"]
+)
+def test_a_bad_config_file_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    with pytest.raises(SpecError, match=r"run\.yaml"):
+        read_config(path)
+
+
+def test_a_config_file_keeps_defaults(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("models: [copy, truth]\nlimit: 2\n")
+    assert read_config(path) == RunSpec(models=("copy", "truth"), limit=2)

@@ -1,0 +1,201 @@
+"""The generator suite: every generator of ours passes it, every kind of broken one is caught."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from fesbench.cli import cli
+from fesbench.core.contracts import ClosedForm, Generator, GeneratorCard
+from fesbench.core.errors import UnsupportedEdit
+from fesbench.datasets.rendered.dataset import RenderedDataset
+from fesbench.generators.registry import expand, load_model
+from fesbench.testing.findings import ConformanceError
+from fesbench.testing.generators import check_generator
+
+
+@pytest.mark.parametrize("name", [name for name in expand(("all",)) if name != "truth"])
+def test_ours_keep_the_contract(name):
+    generator = load_model(name)
+    if isinstance(generator, ClosedForm):
+        generator.fit(RenderedDataset("train", subjects=6, size=64), None, seed=0)
+    assert all(finding.problem is None for finding in check_generator(generator))
+
+
+class Tinted(Generator):
+    """A well-behaved generator: adds a tint for the target."""
+
+    def __init__(self):
+        self.card = GeneratorCard("tinted", "Tinted", weights="none", expressions=("neutral", "happy"))
+
+    def synthesize(self, images, source, target):
+        if ((target < 0) | (target > 1)).any():
+            raise UnsupportedEdit("no such label")
+        return self.tint(images, source, target)
+
+    def tint(self, images, source, target):
+        return (images + 0.1 * target[:, None, None, None]).clamp(-1, 1)
+
+
+class NeedsSource(Tinted):
+    def __init__(self):
+        super().__init__()
+        self.card = GeneratorCard("needy", "Needy", weights="none", expressions=("a", "b"), needs_source=True)
+
+    def synthesize(self, images, source, target):
+        if (source < 0).any():
+            raise UnsupportedEdit("the source expression must be known")
+        return super().synthesize(images, source, target)
+
+
+class Unnamed(Tinted):
+    def __init__(self):
+        self.card = GeneratorCard("../x", "", expressions=("a", "a"))
+
+
+class WrongShape(Tinted):
+    def tint(self, images, source, target):
+        return super().tint(images, source, target)[:, :, 1:]
+
+
+class WrongType(Tinted):
+    def tint(self, images, source, target):
+        return super().tint(images, source, target).double()
+
+
+class OutOfRange(Tinted):
+    def tint(self, images, source, target):
+        return images * 2
+
+
+class NotFinite(Tinted):
+    def tint(self, images, source, target):
+        return images / 0
+
+
+class Random(Tinted):
+    def tint(self, images, source, target):
+        return torch.rand_like(images)
+
+
+class BatchStatistics(Tinted):
+    def tint(self, images, source, target):
+        return (super().tint(images, source, target) - images.mean()).clamp(-1, 1)
+
+
+class InPlace(Tinted):
+    def tint(self, images, source, target):
+        return images.mul_(0.5).add(0.1 * target[:, None, None, None])
+
+
+class Alias(Tinted):
+    def tint(self, images, source, target):
+        return images
+
+
+class WithGradient(Tinted):
+    def tint(self, images, source, target):
+        return (super().tint(images, source, target) * torch.ones(1, requires_grad=True)).clamp(-1, 1)
+
+
+class InTraining(Tinted):
+    def __init__(self):
+        super().__init__()
+        self.network = torch.nn.Dropout()
+
+
+class Deaf(Tinted):
+    def tint(self, images, source, target):
+        return images * 0.5
+
+
+class Accommodating(Tinted):
+    def synthesize(self, images, source, target):
+        return self.tint(images, source, target)
+
+
+class SecretlyNeedsSource(Tinted):
+    def tint(self, images, source, target):
+        shifted = super().tint(images, source, target) - 0.05 * (source == 1)[:, None, None, None]
+        return shifted.clamp(-1, 1)
+
+
+class AnswersUnknownSource(NeedsSource):
+    def synthesize(self, images, source, target):
+        return Tinted.synthesize(self, images, source, target)
+
+
+class Crashing(Tinted):
+    def synthesize(self, images, source, target):
+        raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize("kind", [Tinted, NeedsSource])
+def test_good_generators_pass(kind):
+    assert all(finding.problem is None for finding in check_generator(kind()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        (Unnamed, "card is filled in"),
+        (WrongShape, "shape, dtype and device"),
+        (WrongType, "shape, dtype and device"),
+        (OutOfRange, "values in [-1, 1]"),
+        (NotFinite, "values in [-1, 1]"),
+        (Random, "deterministic"),
+        (BatchStatistics, "independent of the batch"),
+        (InPlace, "leaves its inputs alone"),
+        (Alias, "leaves its inputs alone"),
+        (WithGradient, "no gradient"),
+        (InTraining, "inference mode"),
+        (Deaf, "answers every label"),
+        (Accommodating, "refuses unknown targets"),
+        (SecretlyNeedsSource, "unknown sources"),
+        (AnswersUnknownSource, "unknown sources"),
+    ],
+)
+def test_broken_generators_are_caught(kind, check):
+    with pytest.raises(ConformanceError, match="breaks its contract") as caught:
+        check_generator(kind())
+    assert check in [finding.check for finding in caught.value.findings if finding.problem]
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_a_crash_is_a_finding_of_every_check_that_met_it():
+    with pytest.raises(ConformanceError) as caught:
+        check_generator(Crashing())
+    problems = [finding.problem for finding in caught.value.findings if finding.problem]
+    assert len(problems) >= 8
+    assert set(problems) == {"raised RuntimeError: out of memory"}
+
+
+PLUGIN = """
+from fesbench.core.contracts import Generator, GeneratorCard
+
+class Half(Generator):
+    card = GeneratorCard("half", "Half", weights="none", expressions=("neutral", "happy"))
+
+    def synthesize(self, images, source, target):
+        return images * 0.5
+"""
+
+
+def test_command_line_prints_a_table_and_exits_1_on_a_broken_plug_in(tmp_path):
+    file = tmp_path / "my_model.py"
+    file.write_text(PLUGIN)
+    result = subprocess.run(
+        [sys.executable, "-m", "fesbench", "check-model", f"{file}:Half"], capture_output=True, text=True
+    )
+    assert result.returncode == 1, result.stderr
+    assert "the same output for every target" in result.stdout
+    assert "passed" in result.stdout
+
+
+def test_command_line_passes_a_registered_model_and_prints_json():
+    result = CliRunner().invoke(cli, ["check-model", "copy", "--json"])
+    assert result.exit_code == 0
+    assert all(finding["problem"] is None for finding in json.loads(result.stdout))
