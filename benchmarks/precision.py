@@ -5,7 +5,7 @@ formats and filters. Run from the checkout, with the portable weights fetched:
 
     python benchmarks/precision.py
 
-``--known`` writes what ``bench metrics check`` compares with, ``bench/known_scores.json``, instead.
+``--known`` writes what ``bench metrics check`` compares with, ``bench/testing/golden_scores.json``, instead.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class OneByOne(Scorer):
 def main() -> None:
     """Print the table of differences, or write that of known scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--known", action="store_true", help="write bench/known_scores.json")
+    parser.add_argument("--known", action="store_true", help="write bench/testing/golden_scores.json")
     torch.set_num_threads(1)
     if parser.parse_args().known:
         TABLE.write_text(json.dumps(measured(scorer()), indent=1) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from fesbench.cli import cli
 from fesbench.metrics.networks import embedded
-from fesbench.testing.findings import golden_scores as known_scores
+from fesbench.testing import golden_scores
 
 
 def run(*arguments):
@@ -26,15 +26,15 @@ def test_the_embedded_metrics_give_their_known_scores_here():
 
 def test_so_do_those_with_weights_from_packages(weights_folder, monkeypatch):
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights_folder))
-    found = known_scores.compare(("ecs", "fss"), "portable")
+    found = golden_scores.compare(("ecs", "fss"), "portable")
     assert [row.state for row in found.rows] == ["ok"] * len(found.rows)
     assert not found.unavailable
 
 
 def test_a_score_that_differs_is_shown_and_fails(monkeypatch):
-    table = known_scores.known()
+    table = golden_scores.known()
     table["scores"]["fss@embedded"][3] += 0.01
-    monkeypatch.setattr(known_scores, "known", lambda: table)
+    monkeypatch.setattr(golden_scores, "known", lambda: table)
     done = run("fss")
     assert done.exit_code == 1
     assert "differs 1e-02" in done.stdout
@@ -43,24 +43,24 @@ def test_a_score_that_differs_is_shown_and_fails(monkeypatch):
 
 def test_networks_of_other_weights_are_not_blamed(monkeypatch):
     """Whoever trains networks of their own gets other scores."""
-    table = known_scores.known()
+    table = golden_scores.known()
     table["networks"]["embedded-identity"]["digest"] = "0" * 64
     table["scores"]["fss@embedded"][0] = 0.0
-    monkeypatch.setattr(known_scores, "known", lambda: table)
-    found = known_scores.compare(("fss",), "embedded")
+    monkeypatch.setattr(golden_scores, "known", lambda: table)
+    found = golden_scores.compare(("fss",), "embedded")
     assert {row.state for row in found.rows} == {"other weights"}
     assert found.agrees
 
 
 def test_what_nobody_knows_is_neither_right_nor_wrong():
-    row = known_scores.Row("qualiclip", (), (0.5,) * 5)
+    row = golden_scores.Row("qualiclip", (), (0.5,) * 5)
     assert (row.state, row.difference != row.difference) == ("unknown", True)
-    assert known_scores.Row("x", (1.0, None), (1.0, None)).state == "ok"
-    assert known_scores.Row("x", (None,), (0.5,)).state == "differs"
+    assert golden_scores.Row("x", (1.0, None), (1.0, None)).state == "ok"
+    assert golden_scores.Row("x", (None,), (0.5,)).state == "differs"
 
 
 def test_the_table_tells_the_networks_that_it_was_made_with():
-    networks = known_scores.known()["networks"]
+    networks = golden_scores.known()["networks"]
     assert networks["embedded-judge2"]["digest"] == embedded.load("judge2").card.digest
     assert all(entry["preprocessing"] for entry in networks.values())
 

@@ -1,6 +1,6 @@
 """Each format of a table, byte for byte.
 
-After a wanted change: FESBENCH_REGENERATE=1 pytest tests/reports/formats/test_golden.py, and read the difference.
+After a wanted change: FESBENCH_REGENERATE=1 pytest tests/reports/formats/test_golden.py, then read the diff.
 """
 
 import os
