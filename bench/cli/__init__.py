@@ -72,7 +72,7 @@ COMMANDS = {
     "train": LazyCommand(".train:train", "Train generators under one protocol."),
     "train-nets": LazyCommand(".train_nets:train_nets", "Train the embedded metric networks."),
     "report": LazyCommand(".report:report", "Write tables, figures and a page for finished runs."),
-    "robustness": LazyCommand(".robustness:robustness", "Move the inputs of a run and score it again."),
+    "robustness": LazyCommand(".robustness:robustness", "Score a run again with misaligned inputs."),
     "study": LazyCommand(".study:study", "Make, run and analyse a human study."),
     "claims": LazyCommand(".claims:claims", "Say which published claims hold on a run."),
     "compare": LazyCommand(".compare:compare", "Show what two runs differ by, and why."),

@@ -12,7 +12,7 @@ import pandas as pd
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.names import safe_name
 from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
-from fesbench.review.robustness import KINDS, cells_by_move, read_robustness
+from fesbench.review.robustness import KINDS, cells_by_perturbation, read_robustness
 from fesbench.statistics.breakdown import cells_by, confusion
 from fesbench.statistics.classification import labels_of
 from fesbench.statistics.comparisons import ALL, OOD
@@ -27,8 +27,8 @@ from ..tables.further import (
     cost_table,
     divided_table,
     group_table,
-    moved_table,
     pair_table,
+    perturbation_table,
     place_table,
     truth_table,
 )
@@ -140,7 +140,7 @@ class Results:
         """Kind of move in words to its cells, of headline columns; empty where nothing was measured."""
         rows = read_robustness(self.published.store, self.dataset)
         headline = {name: measure for name, measure in self.measures.items() if measure.headline}
-        return {KINDS[kind]: cells for kind, cells in cells_by_move(rows, headline).items()}
+        return {KINDS[kind]: cells for kind, cells in cells_by_perturbation(rows, headline).items()}
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -192,7 +192,10 @@ def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
     found = {"pairs": pairs, "truth": truth, "reported": reported, "cost": cost}
     yield from ((stem_, [table]) for stem_, table in found.items() if table)
     if results.moved:
-        yield "robustness", [moved_table(cells, *shared, kind) for kind, cells in results.moved.items()]
+        yield (
+            "robustness",
+            [perturbation_table(cells, *shared, kind) for kind, cells in results.moved.items()],
+        )
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         by_title = {CEILING: _ceiling(results, column)} | {

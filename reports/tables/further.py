@@ -88,22 +88,23 @@ def group_table(
     return replace(table, title=f"{dataset}, by {division}")
 
 
-def moved_table(
+def perturbation_table(
     cells: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str, kind: str
 ) -> Table:
-    """Scores by how far inputs were moved.
+    """Return scores by how far inputs were misaligned.
 
     Args:
-        cells: One kind of move from ``reporting.robustness.cells_by_move``: the move stands as the domain.
+        cells: One kind of ``review.robustness.cells_by_perturbation``: the domain is the perturbation.
         measures: ``Summary.measures``.
         cards: Generator name to card.
         blocks: (generator, dataset) to block.
         dataset: The data set to show.
-        kind: The kind of move, such as 'shift'.
+        kind: The kind of perturbation, such as 'shift'.
     """
     notes = [
-        "A part of the edits, each with its input moved so; truths are moved alike. Each number is the plain "
-        "mean over domains. The controls show how far the metrics themselves mind a face that is not aligned."
+        "A part of the edits, their inputs misaligned as the column says; truths are misaligned alike. Each "
+        "number is the plain mean over domains. The controls show how misalignment changes the metrics "
+        "themselves."
     ]
     table = build_table(cells, measures, cards, blocks, dataset, notes)
     return replace(table, title=f"{dataset}, inputs misaligned by {kind}")
