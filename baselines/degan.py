@@ -6,15 +6,17 @@ the abstracts state; ``DEGAN.template`` lists what is our own choice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Self, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
     decoder,
@@ -25,10 +27,9 @@ from fesbench.generators.layers import (
     strided_layers,
 )
 from fesbench.generators.losses import gradient_penalty
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 CODE = 16
 """Length of an expression code: too short to carry a face."""
@@ -208,7 +209,7 @@ class DEGANObjective(Objective):
 
 
 class DEGAN(NeuralGenerator):
-    """DE-GAN behind the generator contract, driven by a label or by the face of somebody else."""
+    """DE-GAN behind the generator contract: a label stands for the mean expression code of its class."""
 
     template = GeneratorCard(
         name="degan",
@@ -248,20 +249,17 @@ class DEGAN(NeuralGenerator):
     network: DEGANNetwork
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the names of ``DEGANNetwork``; classes, width and blocks are read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not such a network's, or ``expressions`` does not name them all.
-        """
-        classes, width, blocks = _architecture(state)
-        with torch.device("meta"):
-            network = DEGANNetwork(resolution, classes, width, blocks)
-        load_exactly(network, state)
-        network.codes.requires_grad_(False)
-        return cls(network, label_names(classes, expressions, {}), resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of ``DEGANNetwork`` at a resolution."""
+        return Architecture(
+            partial(DEGANNetwork, resolution),
+            classes=length("codes", 0),
+            official_classes=7,
+            sizes={
+                "width": length("identity.0.weight", 0),
+                "blocks": count(r"residues\.\d+\.first\.weight"),
+            },
+        )
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> DEGANObjective:
@@ -278,26 +276,3 @@ class DEGAN(NeuralGenerator):
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
         """(B,) labels to the mean expression code of each target's class, (B, CODE)."""
         return self.network.codes[target]
-
-    @torch.no_grad()
-    def synthesize_like(self, images: Tensor, exemplars: Tensor) -> Tensor:
-        """Give faces the expressions of other faces.
-
-        Args:
-            images: (B, 3, R, R) float32 RGB in [-1, 1], R being ``card.resolution``.
-            exemplars: Whose expression to take: like ``images``, in the same order.
-
-        Returns:
-            (B, 3, R, R) float32 in [-1, 1].
-        """
-        outputs = self.network(images, self.network.expression(exemplars))
-        return cast(Tensor, outputs.clamp(-1.0, 1.0))
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(classes, width, blocks) by the shapes; ours where there is nothing to go by."""
-    codes, first = state.get("codes"), state.get("identity.0.weight")
-    if codes is None or first is None or codes.ndim != 2 or first.ndim != 4:
-        return 7, 64, 4
-    blocks = sum(name.startswith("residues.") and name.endswith(".first.weight") for name in state)
-    return codes.shape[0], first.shape[0], blocks

@@ -6,7 +6,6 @@ state_dict names; none of the code is taken over.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +19,14 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.layers import ResidualBlock, image_head, tile_condition, trunk
+from fesbench.generators.layers import RESIDUAL_BLOCKS, ResidualBlock, image_head, tile_condition, trunk
 from fesbench.generators.losses import gradient_penalty, shuffled
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .action_units import COLUMNS, Units, prototypes, read_prototypes
 
@@ -64,6 +63,14 @@ class GANimationNetwork(nn.Module):
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, units) to (B, 3, R, R) in [-1, 1]."""
         return compose(images, *self.colour_and_attention(images, condition))
+
+
+ARCHITECTURE = Architecture(
+    GANimationNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=UNITS,
+    sizes={"width": length("main.0.weight", 0), "blocks": count(RESIDUAL_BLOCKS)},
+)
 
 
 def compose(images: Tensor, colour: Tensor, attention: Tensor) -> Tensor:
@@ -216,22 +223,16 @@ class GANimation(NeuralGenerator):
         self.conditions = _table(network.units, expressions, units)
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names; condition, width and block count are read off the shapes.
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture."""
+        return ARCHITECTURE
 
-        Raises:
-            CheckpointError: the tensors are not GANimation's, or ``expressions`` is needed: it defaults to
-                the basic ones where action units drive the network.
-        """
-        units, width, blocks = _architecture(state)
-        with torch.device("meta"):
-            network = GANimationNetwork(units, width, blocks)
-        load_exactly(network, state)
-        driven = units == UNITS
-        names = expressions or tuple(prototypes()) if driven else label_names(units, expressions, {})
-        return cls(network, names, resolution)
+    @classmethod
+    def label_names(cls, classes: int, expressions: Sequence[str] | None) -> tuple[str, ...]:
+        """See ``NeuralGenerator``; action units drive any expressions, by default the basic ones."""
+        if classes == UNITS:
+            return tuple(expressions or prototypes())
+        return super().label_names(classes, expressions)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
@@ -311,12 +312,3 @@ def _conditions_of(data: TrainingImages, length: int) -> Tensor:
     total = torch.zeros(people * expressions, length).index_add_(0, shots, data.action_units)
     means = torch.where(count > 0, total / count.clamp(min=1), table.repeat(people, 1))
     return means.reshape(people, expressions, length)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(units, width, blocks) by the shapes; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        return UNITS, 64, 6
-    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
-    return first.shape[1] - 3, first.shape[0], blocks

@@ -8,10 +8,10 @@ networks see BGR images; ours take and give RGB and turn the channels inside.
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar, Self, cast
 
 import torch
@@ -20,8 +20,10 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import NEUTRAL, GeneratorCard
 from fesbench.core.errors import DatasetError
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
+    RESIDUAL_BLOCKS,
     ResidualBlock,
     he_initialise,
     image_head,
@@ -30,10 +32,9 @@ from fesbench.generators.layers import (
     trunk,
 )
 from fesbench.generators.losses import gradient_penalty, shuffled
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
 from .stargan import StarGAN
 
@@ -110,6 +111,11 @@ class GaussianNetwork(GANmutNetwork):
     def codes(self) -> Tensor:
         """The centres as stored: the official inference takes them so, its training takes their tanh."""
         return self.mu.weight
+
+
+SIZES = {"width": length("main.0.weight", 0), "blocks": count(RESIDUAL_BLOCKS)}
+LINEAR = Architecture(LinearNetwork, length("axes.weight", 0, offset=1), official_classes=7, sizes=SIZES)
+GAUSSIAN = Architecture(GaussianNetwork, length("mu.weight", 0), official_classes=7, sizes=SIZES)
 
 
 class GANmutDiscriminator(nn.Module):
@@ -213,7 +219,7 @@ class LinearObjective(Objective):
 
 
 class GANmut(NeuralGenerator):
-    """GANmut behind the generator contract: a label at full strength, or any point of the plane."""
+    """GANmut behind the generator contract: the code of each label at full strength."""
 
     template = GeneratorCard(
         name="ganmut",
@@ -241,31 +247,24 @@ class GANmut(NeuralGenerator):
 
     network: GANmutNetwork
 
+    label_orders = MappingProxyType({len(AFFECTNET_ORDER): AFFECTNET_ORDER})
+    tracked_layers = ".*"
+
+    @classmethod
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of the gaussian form if the tensors are that form's, else of the linear."""
+        return GAUSSIAN if "mu.weight" in state else LINEAR
+
     @classmethod
     def from_official(
         cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
     ) -> Self:
-        """Build the linear or the gaussian form, whichever the names tell; sizes are read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are of neither form, or ``expressions`` is needed: it defaults to
-                ``AFFECTNET_ORDER`` for 7 classes. Neutral, wherever it is in it, is the origin.
-        """
-        classes, width, blocks = _architecture(state)
-        names = label_names(classes, expressions, {len(AFFECTNET_ORDER): AFFECTNET_ORDER})
-        with torch.device("meta"):
-            network: GANmutNetwork
-            if "mu.weight" in state:
-                network = GaussianNetwork(classes, width, blocks)
-            else:
-                neutral = names.index(NEUTRAL) if NEUTRAL in names else 0
-                network = LinearNetwork(classes, width, blocks, neutral)
-        load_exactly(network, state)
-        return cls(network, names, resolution)
-
-    def official_state(self) -> dict[str, Tensor]:
-        """With the running statistics that the official network keeps and never uses."""
-        return with_statistics(super().official_state())
+        """See ``NeuralGenerator``; the origin of the linear form is neutral, without it the first label."""
+        generator = super().from_official(state, expressions, resolution)
+        names = generator.card.expressions
+        if isinstance(generator.network, LinearNetwork) and NEUTRAL in names:
+            generator.network.neutral = names.index(NEUTRAL)
+        return generator
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LinearObjective:
@@ -289,32 +288,7 @@ class GANmut(NeuralGenerator):
         """(B,) labels to the target's code at full strength, (B, 2)."""
         return self.network.codes()[target]
 
-    @torch.no_grad()
-    def synthesize_at(self, images: Tensor, codes: Tensor) -> Tensor:
-        """Synthesize what lies at any place of the plane.
-
-        Args:
-            images: (B, 3, R, R) float32 RGB in [-1, 1].
-            codes: (B, 2); the linear form was trained inside the unit circle, where the distance from the
-                origin is the strength, the gaussian one in [-1, 1]².
-
-        Returns:
-            (B, 3, R, R) float32 in [-1, 1].
-        """
-        outputs: Tensor = self.network(images, codes)
-        return outputs.clamp(-1.0, 1.0)
-
 
 def _confidence(logits: Tensor) -> Tensor:
     """(B, classes) to the largest class probability, (B,)."""
     return logits.softmax(1).amax(1)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    places = state.get("mu.weight", state.get("axes.weight"))
-    if first is None or places is None or first.ndim != 4 or places.ndim != 2:
-        return 7, 64, 6
-    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
-    return len(places) + ("mu.weight" not in state), first.shape[0], blocks

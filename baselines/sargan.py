@@ -8,23 +8,22 @@ attention from a small encoder-decoder.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import image_head, instance_norm, one_hot, tile_condition, trunk
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
-from .usgan import KDEF_ORDER, USGAN, USGANObjective, first_layer
+from .usgan import USGAN, USGANObjective
 
 UNUSED = "att_func."
 """Prefix of weights that the official network holds and never uses: attention over three channels."""
@@ -145,6 +144,18 @@ class SARGANNetwork(nn.Module):
         return images + change
 
 
+ARCHITECTURE = Architecture(
+    SARGANNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=7,
+    sizes={
+        "width": length("main.0.weight", 0),
+        "attention": length("main.9.att_func.b1_2.norm.norm.weight", 0, default=64),
+    },
+    unused=(UNUSED,),
+)
+
+
 class SARGAN(NeuralGenerator):
     """SARGAN behind the generator contract: one-hot target, instance statistics, no need of the source."""
 
@@ -175,31 +186,19 @@ class SARGAN(NeuralGenerator):
 
     network: SARGANNetwork
 
-    @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names, unused weights or not; sizes are read off the shapes.
+    label_orders = USGAN.label_orders
+    tracked_layers = r"main\.\d+"
 
-        Raises:
-            CheckpointError: the tensors are not SARGAN's, or ``expressions`` is needed: it defaults to
-                ``KDEF_ORDER`` for 7 classes.
-        """
-        used = {name: value for name, value in state.items() if not name.startswith(UNUSED)}
-        classes, width = first_layer(used)
-        attention = used.get("main.9.att_func.b1_2.norm.norm.weight", torch.zeros(64)).numel()
-        with torch.device("meta"):
-            network = SARGANNetwork(classes, width, attention)
-        load_exactly(network, used)
-        return cls(network, label_names(classes, expressions, {7: KDEF_ORDER}), resolution)
+    @classmethod
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture; files may hold its unused weights or not."""
+        return ARCHITECTURE
 
     def official_state(self) -> dict[str, Tensor]:
-        """See ``NeuralGenerator``; the trunk's normalisation layers keep statistics, unused weights are 0."""
+        """See ``NeuralGenerator``; the unused weights are 0."""
         unused = Attention(3, self.network.attention).state_dict()
-        return {
-            **{UNUSED + name: torch.zeros_like(value) for name, value in unused.items()},
-            **with_statistics(super().official_state(), layers=r"main\.\d+"),
-        }
+        zeros = {UNUSED + name: torch.zeros_like(value) for name, value in unused.items()}
+        return zeros | super().official_state()
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> USGANObjective:

@@ -7,28 +7,28 @@ csmliu/STGAN (TensorFlow, MIT).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import UnsupportedEdit
+from fesbench.generators.architecture import Architecture, Shapes, length, levels
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .attgan import AttGAN
 from .attribute_objective import AttributeObjective
 
-MAX_DEPTH = 10
+ENCODER = "encoder.{}.0.weight"
+"""Name of the convolution's weights at each level of the encoder."""
 
 
 class TransferUnit(nn.Module):
@@ -146,6 +146,40 @@ class STGANDiscriminator(nn.Module):
         return self.fc_adv(features), self.fc_att(features)
 
 
+def _classes(shapes: Shapes) -> int | None:
+    """What the decoder takes in beside the encoder's features; None unless the two fit together."""
+    encoder, decoder = levels(shapes, ENCODER), levels(shapes, "decoder.{}.0.weight")
+    if len(encoder) < 2 or not decoder or decoder[0][0] <= encoder[-1][0]:
+        return None
+    return decoder[0][0] - encoder[-1][0]
+
+
+def _depth(shapes: Shapes) -> int | None:
+    return len(levels(shapes, ENCODER))
+
+
+def _shortcuts(shapes: Shapes) -> int | None:
+    units = range(len(levels(shapes, ENCODER)) - 1)
+    return sum(f"stu.{level}.upsample.weight" in shapes for level in units)
+
+
+def _one_more_conv(shapes: Shapes) -> int | None:
+    return f"decoder.{len(levels(shapes, ENCODER)) - 1}.3.weight" in shapes
+
+
+ARCHITECTURE = Architecture(
+    STGANNetwork,
+    classes=_classes,
+    official_classes=13,
+    sizes={
+        "width": length(ENCODER.format(0), 0),
+        "depth": _depth,
+        "shortcuts": _shortcuts,
+        "one_more_conv": _one_more_conv,
+    },
+)
+
+
 class STGANObjective(AttributeObjective):
     """AttGAN's losses with attribute differences of random strength, so that edits can be graded."""
 
@@ -191,21 +225,9 @@ class STGAN(NeuralGenerator):
     )
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the names of bluestyle97's code; the architecture is read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not this STGAN's (those of jdelanoy's fork have biases and other
-                widths), or ``expressions`` is missing: the models know attributes in an order that their
-                tensors do not tell.
-        """
-        architecture = _architecture(state)
-        with torch.device("meta"):
-            network = STGANNetwork(**architecture)
-        load_exactly(network, state)
-        return cls(network, label_names(architecture["classes"], expressions, {}), resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of bluestyle97's generator; jdelanoy's has biases and other widths."""
+        return ARCHITECTURE
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> STGANObjective:
@@ -276,20 +298,3 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 def _difference(classes: int, source: Tensor, target: Tensor) -> Tensor:
     known = one_hot(classes)
     return known(source, target) - known(target, source)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The network's arguments by the shapes; the defaults where there is nothing to go by."""
-    shapes = {name: value.shape for name, value in state.items() if value.ndim == 4 and value.numel()}
-    names = (f"encoder.{level}.0.weight" for level in range(MAX_DEPTH))
-    encoder = [shapes[name] for name in takewhile(shapes.__contains__, names)]
-    first = shapes.get("decoder.0.0.weight")
-    if len(encoder) < 2 or first is None or first[0] <= encoder[-1][0]:
-        return {"classes": 13}
-    return {
-        "classes": first[0] - encoder[-1][0],
-        "width": encoder[0][0],
-        "depth": len(encoder),
-        "shortcuts": sum(f"stu.{level}.upsample.weight" in state for level in range(len(encoder) - 1)),
-        "one_more_conv": f"decoder.{len(encoder) - 1}.3.weight" in state,
-    }

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RESIDUAL_BLOCKS = r"main\.\d+\.main\.0\.weight"
+"""Names of the first weights of the residual blocks in a trunk's state_dict."""
+
 
 def instance_norm(channels: int) -> nn.InstanceNorm2d:
     """Affine instance normalisation by the statistics of the image itself, in training and inference.

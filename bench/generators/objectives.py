@@ -122,8 +122,12 @@ class LabelObjective(Objective):
         return outputs
 
     def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
-        """The generator's answer to the batch for (B,) wanted labels, as both networks are trained on it."""
+        """Return the edits of a batch towards (B,) labels, (B, 3, R, R), that both networks learn from."""
         return self.generate(batch.images, batch.labels, targets)
+
+    def fakes(self, batch: Batch, random: torch.Generator) -> Tensor:
+        """Return the edits of a batch, (B, 3, R, R), that the discriminator is shown."""
+        return self.edit(batch, shuffled(batch.labels, random), random)
 
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
         """How wrong the discriminator's second output is about (B,) labels: cross-entropy."""
@@ -132,7 +136,7 @@ class LabelObjective(Objective):
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
         """Wasserstein distance, classification of real images, gradient penalty."""
         with torch.no_grad():
-            fakes = self.edit(batch, shuffled(batch.labels, random), random)
+            fakes = self.fakes(batch, random)
         realness, predictions = self.discriminator(batch.images)
         fakeness, _ = self.discriminator(fakes)
         return {
