@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from fesbench.core.errors import DatasetError, WeightsMissing
+from fesbench.core.errors import CheckpointError, DatasetError, WeightsMissing
 from fesbench.datasets.images import load_image
 from fesbench.datasets.preparation.alignment import crop_to_photo, eye_targets
 from fesbench.datasets.preparation.detection import load_eye_finder
@@ -132,9 +133,17 @@ def test_the_predictor_is_asked_for_by_name(tmp_path):
         with pytest.raises(WeightsMissing, match="bench weights fetch portable"):
             load_eye_finder()
         (tmp_path / "portable").mkdir()
-        (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(b"half")
-        with pytest.raises(WeightsMissing, match="incomplete"):
-            load_eye_finder()
+        for content in (b"half", bytes(9_150_489)):
+            (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(content)
+            with pytest.raises(CheckpointError, match=r"sha256.*bench weights fetch portable"):
+                load_eye_finder()
+
+
+def test_the_predictor_may_lie_in_the_weights_folder_itself(weights_with_predictor, tmp_path, monkeypatch):
+    name = "shape_predictor_5_face_landmarks.dat"
+    shutil.copyfile(weights_with_predictor / "portable" / name, tmp_path / name)
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
+    assert load_eye_finder().find(np.zeros((64, 64, 3), np.uint8)) is None
 
 
 def test_crops_never_share_a_name(tmp_path, make_image):
