@@ -67,8 +67,8 @@ class AttGANNetwork(nn.Module):
         classes: Length of the condition.
         width: Channels of the first layer, doubled at each level up to 1024.
         depth: Halvings; the official 5 leave 4 × 4 at 128 pixels.
-        shortcuts: Decoder levels that see the encoder's features of their size, at most depth - 1.
-        injections: Decoder levels that see the attributes once more, at most depth - 1.
+        shortcuts: Decoder levels that take in the encoder's features of their size, at most depth - 1.
+        injections: Decoder levels that take in the attributes once more, at most depth - 1.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class AttGANDiscriminator(nn.Module):
         self.fc_cls = _head(inputs, widths[-1], classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1) and logits (B, classes)."""
+        """Return realness (B, 1) and logits (B, classes) of (B, 3, R, R) images."""
         features = self.conv(images).flatten(1)
         return self.fc_adv(features), self.fc_cls(features)
 
 
 def _classes(shapes: Shapes) -> int | None:
-    """What the decoder takes in beside the encoder's features; None unless the two fit together."""
+    """The decoder's inputs in addition to the encoder's features; None unless the two fit together."""
     encoder, decoder = levels(shapes, ENCODER), levels(shapes, DECODER)
     if not 2 <= len(encoder) == len(decoder) or decoder[0][0] <= encoder[-1][0]:
         return None
@@ -145,9 +145,9 @@ def _depth(shapes: Shapes) -> int | None:
 
 
 def _extras(shapes: Shapes) -> list[tuple[int, int]]:
-    """Channels that each decoder level after the first takes in beside those of the level before.
+    """For each decoder level after the first, its inputs in addition to the outputs of the level before.
 
-    With them, the number of channels that a shortcut brings.
+    The second number is how many of them a shortcut would bring.
     """
     decoder = levels(shapes, DECODER)
     return [(after[0] - block[1], block[1] // 2) for block, after in pairwise(decoder)]
@@ -242,7 +242,7 @@ class AttGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> AttributeObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
         return AttributeObjective(
             AttGANNetwork(classes, settings.width, depth, injections=1),
@@ -252,7 +252,7 @@ class AttGAN(NeuralGenerator):
         )
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) float32: +0.5 for the target expression, -0.5 for the others."""
+        """Return (B, classes) float32: +0.5 for the target expression, -0.5 for the others."""
         return _attributes(len(self.card.expressions))(source, target)
 
 
@@ -276,8 +276,8 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _attributes(classes: int) -> Conditioning:
-    known = one_hot(classes)
-    return lambda source, target: (2 * known(source, target) - 1) * INTENSITY
+    targets = one_hot(classes)
+    return lambda source, target: (2 * targets(source, target) - 1) * INTENSITY
 
 
 def _stated_settings(path: Path) -> OfficialSettings | None:

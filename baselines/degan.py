@@ -1,7 +1,7 @@
 """DE-GAN (Ali & Hughes 2019, arXiv 1909.13135 and 1912.01456): expression disentangled from identity.
 
-Its authors published neither code nor layer sizes that we know of. This is our reading of the principles that
-the abstracts state; ``DEGAN.template`` lists what is our own choice.
+The authors published neither code nor layer sizes that we know of. This is our reading of the principles in
+the abstracts; ``DEGAN.template`` lists our own choices.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CODE = 16
 """Length of an expression code: too short to carry a face."""
 
 MOMENTUM = 0.05
-"""How far one training image moves the mean code of its class."""
+"""Fraction by which one training image moves the mean code of its class."""
 
 
 class ExpressionEncoder(nn.Sequential):
@@ -70,7 +70,7 @@ class ResidueBlock(nn.Module):
         self.style = nn.Linear(CODE, 4 * channels)
 
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
-        """(B, C, H, W) and (B, CODE) to (B, C, H, W)."""
+        """Return (B, C, H, W) for features of that shape and codes (B, CODE)."""
         scale, shift, scale_out, shift_out = self.style(code)[:, :, None, None].chunk(4, dim=1)
         inner = F.instance_norm(self.first(features)) * (1 + scale) + shift
         residue: Tensor = F.instance_norm(self.second(F.relu(inner))) * (1 + scale_out) + shift_out
@@ -101,7 +101,7 @@ class DEGANNetwork(nn.Module):
         self.codes = nn.Parameter(torch.zeros(classes, CODE), requires_grad=False)
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1] and expression codes (B, CODE) to (B, 3, R, R) in (-2, 2)."""
+        """Return (B, 3, R, R) in (-2, 2) for images in [-1, 1] and expression codes (B, CODE)."""
         features = self.identity(images)
         for block in self.residues:
             features = block(features, code)
@@ -110,7 +110,7 @@ class DEGANNetwork(nn.Module):
 
     @torch.no_grad()
     def remember(self, codes: Tensor, labels: Tensor) -> None:
-        """Move the code of each class of ``labels``, (B,) int64, towards those seen, (B, CODE)."""
+        """Move the mean code of each class in ``labels``, (B,) int64, towards its ``codes``, (B, CODE)."""
         members = F.one_hot(labels, len(self.codes)).to(codes).T
         counts = members.sum(1, keepdim=True)
         self.codes.lerp_(members @ codes / counts.clamp_min(1), 1 - (1 - MOMENTUM) ** counts)
@@ -136,7 +136,7 @@ class DEGANDiscriminator(nn.Module):
         self.identity = nn.Conv2d(top, subjects, resolution >> depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and logits (B, subjects)."""
+        """Return a realness map (B, 1, r, r), class logits (B, classes) and subject logits (B, subjects)."""
         features = self.main(images)
         return (
             self.realness(features),
@@ -146,11 +146,11 @@ class DEGANDiscriminator(nn.Module):
 
 
 class DEGANObjective(Objective):
-    """Real, of the wanted expression, and still the same person, in the eyes of one discriminator.
+    """Losses of realness, expression and identity, all from one discriminator.
 
-    Half of the wanted codes are read off an exemplar, another image of the batch; the others are the mean
-    code of the exemplar's class, as in label-driven synthesis. An image asked for the expression that it
-    shows already must stay as it is, and the way back by an image's own code must lead to it.
+    Half of the target codes are those of an exemplar, another image of the batch; the others are the mean
+    code of the exemplar's class, as in label-driven synthesis. An image whose target is its own expression
+    must not change, and the cycle back with an image's own code must reproduce it.
     """
 
     official_weights: ClassVar[Mapping[str, float]] = {
@@ -166,19 +166,19 @@ class DEGANObjective(Objective):
 
     @property
     def network(self) -> DEGANNetwork:
-        """The generator."""
+        """The generator, typed."""
         return cast(DEGANNetwork, self.generator)
 
-    def wanted(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The batch's codes (B, CODE) and labels (B,) to those that are asked for, of the same shapes."""
+    def targets(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return target codes (B, CODE) and labels (B,) for a batch of these codes and labels."""
         order = torch.randperm(len(labels), generator=random).to(labels.device)
         typical = (torch.rand(len(labels), 1, generator=random) < 0.5).to(labels.device)
         return torch.where(typical, self.network.codes[labels[order]], codes[order]), labels[order]
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, expression and identity of real images, gradient penalty."""
+        """Return Wasserstein distance, expression and identity of real images, gradient penalty."""
         with torch.no_grad():
-            codes, _ = self.wanted(self.network.expression(batch.images), batch.labels, random)
+            codes, _ = self.targets(self.network.expression(batch.images), batch.labels, random)
             fakes = self(batch.images, codes)
         realness, expressions, people = self.discriminator(batch.images)
         return {
@@ -190,11 +190,11 @@ class DEGANObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness, expression, identity of the fakes; class of codes; L1 of no change and the way back."""
+        """Return realness, expression, identity of the edits, class of codes, L1 of no change and cycle."""
         codes = self.network.expression(batch.images)
         self.network.remember(codes, batch.labels)
-        asked, targets = self.wanted(codes, batch.labels, random)
-        fakes = self(batch.images, asked)
+        target_codes, targets = self.targets(codes, batch.labels, random)
+        fakes = self(batch.images, target_codes)
         realness, expressions, people = self.discriminator(fakes)
         same = (targets == batch.labels).float()
         changes = (batch.images - fakes).abs().mean((1, 2, 3))
@@ -236,7 +236,7 @@ class DEGAN(NeuralGenerator):
 
     has_official_code = False
     official = Settings()
-    """The authors' are not known; the suite's own."""
+    """The suite's own: those of the authors are not known."""
 
     training_choices = (
         "WGAN-GP, expression and identity cross-entropy, L1 cycle, L1 where the source shows the target",
@@ -263,7 +263,7 @@ class DEGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> DEGANObjective:
-        """New networks for the expressions and subjects of ``data``, and their losses."""
+        """Return new networks for the expressions and subjects of ``data``, with their losses."""
         classes, subjects = len(data.expressions), int(data.subjects.max()) + 1
         depth = settings.resolution.bit_length() - 2
         discriminator = DEGANDiscriminator(
@@ -274,5 +274,5 @@ class DEGAN(NeuralGenerator):
         return DEGANObjective(network, discriminator, settings)
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to the mean expression code of each target's class, (B, CODE)."""
+        """Return the mean expression code of each target's class, (B, CODE)."""
         return self.network.codes[target]

@@ -34,7 +34,7 @@ UNITS = len(COLUMNS)
 """Length of a condition of action units; any other length is one-hot."""
 
 NOISE = 0.1
-"""Wanted conditions are off by up to this in training, as in the official code."""
+"""Largest noise on target conditions in training, as in the official code."""
 
 
 class GANimationNetwork(nn.Module):
@@ -56,12 +56,12 @@ class GANimationNetwork(nn.Module):
         self.attetion_reg = nn.Sequential(nn.Conv2d(width, 1, 7, padding=3, bias=False), nn.Sigmoid())
 
     def colour_and_attention(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """What the official ``forward`` gives: (B, 3, R, R) in (-1, 1) and (B, 1, R, R) in (0, 1)."""
+        """Return the outputs of the official ``forward``: (B, 3, R, R) in (-1, 1), (B, 1, R, R) in (0, 1)."""
         features = self.main(tile_condition(images, condition))
         return self.img_reg(features), self.attetion_reg(features)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, units) to (B, 3, R, R) in [-1, 1]."""
+        """Return (B, 3, R, R) in [-1, 1] for such images, R a multiple of 4, and conditions (B, units)."""
         return compose(images, *self.colour_and_attention(images, condition))
 
 
@@ -74,12 +74,12 @@ ARCHITECTURE = Architecture(
 
 
 def compose(images: Tensor, colour: Tensor, attention: Tensor) -> Tensor:
-    """The input where ``attention`` is 1, ``colour`` where it is 0."""
+    """Blend ``images`` and ``colour``: the input where ``attention`` is 1, the colour where it is 0."""
     return attention * images + (1 - attention) * colour
 
 
 def roughness(attention: Tensor) -> Tensor:
-    """Sum of absolute differences between neighbours in a mask, mean over masks: (B, 1, R, R) to a scalar.
+    """Return the sum of absolute differences between neighbours in a (B, 1, R, R) mask, mean over masks.
 
     The official code's total variation; the paper writes squares.
     """
@@ -97,7 +97,7 @@ class GANimationObjective(Objective):
     Args:
         generator: See ``Objective``.
         discriminator: Gives (realness map, estimated condition).
-        conditions: (people, expressions, units): how each person looks with each expression.
+        conditions: (people, expressions, units), the condition of each person's expressions.
         settings: See ``Objective``.
     """
 
@@ -123,7 +123,7 @@ class GANimationObjective(Objective):
         self.register_buffer("conditions", conditions, persistent=False)
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, regression of the real images' condition, gradient penalty."""
+        """Return Wasserstein distance, regression of the real images' condition, gradient penalty."""
         shown, wanted = self._conditions(batch, random)
         with torch.no_grad():
             fakes, _ = self.paint(batch.images, wanted)
@@ -137,7 +137,7 @@ class GANimationObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness and condition of the fakes, L1 of the way back, and both ways' masks."""
+        """Return realness and condition of the edits, L1 of the cycle, and the masks of both passes."""
         shown, wanted = self._conditions(batch, random)
         fakes, there = self.paint(batch.images, wanted)
         realness, estimated = self.discriminator(fakes)
@@ -151,13 +151,13 @@ class GANimationObjective(Objective):
         }
 
     def paint(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """The composed images and their masks, computed in ``settings.precision``; float32."""
+        """Return composed images and their masks, computed in ``settings.precision``, as float32."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.mixed):
             colour, attention = self.generator.colour_and_attention(images, condition)
         return compose(images, colour.float(), attention.float()), attention.float()
 
     def _conditions(self, batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The batch's own conditions, and wanted ones: those of others of the batch, a little off."""
+        """The batch's own conditions, and targets: the shuffled conditions with noise."""
         shown = self.conditions[batch.subjects, batch.labels]
         noise = (2 * torch.rand(shown.shape, generator=random) - 1) * NOISE
         return shown, shuffled(shown, random) + noise.to(shown)
@@ -236,10 +236,10 @@ class GANimation(NeuralGenerator):
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
-        """Load a file as every generator does, and the units of its expressions from beside it.
+        """Load a file, and the action units of its expressions if there is a table beside it.
 
-        ``NAME.action_units.csv`` beside ``NAME.pth``, where there is one, replaces the table of prototypes;
-        see ``action_units.read_prototypes``.
+        ``NAME.action_units.csv`` beside ``NAME.pth`` replaces the table of prototypes; see
+        ``action_units.read_prototypes``.
 
         Raises:
             CheckpointError: the file cannot be used, or no units drive the network.
@@ -251,20 +251,20 @@ class GANimation(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> GANimationObjective:
-        """New networks and the official losses; see ``training_choices``.
+        """Return new networks with the official losses; see ``training_choices``.
 
-        Action units drive the network where every expression of ``data`` has a prototype: those of the images
-        themselves where they are known, the prototype elsewhere. Otherwise the expressions do.
+        Action units drive the network if every expression of ``data`` has a prototype: the units of the
+        images where the data set states them, else the prototype. Otherwise one-hot expressions do.
         """
         units = UNITS if prototypes().keys() >= set(data.expressions) else len(data.expressions)
         network, discriminator = GANimationNetwork(units, settings.width), new_discriminator(units, settings)
         return GANimationObjective(network, discriminator, _conditions_of(data, units), settings)
 
     def with_units(self, units: Mapping[str, Units], origin: str) -> Self:
-        """The same network driven by other action units.
+        """Return the same network driven by other action units.
 
         Args:
-            units: Expression to units; its expressions become the labels.
+            units: Units by expression; the expressions become the labels.
             origin: Where they come from, for the card.
 
         Raises:
@@ -283,7 +283,7 @@ class GANimation(NeuralGenerator):
         return generator
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, 17) action units in 0..1 or (B, C) one-hot; float32."""
+        """Return (B, 17) action units in 0..1, or (B, C) one-hot targets; float32."""
         return self.conditions.to(target.device)[target]
 
 

@@ -1,8 +1,8 @@
-"""GANmut (d'Apolito et al., CVPR 2021): expressions are places in a plane that the generator learns.
+"""GANmut (d'Apolito et al., CVPR 2021): expressions are points of a plane that the generator learns.
 
 Source: stefanodapolito/GANmut @ad4addc, re-implemented under the official state_dict names. Its linear form
 gives each expression a direction, neutral the origin; its gaussian form gives each a centre. The official
-networks see BGR images; ours take and give RGB and turn the channels inside.
+networks work on BGR images; these take and return RGB and reverse the channels inside.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class GANmutNetwork(nn.Module, ABC):
         self.main = nn.Sequential(*trunk(3 + 2, width, bottleneck), image_head(width), nn.Tanh())
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        """(B, 3, R, R) RGB in [-1, 1], R a multiple of 4, and (B, 2) to (B, 3, R, R) RGB in (-1, 1)."""
+        """Return (B, 3, R, R) RGB in (-1, 1) for such images, R a multiple of 4, and codes (B, 2)."""
         outputs: Tensor = self.main(tile_condition(images.flip(1), code))
         return outputs.flip(1)
 
     @abstractmethod
     def codes(self) -> Tensor:
-        """Where each expression lies at full strength: (classes, 2)."""
+        """Return the code of each expression at full strength: (classes, 2)."""
 
 
 class LinearNetwork(GANmutNetwork):
@@ -87,7 +87,7 @@ class LinearNetwork(GANmutNetwork):
             self.axes.weight *= 1e-4  # official: short vectors turn easily
 
     def codes(self) -> Tensor:
-        """Unit vectors, and the origin for neutral: (classes, 2)."""
+        """Return unit vectors, and the origin for neutral: (classes, 2)."""
         directions = F.normalize(self.axes.weight, dim=1)
         before, after = directions[: self.neutral], directions[self.neutral :]
         return torch.cat([before, directions.new_zeros(1, 2), after])
@@ -109,7 +109,7 @@ class GaussianNetwork(GANmutNetwork):
         self.covariance_angles = nn.Linear(classes, 1, bias=False)
 
     def codes(self) -> Tensor:
-        """The centres as stored: the official inference takes them so, its training takes their tanh."""
+        """Return the centres as stored, like the official inference; its training takes their tanh."""
         return self.mu.weight
 
 
@@ -119,7 +119,7 @@ GAUSSIAN = Architecture(GaussianNetwork, length("mu.weight", 0), official_classe
 
 
 class GANmutDiscriminator(nn.Module):
-    """The official discriminator of the linear form: StarGAN's, and a third head that reads the code.
+    """The official discriminator of the linear form: StarGAN's, with a third head that predicts the code.
 
     Args:
         resolution: Image size R in pixels.
@@ -137,13 +137,13 @@ class GANmutDiscriminator(nn.Module):
         self.conv3 = nn.Conv2d(top, 2, resolution >> depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and codes (B, 2)."""
+        """Return a realness map (B, 1, r, r), logits (B, classes) and codes (B, 2) of (B, 3, R, R) images."""
         features = self.main(images)
         return self.conv1(features), self.conv2(features).flatten(1), self.conv3(features).flatten(1)
 
 
 class LinearObjective(Objective):
-    """The linear form's objective: the discriminator must read off an image the code that made it."""
+    """The linear form's objective: the discriminator must predict the code of an edit from the image."""
 
     official_weights: ClassVar[Mapping[str, float]] = {
         "d_class": 1.0,
@@ -157,11 +157,11 @@ class LinearObjective(Objective):
 
     @property
     def network(self) -> LinearNetwork:
-        """The generator."""
+        """The generator, typed."""
         return cast(LinearNetwork, self.generator)
 
     def draw(self, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Codes (B, 2) for (B,) labels, the first ``free`` of them in any direction, and strengths (B,)."""
+        """Draw codes (B, 2) for (B,) labels, the first ``free`` in any direction, and strengths (B,)."""
         uniform, turn = torch.rand(2, len(labels), generator=random).to(labels.device)
         noise = NOISE * torch.randn(len(labels), 2, generator=random).to(labels.device)
         strength = torch.where(
@@ -175,11 +175,11 @@ class LinearObjective(Objective):
 
     @staticmethod
     def free(size: int) -> int:
-        """How many of a batch of ``size`` get codes of any direction."""
+        """Return how many of a batch of ``size`` get codes of any direction."""
         return round(FREE * size)
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, classification of real images, codes of the fakes, gradient penalty."""
+        """Return Wasserstein distance, classification of real images, codes of edits, gradient penalty."""
         with torch.no_grad():
             codes, _ = self.draw(shuffled(batch.labels, random), random)
             fakes = self(batch.images, codes)
@@ -194,10 +194,10 @@ class LinearObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness, class, strength and code of the fakes, and L1 of the way back.
+        """Return realness, class, strength and code of the edits, and L1 of the cycle.
 
-        The strength of a face is the discriminator's confidence in its class: so strong must a fake be as
-        its code is long, neutral ones aside, and so long is the code of the way back.
+        The strength of a face is the discriminator's confidence in its class. That of an edit must equal the
+        length of its code, except towards neutral; that of the source is the length of the cycle's code.
         """
         targets = shuffled(batch.labels, random)
         codes, strength = self.draw(targets, random)
@@ -268,7 +268,7 @@ class GANmut(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LinearObjective:
-        """New networks of the linear form and its official losses; see ``training_choices``.
+        """Return new networks of the linear form with its official losses; see ``training_choices``.
 
         Raises:
             DatasetError: there are no neutral images.
@@ -285,7 +285,7 @@ class GANmut(NeuralGenerator):
         return LinearObjective(network, discriminator, settings)
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to the target's code at full strength, (B, 2)."""
+        """Return the target's code at full strength, (B, 2)."""
         return self.network.codes()[target]
 
 

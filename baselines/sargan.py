@@ -1,4 +1,4 @@
-"""SARGAN (Akram and Khan, TCSVT 2023, arXiv 2303.17212): US-GAN whose one block looks where to edit.
+"""SARGAN (Akram and Khan, TCSVT 2023, arXiv 2303.17212): US-GAN with spatial attention in its one block.
 
 Source: arbishakram/SARGAN @44a24ee (no licence file), re-implemented layer for layer under the official
 state_dict names from a description of its architecture. The bottleneck is a residual block with spatial
@@ -26,7 +26,7 @@ from fesbench.generators.training_data import TrainingImages
 from .usgan import USGAN, USGANObjective
 
 UNUSED = "att_func."
-"""Prefix of weights that the official network holds and never uses: attention over three channels."""
+"""Prefix of weights that the official network saves and never uses: attention over three channels."""
 
 
 class ConvLayer(nn.Module):
@@ -44,7 +44,7 @@ class ConvLayer(nn.Module):
         self.norm = nn.Sequential(OrderedDict(norm=instance_norm(outputs)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W), or half of H and W; before any activation."""
+        """Return (B, outputs, H, W), or half of H and W, before any activation."""
         outputs: Tensor = self.norm(self.conv2d(features))
         return outputs
 
@@ -61,13 +61,13 @@ class AttentionHead(nn.Module):
         self.conv2d = nn.Conv2d(inputs, 1, 3, padding=1, padding_mode="reflect")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 1, H, W)."""
+        """Return (B, 1, H, W) for (B, inputs, H, W)."""
         outputs: Tensor = self.conv2d(features)
         return outputs
 
 
 class Attention(nn.Module):
-    """The official encoder-decoder of depth two that says where its input matters.
+    """Spatial attention from the official encoder-decoder of depth two.
 
     Args:
         inputs: Channels of what is attended to.
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         self.out_block = nn.Sequential(AttentionHead(width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W), H and W at least 5, to the same shape: times a map in (0, 1)."""
+        """Return ``features``, (B, inputs, H, W) with H and W at least 5, times a map in (0, 1)."""
         half = self.b2_2(features).relu()
         quarter = self.b2_plus_1(self.b2_1(half).relu()).relu()
         inner = _merged(self.b1_1(half).relu(), self.b3_1(_doubled(quarter)).relu())
@@ -110,7 +110,7 @@ class AttentiveBlock(nn.Module):
         self.att_func = Attention(channels, attention)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, channels, H, W) to the same shape."""
+        """Return (B, channels, H, W) for the same shape."""
         refined: Tensor = features + self.att_func(self.conv2(self.conv1(features).relu()))
         return refined
 
@@ -202,7 +202,7 @@ class SARGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> USGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network = SARGANNetwork(classes, settings.width, attention=settings.width)
         return USGANObjective(network, new_discriminator(classes, settings), one_hot(classes), settings)

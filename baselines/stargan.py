@@ -47,7 +47,7 @@ class StarGANNetwork(nn.Module):
         self.main = nn.Sequential(*trunk(3 + classes, width, bottleneck), image_head(width), nn.Tanh())
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-1, 1)."""
+        """Return (B, 3, R, R) in (-1, 1) for such images, R a multiple of 4, and (B, classes) one-hot."""
         outputs: Tensor = self.main(tile_condition(images, condition))
         return outputs
 
@@ -106,7 +106,7 @@ class StarGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LabelObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network, discriminator = StarGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return LabelObjective(network, discriminator, one_hot(classes), settings)

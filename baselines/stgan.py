@@ -48,7 +48,7 @@ class TransferUnit(nn.Module):
         self.hidden = _gate(width, nn.Tanh())
 
     def forward(self, features: Tensor, state: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix what the encoder saw with the state.
+        """Mix the encoder's features with the state.
 
         Args:
             features: (B, width, H, W).
@@ -103,7 +103,7 @@ class STGANNetwork(nn.Module):
 
         Args:
             images: (B, 3, R, R) in [-1, 1], R a multiple of 2**depth.
-            condition: (B, classes), target minus source labels: 1 what shall come, -1 what shall go.
+            condition: (B, classes), target minus source labels: 1 for what is added, -1 for what is removed.
 
         Returns:
             (B, 3, R, R) in (-1, 1).
@@ -141,13 +141,13 @@ class STGANDiscriminator(nn.Module):
         self.fc_att = _head(inputs, widths[-1], classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1) and logits (B, classes)."""
+        """Return realness (B, 1) and logits (B, classes) of (B, 3, R, R) images."""
         features = self.conv(images).flatten(1)
         return self.fc_adv(features), self.fc_att(features)
 
 
 def _classes(shapes: Shapes) -> int | None:
-    """What the decoder takes in beside the encoder's features; None unless the two fit together."""
+    """The decoder's inputs in addition to the encoder's features; None unless the two fit together."""
     encoder, decoder = levels(shapes, ENCODER), levels(shapes, "decoder.{}.0.weight")
     if len(encoder) < 2 or not decoder or decoder[0][0] <= encoder[-1][0]:
         return None
@@ -184,14 +184,14 @@ class STGANObjective(AttributeObjective):
     """AttGAN's losses with attribute differences of random strength, so that edits can be graded."""
 
     def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
-        """The generator's answer to differences, each of them scaled by its own draw from U(0, 1)."""
+        """Return edits by attribute differences, each scaled by its own draw from U(0, 1)."""
         difference = self.condition(batch.labels, targets)
         strength = torch.rand(difference.shape, generator=random).to(difference)
         outputs: Tensor = self(batch.images, strength * difference)
         return outputs
 
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """Binary cross-entropy of (B, classes) logits against (B,) labels, summed over the classes."""
+        """Return the binary cross-entropy of (B, classes) logits against (B,) labels, summed over classes."""
         return predictions.shape[1] * super().class_loss(predictions, labels)
 
 
@@ -231,7 +231,7 @@ class STGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> STGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
         return STGANObjective(
             STGANNetwork(classes, settings.width, depth, shortcuts=min(3, depth - 1)),
@@ -241,7 +241,7 @@ class STGAN(NeuralGenerator):
         )
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) float32: one-hot target minus one-hot source.
+        """Return the one-hot target minus the one-hot source, (B, classes) float32.
 
         Raises:
             UnsupportedEdit: the source expression of an image is not known.
@@ -296,5 +296,5 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _difference(classes: int, source: Tensor, target: Tensor) -> Tensor:
-    known = one_hot(classes)
-    return known(source, target) - known(target, source)
+    targets = one_hot(classes)
+    return targets(source, target) - targets(target, source)

@@ -42,7 +42,7 @@ class USGANNetwork(nn.Module):
         self.main = nn.Sequential(*trunk(3 + classes, width, [ResidualBlock(4 * width)]), image_head(width))
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-2, 2)."""
+        """Return (B, 3, R, R) in (-2, 2) for images in [-1, 1], R a multiple of 4, and one-hot targets."""
         change: Tensor = self.main(tile_condition(images, condition)).tanh()
         return images + change
 
@@ -98,7 +98,7 @@ class USGAN(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> USGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network, discriminator = USGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return USGANObjective(network, discriminator, one_hot(classes), settings)

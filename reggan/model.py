@@ -30,7 +30,7 @@ class RegressionStage(PairedRegression):
     """RegGAN's first stage: a local ridge regression for each target expression, on [-1, 1] images.
 
     Only the abstract of the paper is public to us: it names a sparsified ridge regression with local
-    receptive fields, whose output is an intermediate representation that a second network refines. Window,
+    receptive fields, whose output is an intermediate representation for a second network. Window,
     penalty, channels and the residual target are our reading, chosen on validation subjects by
     ``benchmarks/select_regression.py`` (docs/regression.md).
 
@@ -66,20 +66,20 @@ class RegressionStage(PairedRegression):
         super().__init__(receptive_field, alpha, channels, residual, resolution)
 
     def encode(self, images: Tensor) -> Tensor:
-        """The images as they are."""
+        """Return the images unchanged."""
         return images
 
     def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
-        """Clamped to [-1, 1]."""
+        """Return the predictions, clamped to [-1, 1]."""
         return predicted.clamp(-1, 1)
 
 
 @dataclass(frozen=True)
 class Options:
-    """RegGAN's choices, all ours; a subclass of ``RegGAN`` with other ``options`` is another variant.
+    """Options of RegGAN, all of them our reading; a subclass of ``RegGAN`` may set others.
 
-    ``regression`` or ``refinement`` None leaves that stage out. With ``joint`` the regression is not fitted:
-    its weights start at zero and are learned beside the refinement's.
+    None for ``regression`` or ``refinement`` leaves that stage out. With ``joint`` the regression is not
+    fitted: its weights start at zero and are trained together with the refinement's.
     """
 
     regression: RegressionOptions | None = field(default_factory=RegressionOptions)
@@ -91,8 +91,8 @@ class RegGAN(NeuralGenerator):
     """RegGAN behind the generator contract: one-hot target, no need of the source, images of any size.
 
     Only the abstract of the paper is public to us; see ``template.choices``. There is no official checkpoint;
-    ``from_official`` reads the network's own names. Its ``resolution`` counts only where there is no
-    regression: with one, images of any size are accepted.
+    ``from_official`` reads the network's own names. Its argument ``resolution`` matters only without a
+    regression: with one, the model accepts images of any size.
     """
 
     template = GeneratorCard(

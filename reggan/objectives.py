@@ -47,7 +47,7 @@ class PairedObjective(LabelObjective):
         return self.edit_neutrals(batch).outputs
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness, classification, L1 to the truth, size and total variation of the mask."""
+        """Return realness, classification, L1 to the true target, size and total variation of the mask."""
         edited = self.edit_neutrals(batch)
         realness, predictions = self.discriminator(edited.outputs)
         return {
@@ -60,6 +60,6 @@ class PairedObjective(LabelObjective):
 
 
 def _distance(outputs: Tensor, batch: Batch) -> Tensor:
-    """Mean absolute error over the images of people whose neutral face is known; 0 where there is none."""
+    """Mean absolute error over the images of people who have a neutral face; 0 without any."""
     errors = (outputs - batch.images).abs().mean((1, 2, 3))
     return (errors * batch.paired).sum() / batch.paired.sum().clamp(min=1)
