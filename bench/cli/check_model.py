@@ -1,4 +1,4 @@
-"""``bench check-model``: does a generator keep the contract?"""
+"""``bench check-model``: the conformance checks of a generator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .console import make_console
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights instead of the shipped ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
-    """Run the conformance suite on a registered name or FILE.py:CLASS; exit code 1 when a check fails."""
+    """Run the conformance checks on a registered name or FILE.py:CLASS; exit code 1 if one fails."""
     generator = load_generator(model, checkpoint)
     try:
         findings: Sequence[Finding] = check_generator(generator)

@@ -1,4 +1,4 @@
-"""``bench models``: what can generate."""
+"""``bench models``: the generators and their cards."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
 from fesbench.cli import cli
-from fesbench.core.errors import DatasetError, WeightsMissing
+from fesbench.core.errors import CheckpointError, DatasetError, WeightsMissing
 from fesbench.datasets.images import load_image
 from fesbench.datasets.preparation.alignment import crop_to_photo, eye_targets
 from fesbench.datasets.preparation.detection import load_eye_finder
@@ -129,9 +130,17 @@ def test_the_predictor_is_asked_for_by_name(tmp_path):
         with pytest.raises(WeightsMissing, match="bench weights fetch portable"):
             load_eye_finder()
         (tmp_path / "portable").mkdir()
-        (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(b"half")
-        with pytest.raises(WeightsMissing, match="incomplete"):
-            load_eye_finder()
+        for content in (b"half", bytes(9_150_489)):
+            (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(content)
+            with pytest.raises(CheckpointError, match=r"sha256.*bench weights fetch portable"):
+                load_eye_finder()
+
+
+def test_the_predictor_may_lie_in_the_weights_folder_itself(weights_with_predictor, tmp_path, monkeypatch):
+    name = "shape_predictor_5_face_landmarks.dat"
+    shutil.copyfile(weights_with_predictor / "portable" / name, tmp_path / name)
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
+    assert load_eye_finder().find(np.zeros((64, 64, 3), np.uint8)) is None
 
 
 def test_crops_never_share_a_name(tmp_path, make_image):
