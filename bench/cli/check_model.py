@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..generators.registry import load_generator
 from ..testing.findings import ConformanceError, Finding
 from ..testing.generators import check_generator
+from .console import make_console
 
 
 @click.command(epilog="Example:  bench check-model ./my_model.py:MyGAN")
@@ -30,7 +30,7 @@ def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
-        Console().print(_table(generator.card.title, findings))
+        make_console().print(_table(generator.card.title, findings))
     if any(finding.problem for finding in findings):
         sys.exit(1)
 

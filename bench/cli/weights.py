@@ -6,11 +6,11 @@ import json
 import sys
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from .. import weights as store
 from ..core.paths import weights_folder
+from .console import make_console
 
 STEP = 64 << 20
 MARKS = {"ok": "green", "recorded": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}
@@ -98,7 +98,7 @@ def _show(states: dict[store.WeightFile, store.State], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_as_dict(file, state) for file, state in states.items()], indent=2))
         return
-    console = Console()
+    console = make_console()
     for backend in dict.fromkeys(file.backend for file in states):
         console.print(_table({file: state for file, state in states.items() if file.backend == backend}))
 

@@ -1,18 +1,17 @@
-"""Photos whose eyes are known, through the real command line."""
+"""``bench data prepare`` on photos whose eyes are known."""
 
 from __future__ import annotations
 
 import csv
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
+from fesbench.cli import cli
 from fesbench.core.errors import CheckpointError, DatasetError, WeightsMissing
 from fesbench.datasets.images import load_image
 from fesbench.datasets.preparation.alignment import crop_to_photo, eye_targets
@@ -20,10 +19,8 @@ from fesbench.datasets.preparation.detection import load_eye_finder
 from fesbench.datasets.preparation.prepare import plan_outputs
 
 
-def bench(*arguments: object, weights: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fesbench", "data", *map(str, arguments)]
-    environment = os.environ | {"FESBENCH_WEIGHTS": str(weights), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+def bench(*arguments: object, weights: Path) -> Result:
+    return CliRunner(env={"FESBENCH_WEIGHTS": str(weights)}).invoke(cli, ["data", *map(str, arguments)])
 
 
 def true_eyes(london: Path) -> dict[str, np.ndarray]:
@@ -57,7 +54,7 @@ def distort(
 
 @pytest.fixture(scope="module")
 def prepared(shared, weights_with_predictor, tmp_path_factory):
-    """Distorted London photos and what became of them: source, crops, true eyes, the finished process."""
+    """Distorted London photos and what became of them: source, crops, true eyes, the result."""
     root = tmp_path_factory.mktemp("photos")
     raw, crops = root / "raw", root / "crops"
     rng = np.random.default_rng(1)
@@ -101,7 +98,7 @@ def test_crops_keep_their_folders_and_have_the_size(prepared):
 
 def test_photos_without_a_crop_are_listed_with_reasons(prepared):
     _, crops, _, process = prepared
-    assert process.returncode == 1
+    assert process.exit_code == 1
     failed = {path: row["reason"] for path, row in report(crops).items() if row["status"] == "failed"}
     assert failed.keys() == {"noise.png", "broken.jpg", "phone.heic"}
     assert failed["noise.png"] == "no face was found"
