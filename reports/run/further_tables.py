@@ -15,7 +15,7 @@ from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
 from fesbench.review.robustness import KINDS, cells_by_move, read_robustness
 from fesbench.statistics.breakdown import cells_by, confusion
 from fesbench.statistics.classification import labels_of
-from fesbench.statistics.comparisons import ALL, OOD
+from fesbench.statistics.comparisons import ALL, OOD, Block
 from fesbench.statistics.measures import PREDICTED, Measure, backend, measure_from, stem
 from fesbench.statistics.metric_agreement import agreement
 from fesbench.statistics.summary import with_joint
@@ -32,7 +32,7 @@ from ..tables.further import (
     place_table,
     truth_table,
 )
-from ..tables.table import Block, Table
+from ..tables.table import Table
 from .publish import Published, card_of, models_of
 
 BY_EXPRESSION = ("ecs.probability", "ecs.auc")

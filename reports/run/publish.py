@@ -22,7 +22,7 @@ from fesbench.generators.controls import Truth
 from fesbench.runs.plan import Plan
 from fesbench.runs.store.store import RunStore
 from fesbench.statistics.breakdown import CONFUSION_COLUMNS
-from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
+from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS, Block
 from fesbench.statistics.measures import OUTPUT, UNSCORED
 from fesbench.statistics.summary import FRAMES, Summary, summarise
 
@@ -32,7 +32,7 @@ from ..formats.latex import latex_document, latex_tables
 from ..formats.markdown import csv_tables, markdown_tables
 from ..formats.terminal import TerminalTable
 from ..tables.build import build_table
-from ..tables.table import Block, Table, metric_title
+from ..tables.table import Table, metric_title
 
 if TYPE_CHECKING:
     from fesbench.runs.models import Cell

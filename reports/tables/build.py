@@ -13,8 +13,9 @@ import pandas as pd
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import BenchError
+from fesbench.statistics.comparisons import Block
 
-from .table import BLOCKS, MISSING, Block, Cell, Column, Note, Row, Table, mark_best, metric_title
+from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, mark_best, metric_title
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 3
 ONE_MORE_BELOW = 3.0

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from fesbench.core.contracts import Direction
+from fesbench.statistics.comparisons import Block
 
-Block = Literal["main", "transfer", "control"]
 Mark = Literal["best", "second", ""]
 
 BLOCKS: Mapping[Block, str] = {

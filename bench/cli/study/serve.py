@@ -1,12 +1,18 @@
-"""``bench study serve``: collects answers in the lab."""
+"""``bench study serve``: collect answers in the lab."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
+
+from fesbench.reports.study.collection.server.app import make_app
+from fesbench.reports.study.collection.server.collection import Collection
+from fesbench.reports.study.collection.server.run import run_server
+from fesbench.reports.study.packet.prose import read_texts
+from fesbench.reports.study.packet.web.page import NO_CODES, Codes, served_files
+from fesbench.reports.study.storage import private_folder, read_forms, read_study
 
 from ...core.errors import BenchError
 
@@ -40,15 +46,6 @@ def serve(packet: Path, host: str, port: int, answers: Path | None, completion_c
     take part; by default that is only this computer. What was acknowledged is on the disk, whatever happens
     then.
     """
-    if not find_spec("starlette") or not find_spec("uvicorn"):
-        raise BenchError("the server needs starlette and uvicorn: pip install 'fesbench[study]'")
-    from fesbench.reports.study.collection.server.app import make_app
-    from fesbench.reports.study.collection.server.collection import Collection
-    from fesbench.reports.study.collection.server.run import serve as run
-    from fesbench.reports.study.packet.prose import read_texts
-    from fesbench.reports.study.packet.web.page import NO_CODES, Codes
-    from fesbench.reports.study.storage import private_folder, read_forms, read_study
-
     study = read_study(packet)
     codes = Codes.parse(completion_codes) if completion_codes else NO_CODES
     path = answers or private_folder(study.id) / "answers.sqlite"
@@ -57,11 +54,11 @@ def serve(packet: Path, host: str, port: int, answers: Path | None, completion_c
             f"{path} lies in the packet, which others may see; choose another place for --answers"
         )
     forms, texts = read_forms(packet, study), read_texts(packet)
-    collection = Collection(path, study.id, forms)
+    app = make_app(served_files(packet, study, forms, texts, codes), forms, Collection(path, study.id, forms))
     if not _loopback(host):
         click.echo("warning: anyone in this network can take part, and answers travel unencrypted", err=True)
     click.echo(f"answers are kept in {path}", err=True)
-    run(make_app(packet, study, forms, texts, collection, codes), host, port, click.echo)
+    run_server(app, host, port, click.echo)
 
 
 def _loopback(host: str) -> bool:

@@ -8,11 +8,11 @@ from scipy import stats
 
 from fesbench.reports.study.analysis.correlation import point_biserial, spearman
 from fesbench.reports.study.analysis.detection import d_prime
-from fesbench.reports.study.analysis.estimates import Clusters
 from fesbench.reports.study.analysis.reliability import krippendorff_alpha
 from fesbench.reports.study.analysis.significance import binomial, discordant, equal_shares
 from fesbench.reports.study.analysis.strengths import luce
 from fesbench.statistics.multiplicity import holm
+from fesbench.statistics.two_way import Clusters
 
 NAN = np.nan
 

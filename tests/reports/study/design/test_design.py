@@ -11,8 +11,8 @@ from fesbench.core.errors import BenchError
 from fesbench.reports.study.design.balance import balance
 from fesbench.reports.study.design.build import build
 from fesbench.reports.study.design.counterbalance import both_sides, pairs_of, williams
+from fesbench.reports.study.design.draw import draw_items
 from fesbench.reports.study.design.stimuli import png
-from fesbench.reports.study.material import draw
 
 NO_GOLDS = "no practice and no golds for expression: no real photo has an answer that is known"
 ONLY = {"naming": ("expression",), "same-different": ("identity",)}
@@ -121,13 +121,13 @@ def test_slots_in_one_order_are_found_out(made):
 
 def test_the_draw_spreads_over_domains_expressions_and_people(synthetic):
     material = synthetic(subjects=6)
-    drawn = draw(material.candidates, 12, seed=1)
+    drawn = draw_items(material.candidates, 12, seed=1)
     assert len(set(drawn)) == 12
     assert set(Counter(c.domain for c in drawn).values()) == {6}
     assert set(Counter((c.domain, c.expression) for c in drawn).values()) == {2}
     assert set(Counter((c.domain, c.subject) for c in drawn).values()) == {1}
-    assert drawn == draw(material.candidates, 12, seed=1)
-    assert drawn != draw(material.candidates, 12, seed=2)
+    assert drawn == draw_items(material.candidates, 12, seed=1)
+    assert drawn != draw_items(material.candidates, 12, seed=2)
 
 
 def test_the_draw_does_not_depend_on_the_secret(material, request_of):
