@@ -74,7 +74,7 @@ class View:
 def main_views(table: Table, measured: Mapping[str, Measured]) -> list[View]:
     """Every view of a main table, the one to begin with first: metrics in a domain, domains of a metric."""
     domains = list(dict.fromkeys(column.domain for column in table.columns))
-    ahead = [name for name in ("ood", "all") if name in domains][:1]
+    ahead = [name for name in (OOD, ALL) if name in domains][:1]
     order = [*ahead, *(name for name in domains if name not in ahead)]
     views = [_view(table, measured, _domain_part(table, name), "All metrics in", "domain") for name in order]
     if not table.has_domains:

@@ -19,6 +19,7 @@ from fesbench.reports.study.schema import PLATFORMS, Platform
 from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
 from ...core.files import write_text
+from ...core.plurals import counted
 
 EXAMPLES = """
 \b
@@ -69,8 +70,10 @@ def import_(
 
 
 def _show(imported: Imported, path: Path) -> None:
-    report, problems = imported.report(), imported.problems
-    click.echo(f"{path}: {report['responses']} answers of {report['participants']} participants")
+    problems = imported.problems
+    participants = {one.participant for one in imported.responses}
+    answers = counted(len(imported.responses), "answer")
+    click.echo(f"{path}: {answers} of {counted(len(participants), 'participant')}")
     for problem in problems[:SHOWN_PROBLEMS]:
         click.echo(f"{problem.kind}: {problem.where}: {problem.detail}", err=True)
     if len(problems) > SHOWN_PROBLEMS:

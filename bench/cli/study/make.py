@@ -23,6 +23,7 @@ from fesbench.reports.study.storage import private_folder
 from ... import __version__
 from ...core.environment import commit
 from ...core.errors import UnknownName
+from ...core.plurals import counted
 from ...runs.store.store import RunStore
 
 EXAMPLES = """
@@ -176,8 +177,9 @@ def _messages(contents: Contents, private: Path) -> Iterator[str]:
     built, missing = contents.built, contents.details.missing
     study, options, key = built.study, built.study.options, built.key
     yield (
-        f"study {study.id}: {study.design}, {', '.join(study.questions)}; {options.items} items, "
-        f"{options.participants} forms of {len(built.forms[0].trials)} trials, {', '.join(key.models)}"
+        f"study {study.id}: {study.design}, {', '.join(study.questions)}; {counted(options.items, 'item')}, "
+        f"{counted(options.participants, 'form')} of {counted(len(built.forms[0].trials), 'trial')}, "
+        f"{', '.join(key.models)}"
     )
     yield f"files for {', '.join(study.outputs)}"
     yield from built.notes
