@@ -1,4 +1,4 @@
-"""``bench study analyze``: from answers to preferences, intervals and tests."""
+"""``bench study analyze``: compute preferences, intervals and tests from answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Examples:
 @click.option(
     "--packet", required=True, type=click.Path(path_type=Path), help="What `bench study make` wrote."
 )
-@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, where it was moved.")
+@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, if it was moved.")
 @click.option("--run", type=click.Path(path_type=Path), help="The run that the pictures come from.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: RUN/report/study]"
@@ -39,7 +39,7 @@ Examples:
     "--prolific",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Prolific's export of submissions: says whom to approve, in linkage.csv beside the key.",
+    help="Prolific's export of submissions; linkage.csv in the key folder then shows whom to approve.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
 def analyze(
@@ -51,15 +51,15 @@ def analyze(
     prolific: Path | None,
     as_json: bool,
 ) -> None:
-    """Analyse RESPONSES, by default the responses.csv beside the key.
+    """Analyse RESPONSES, by default the responses.csv in the folder of the key.
 
-    Writes tables (LaTeX, Markdown, CSV), figures, every number as JSON and a page. With --run, answers are
-    compared with the metrics' scores of the same pictures. Participants are left out by the rules that the
+    Writes tables (LaTeX, Markdown, CSV), figures, all numbers as JSON and a page. With --run, answers are
+    correlated with the metrics' scores of the same images. Participants are excluded by the rules that the
     study fixed before any answer, and the page says how many.
     """
     folder = out or (run and run / "report" / "study")
     if folder is None:
-        raise click.UsageError("say where the results go: --run RUN or --out FOLDER")
+        raise click.UsageError("choose where the results are written: --run RUN or --out FOLDER")
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)
     key_folder = private or private_folder(study.id)

@@ -1,4 +1,4 @@
-"""``bench study import``: answers from any platform as one tidy table."""
+"""``bench study import``: turn the answers of any platform into one tidy table."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ Examples:
     "--packet", required=True, type=click.Path(path_type=Path), help="What `bench study make` wrote."
 )
 @click.option("--platform", required=True, type=click.Choice(PLATFORMS), help="Where the files come from.")
-@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, where it was moved.")
+@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, if it was moved.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for responses.csv.  [default: beside the key]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for responses.csv.  [default: the folder of the key]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the import report as JSON.")
 def import_(
@@ -50,9 +52,9 @@ def import_(
 ) -> None:
     """Turn answers of one platform into responses.csv and import.json.
 
-    Participants' ids become pseudonyms before anything is written, and names, addresses and places are never
-    read. An answer given twice counts once; that and every row which fits no trial is reported. Answers
-    already in responses.csv stay, so files can come in parts and from several platforms.
+    Participants' ids are replaced by pseudonyms before anything is written, and names, addresses and places
+    are never read. Repeated answers count once; they and all rows that match no trial are reported. Answers
+    already in responses.csv are kept, so files can be imported in parts and from several platforms.
     """
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)

@@ -75,43 +75,60 @@ def parse_questions(
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--design", type=click.Choice(DESIGNS), default="best-of-n", show_default=True)
 @click.option(
-    "--questions", callback=parse_questions, metavar="NAMES", help="Of expression,identity,realism."
+    "--questions",
+    callback=parse_questions,
+    metavar="NAMES",
+    help="One or more of expression,identity,realism.",
 )
 @click.option("--items", type=click.IntRange(1, 500), default=12, show_default=True, help="Edits to draw.")
 @click.option("--participants", type=click.IntRange(1, 9999), help="Forms.  [default: exact balance, ≥ 12]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw of items.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draw of items."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="PACKET", help="A new folder.")
 @click.option(
-    "--model", "models", multiple=True, metavar="NAME", help="Compare these.  [default: all but controls]"
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Compare these models.  [default: all but controls]",
 )
-@click.option("--focus", metavar="NAME", help="The model that the hypotheses are about.  [default: reggan]")
+@click.option("--focus", metavar="NAME", help="The model that the hypotheses concern.  [default: reggan]")
 @click.option(
-    "--pairs", type=click.Choice(["focus", "all"]), default="focus", show_default=True, help="Of 2afc."
+    "--pairs", type=click.Choice(["focus", "all"]), default="focus", show_default=True, help="Pairs of 2afc."
 )
 @click.option("--output", "outputs", multiple=True, metavar="KIND", help="print, lab, web, mturk, … or all.")
 @click.option(
-    "--details", type=click.Path(path_type=Path), help="YAML: institution, contact, payment and the like."
+    "--details",
+    type=click.Path(path_type=Path),
+    help="YAML file with institution, contact, payment and so on.",
 )
-@click.option("--image-url", default=IMAGE_URL, help="Where the pictures will be hosted, for platforms.")
-@click.option("--post-url", default="", metavar="URL", help="Where the web page sends answers.")
-@click.option("--datapipe", default="", metavar="ID", help="Experiment id, where that is DataPipe's address.")
+@click.option("--image-url", default=IMAGE_URL, help="Where the images will be hosted, for platforms.")
+@click.option("--post-url", default="", metavar="URL", help="Where the web page posts answers.")
+@click.option(
+    "--datapipe", default="", metavar="ID", help="Experiment id, if answers are posted to DataPipe."
+)
 @click.option(
     "--completion-codes",
     metavar="CODES",
-    help="Prolific's, with commas: completed, no consent, screen too small.",
+    help="Codes of Prolific, separated by commas: completed, no consent, screen too small.",
 )
-@click.option("--private", type=click.Path(path_type=Path), help="For the key.  [default: the suite's home]")
+@click.option(
+    "--private",
+    type=click.Path(path_type=Path),
+    help="Folder for the key.  [default: in the suite's data folder]",
+)
 @click.option(
     "--include-images-permission",
     "permission",
     metavar="TEXT",
-    help="Who permits public showing of faces whose licence forbids it; recorded.",
+    help="Who permits showing faces in public whose licence forbids it; recorded in the packet.",
 )
 def make(run: Path, out: Path, private: Path | None, details: Path | None, **options: Any) -> None:
     """Make a study packet from the finished run in folder RUN.
 
     Items are drawn by the seed, spread over domains, expressions and people, the same for every model. The
-    packet tells no model; the key that does is written elsewhere, and its place is printed.
+    packet does not reveal the models; the key is written to another folder, which is printed.
     """
     chosen = Options(**options)
     _check_outputs(chosen.outputs)
@@ -186,7 +203,7 @@ def _messages(contents: Contents, private: Path) -> Iterator[str]:
     if options.participants % built.rows:
         yield f"balance is exact where participants are a multiple of {built.rows}"
     if key.permission:
-        yield f"public showing rests on the stated permission: {key.permission}"
+        yield f"faces are shown in public by the stated permission: {key.permission}"
     if missing:
-        yield f"pages are marked DRAFT until admin/details.yaml says: {', '.join(missing)}"
+        yield f"pages are marked DRAFT until admin/details.yaml states: {', '.join(missing)}"
     yield f"the key is in {private}; keep a copy, and keep it away from the packet"

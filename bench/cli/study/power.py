@@ -1,4 +1,4 @@
-"""``bench study power``: how many participants and answers a study needs."""
+"""``bench study power``: compute the participants and answers that a study needs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class Needed(NamedTuple):
 
 @click.command(epilog=EXAMPLES)
 @click.option("--design", type=click.Choice(["2afc", "best-of-n"]), default="2afc", show_default=True)
-@click.option("--models", type=click.IntRange(2), default=7, show_default=True, help="With best-of-n.")
+@click.option(
+    "--models", type=click.IntRange(2), default=7, show_default=True, help="Number of models, for best-of-n."
+)
 @click.option(
     "--preference",
     "preferences",
@@ -94,19 +96,27 @@ class Needed(NamedTuple):
 @click.option("--icc-people", type=click.FloatRange(0, 0.9), default=0.05, show_default=True)
 @click.option("--icc-items", type=click.FloatRange(0, 0.9), default=0.05, show_default=True)
 @click.option(
-    "--tests", type=click.IntRange(1), default=1, show_default=True, help="Corrected for, as Holm's first."
+    "--tests",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Tests to correct for, as in the first step of Holm's method.",
 )
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05)
 @click.option("--power", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.8)
 @click.option(
-    "--excluded", type=click.FloatRange(0, 0.9), default=0.1, show_default=True, help="Share left out."
+    "--excluded",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Share of participants excluded.",
 )
 @click.option("--repetitions", type=click.IntRange(100, 100_000), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for power.pdf, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def power(out: Path | None, as_json: bool, **options: Any) -> None:
-    """Simulate studies in which people and items differ, and say how many participants are needed.
+    """Simulate studies in which people and items differ, and print how many participants are needed.
 
     With 2afc a preference is the share that chooses the model over one other, with best-of-n over all.
     """

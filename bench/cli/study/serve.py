@@ -32,26 +32,26 @@ Examples:
 @click.option(
     "--answers",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file.  [default: beside the key]",
+    help="SQLite file.  [default: in the folder of the key]",
 )
 @click.option(
     "--completion-codes",
     metavar="CODES",
-    help="Prolific's, with commas: completed, no consent, screen too small.",
+    help="Codes of Prolific, separated by commas: completed, no consent, screen too small.",
 )
 def serve(packet: Path, host: str, port: int, answers: Path | None, completion_codes: str | None) -> None:
-    """Serve the study in PACKET, and keep the answers, until interrupted.
+    """Serve the study in PACKET and store the answers, until interrupted.
 
-    Each participant gets the next free form, and each answer is taken once. Whoever can reach the address can
-    take part; by default that is only this computer. What was acknowledged is on the disk, whatever happens
-    then.
+    Each participant gets the next free form, and each answer counts once. Everyone who can reach the address
+    can take part; by default that is only this computer. Acknowledged answers are on the disk, even if the
+    server is killed.
     """
     study = read_study(packet)
     codes = Codes.parse(completion_codes) if completion_codes else NO_CODES
     path = answers or private_folder(study.id) / "answers.sqlite"
     if packet.resolve() in path.resolve().parents:
         raise BenchError(
-            f"{path} lies in the packet, which others may see; choose another place for --answers"
+            f"{path} lies in the packet, which participants may see; choose another file with --answers"
         )
     forms, texts = read_forms(packet, study), read_texts(packet)
     app = make_app(served_files(packet, study, forms, texts, codes), forms, Collection(path, study.id, forms))

@@ -155,7 +155,21 @@ def _table(
 ) -> Table:
     """Build a table with a row for each model and a column for each question (or one for all) and domain."""
     questions = frame["question"] if "question" in frame else pd.Series(title, index=frame.index)
-    cells = pd.DataFrame(
+    cells = _cells(title, frame, questions)
+    measures = pd.DataFrame(
+        {"column": list(dict.fromkeys(questions)), "direction": direction, "unit": unit, "headline": True}
+    ).astype({"direction": object})
+    names = dict.fromkeys(frame["model"])
+    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
+    domains = list(dict.fromkeys(cells["domain"]))
+    table = build_table(cells, TableContext(title, measures, cards), domains=domains)
+    lettered = tuple(note for note in table.notes if note.mark)
+    return replace(table, notes=(*lettered, *(Note("", text) for text in notes)))
+
+
+def _cells(title: str, frame: pd.DataFrame, questions: pd.Series[str]) -> pd.DataFrame:
+    """Return the frame with the columns of cells; the questions are the metrics of the table."""
+    return pd.DataFrame(
         {
             "generator": frame["model"],
             "dataset": title,
@@ -171,15 +185,6 @@ def _table(
             "reason": frame["reason"],
         }
     )
-    measures = pd.DataFrame(
-        {"column": list(dict.fromkeys(questions)), "direction": direction, "unit": unit, "headline": True}
-    ).astype({"direction": object})
-    names = dict.fromkeys(frame["model"])
-    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
-    domains = list(dict.fromkeys(cells["domain"]))
-    table = build_table(cells, TableContext(title, measures, cards), domains=domains)
-    lettered = tuple(note for note in table.notes if note.mark)
-    return replace(table, notes=(*lettered, *(Note("", text) for text in notes)))
 
 
 def _starred(table: Table, frame: pd.DataFrame) -> Table:

@@ -282,8 +282,10 @@ def _answer_sheet(form: Form, width: float) -> list[Flowable]:
     widest = max(pdfmetrics.stringWidth(circles, "Sans", 10) for _, circles in cells)
     columns = 2 if 2 * (widest + 20 * mm) <= width else 1
     down = -(-len(cells) // columns)
-    beside = (cells[start : start + down] for start in range(0, len(cells), down))
-    rows = [[text for cell in row for text in cell] for row in zip_longest(*beside, fillvalue=("", ""))]
+    columns_of_cells = (cells[start : start + down] for start in range(0, len(cells), down))
+    rows = [
+        [text for cell in row for text in cell] for row in zip_longest(*columns_of_cells, fillvalue=("", ""))
+    ]
     sheet = Table(rows, colWidths=[10 * mm, width / columns - 10 * mm] * columns, rowHeights=[17] * down)
     bold = [("FONT", (2 * column, 0), (2 * column, -1), "Sans-Bold", 10) for column in range(columns)]
     sheet.setStyle(TableStyle([("FONT", (0, 0), (-1, -1), "Sans", 10), *bold]))

@@ -27,7 +27,7 @@ def write_private(folder: Path, built: BuiltStudy, counted: Balance, material: M
     items = built.key.items
     drawn = [(i.id, i.dataset, i.domain, i.expression, i.subject, i.edit) for i in items]
     exposures = [(*place, count) for place, count in counted.exposures.items()]
-    tables = {
+    tables: dict[str, list[tuple[object, ...]]] = {
         "draw": [("item", "dataset", "domain", "expression", "subject", "edit"), *drawn],
         "left_out": [("edit", "reason"), *material.left_out.items()],
         "exposures": [(*Exposure._fields, "count"), *exposures],
