@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fesbench.statistics.comparisons import ALL, OOD
+
 from ..tables.table import BLOCKS, MISSING, Cell, Column, Row, Table, metric_title
 from .content import Measured
 

@@ -1,8 +1,8 @@
-"""What a run holds for a human study: the edits that every model answered, and their pictures."""
+"""The material and the scores that a run provides for a study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +15,11 @@ from fesbench.runs.identities import check_unchanged
 from fesbench.runs.plan import DatasetPlan, make_plan
 from fesbench.runs.spec import validate
 from fesbench.runs.store.store import RunStore
+from fesbench.statistics.comparisons import ALL, OOD
 
+from ..study.analysis.results import Metric, RunScores
 from ..study.material import UNKNOWN, Candidate, Material
+from .publish import Published
 
 
 def _layout(dataset: Dataset) -> str:
@@ -25,11 +28,11 @@ def _layout(dataset: Dataset) -> str:
 
 
 class RunMaterial(Material):
-    """The pictures of a run directory, at the size at which the run was scored.
+    """The images of a run, at the size at which the run was scored.
 
     Args:
-        store: The run.
-        models: The models to compare, by name; none means all but the controls.
+        store: The store of the run.
+        models: The names of the models to compare; empty for all except controls.
 
     Raises:
         BenchError: there is no run, it is not finished, or its data changed since.
@@ -86,19 +89,41 @@ class RunMaterial(Material):
         return all(self._has_output(control, found.dataset, found.edit) for found in self.candidates)
 
     def output(self, candidate: Candidate, model: str) -> Image:
-        """A model's or an anchor's output."""
+        """Return the output of a model or an anchor."""
         return self._store.read_output(model, candidate.dataset, candidate.edit)
 
     def source(self, candidate: Candidate) -> Image:
-        """The real input."""
+        """Return the real input."""
         return self._load(self._edits[candidate.dataset, candidate.edit].source)
 
     def truth(self, candidate: Candidate) -> Image:
-        """The real picture of the target expression."""
+        """Return the real photo of the target expression."""
         truth = self._edits[candidate.dataset, candidate.edit].truth
         assert truth is not None
         return self._load(truth)
 
-    @lru_cache(maxsize=256)  # noqa: B019 - lives as long as the command
+    @lru_cache(maxsize=256)  # noqa: B019 - the material lives as long as the command
     def _load(self, sample: Sample) -> Image:
         return resize(sample.load(), self.size)
+
+
+def run_scores(published: Published, datasets: Collection[str]) -> RunScores:
+    """Return the scores of the headline metrics of a run on some data sets.
+
+    The score of a model is the plain mean over domains, because set metrics have no mean over all domains.
+
+    Args:
+        published: A finished run.
+        datasets: The names of the data sets.
+    """
+    measures = published.summary.measures
+    shown = measures[measures["headline"]]
+    metrics = tuple(
+        Metric(str(column), direction == "higher")
+        for column, direction in zip(shown["column"], shown["direction"], strict=True)
+    )
+    rows, cells = published.store.read_scores(), published.cells
+    complete = cells[cells["dataset"].isin(list(datasets)) & cells["complete"].astype(bool)]
+    domains = complete[~complete["domain"].isin([ALL, OOD])]
+    models = domains.groupby(["generator", "metric"], sort=False)["value"].mean().reset_index()
+    return RunScores(metrics, rows[rows["dataset"].isin(list(datasets))], models)
