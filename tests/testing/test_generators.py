@@ -1,14 +1,10 @@
 """The generator suite: every generator of ours passes it, every kind of broken one is caught."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
-from click.testing import CliRunner
 
-from fesbench.cli import cli
 from fesbench.core.contracts import ClosedForm, Generator, GeneratorCard
 from fesbench.core.errors import UnsupportedEdit
 from fesbench.datasets.rendered.dataset import RenderedDataset
@@ -184,18 +180,14 @@ class Half(Generator):
 """
 
 
-def test_command_line_prints_a_table_and_exits_1_on_a_broken_plug_in(tmp_path):
+def test_command_line_prints_a_table_and_exits_1_on_a_broken_plug_in(call_bench, tmp_path):
     file = tmp_path / "my_model.py"
     file.write_text(PLUGIN)
-    result = subprocess.run(
-        [sys.executable, "-m", "fesbench", "check-model", f"{file}:Half"], capture_output=True, text=True
-    )
-    assert result.returncode == 1, result.stderr
+    result = call_bench("check-model", f"{file}:Half", code=1)
     assert "the same output for every target" in result.stdout
     assert "passed" in result.stdout
 
 
-def test_command_line_passes_a_registered_model_and_prints_json():
-    result = CliRunner().invoke(cli, ["check-model", "copy", "--json"])
-    assert result.exit_code == 0
+def test_command_line_passes_a_registered_model_and_prints_json(call_bench):
+    result = call_bench("check-model", "copy", "--json")
     assert all(finding["problem"] is None for finding in json.loads(result.stdout))
