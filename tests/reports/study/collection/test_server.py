@@ -40,7 +40,7 @@ class Server:
 
     def ask(self, method, path, body=None, headers=None, address="127.0.0.1"):
         """Status, JSON or text, headers."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(address, 0))
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1200, source_address=(address, 0))
         try:
             data = json.dumps(body) if isinstance(body, dict) else body
             link.request(method, path, data, {"Content-Type": "application/json"} | (headers or {}))
@@ -64,7 +64,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(1200)
         self.process.stdout.close()
 
 
@@ -175,7 +175,7 @@ def test_what_does_not_fit_is_refused(server, answers):
 
 
 def test_a_body_without_a_stated_length_is_cut_off(server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as link:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=1200) as link:
         head = b"POST /api/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         link.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + b"800\r\n" + b"a" * 0x800 + b"\r\n")
         assert link.recv(100).startswith(b"HTTP/1.1 413")
