@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from fesbench import weights
-from fesbench.cli import main
+from fesbench.cli import cli
 from fesbench.core.errors import WeightsMissing
 
 DATA = Path(__file__).with_name("data")
@@ -69,20 +66,17 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def call_bench() -> Callable[..., subprocess.CompletedProcess[str]]:
+def call_bench() -> Callable[..., Result]:
     """Call ``bench ARGUMENTS`` in this process, which takes seconds less than starting one.
 
     The exit code must be ``code``, 0 if it is not given; further keywords are environment variables.
     """
 
-    def call(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object, code: int = 0, **environment: str) -> Result:
         words = [str(argument) for argument in arguments]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["bench", *words])
-            whole = click.Command("bench", callback=main)
-            done = CliRunner(env=environment).invoke(whole, [], catch_exceptions=False, color=True)
+        done = CliRunner(env=environment, catch_exceptions=False).invoke(cli, words, color=True)
         assert done.exit_code == code, done.stdout[-2000:] + done.stderr[-4000:]
-        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+        return done
 
     return call
 

@@ -14,7 +14,14 @@ from dataclasses import replace
 import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader
-from fesbench.datasets.perturbations import ALIGNED, MOVES, STILL, Kind, move_of, moved_edit
+from fesbench.datasets.perturbations import (
+    ALIGNED,
+    PERTURBATIONS,
+    UNCHANGED,
+    Kind,
+    perturbation_of,
+    perturbed_edit,
+)
 from fesbench.datasets.splits import shuffled
 from fesbench.reports.run.publish import Published
 
@@ -36,7 +43,7 @@ from ..statistics.breakdown import cells_by
 from ..statistics.measures import OUTPUT, Measure
 
 
-class MovedDataset(Dataset):
+class PerturbedDataset(Dataset):
     """A few edits of a data set, each under every move.
 
     Args:
@@ -48,7 +55,7 @@ class MovedDataset(Dataset):
     def __init__(self, base: Dataset, edits: Sequence[Edit], resolution: int) -> None:
         self.base, self.resolution = base, resolution
         self.name, self.split, self.expressions = base.name, base.split, base.expressions
-        self._moved = [moved_edit(edit, move, resolution) for edit in edits for move in MOVES]
+        self._moved = [perturbed_edit(edit, move, resolution) for edit in edits for move in PERTURBATIONS]
 
     def samples(self) -> Sequence[Sample]:
         """The moved sources."""
@@ -115,7 +122,7 @@ def measure_robustness(
     scorer = load_scorer(plan, device)[0].of_images
     found |= network_identities(scorer.networks)
     check_identities(found, run)
-    moved = {item.name: _moved_plan(item, count, spec) for item in plan.datasets}
+    moved = {item.name: _perturbed_plan(item, count, spec) for item in plan.datasets}
     store = RunStore(run.folder / FOLDER)
     with store.writing(), closing(ImageLoader(workers)) as loader:
         _claim(store, Plan(spec, list(moved.values())), count)
@@ -131,9 +138,9 @@ def measure_robustness(
     return int(lost.sum())
 
 
-def _moved_plan(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
+def _perturbed_plan(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     few = chosen(plan.edits, count, spec.seed)
-    return replace(plan, dataset=MovedDataset(plan.dataset, few, spec.resolution))
+    return replace(plan, dataset=PerturbedDataset(plan.dataset, few, spec.resolution))
 
 
 def _answering(spec: RunSpec, device: str) -> Roster:
@@ -175,7 +182,7 @@ def read_robustness(run: RunStore, dataset: str) -> pd.DataFrame:
     return rows[rows["dataset"] == dataset]
 
 
-def cells_by_move(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
+def cells_by_perturbation(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
     """For each kind of move ``CELL_COLUMNS``, the move's label in the place of the domain.
 
     The least comes first, the aligned input among them; ``amount`` holds what the label says. Columns
@@ -189,13 +196,15 @@ def cells_by_move(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[K
         return {}
     scored = set(rows.loc[rows["value"].notna(), "metric"])
     known = {name: measure for name, measure in measures.items() if name in scored}
-    moves = rows["edit"].map(move_of)
+    moves = rows["edit"].map(perturbation_of)
     return {kind: _cells(rows, moves, known, kind) for kind in KINDS}
 
 
 def _cells(rows: pd.DataFrame, moves: pd.Series, known: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
-    none = STILL[kind]
-    amounts = {move.label: none if move == ALIGNED else move.amount for move in MOVES if move.kind == kind}
+    none = UNCHANGED[kind]
+    amounts = {
+        move.label: none if move == ALIGNED else move.amount for move in PERTURBATIONS if move.kind == kind
+    }
     amounts |= {ALIGNED.label: none}
     labels = moves.map(lambda move: move.label)
     labelled = rows.assign(move=labels.where(labels.isin(list(amounts))))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from click.testing import Result
 
 Done = subprocess.CompletedProcess[str]
 
@@ -20,7 +21,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def bench(call_bench: Callable[..., Done], environment: dict[str, str]) -> Callable[..., Done]:
+def bench(call_bench: Callable[..., Result], environment: dict[str, str]) -> Callable[..., Result]:
     """Call ``bench ARGUMENTS`` in this process, as ``call_bench`` does."""
     return partial(call_bench, **environment)
 

@@ -1,26 +1,26 @@
-"""Photos whose eyes are known, through the command."""
+"""``bench data prepare`` on photos whose eyes are known."""
 
 from __future__ import annotations
 
 import csv
-from functools import partial
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
-from fesbench.core.errors import DatasetError, WeightsMissing
+from fesbench.cli import cli
+from fesbench.core.errors import CheckpointError, DatasetError, WeightsMissing
 from fesbench.datasets.images import load_image
 from fesbench.datasets.preparation.alignment import crop_to_photo, eye_targets
 from fesbench.datasets.preparation.detection import load_eye_finder
 from fesbench.datasets.preparation.prepare import plan_outputs
 
 
-@pytest.fixture(scope="module")
-def prepare(call_bench, weights_with_predictor):
-    """Call ``bench data prepare ARGUMENTS`` with crops of 128 pixels."""
-    return partial(call_bench, "data", "prepare", "--size", 128, FESBENCH_WEIGHTS=str(weights_with_predictor))
+def bench(*arguments: object, weights: Path) -> Result:
+    return CliRunner(env={"FESBENCH_WEIGHTS": str(weights)}).invoke(cli, ["data", *map(str, arguments)])
 
 
 def true_eyes(london: Path) -> dict[str, np.ndarray]:
@@ -53,8 +53,8 @@ def distort(
 
 
 @pytest.fixture(scope="module")
-def prepared(photos_folder, prepare, tmp_path_factory):
-    """Distorted London photos and what became of them: source, crops, true eyes, what the command said."""
+def prepared(photos_folder, weights_with_predictor, tmp_path_factory):
+    """Distorted London photos and what became of them: source, crops, true eyes, the result."""
     root = tmp_path_factory.mktemp("photos")
     raw, crops = root / "raw", root / "crops"
     rng = np.random.default_rng(1)
@@ -66,7 +66,7 @@ def prepared(photos_folder, prepare, tmp_path_factory):
     Pillow.effect_noise((300, 300), 40).save(raw / "noise.png")
     (raw / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (raw / "phone.heic").write_bytes(b"heic")
-    return raw, crops, eyes, prepare(raw, crops, code=1)
+    return raw, crops, eyes, bench("prepare", raw, crops, "--size", 128, weights=weights_with_predictor)
 
 
 def report(crops: Path) -> dict[str, dict[str, str]]:
@@ -98,6 +98,7 @@ def test_crops_keep_their_folders_and_have_the_size(prepared):
 
 def test_photos_without_a_crop_are_listed_with_reasons(prepared):
     _, crops, _, process = prepared
+    assert process.exit_code == 1
     failed = {path: row["reason"] for path, row in report(crops).items() if row["status"] == "failed"}
     assert failed.keys() == {"noise.png", "broken.jpg", "phone.heic"}
     assert failed["noise.png"] == "no face was found"
@@ -106,14 +107,14 @@ def test_photos_without_a_crop_are_listed_with_reasons(prepared):
     assert process.stdout == ""
 
 
-def test_started_again_it_makes_only_what_is_missing(prepared, prepare):
+def test_started_again_it_makes_only_what_is_missing(prepared, weights_with_predictor):
     raw, crops, eyes, _ = prepared
     before = report(crops)
     stamps = {path: path.stat().st_mtime_ns for path in crops.rglob("*.png")}
     gone, other = sorted(stamps)[:2]
     gone.unlink()
     Pillow.new("RGB", (64, 64)).save(other)
-    process = prepare(raw, crops, code=1)
+    process = bench("prepare", raw, crops, "--size", 128, weights=weights_with_predictor)
     assert f"2 aligned, {len(eyes) - 2} there already" in process.stderr
     assert [path for path, stamp in sorted(stamps.items()) if path.stat().st_mtime_ns != stamp] == [
         gone,
@@ -129,9 +130,17 @@ def test_the_predictor_is_asked_for_by_name(tmp_path):
         with pytest.raises(WeightsMissing, match="bench weights fetch portable"):
             load_eye_finder()
         (tmp_path / "portable").mkdir()
-        (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(b"half")
-        with pytest.raises(WeightsMissing, match="incomplete"):
-            load_eye_finder()
+        for content in (b"half", bytes(9_150_489)):
+            (tmp_path / "portable" / "shape_predictor_5_face_landmarks.dat").write_bytes(content)
+            with pytest.raises(CheckpointError, match=r"sha256.*bench weights fetch portable"):
+                load_eye_finder()
+
+
+def test_the_predictor_may_lie_in_the_weights_folder_itself(weights_with_predictor, tmp_path, monkeypatch):
+    name = "shape_predictor_5_face_landmarks.dat"
+    shutil.copyfile(weights_with_predictor / "portable" / name, tmp_path / name)
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
+    assert load_eye_finder().find(np.zeros((64, 64, 3), np.uint8)) is None
 
 
 def test_crops_never_share_a_name(tmp_path, make_image):
