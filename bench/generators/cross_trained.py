@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..core.contracts import Dataset, Generator, GeneratorCard
 from ..core.errors import BenchError, CheckpointError
-from ..core.files import file_digest, write_text
+from ..core.files import file_digest, read_limited, write_text
 from ..core.plurals import counted
 
 SUFFIX = ".folds.json"
@@ -106,9 +106,8 @@ def read_folds(path: Path, load: Callable[[Path], Generator]) -> CrossTrained:
 
 def _listed(path: Path) -> FoldList:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_BYTES} bytes, too large for a list of folds")
-        listed = TypeAdapter(FoldList).validate_json(path.read_bytes())
+        content = read_limited(path, MAX_BYTES, "give the list of folds that training wrote")
+        listed = TypeAdapter(FoldList).validate_json(content)
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{path} is no list of folds: {error}; train again with --folds") from error
     if not listed.folds:
