@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(NO_SHARED)
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs")
+    with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "format-1"
+
+
+@pytest.fixture
+def copied_run(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "copied"))
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,15 @@ UNKNOWN_LABEL = -1
 FROM_FILES = "outputs"
 """``GeneratorCard.weights`` of images that were made elsewhere."""
 
+STUDIO = "studio"
+"""The domain that generators are trained on, and of images that state none."""
+
+COPY, TRUTH = "copy", "truth"
+"""The suite's own controls: the input itself, and the real image of the target expression."""
+
+CONTROLS = (TRUTH, COPY)
+"""Gaps in their outputs are the data set's, not a generator's."""
+
 NO_TRUTH = "no true target"
 """How the reason of a ``Failure`` begins that is the data set's: it is left out, not counted as wrong."""
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from fesbench.core.contracts import Dataset, Edit, Image, Sample
-from fesbench.core.errors import BenchError, UnknownName
+from fesbench.core.errors import UnknownName
 from fesbench.datasets.folders.folder import FolderDataset
 from fesbench.datasets.images import resize
 from fesbench.datasets.selection import Selection
 from fesbench.runs.identities import check_unchanged
 from fesbench.runs.plan import DatasetPlan, make_plan
-from fesbench.runs.spec import validate
-from fesbench.runs.store.store import RunStore
+from fesbench.runs.results import RunResults
 
 from ..study.material import UNKNOWN, Candidate, Material
 
@@ -28,29 +26,25 @@ class RunMaterial(Material):
     """The pictures of a run directory, at the size at which the run was scored.
 
     Args:
-        store: The run.
+        run: The finished run.
         models: The models to compare, by name; none means all but the controls.
 
     Raises:
-        BenchError: there is no run, it is not finished, or its data changed since.
+        BenchError: the data of the run changed since.
         UnknownName: a model is not in the run.
     """
 
-    def __init__(self, store: RunStore, models: Sequence[str] = ()) -> None:
-        record: dict[str, Any] = store.record
-        if not record.get("models") or not record.get("spec"):
-            raise BenchError(f"{store.folder} holds no finished run; give the folder that `bench run` wrote")
-        spec = validate(record["spec"], str(store.folder / "run.json"))
-        plan = make_plan(spec)
-        check_unchanged(plan, store)
-        cards = {name: next(iter(entry.values()))["card"] for name, entry in record["models"].items()}
-        controls = [name for name, card in cards.items() if card["control"]]
+    def __init__(self, run: RunResults, models: Sequence[str] = ()) -> None:
+        plan = make_plan(run.spec)
+        check_unchanged(plan, run.store)
+        cards = {name: next(iter(entries.values())).card for name, entries in run.record.models.items()}
+        controls = [name for name, card in cards.items() if card.control]
         for name in models:
             if name not in cards:
                 raise UnknownName("model of the run", name, cards)
-        self.run, self.size, self._store = store.folder.name, spec.resolution, store
+        self.run, self.size, self._store = run.folder.name, run.spec.resolution, run.store
         self.models = tuple(dict.fromkeys(models)) or tuple(n for n in cards if n not in controls)
-        self.titles = {name: card["title"] or name for name, card in cards.items()}
+        self.titles = {name: card.title or name for name, card in cards.items()}
         self._edits: dict[tuple[str, str], Edit] = {}
         self.left_out: dict[str, str] = {}
         self.layouts = {item.name: _layout(item.dataset) for item in plan.datasets}

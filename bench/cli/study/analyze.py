@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from fesbench.reports.run.publish import Published
     from fesbench.reports.study.analysis.analysis import RunScores
     from fesbench.reports.study.schema import Key
+
+    from ...runs.results import RunResults
 
 EXAMPLES = """
 \b
@@ -78,17 +79,17 @@ def analyze(
     click.echo(results_json(found) if as_json else str(page), nl=not as_json)
 
 
-def _scores(published: Published, key: Key) -> RunScores:
+def _scores(results: RunResults, key: Key) -> RunScores:
     """What the run says of the models and data sets of the study: headline metrics only."""
     from fesbench.reports.study.analysis.analysis import Metric, RunScores
 
-    measures = published.summary.measures
+    measures = results.summary.measures
     shown = measures[measures["headline"]]
     metrics = tuple(
         Metric(str(column), direction == "higher")
         for column, direction in zip(shown["column"], shown["direction"], strict=True)
     )
-    rows, cells = published.store.read_scores(), published.cells
+    rows, cells = results.scores, results.cells
     here = cells[cells["dataset"].isin(list(key.datasets)) & cells["complete"].astype(bool)]
     # A set metric has no mean over domains everywhere: the plain mean of domains stands for it.
     plain = here[~here["domain"].isin(["all", "ood"])]

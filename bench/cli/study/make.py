@@ -114,14 +114,14 @@ def make(
     from fesbench.reports.study.storage import private_folder
 
     from ...core.environment import commit
-    from ...runs.store.store import RunStore
+    from ...runs.results import RunResults
 
     for name in outputs:
         if name not in (*OUTPUTS, "all"):
             raise UnknownName("output", name, (*OUTPUTS, "all"))
     hosting = Hosting(post_url, datapipe, Codes.parse(completion_codes) if completion_codes else NO_CODES)
     known = read_details(details) if details else Details()
-    material = RunMaterial(RunStore(run), models)
+    material = RunMaterial(RunResults.open(run), models)
     terms = {name: licence_of(name, layout) for name, layout in material.layouts.items()}
     asked = OUTPUTS if "all" in outputs else tuple(name for name in OUTPUTS if name in outputs)
     request = Request(
