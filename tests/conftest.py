@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from fesbench import weights
+from fesbench.cli import cli
 from fesbench.core.errors import WeightsMissing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,11 +33,23 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; not to be changed."""
+    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; read only."""
     folder = tmp_path_factory.mktemp("runs")
     with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "format-1"
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """Run a command in this process; what a user can mend is raised as BenchError."""
+
+    def call(*arguments: object, code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def _sets(before: RunResults, after: RunResults) -> pd.DataFrame:
         p_holm=np.nan,
         n_common=both[["n_asked_old", "n_asked_new"]].min(axis=1),
         n_scored=both[["n_scored_old", "n_scored_new"]].min(axis=1),
-        n_changed=(both["value_new"] != both["value_old"]).astype(int),
+        n_changed=(both["value_new"].fillna(np.inf) != both["value_old"].fillna(np.inf)).astype(int),
         subjects=0,
         method=NONE,
         reason=NO_PAIRS,

@@ -114,9 +114,7 @@ class RunResults:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """``CELL_COLUMNS``: one row for each generator, data set, domain and metric."""
-        cells = self.summary.cells.reindex(columns=CELL_COLUMNS)
-        numbers = {name: pd.to_numeric(cells[name]).astype(float) for name in ("value", "low", "high")}
-        return cells.assign(**numbers)
+        return self.summary.cells.reindex(columns=CELL_COLUMNS)
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -127,9 +125,8 @@ class RunResults:
     def measures(self) -> dict[str, Measure]:
         """Column id to direction, range and unit."""
         frame = self.summary.measures
-        ends = {name: pd.to_numeric(frame[name]).fillna(end) for name, end in (("low", -inf), ("high", inf))}
-        rows = frame.assign(**ends).itertuples(index=False)
-        return {str(row.column): Measure(**row._asdict()) for row in rows}
+        closed = frame.assign(low=frame["low"].fillna(-inf), high=frame["high"].fillna(inf))
+        return {str(row.column): Measure(**row._asdict()) for row in closed.itertuples(index=False)}
 
     @cached_property
     def metrics(self) -> Sequence[MetricCard]:
@@ -174,8 +171,17 @@ class RunResults:
 
 def _read_summary(store: RunStore) -> Summary:
     content = json.loads((store.folder / "summary.json").read_text(encoding="utf-8"))
-    frames = {name: pd.DataFrame(content[name], columns=_COLUMNS.get(name)) for name in FRAMES}
+    frames = {name: _frame(content[name], _COLUMNS.get(name)) for name in FRAMES}
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
+
+
+def _frame(rows: list[dict[str, object]], columns: Sequence[str] | None) -> pd.DataFrame:
+    """Return the rows of a frame; numbers are floats, NaN where they are missing."""
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(**{name: frame[name].astype(float) for name in _FLOATS if name in frame})
+
+
+_FLOATS = ("value", "low", "high", "difference", "p", "p_holm")
 
 
 _COLUMNS = {

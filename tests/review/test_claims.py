@@ -133,3 +133,10 @@ def test_a_bad_file_of_claims_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(SpecError, match=message):
         read_claims(path)
+
+
+def test_the_file_of_the_suite_is_named_in_messages(tmp_path, monkeypatch):
+    (tmp_path / "claims.yaml").write_text("claims: {")
+    monkeypatch.setattr("fesbench.review.claims.files", lambda package: tmp_path)
+    with pytest.raises(SpecError, match=r"^claims\.yaml of the suite cannot be read as YAML"):
+        read_claims()
