@@ -89,7 +89,7 @@ def test_other_data_and_networks_show_and_are_not_trusted(copied_run):
     assert rescored.outcome == "ok"
     assert (
         rescored.detail == "210 numbers agree"
-    )  # of fidelity alone, which has no network, and of whether there are outputs
+    )  # fidelity has no network
 
 
 def test_data_that_is_gone_is_not_checked(copied_run):
