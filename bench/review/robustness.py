@@ -14,7 +14,14 @@ from dataclasses import replace
 import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader
-from fesbench.datasets.perturbations import ALIGNED, MOVES, STILL, Kind, move_of, moved_edit
+from fesbench.datasets.perturbations import (
+    ALIGNED,
+    PERTURBATIONS,
+    UNCHANGED,
+    Kind,
+    perturbation_of,
+    perturbed_edit,
+)
 from fesbench.datasets.splits import shuffled
 
 from ..core.contracts import Dataset, Edit, Sample
@@ -48,7 +55,9 @@ class PerturbedDataset(Dataset):
     def __init__(self, base: Dataset, edits: Sequence[Edit], resolution: int) -> None:
         self.base, self.resolution = base, resolution
         self.name, self.split, self.expressions = base.name, base.split, base.expressions
-        self._perturbed = [moved_edit(edit, move, resolution) for edit in edits for move in MOVES]
+        self._perturbed = [
+            perturbed_edit(edit, perturbation, resolution) for edit in edits for perturbation in PERTURBATIONS
+        ]
 
     def samples(self) -> Sequence[Sample]:
         """Return the perturbed sources."""
@@ -189,15 +198,13 @@ def cells_by_perturbation(rows: pd.DataFrame, measures: Mapping[str, Measure]) -
         return {}
     scored = set(rows.loc[rows["value"].notna(), "metric"])
     known = {name: measure for name, measure in measures.items() if name in scored}
-    moves = rows["edit"].map(move_of)
-    return {kind: _cells(rows, moves, known, kind) for kind in KINDS}
+    return {kind: _cells(rows, known, kind) for kind in KINDS}
 
 
-def _cells(rows: pd.DataFrame, moves: pd.Series, known: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
-    none = STILL[kind]
-    amounts = {move.label: none if move == ALIGNED else move.amount for move in MOVES if move.kind == kind}
-    amounts |= {ALIGNED.label: none}
-    labels = moves.map(lambda move: move.label)
-    labelled = rows.assign(move=labels.where(labels.isin(list(amounts))))
-    cells = cells_by(labelled, known, "move")
+def _cells(rows: pd.DataFrame, measures: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
+    amounts = {item.label: item.amount for item in PERTURBATIONS if item.kind == kind}
+    amounts |= {ALIGNED.label: UNCHANGED[kind]}
+    labels = rows["edit"].map(lambda edit: perturbation_of(edit).label)
+    labelled = rows.assign(perturbation=labels.where(labels.isin(list(amounts))))
+    cells = cells_by(labelled, measures, "perturbation")
     return cells.assign(amount=cells["domain"].map(amounts)).sort_values("amount", kind="stable")

@@ -15,7 +15,7 @@ from fesbench.datasets.selection import limit_subjects
 from ..core.contracts import SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
-from ..generators.registry import check_reference, expand
+from ..generators.registry import check_model_spec, expand
 from ..metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
 from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
@@ -114,7 +114,7 @@ def resolve(spec: RunSpec) -> RunSpec:
         metric_id(name, spec.backend)
     models = expand(spec.models)
     for reference in models:
-        check_reference(reference)
+        check_model_spec(reference)
     for name, path in spec.checkpoints.items():
         if name not in models:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -124,9 +124,10 @@ class RunResults:
     @cached_property
     def measures(self) -> dict[str, Measure]:
         """Column id to direction, range and unit."""
-        frame = self.summary.measures
+        frame = self.summary.measures[[field.name for field in fields(Measure)]]
         closed = frame.assign(low=frame["low"].fillna(-inf), high=frame["high"].fillna(inf))
-        return {str(row.column): Measure(**row._asdict()) for row in closed.itertuples(index=False)}
+        known = [Measure(*row) for row in closed.itertuples(index=False, name=None)]
+        return {measure.column: measure for measure in known}
 
     @cached_property
     def metrics(self) -> Sequence[MetricCard]:
@@ -175,7 +176,7 @@ def _read_summary(store: RunStore) -> Summary:
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 
 
-def _frame(rows: list[dict[str, object]], columns: Sequence[str] | None) -> pd.DataFrame:
+def _frame(rows: list[dict[str, object]], columns: list[str] | None) -> pd.DataFrame:
     """Return the rows of a frame; numbers are floats, NaN where they are missing."""
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(**{name: frame[name].astype(float) for name in _FLOATS if name in frame})

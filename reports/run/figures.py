@@ -23,7 +23,7 @@ from ..figures.canvas import Axis, Model, models_of, save
 from ..figures.grid import GridRow
 from ..figures.images import image_grid
 from ..figures.matrices import confusions, metric_agreement
-from ..figures.perturbations import move_curves
+from ..figures.perturbations import perturbation_curves
 from ..figures.scores import dots, rank_lines, slopes, trade_off
 from ..figures.truth import metric_truth
 from ..html.content import Picture
@@ -93,7 +93,7 @@ def score_figures(results: DatasetResults) -> Iterator[tuple[str, Figure]]:
     yield from _agreement_figures(results, domains)
     perturbed = robustness_cells(results)
     if perturbed:
-        yield "robustness", move_curves(perturbed, models, axes)
+        yield "robustness", perturbation_curves(perturbed, models, axes)
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         yield f"confusion-{safe_name(backend(column))}", confusions(seen, models, labels)

@@ -21,12 +21,13 @@ from ..tables.further import (
     cost_table,
     divided_table,
     group_table,
-    moved_table,
     pair_table,
+    perturbation_table,
     place_table,
     truth_table,
 )
 from ..tables.table import Table
+from .main_tables import table_context
 
 BY_EXPRESSION = ("ecs.probability", "ecs.auc")
 """Measures that the table by expression shows beside the headline ones."""
@@ -50,15 +51,15 @@ def group_tables(results: DatasetResults, groups: pd.DataFrame) -> Iterator[Name
         results: The results of one data set.
         groups: The return value of ``read_groups``.
     """
-    measures, subjects = results.run.summary.measures, set(results.scores["subject"])
+    subjects = set(results.scores["subject"])
     for division in map(str, groups):
         known = groups.loc[groups.index.isin(subjects), division].dropna().astype(str)
         if len(known):
             scores = results.scores.assign(group=results.scores["subject"].map(known))
             cells = cells_by(scores, results.measures, "group").sort_values("domain", kind="stable")
             counts = {str(name): int(count) for name, count in known.value_counts().sort_index().items()}
-            shared = (measures, results.cards, results.blocks, results.dataset)
-            yield f"groups-{safe_name(division)}", [group_table(cells, *shared, division, counts)]
+            table = group_table(cells, table_context(results), division, counts)
+            yield f"groups-{safe_name(division)}", [table]
 
 
 def further_tables(results: DatasetResults) -> Iterator[NamedTables]:
@@ -71,10 +72,9 @@ def further_tables(results: DatasetResults) -> Iterator[NamedTables]:
         "cost": _cost_table(results),
     }
     yield from ((stem_, [table]) for stem_, table in found.items() if table)
-    shared = (results.run.summary.measures, results.cards, results.blocks, results.dataset)
-    perturbed = robustness_cells(results)
+    context, perturbed = table_context(results), robustness_cells(results)
     if perturbed:
-        yield "robustness", [moved_table(cells, *shared, kind) for kind, cells in perturbed.items()]
+        yield "robustness", [perturbation_table(cells, context, kind) for kind, cells in perturbed.items()]
     yield from _confusion_tables(results)
 
 
@@ -82,16 +82,14 @@ def _expression_table(results: DatasetResults) -> Table:
     summary = results.run.summary
     shown_too = summary.measures["column"].map(stem).isin(BY_EXPRESSION)
     measures = summary.measures.assign(headline=summary.measures["headline"] | shown_too)
-    shared = (results.cards, results.blocks, results.dataset)
-    return divided_table(summary.expressions, measures, *shared, "expression")
+    return divided_table(summary.expressions, table_context(results, measures), "expression")
 
 
 def _pair_table(results: DatasetResults) -> Table | None:
     differences = results.run.summary.differences
     if OOD in results.domains:
         differences = differences[differences["domain"] != ALL]
-    shared = (results.run.summary.measures, results.cards, results.blocks, results.dataset)
-    return pair_table(differences, *shared)
+    return pair_table(differences, table_context(results))
 
 
 def _truth_table(results: DatasetResults) -> Table | None:
@@ -101,8 +99,7 @@ def _truth_table(results: DatasetResults) -> Table | None:
 
 def _cost_table(results: DatasetResults) -> Table | None:
     device = results.run.record.device
-    shared = (results.cards, results.blocks, results.dataset)
-    return cost_table(results.seconds, *shared, f"{device.name} ({device.device})")
+    return cost_table(results.seconds, table_context(results), f"{device.name} ({device.device})")
 
 
 def _confusion_tables(results: DatasetResults) -> Iterator[NamedTables]:

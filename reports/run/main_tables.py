@@ -10,12 +10,13 @@ import pandas as pd
 from fesbench.core.contracts import TRUTH, MetricCard
 from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
+from fesbench.core.plurals import counted
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.runs.store.records import CalibrationRecord, CeilingRecord, FaceLevelRecord, NetworkRecord
 
 from ..formats.latex import latex_document, latex_tables
 from ..formats.markdown import csv_tables, markdown_tables
-from ..tables.build import build_table
+from ..tables.build import TableContext, build_table
 from ..tables.table import Table, metric_title
 
 
@@ -26,7 +27,7 @@ def origin_line(run: RunResults) -> str:
 
 def lost_edits(count: int) -> str:
     """Return the beginning of a sentence on edits without an output."""
-    return "1 edit has" if count == 1 else f"{count} edits have"
+    return f"{counted(count, 'edit')} {'has' if count == 1 else 'have'}"
 
 
 def times(count: int) -> str:
@@ -43,12 +44,10 @@ def main_table(results: DatasetResults) -> Table:
     """Return the table of the headline metrics of one data set; its title is the data set's name."""
     summary, record, dataset = results.run.summary, results.run.record, results.dataset
     empty = _without_truth(results.cells, results.run.metrics)
-    return build_table(
-        results.cells[~results.cells["metric"].isin(empty)],
-        summary.measures,
-        results.cards,
-        results.blocks,
-        dataset,
+    table = build_table(
+        results.cells[~results.cells["metric"].isin(empty)], table_context(results), unfit=results.unfit
+    )
+    return table.with_notes(
         [
             *_output_notes(results),
             *_cautions(dataset, results.measures),
@@ -60,8 +59,13 @@ def main_table(results: DatasetResults) -> Table:
             *summary.notes,
         ],
         summary.methods,
-        unfit=results.unfit,
     )
+
+
+def table_context(results: DatasetResults, measures: pd.DataFrame | None = None) -> TableContext:
+    """Return what the tables of a data set share; ``measures`` are those of the summary unless given."""
+    known = results.run.summary.measures if measures is None else measures
+    return TableContext(results.dataset, known, results.cards, results.blocks)
 
 
 def write_main_tables(run: RunResults) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fesbench.core.contracts import MetricCard
+from fesbench.core.plurals import counted
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.records import DatasetRecord, Identities, plain
@@ -213,5 +214,5 @@ def _warnings(run: RunResults) -> Iterator[str]:
     if record.unscored:
         yield f"Metrics failed {times(record.unscored)}: see run.log."
     if run.spec.limit:
-        yield f"Limited to {run.spec.limit} subject{'s' * (run.spec.limit != 1)} of each domain."
+        yield f"Limited to {counted(run.spec.limit, 'subject')} of each domain."
     yield from (f"Not available: {name}: {reason}" for name, reason in record.unavailable.items())

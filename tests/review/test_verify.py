@@ -87,9 +87,7 @@ def test_other_data_and_networks_show_and_are_not_trusted(copied_run):
     assert sum(what.startswith("network embedded") for what in wrong(found)) == 4
     rescored = found[RESCORED.format("copy", "one shard")]
     assert rescored.outcome == "ok"
-    assert (
-        rescored.detail == "210 numbers agree"
-    )  # fidelity has no network
+    assert rescored.detail == "210 numbers agree"  # fidelity has no network
 
 
 def test_data_that_is_gone_is_not_checked(copied_run):
