@@ -15,12 +15,9 @@ from torch import Tensor
 from fesbench.datasets.images import resize
 from fesbench.datasets.workers import picklable, serve_parent_only
 
-from ..core.contracts import NEUTRAL, Dataset, Image, Problem, Sample
+from ..core.contracts import NEUTRAL, STUDIO, Dataset, Image, Problem, Sample
 from ..core.errors import DatasetError, ImageError
 from ..core.plurals import counted
-
-STUDIO = "studio"
-"""The domain that models are trained on; the others test them out of distribution."""
 
 SMALL = 64
 """Fewer images than this load faster without worker processes."""
