@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..core.contracts import Dataset, Generator, GeneratorCard
 from ..core.errors import BenchError, CheckpointError
 from ..core.files import file_digest, read_limited, write_text
+from ..core.plurals import counted
 
 SUFFIX = ".folds.json"
 MAX_BYTES = 1 << 20
@@ -60,10 +61,11 @@ class CrossTrained:
             BenchError: there is none.
         """
         if train.digest not in self.members:
+            folds = counted(len(self.members), "fold")
             raise BenchError(
-                f"{self.card.name} was trained on {len(self.members)} folds of {self.data}, and none of them "
-                f"is what this run would train on ({train.name}, {train.split}): the data set, its content "
-                "and --folds must be those of the training, and --seed must be 0"
+                f"{self.card.name} was trained on {folds} of {self.data}, and none of them is what this run "
+                f"would train on ({train.name}, {train.split}): the data set, its content and --folds must "
+                "be those of the training, and --seed must be 0"
             )
         return self.members[train.digest]
 
