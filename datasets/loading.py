@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
-    """The image and the mask of a sample, or why they are unusable; a data set may be anybody's code."""
+    """Return the image and the mask of a sample, or why they are unusable; plug-ins may raise anything."""
     try:
         image, mask = load(), load_mask() if load_mask else None
     except ImageError as error:
@@ -46,7 +46,7 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
 
 
 def is_image(value: object) -> bool:
-    """Whether something is an array (H, W, 3) uint8 with at least one pixel."""
+    """Return whether something is an array (H, W, 3) uint8 with at least one pixel."""
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         return False
     return value.ndim == 3 and value.shape[2] == 3 and value.size > 0
@@ -57,7 +57,7 @@ def _is_mask(value: object, image: Image) -> bool:
 
 
 def described(value: object) -> str:
-    """What something is that should have been an image."""
+    """Describe an object that is no image."""
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
     return type(value).__name__
@@ -96,7 +96,7 @@ class ImageLoader:
         return task()
 
     def load(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, LoadedImage]]:
-        """Each sample with its image, in order, a bounded number ahead."""
+        """Yield each sample with its image, in order, a bounded number ahead."""
         waiting: deque[tuple[Sample, Pending]] = deque()
         for sample in samples:
             waiting.append((sample, self.submit(sample)))
@@ -113,7 +113,7 @@ class ImageLoader:
 
 
 def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
-    """The same sample with its image already loaded, or with an ``ImageError`` in its place."""
+    """Return the same sample with its image already loaded, or with an ``ImageError`` in its place."""
     if isinstance(loaded, Failure):
         return replace(sample, load=partial(_refuse, loaded.reason), load_mask=None)
     image, mask = loaded
@@ -141,7 +141,7 @@ class LoadedEdits:
 def load_ahead(
     shards: Sequence[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
 ) -> Iterator[LoadedEdits]:
-    """The shards in order, each loaded while the ones before it are worked on."""
+    """Yield the shards in order, each loaded while the ones before it are worked on."""
     waiting: deque[tuple[Sequence[Edit], dict[str, Pending]]] = deque()
     for shard in shards:
         waiting.append((shard, _submit(shard, loader)))

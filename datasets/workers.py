@@ -10,7 +10,7 @@ from threading import Thread
 
 
 def available_cores() -> int:
-    """How many cores this process may use: a scheduler or container may leave it fewer than there are."""
+    """Return the number of cores this process may use, which may be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -23,7 +23,7 @@ def serve_parent_only() -> None:
 
 
 def picklable(task: object) -> bool:
-    """Whether a task can travel to another process."""
+    """Return whether a task can travel to another process."""
     try:
         pickle.dumps(task)
     except (pickle.PicklingError, AttributeError, TypeError):

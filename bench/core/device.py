@@ -11,7 +11,7 @@ from .errors import BenchError
 
 
 def device_description(device: str) -> dict[str, str | int]:
-    """The device's name and the threads in use."""
+    """Return the device's name and the threads in use."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
     return {"device": device, "name": name, "threads": torch.get_num_threads()}
 
