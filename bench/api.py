@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,18 +19,18 @@ from .runs.store.store import RunStore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .runs.execution.executor import ShardDone
     from .runs.execution.progress import Listener
-    from .runs.models import Cell
 
 
 class _Silent:
-    """Hears of progress and says nothing."""
+    """A listener that ignores progress."""
 
     def begin(self, shards: int, edits: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Nothing."""
+    def done(self, done: ShardDone) -> None:
+        """Do nothing."""
 
 
 def evaluate(
@@ -74,7 +74,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         store: Its directory.
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
-        listener: Hears of progress.
+        listener: Receives progress.
 
     Raises:
         BenchError: the directory is in use, its data or models changed, or it cannot be written.
@@ -103,8 +103,7 @@ def open_run(folder: Path) -> Published:
     store = RunStore(folder)
     if not store.record:
         raise BenchError(f"{folder} holds no run: there is no run.json; give a folder that `bench run` wrote")
-    files = [folder / name for name in ("summary.json", "scores.parquet")]
-    missing = [path.name for path in files if not path.is_file()]
+    missing = store.missing_results()
     if missing or store.record.get("status") == "started":
         raise BenchError(
             f"the run in {folder} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
@@ -115,22 +114,20 @@ def open_run(folder: Path) -> Published:
 
 @contextmanager
 def _logged(store: RunStore) -> Iterator[None]:
-    """Write what the suite logs to the run's own file."""
-    handler = logging.FileHandler(store.folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
     """Whether the run directory already holds all that the plan asks for."""
     record = store.record
     asked = plan.spec.model_dump(mode="json")
-    published = (store.folder / "summary.json").is_file() and (store.folder / "report").is_dir()
-    return published and record.get("status") == "complete" and record.get("spec") == asked
+    return store.is_published() and record.get("status") == "complete" and record.get("spec") == asked

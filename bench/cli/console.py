@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from ..runs.execution.executor import ShardDone
     from ..runs.execution.progress import Listener
-    from ..runs.models import Cell
 
 PLAIN_WIDTH = 110
 """Characters in a line where there is no terminal; ``COLUMNS`` in the environment wins."""
@@ -44,8 +44,8 @@ def shown_progress(console: Console) -> Iterator[Listener]:
         yield _Bar(progress)
 
 
-def _lost(cell: Cell, edits: int, failed: int) -> str:
-    return f"{cell.card.name}: {failed} of {edits} edits have no output"
+def _lost(done: ShardDone) -> str:
+    return f"{done.task.generator}: {done.failed} of {done.edits} edits have no output"
 
 
 class _Bar:
@@ -59,11 +59,12 @@ class _Bar:
         """The number of units is known."""
         self._progress.reset(self._task, total=shards, description="shards of 32 edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
-        self._progress.update(self._task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
-        if failed:
-            self._progress.console.print(_lost(cell, edits, failed), markup=False, highlight=False)
+    def done(self, done: ShardDone) -> None:
+        """Advance the bar by one shard."""
+        description = f"{done.task.generator} on {done.task.dataset}"
+        self._progress.update(self._task, advance=1, description=description)
+        if done.failed:
+            self._progress.console.print(_lost(done), markup=False, highlight=False)
 
 
 class _Lines:
@@ -80,11 +81,11 @@ class _Lines:
         self._told = self._start
         self._print(f"{shards} shards to do, {edits} edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
+    def done(self, done: ShardDone) -> None:
+        """Print a line where edits have no output, and one of progress where it is time for one."""
         self._finished += 1
-        if failed:
-            self._print(_lost(cell, edits, failed))
+        if done.failed:
+            self._print(_lost(done))
         now = time.monotonic()
         if now - self._told >= PAUSE or self._finished == self._total:
             self._told = now

@@ -49,8 +49,8 @@ def expand(references: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def check_reference(reference: str) -> None:
-    """Whether there is anything behind a model reference, without loading it.
+def check_model_spec(reference: str) -> None:
+    """Check that a model can be found, without loading it.
 
     Raises:
         UnknownName: nothing is registered under the name.

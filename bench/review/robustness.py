@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -22,14 +23,15 @@ from ..core.contracts import Dataset, Edit, Sample
 from ..core.device import check_device
 from ..core.errors import BenchError
 from ..generators.external import FolderOutputs
-from ..runs.execution.local import Executor
+from ..runs.execution.local import LocalExecutor
 from ..runs.execution.progress import Listener, Stopwatch
+from ..runs.execution.worker import ShardWorker, WorkerDescription
+from ..runs.execution.writer import RunWriter
 from ..runs.identities import check_identities, check_unchanged, identities, network_identities
-from ..runs.models import Roster, load_roster
+from ..runs.models import LoadedModels, load_models, load_scorer, make_cells
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
-from ..runs.run import load_scorer, make_cells
 from ..runs.scores.rows import collect_scores
-from ..runs.spec import RunSpec, validate
+from ..runs.spec import RunSpec
 from ..runs.store.store import RunStore
 from ..scoring.shards import concatenate
 from ..statistics.breakdown import cells_by
@@ -107,40 +109,46 @@ def measure_robustness(
     """
     check_device(device)
     run = published.store
-    spec = validate(dict(published.record["spec"]), str(run.folder / "run.json"))
+    spec = run.recorded_spec()
     plan = make_plan(spec)
     check_unchanged(plan, run)
     found = identities(spec)
     check_identities(found, run, spec.checkpoints)
-    scorer = load_scorer(plan, device)[0].of_images
+    scorer = load_scorer(spec, device)[0].of_images
     found |= network_identities(scorer.networks)
     check_identities(found, run)
-    moved = {item.name: _moved_plan(item, count, spec) for item in plan.datasets}
-    store = RunStore(run.folder / FOLDER)
+    moved = _moved_plan(spec, count)
+    store = run.inside(FOLDER)
     with store.writing(), closing(ImageLoader(workers)) as loader:
-        _claim(store, Plan(spec, list(moved.values())), count)
+        _claim(store, moved, count)
         check_identities(found, store, spec.checkpoints)
         store.update_identities(found)
-        cells, _ = make_cells(plan, _answering(spec, device), loader, device)
-        cells = [replace(cell, dataset=moved[cell.dataset.name]) for cell in cells]
-        Executor(store, scorer, loader, Stopwatch(), listener).execute(cells)
-        scores = collect_scores(store, cells)
+        cells, _ = make_cells(moved, _answering(spec, device), loader, device)
+        description = WorkerDescription(spec, device, make_plan=partial(_moved_plan, count=count))
+        worker = ShardWorker(description, cells, scorer, loader)
+        RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
+        scores = collect_scores(store.parts, cells)
         store.write_scores(scores)
         store.update_record(status="complete")
     lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & (scores["generator"] != "truth")
     return int(lost.sum())
 
 
-def _moved_plan(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
+def _moved_plan(spec: RunSpec, count: int) -> Plan:
+    """The plan of a run with a few of its edits, moved, in the place of all."""
+    return Plan(spec, [_moved(item, count, spec) for item in make_plan(spec).datasets])
+
+
+def _moved(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     few = chosen(plan.edits, count, spec.seed)
     return replace(plan, dataset=MovedDataset(plan.dataset, few, spec.resolution))
 
 
-def _answering(spec: RunSpec, device: str) -> Roster:
+def _answering(spec: RunSpec, device: str) -> LoadedModels:
     """The models of a run but those whose answers are files."""
-    roster = load_roster(spec, spec.models, device)
-    models = {name: model for name, model in roster.models.items() if not isinstance(model, FolderOutputs)}
-    return replace(roster, models=models)
+    loaded = load_models(spec, device)
+    models = {name: model for name, model in loaded.models.items() if not isinstance(model, FolderOutputs)}
+    return replace(loaded, models=models)
 
 
 def _claim(store: RunStore, plan: Plan, count: int) -> None:
@@ -152,7 +160,7 @@ def _claim(store: RunStore, plan: Plan, count: int) -> None:
     recorded = store.record.get("edits", count)
     if recorded != count:
         raise BenchError(
-            f"{store.folder} was made with --edits {recorded}; give the same number, or remove that folder"
+            f"{store.location} was made with --edits {recorded}; give the same number, or remove that folder"
         )
     check_unchanged(plan, store)
     store.update_record(edits=count, datasets=dataset_records(plan))
@@ -168,7 +176,7 @@ KINDS: Mapping[Kind, str] = {"shift": "shift", "scale": "size", "turn": "rotatio
 
 def read_robustness(run: RunStore, dataset: str) -> pd.DataFrame:
     """The rows of moved edits of one data set; none where they were not measured, or not to the end."""
-    store = RunStore(run.folder / FOLDER)
+    store = run.inside(FOLDER)
     if store.record.get("status") != "complete":
         return concatenate([])
     rows = store.read_scores()

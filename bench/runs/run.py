@@ -1,4 +1,4 @@
-"""Runs a plan from its first image to its report."""
+"""The execution of a plan: load models and metrics, complete all shards, and gather the results."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
-from ..core.contracts import FAILED
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
-from ..generators.controls import Truth
+from ..core.reasons import WITHOUT_OUTPUT, have_reason
 from ..generators.registry import CHECKPOINT
-from ..metrics.registry import load_metrics
 from ..scoring.feature_cache import default_cache
 from ..scoring.scorer import Scorer
-from .execution.local import Executor
-from .execution.progress import SYNTHESIZE, Counts, Listener, Stopwatch
+from .execution.executor import Executor
+from .execution.local import LocalExecutor
+from .execution.progress import SYNTHESIZE, Listener, RecordedProgress, Stopwatch
+from .execution.worker import ShardWorker, WorkerDescription
+from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
-from .independence import refuse_guides, refuse_known_subjects, unknown_independence
-from .models import Cell, Roster, explain, load_roster, make_cell
+from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
+from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import DatasetPlan, Plan, dataset_records
 from .scores.references import DomainReferences, domain_references
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
@@ -35,12 +36,12 @@ log = logging.getLogger(__name__)
 
 
 CONTROLS = ("truth", "copy")
-"""References of the suite's own controls."""
+"""Names of the suite's own controls."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run came to.
+    """The results of a run.
 
     ``unavailable`` names models and metrics that could not be used, and why; ``synthesis`` the ``seconds``
     and ``outputs`` of each generator that made any in this visit.
@@ -60,21 +61,38 @@ class Finished:
     synthesis: dict[str, dict[str, float]]
 
 
-def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> Finished:
-    """Do everything that the run directory does not hold yet, and gather the results.
+def run_plan(
+    plan: Plan,
+    store: RunStore,
+    device: str,
+    workers: int,
+    listener: Listener,
+    executor: Executor | None = None,
+) -> Finished:
+    """Do everything that the run does not hold yet, and gather the results.
 
-    The caller holds the store. Raises BenchError for what concerns the whole run; a failing model, metric
-    or image is recorded and stops nothing else.
+    A model, metric or image that fails is recorded and stops nothing else.
+
+    Args:
+        plan: The work.
+        store: The run, which the caller holds.
+        device: A torch device.
+        workers: Processes that load images; 0 loads in this one.
+        listener: Receives progress.
+        executor: Executes the tasks; None does so in this process.
+
+    Raises:
+        BenchError: the device cannot be used, or a metric is not independent of a model or a test subject.
     """
     check_device(device)
     torch.manual_seed(plan.spec.seed)
     stopwatch = Stopwatch()
     with stopwatch("load models"):
-        scorer, unavailable = load_scorer(plan, device)
+        scorer, unavailable = load_scorer(plan.spec, device)
         scorer = replace(scorer, cache=default_cache(device))
-        refuse_known_subjects(scorer, plan.datasets)
-        roster = load_roster(plan.spec, plan.spec.models, device)
-        refuse_guides(scorer, [model.card for model in roster.models.values()])
+        refuse_training_subjects(scorer, plan.datasets)
+        loaded = load_models(plan.spec, device)
+        refuse_training_networks(scorer, [model.card for model in loaded.models.values()])
     networks = network_identities(scorer.networks)
     check_identities(networks, store)
     store.update_identities(networks)
@@ -85,31 +103,32 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
         code=commit(),
         device=device_description(device),
         datasets=dataset_records(plan),
-        names=_names(store, roster),
+        names=_names(store, loaded),
         checkpoints=_checkpoints(store),
     )
     with closing(ImageLoader(workers)) as loader:
         with stopwatch("fit"):
-            cells, unfitted = make_cells(plan, roster, loader, device)
-        counts = Counts(store, sum(len(cell.dataset.edits) for cell in cells), listener)
-        Executor(store, scorer, loader, stopwatch, counts).execute(cells)
+            cells, unfitted = make_cells(plan, loaded, loader, device)
+        counts = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
+        worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
+        RunWriter(store, scorer, stopwatch, counts).complete(cells, executor or LocalExecutor(), worker)
         counts.write()
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
             references = _references(plans.values(), scorer, loader)
-            sets, fit = set_results(store, cells, scorer, references), calibrations(scorer, references)
-    scores = collect_scores(store, cells)
+            sets, fit = set_results(store.parts, cells, scorer, references), calibrations(scorer, references)
+    scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
-    failed = store.write_failures(_of_models(scores, roster))
-    reasons = unavailable | roster.unavailable | unfitted
+    failed = store.write_failures(_of_models(scores, loaded))
+    reasons = unavailable | loaded.unavailable | unfitted
     tested = list(plans.values())
     return Finished(
         cells=cells,
         scores=scores,
         sets=sets,
         calibrations=fit,
-        levels=face_levels(store, tested, scorer),
-        ceilings=ceilings(store, tested, scorer),
+        levels=face_levels(store.parts, tested, scorer),
+        ceilings=ceilings(store.parts, tested, scorer),
         independence=list(unknown_independence(scorer, tested, [cell.card for cell in cells])),
         scorer=scorer,
         failed=failed,
@@ -122,7 +141,7 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
 def _references(
     plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
 ) -> dict[str, dict[str, DomainReferences]]:
-    """The references of every data set, by name and domain; none where no metric asks for them."""
+    """Return the reference images of each data set by name and domain; none without set metrics."""
     return {
         plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
     }
@@ -136,45 +155,21 @@ def _synthesis(stopwatch: Stopwatch) -> dict[str, dict[str, float]]:
     }
 
 
-def _names(store: RunStore, roster: Roster) -> dict[str, str]:
-    """Model reference to the name under which its results lie, of models loaded now or before."""
+def _names(store: RunStore, loaded: LoadedModels) -> dict[str, str]:
+    """Return how each model was asked for to the name of its results, of models loaded now or before."""
     earlier = store.record.get("names", {})
     assert isinstance(earlier, dict)
-    return earlier | {reference: name for name, reference in roster.references.items()}
+    return earlier | {model_spec: name for name, model_spec in loaded.specs.items()}
 
 
 def _checkpoints(store: RunStore) -> dict[str, str]:
-    """Model reference to the sha256 of the checkpoint that was given for it."""
+    """Return how each model was asked for to the sha256 of the checkpoint that was given for it."""
     models = store.identities.get("models", {})
     return {name: parts[CHECKPOINT] for name, parts in models.items() if CHECKPOINT in parts}
 
 
-def _of_models(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """All rows but gaps in the outputs of the suite's own controls, which are the data set's."""
-    controls = [name for name, reference in roster.references.items() if reference in CONTROLS]
-    gaps = scores["reason"].str.startswith(FAILED, na=False)
+def _of_models(scores: pd.DataFrame, loaded: LoadedModels) -> pd.DataFrame:
+    """Return all rows except missing outputs of the controls, which are due to the data set."""
+    controls = [name for name, model_spec in loaded.specs.items() if model_spec in CONTROLS]
+    gaps = have_reason(scores["reason"], *WITHOUT_OUTPUT)
     return scores[~(scores["generator"].isin(controls) & gaps)]
-
-
-def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:
-    """The metrics of a run that can be computed here, and why the others cannot."""
-    metrics, unavailable = load_metrics(plan.spec.metrics, plan.spec.backend)
-    return Scorer.of(metrics, plan.spec.resolution, device), dict(unavailable)
-
-
-def make_cells(
-    plan: Plan, roster: Roster, loader: ImageLoader, device: str
-) -> tuple[list[Cell], dict[str, str]]:
-    """Every generator on every data set, and why some could not be prepared."""
-    cells: list[Cell] = []
-    unfitted: dict[str, str] = {}
-    for item in plan.datasets:
-        for name, model in roster.models.items():
-            if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
-                continue
-            try:
-                cells.append(make_cell(model, roster.references[name], item, plan.spec, loader, device))
-            except Exception as error:
-                unfitted[f"{name} on {item.name}"] = explain(error)
-                log.warning("%s on %s", name, item.name, exc_info=error)
-    return cells, unfitted

@@ -39,7 +39,7 @@ def card_of_model(reference: str, checkpoint: Path | None = None, run: Published
         if not entries:
             known = ", ".join(run.record["models"])
             raise BenchError(
-                f"the run in {run.store.folder} has no results of {reference}; it has {known or 'none'}"
+                f"the run in {run.store.location} has no results of {reference}; it has {known or 'none'}"
             )
         card = card_of(next(iter(entries.values()))["card"])
         tables = run.tables
@@ -70,7 +70,7 @@ def card_of_data(name_or_path: str, run: Published | None = None) -> str:
     if run is not None:
         tables = [table for table in run.tables if table.title == safe_name(any_split.name)]
         if not tables:
-            raise BenchError(f"the run in {run.store.folder} has no results on {any_split.name}")
+            raise BenchError(f"the run in {run.store.location} has no results on {any_split.name}")
     root = getattr(any_split, "root", None)
     entry = bibtex(any_split.name) if any_split.name in KEYS else ""
     origin = origin_of(any_split.name, layout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -17,13 +16,14 @@ from fesbench.core.contracts import Edit, Failure, GeneratorCard, Image, MetricC
 from fesbench.core.errors import BenchError, ImageError
 from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
+from fesbench.core.reasons import Reason, have_reason
 from fesbench.datasets.loading import load_sample
 from fesbench.generators.controls import Truth
 from fesbench.runs.plan import Plan
-from fesbench.runs.store.store import RunStore
+from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT, SUMMARY, RunStore
 from fesbench.statistics.breakdown import CONFUSION_COLUMNS
 from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
-from fesbench.statistics.measures import OUTPUT, UNSCORED
+from fesbench.statistics.measures import OUTPUT
 from fesbench.statistics.summary import FRAMES, Summary, summarise
 
 from ..figures.grid import GridRow, qualitative_grid
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from fesbench.runs.models import Cell
     from fesbench.runs.run import Finished
 
-GRIDS = "grids"
-"""The folder of a run with images of its inputs: not in its report, which people pass on."""
 GRID_ROWS = 2
 """Edits of each domain in the grid."""
 
@@ -70,13 +68,13 @@ class Published:
         for name, reason in self.record["unavailable"].items():
             console.print(f"not available: {name}: {reason}", markup=False)
         if self.record["failed"]:
-            failures = self.store.folder / "failures.jsonl"
+            failures = self.store.place(FAILURES)
             _print_path(console, f"{self.record['failed']} edits have no output: see {failures}")
         if self.record["unscored"]:
-            log = self.store.folder / "run.log"
+            log = self.store.place(LOG)
             _print_path(console, f"metrics failed {self.record['unscored']} times: see {log}")
-        _print_path(console, f"tables: {self.store.folder / 'report'}")
-        _print_path(console, f"images side by side: {self.store.folder / GRIDS}")
+        _print_path(console, f"tables: {self.store.place(REPORT)}")
+        _print_path(console, f"images side by side: {self.store.place(GRIDS)}")
 
     def show_times(self, console: Console) -> None:
         """Print where the time went."""
@@ -106,8 +104,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     ]
     sets, differences = finished.sets
     summary = summarise(finished.scores, sets, cards, blocks, unfit=unfit, set_differences=differences)
-    write_text(store.folder / "summary.json", summary.to_json())
-    write_text(store.folder / "summary.csv", csv_text(summary.cells))
+    store.write_summary(summary.to_json(), csv_text(summary.cells))
     store.update_record(
         models=_model_records(finished.cells),
         metrics={card.id: _metric_record(card) for card in cards},
@@ -123,10 +120,12 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
         seconds=finished.seconds,
         synthesis=store.record.get("synthesis", {}) | finished.synthesis,  # type: ignore[operator]
     )
-    tables = _write_tables(load_published(store))
-    _remove_others(store.folder / "report", ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), tables)
-    grids = _write_grids(plan, finished.cells, store)
-    _remove_others(store.folder / GRIDS, ("grid.png", "grid-*.png"), grids)
+    with store.report_folder() as folder:
+        tables = _write_tables(load_published(store), folder)
+        _remove_others(folder, ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), tables)
+    with store.grids_folder() as folder:
+        grids = _write_grids(plan, finished.cells, store, folder)
+        _remove_others(folder, ("grid.png", "grid-*.png"), grids)
     store.update_record(status="complete" if _went_well(store.record) else "partial")
     store.write_digests()
 
@@ -135,7 +134,7 @@ def _unscored(finished: Finished) -> int:
     """How many scores are missing because a metric failed: of outputs, and of sets."""
     keys = ["generator", "dataset", "edit", "reason"]
     frames = finished.scores[keys].drop_duplicates(), finished.sets.scores
-    return sum(int(frame["reason"].str.startswith(UNSCORED, na=False).sum()) for frame in frames)
+    return sum(int(have_reason(frame["reason"], Reason.UNSCORED).sum()) for frame in frames)
 
 
 def _output_counts(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
@@ -160,7 +159,7 @@ def load_published(store: RunStore) -> Published:
         summary = _read_summary(store)
         return Published(store, summary, list(_tables(summary, record)), record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        path = store.folder / "summary.json"
+        path = store.place(SUMMARY)
         raise BenchError(
             f"{path} or run.json beside it is damaged or of another version ({error!r}); remove {path} "
             "and run the same command again: the tables are made anew from the stored scores"
@@ -177,7 +176,7 @@ _COLUMNS = {
 
 
 def _read_summary(store: RunStore) -> Summary:
-    content = json.loads((store.folder / "summary.json").read_text(encoding="utf-8"))
+    content = store.read_summary()
     frames = {name: pd.DataFrame(content[name], columns=_COLUMNS.get(name)) for name in FRAMES}
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 
@@ -346,12 +345,11 @@ def _stems(stem: str, datasets: Sequence[str]) -> dict[str, Sequence[str]]:
 
 def provenance(published: Published) -> str:
     """Where the numbers come from, in one line."""
-    return f"run {published.store.folder.name}, fesbench {published.record['versions']['fesbench']}"
+    return f"run {published.store.name}, fesbench {published.record['versions']['fesbench']}"
 
 
-def _write_tables(published: Published) -> set[str]:
+def _write_tables(published: Published, report: Path) -> set[str]:
     """Write the tables; returns the names of the files."""
-    report = published.store.folder / "report"
     origin = provenance(published)
     texts = {"standalone.tex": latex_document(published.tables, origin)}
     for stem, datasets in _stems("table", [table.title for table in published.tables]).items():
@@ -364,9 +362,8 @@ def _write_tables(published: Published) -> set[str]:
     return set(texts)
 
 
-def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore) -> set[str]:
+def _write_grids(run: Plan, cells: Sequence[Cell], store: RunStore, folder: Path) -> set[str]:
     """Write the grids; returns the names of the files."""
-    folder = store.folder / GRIDS
     folder.mkdir(exist_ok=True)
     stems = _stems("grid", [item.name for item in run.datasets])
     for stem, datasets in stems.items():

@@ -80,15 +80,16 @@ def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[Rep
 
 
 def _read(folder: Path) -> Published:
-    if not (folder / "run.json").is_file():
+    store = RunStore(folder)
+    if not store.record:
         raise BenchError(f"{folder} holds no run.json: give the folder of a run")
-    missing = [name for name in ("summary.json", "scores.parquet") if not (folder / name).is_file()]
+    missing = store.missing_results()
     if missing:
         raise BenchError(
             f"{folder} has no {missing[0]}: the run was stopped before its end; give the command that began "
             "it again, it goes on where it was stopped"
         )
-    return load_published(RunStore(folder))
+    return load_published(store)
 
 
 def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:

@@ -13,7 +13,6 @@ from fesbench.datasets.images import resize
 from fesbench.datasets.selection import Selection
 from fesbench.runs.identities import check_unchanged
 from fesbench.runs.plan import DatasetPlan, make_plan
-from fesbench.runs.spec import validate
 from fesbench.runs.store.store import RunStore
 
 from ..study.material import UNKNOWN, Candidate, Material
@@ -39,8 +38,10 @@ class RunMaterial(Material):
     def __init__(self, store: RunStore, models: Sequence[str] = ()) -> None:
         record: dict[str, Any] = store.record
         if not record.get("models") or not record.get("spec"):
-            raise BenchError(f"{store.folder} holds no finished run; give the folder that `bench run` wrote")
-        spec = validate(record["spec"], str(store.folder / "run.json"))
+            raise BenchError(
+                f"{store.location} holds no finished run; give the folder that `bench run` wrote"
+            )
+        spec = store.recorded_spec()
         plan = make_plan(spec)
         check_unchanged(plan, store)
         cards = {name: next(iter(entry.values()))["card"] for name, entry in record["models"].items()}
@@ -48,7 +49,7 @@ class RunMaterial(Material):
         for name in models:
             if name not in cards:
                 raise UnknownName("model of the run", name, cards)
-        self.run, self.size, self._store = store.folder.name, spec.resolution, store
+        self.run, self.size, self._store = store.name, spec.resolution, store
         self.models = tuple(dict.fromkeys(models)) or tuple(n for n in cards if n not in controls)
         self.titles = {name: card["title"] or name for name, card in cards.items()}
         self._edits: dict[tuple[str, str], Edit] = {}
@@ -80,7 +81,7 @@ class RunMaterial(Material):
         return found
 
     def _has_output(self, model: str, dataset: str, edit: str) -> bool:
-        return self._store.output_path(model, dataset, edit).is_file()
+        return self._store.has_output(model, dataset, edit)
 
     def _answered_all(self, control: str) -> bool:
         return all(self._has_output(control, found.dataset, found.edit) for found in self.candidates)

@@ -1,4 +1,4 @@
-"""Gathers what a run holds beside scores of sets: rows of scores, calibrations, levels of real photos."""
+"""Results of a run from its parts: rows of scores, calibrations, and levels of real photos."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ...scoring.scorer import Scorer
 from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
-from ..store.store import RunStore
+from ..store.parts import ShardParts
 from .references import DomainReferences
 from .sets import References
 
 log = logging.getLogger(__name__)
 
 
-def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of all cells, in the order of cells, shards and edits."""
+def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the rows of all cells, in the order of cells, shards and edits."""
     return concatenate(
         [
-            store.read_part(cell.card.name, cell.dataset.name, shard)
+            parts.read_rows(cell.card.name, cell.dataset.name, shard)
             for cell in cells
             for shard in range(len(cell.dataset.shards))
         ]
@@ -36,7 +36,7 @@ def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
 
 
 def calibrations(scorer: Scorer, references: References) -> list[dict[str, object]]:
-    """Whether each set metric can rank models on each data set and domain; see ``metrics.calibration``.
+    """Calibrate each set metric on each data set and domain; see ``metrics.calibration``.
 
     Returns:
         Records with dataset, domain, metric, images, references, value, gaps (version to difference, low and
@@ -68,15 +68,15 @@ def _calibrated(metric: SetMetric, references: DomainReferences) -> dict[str, ob
     }
 
 
-def face_levels(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
-    """What real photos of each data set and domain reach in each face similarity; see ``Levels``."""
+def face_levels(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
+    """Return the level of real photos in each face similarity, by data set and domain; see ``Levels``."""
     metrics = [metric for metric in scorer.image_metrics if isinstance(metric, FaceSimilarity)]
-    return [row for plan in plans for metric in metrics for row in _levels_in(store, plan, metric)]
+    return [row for plan in plans for metric in metrics for row in _levels_in(parts, plan, metric)]
 
 
-def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> list[dict[str, object]]:
+def _levels_in(parts: ShardParts, plan: DatasetPlan, metric: FaceSimilarity) -> list[dict[str, object]]:
     sources, truths = (
-        _features_of(store, plan, metric, role).astype(np.float64) for role in ("source", "truth")
+        _features_of(parts, plan, metric, role).astype(np.float64) for role in ("source", "truth")
     )
     rows: list[dict[str, object]] = []
     for domain in plan.dataset.domains:
@@ -88,23 +88,23 @@ def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> li
     return rows
 
 
-def _features_of(store: RunStore, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
-    """(N, d) what the metric's network made of the edits' sources or truths."""
+def _features_of(parts: ShardParts, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
+    """Return (N, d) features of the edits' sources or truths by the metric's network."""
     key = f"{metric.networks[0].card.name}/{role}"
     shards = range(len(plan.shards))
-    return np.concatenate([store.read_reference_features(plan.name, shard)[key] for shard in shards])
+    return np.concatenate([parts.read_reference_features(plan.name, shard)[key] for shard in shards])
 
 
-def ceilings(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
-    """What each judge of expression gets right on the true targets of each domain; see ``Ceiling``."""
+def ceilings(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
+    """Return the accuracy of expression classifiers on the true targets of each domain; see ``Ceiling``."""
     judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
-    return [row for plan in plans for judge in judges for row in _ceilings_in(store, plan, judge)]
+    return [row for plan in plans for judge in judges for row in _ceilings_in(parts, plan, judge)]
 
 
 def _ceilings_in(
-    store: RunStore, plan: DatasetPlan, judge: ExpressionConsistency
+    parts: ShardParts, plan: DatasetPlan, judge: ExpressionConsistency
 ) -> Iterator[dict[str, object]]:
-    seen = _features_of(store, plan, judge, "truth")
+    seen = _features_of(parts, plan, judge, "truth")
     for domain in plan.dataset.domains:
         truths = {
             edit.truth.id: (edit, row)
