@@ -1,42 +1,19 @@
 """Other executors than the local one: the same scores, by workers in processes of their own."""
 
-import multiprocessing
+import importlib
 import os
-from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fesbench.runs.execution.local import LocalExecutor
 from fesbench.runs.plan import make_plan, resolve
 from fesbench.runs.run import run_plan
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.store import RunStore
-
-_worker = None
-
-
-def _keep(worker) -> None:
-    global _worker
-    _worker = worker
-
-
-def _execute(task):
-    return os.getpid(), *_worker.execute([task])
-
-
-class InProcesses:
-    """Every task in one of two processes, each of which loads the models itself."""
-
-    def __init__(self):
-        self.processes = set()
-
-    def execute(self, tasks, worker):
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(2, context, initializer=_keep, initargs=(worker,)) as pool:
-            for process, done in pool.map(_execute, tasks):
-                self.processes.add(process)
-                yield done
 
 
 class Listener:
@@ -50,12 +27,34 @@ class Listener:
         self.finished.append(done)
 
 
-def run(folder, executor, *metrics):
-    spec = resolve(RunSpec(models=("copy", "truth"), metrics=metrics, limit=2))
+PEOPLE, SHARDS = 40, 2
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Forty people, neutral and happy: two shards."""
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    random = np.random.default_rng(0)
+    for expression in ("neutral", "happy"):
+        (folder / expression).mkdir(parents=True)
+        for person in range(PEOPLE):
+            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / expression / f"{person:02d}.png")
+    return folder
+
+
+def run(folder, faces, executor, *metrics):
+    spec = resolve(RunSpec(models=("copy", "truth"), data=(str(faces),), metrics=metrics, resolution=32))
     store, listener = RunStore(folder), Listener()
     with store.writing():
         run_plan(make_plan(spec), store, "cpu", 0, listener, executor)
     return store, listener
+
+
+def grow(folder, faces, executor):
+    """Two calls, the second of which adds a metric to stored outputs."""
+    run(folder, faces, executor, "ecs", "fid")
+    run(folder, faces, executor, "ecs", "fid", "fidelity")
 
 
 def files(folder):
@@ -63,32 +62,22 @@ def files(folder):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("runs")
-    remote = InProcesses()
-    for folder, executor in (("local", LocalExecutor()), ("remote", remote)):
-        for metrics in (("ecs", "fid"), ("ecs", "fid", "fidelity")):
-            run(root / folder, executor, *metrics)
-    return root, remote
+def local(faces, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "local"
+    grow(folder, faces, LocalExecutor())
+    return folder
 
 
-def test_workers_in_other_processes_give_the_same_bytes(runs):
-    root, remote = runs
+def test_workers_in_other_processes_give_the_same_bytes(local, faces, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    remote = importlib.import_module("in_processes").InProcesses()
+    grow(tmp_path / "run", faces, remote)
+    assert remote.processes
     assert os.getpid() not in remote.processes
-    assert files(root / "local") == files(root / "remote")
-    scores = [pd.read_parquet(root / name / "scores.parquet") for name in ("local", "remote")]
-    pd.testing.assert_frame_equal(*scores, check_exact=True)
-    assert set(scores[0]["generator"]) == {"copy", "truth"}
-    assert scores[0]["value"].notna().any()
-
-
-def test_progress_counts_every_task_and_nothing_is_done_twice(tmp_path):
-    _, first = run(tmp_path / "run", LocalExecutor(), "ecs")
-    assert first.begun == (4, 120)
-    assert len(first.finished) == 4
-    assert sum(done.edits for done in first.finished) == 120
-    _, second = run(tmp_path / "run", LocalExecutor(), "ecs")
-    assert second.begun == (0, 0)
+    assert files(tmp_path / "run") == files(local)
+    scores = pd.read_parquet(local / "scores.parquet")
+    assert set(scores["generator"]) == {"copy", "truth"}
+    assert scores["value"].notna().any()
 
 
 class Backwards:
@@ -98,8 +87,15 @@ class Backwards:
         return reversed(list(worker.execute(tasks)))
 
 
-def test_the_order_of_results_does_not_matter(runs, tmp_path):
-    run(tmp_path / "run", Backwards(), "ecs", "fid")
-    run(tmp_path / "run", Backwards(), "ecs", "fid", "fidelity")
-    local = files(runs[0] / "local")
-    assert files(tmp_path / "run") == local
+def test_the_order_of_results_does_not_matter(local, faces, tmp_path):
+    grow(tmp_path / "run", faces, Backwards())
+    assert files(tmp_path / "run") == files(local)
+
+
+def test_progress_counts_every_task_and_nothing_is_done_twice(faces, tmp_path):
+    _, first = run(tmp_path / "run", faces, LocalExecutor(), "ecs")
+    assert first.begun == (2 * SHARDS, 2 * PEOPLE)
+    assert len(first.finished) == 2 * SHARDS
+    assert sum(done.edits for done in first.finished) == 2 * PEOPLE
+    _, second = run(tmp_path / "run", faces, LocalExecutor(), "ecs")
+    assert second.begun == (0, 0)
