@@ -1,4 +1,4 @@
-"""``bench models``: what can generate."""
+"""``bench models``: the generators and their cards."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
+from .console import make_console
 
 
 @click.group()
@@ -31,7 +31,7 @@ def list_models(as_json: bool) -> None:
     table = Table("name", "title", "year", "parameters", "supervision", "trained on", "weights")
     for name, card in cards.items():
         table.add_row(name, *_cells(card))
-    Console().print(table)
+    make_console().print(table)
 
 
 def _card(name: str) -> GeneratorCard | str:
@@ -80,4 +80,4 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     table = Table(show_header=False, box=None)
     for field, value in card.items():
         table.add_row(field, "\n".join(map(str, value)) if isinstance(value, tuple) else str(value))
-    Console().print(table)
+    make_console().print(table)

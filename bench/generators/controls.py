@@ -1,4 +1,4 @@
-"""Controls: what any table needs at its floor and its ceiling."""
+"""Controls: the reference points at the floor and the ceiling of a table."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Copy(Generator):
     card = GeneratorCard(name="copy", title="Input", weights="none", control=True, guided_by=())
 
     def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """A copy of ``images``."""
+        """Return a copy of ``images``."""
         return images.clone()
 
 
 class Truth(Synthesizer):
-    """Returns the real image of the target expression where the data set has one: the ceiling."""
+    """Returns the real image of the target expression, if the data set has one: the ceiling."""
 
     card = GeneratorCard(name="truth", title="True target", weights="none", control=True, guided_by=())
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """The true target of each edit, or why there is none."""
+        """Return the true target of each edit, or why there is none."""
         return [self._load(edit) for edit in edits]
 
     @staticmethod

@@ -15,7 +15,14 @@ from functools import partial
 import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader
-from fesbench.datasets.perturbations import ALIGNED, MOVES, STILL, Kind, move_of, moved_edit
+from fesbench.datasets.perturbations import (
+    ALIGNED,
+    PERTURBATIONS,
+    UNCHANGED,
+    Kind,
+    perturbation_of,
+    perturbed_edit,
+)
 from fesbench.datasets.splits import shuffled
 from fesbench.reports.run.publish import Published
 
@@ -38,7 +45,7 @@ from ..statistics.breakdown import cells_by
 from ..statistics.measures import OUTPUT, Measure
 
 
-class MovedDataset(Dataset):
+class PerturbedDataset(Dataset):
     """A few edits of a data set, each under every move.
 
     Args:
@@ -50,7 +57,7 @@ class MovedDataset(Dataset):
     def __init__(self, base: Dataset, edits: Sequence[Edit], resolution: int) -> None:
         self.base, self.resolution = base, resolution
         self.name, self.split, self.expressions = base.name, base.split, base.expressions
-        self._moved = [moved_edit(edit, move, resolution) for edit in edits for move in MOVES]
+        self._moved = [perturbed_edit(edit, move, resolution) for edit in edits for move in PERTURBATIONS]
 
     def samples(self) -> Sequence[Sample]:
         """The moved sources."""
@@ -117,14 +124,14 @@ def measure_robustness(
     scorer = load_scorer(spec, device)[0].of_images
     found |= network_identities(scorer.networks)
     check_identities(found, run)
-    moved = _moved_plan(spec, count)
+    perturbed = _perturbed_plan(spec, count)
     store = run.inside(FOLDER)
     with store.writing(), closing(ImageLoader(workers)) as loader:
-        _claim(store, moved, count)
+        _claim(store, perturbed, count)
         check_identities(found, store, spec.checkpoints)
         store.update_identities(found)
-        cells, _ = make_cells(moved, _answering(spec, device), loader, device)
-        description = WorkerDescription(spec, device, make_plan=partial(_moved_plan, count=count))
+        cells, _ = make_cells(perturbed, _answering(spec, device), loader, device)
+        description = WorkerDescription(spec, device, make_plan=partial(_perturbed_plan, count=count))
         worker = ShardWorker(description, cells, scorer, loader)
         RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
         scores = collect_scores(store.parts, cells)
@@ -134,14 +141,14 @@ def measure_robustness(
     return int(lost.sum())
 
 
-def _moved_plan(spec: RunSpec, count: int) -> Plan:
-    """The plan of a run with a few of its edits, moved, in the place of all."""
-    return Plan(spec, [_moved(item, count, spec) for item in make_plan(spec).datasets])
+def _perturbed_plan(spec: RunSpec, count: int) -> Plan:
+    """The plan of a run with a few of its edits, perturbed, instead of all."""
+    return Plan(spec, [_perturbed(item, count, spec) for item in make_plan(spec).datasets])
 
 
-def _moved(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
+def _perturbed(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     few = chosen(plan.edits, count, spec.seed)
-    return replace(plan, dataset=MovedDataset(plan.dataset, few, spec.resolution))
+    return replace(plan, dataset=PerturbedDataset(plan.dataset, few, spec.resolution))
 
 
 def _answering(spec: RunSpec, device: str) -> LoadedModels:
@@ -183,7 +190,7 @@ def read_robustness(run: RunStore, dataset: str) -> pd.DataFrame:
     return rows[rows["dataset"] == dataset]
 
 
-def cells_by_move(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
+def cells_by_perturbation(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
     """For each kind of move ``CELL_COLUMNS``, the move's label in the place of the domain.
 
     The least comes first, the aligned input among them; ``amount`` holds what the label says. Columns
@@ -197,13 +204,15 @@ def cells_by_move(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[K
         return {}
     scored = set(rows.loc[rows["value"].notna(), "metric"])
     known = {name: measure for name, measure in measures.items() if name in scored}
-    moves = rows["edit"].map(move_of)
+    moves = rows["edit"].map(perturbation_of)
     return {kind: _cells(rows, moves, known, kind) for kind in KINDS}
 
 
 def _cells(rows: pd.DataFrame, moves: pd.Series, known: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
-    none = STILL[kind]
-    amounts = {move.label: none if move == ALIGNED else move.amount for move in MOVES if move.kind == kind}
+    none = UNCHANGED[kind]
+    amounts = {
+        move.label: none if move == ALIGNED else move.amount for move in PERTURBATIONS if move.kind == kind
+    }
     amounts |= {ALIGNED.label: none}
     labels = moves.map(lambda move: move.label)
     labelled = rows.assign(move=labels.where(labels.isin(list(amounts))))

@@ -23,7 +23,7 @@ from ..figures.canvas import Axis, Model, models_of, save
 from ..figures.grid import GridRow
 from ..figures.images import image_grid
 from ..figures.matrices import confusions, metric_agreement
-from ..figures.perturbations import move_curves
+from ..figures.perturbations import perturbation_curves
 from ..figures.scores import dots, rank_lines, slopes, trade_off
 from ..figures.truth import metric_truth
 from ..html.content import Picture
@@ -92,7 +92,7 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     yield from _rank_figure(results, models, axes, domains)
     yield from _agreement_figures(results, domains)
     if results.moved:
-        yield "robustness", move_curves(results.moved, models, axes)
+        yield "robustness", perturbation_curves(results.moved, models, axes)
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         yield f"confusion-{safe_name(backend(column))}", confusions(seen, models, labels)

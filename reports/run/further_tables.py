@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,14 +12,15 @@ import pandas as pd
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.names import safe_name
 from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
-from fesbench.review.robustness import KINDS, cells_by_move, read_robustness
+from fesbench.review.robustness import KINDS, cells_by_perturbation, read_robustness
 from fesbench.statistics.breakdown import cells_by, confusion
 from fesbench.statistics.classification import labels_of
-from fesbench.statistics.comparisons import ALL, OOD
+from fesbench.statistics.comparisons import ALL, OOD, Block
 from fesbench.statistics.measures import PREDICTED, Measure, backend, measure_from, stem
 from fesbench.statistics.metric_agreement import agreement
 from fesbench.statistics.summary import with_joint
 
+from ..tables.build import TableContext
 from ..tables.further import (
     MEASURED,
     REPORTED,
@@ -27,12 +28,12 @@ from ..tables.further import (
     cost_table,
     divided_table,
     group_table,
-    moved_table,
     pair_table,
+    perturbation_table,
     place_table,
     truth_table,
 )
-from ..tables.table import Block, Table
+from ..tables.table import Table
 from .publish import Published, card_of, models_of
 
 BY_EXPRESSION = ("ecs.probability", "ecs.auc")
@@ -140,7 +141,7 @@ class Results:
         """Kind of move in words to its cells, of headline columns; empty where nothing was measured."""
         rows = read_robustness(self.published.store, self.dataset)
         headline = {name: measure for name, measure in self.measures.items() if measure.headline}
-        return {KINDS[kind]: cells for kind, cells in cells_by_move(rows, headline).items()}
+        return {KINDS[kind]: cells for kind, cells in cells_by_perturbation(rows, headline).items()}
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -162,37 +163,48 @@ def group_tables(results: Results, groups: pd.DataFrame) -> Iterator[tuple[str, 
         results: The results of one data set.
         groups: What ``read_groups`` gave.
     """
-    summary, subjects = results.published.summary, set(results.scores["subject"])
+    subjects = set(results.scores["subject"])
     for division in map(str, groups):
         known = groups.loc[groups.index.isin(subjects), division].dropna().astype(str)
         if len(known):
             scores = results.scores.assign(group=results.scores["subject"].map(known))
             cells = cells_by(scores, results.measures, "group").sort_values("domain", kind="stable")
             counts = {str(name): int(count) for name, count in known.value_counts().sort_index().items()}
-            shared = (summary.measures, results.cards, results.blocks, results.dataset)
-            yield f"groups-{safe_name(division)}", [group_table(cells, *shared, division, counts)]
+            context = _context(results)
+            yield f"groups-{safe_name(division)}", [group_table(cells, context, division, counts)]
+
+
+def _context(results: Results) -> TableContext:
+    measures = results.published.summary.measures
+    return TableContext(results.dataset, measures, results.cards, results.blocks)
 
 
 def further_tables(results: Results) -> Iterator[tuple[str, list[Table]]]:
     """The tables of one data set, by the stem of their files; those that the data allow."""
     summary, dataset = results.published.summary, results.dataset
-    shared = (summary.measures, results.cards, results.blocks, dataset)
+    context = _context(results)
     shown_too = summary.measures["column"].map(stem).isin(BY_EXPRESSION)
     measures = summary.measures.assign(headline=summary.measures["headline"] | shown_too)
-    yield "expressions", [divided_table(summary.expressions, measures, *shared[1:], "expression")]
+    yield (
+        "expressions",
+        [divided_table(summary.expressions, replace(context, measures=measures), "expression")],
+    )
     differences = summary.differences
     if OOD in results.domains:
         differences = differences[differences["domain"] != ALL]
-    pairs = pair_table(differences, *shared)
+    pairs = pair_table(differences, context)
     ranked = [card.title or name for name, card in results.cards.items() if not card.control]
     truth = truth_table(results.truthfulness, dataset, ranked)
     device = results.published.record["device"]
-    cost = cost_table(results.seconds, *shared[1:], f"{device['name']} ({device['device']})")
+    cost = cost_table(results.seconds, context, f"{device['name']} ({device['device']})")
     reported = reported_table(results.published, dataset, results.cards)
     found = {"pairs": pairs, "truth": truth, "reported": reported, "cost": cost}
     yield from ((stem_, [table]) for stem_, table in found.items() if table)
     if results.moved:
-        yield "robustness", [moved_table(cells, *shared, kind) for kind, cells in results.moved.items()]
+        yield (
+            "robustness",
+            [perturbation_table(cells, context, kind) for kind, cells in results.moved.items()],
+        )
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         by_title = {CEILING: _ceiling(results, column)} | {

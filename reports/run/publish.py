@@ -22,7 +22,7 @@ from fesbench.generators.controls import Truth
 from fesbench.runs.plan import Plan
 from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT, SUMMARY, RunStore
 from fesbench.statistics.breakdown import CONFUSION_COLUMNS
-from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
+from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS, Block
 from fesbench.statistics.measures import OUTPUT
 from fesbench.statistics.summary import FRAMES, Summary, summarise
 
@@ -31,8 +31,8 @@ from ..formats.delimited import csv_text
 from ..formats.latex import latex_document, latex_tables
 from ..formats.markdown import csv_tables, markdown_tables
 from ..formats.terminal import TerminalTable
-from ..tables.build import build_table
-from ..tables.table import Block, Table, metric_title
+from ..tables.build import TableContext, build_table
+from ..tables.table import Table, metric_title
 
 if TYPE_CHECKING:
     from fesbench.runs.models import Cell
@@ -214,12 +214,13 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
         }
         unknown = _without_truth(summary.cells[summary.cells["dataset"] == dataset], record["metrics"])
         calibrations = [item for item in record.get("calibrations", ()) if item["dataset"] == dataset]
-        yield build_table(
+        cards = {name: card_of(entry["card"]) for name, entry in models.items()}
+        table = build_table(
             summary.cells[~summary.cells["metric"].isin(unknown)],
-            summary.measures,
-            {name: card_of(entry["card"]) for name, entry in models.items()},
-            blocks,
-            dataset,
+            TableContext(dataset, summary.measures, cards, blocks),
+            unfit=[(item["domain"], item["metric"]) for item in calibrations if not item["fit_to_rank"]],
+        )
+        yield table.with_notes(
             [
                 *_output_notes(models, record["outputs"].get(dataset, {})),
                 *_cautions(dataset, summary.measures["column"]),
@@ -231,7 +232,6 @@ def _tables(summary: Summary, record: dict[str, Any]) -> Iterator[Table]:
                 *summary.notes,
             ],
             summary.methods,
-            unfit=[(item["domain"], item["metric"]) for item in calibrations if not item["fit_to_rank"]],
         )
 
 

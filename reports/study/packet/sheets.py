@@ -9,6 +9,8 @@ from matplotlib import font_manager
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from fesbench.datasets.image_grid import ImageGrid
+
 from ..schema import Trial
 from ..wording import DIFFERENT, SAME
 
@@ -38,19 +40,20 @@ def contact_sheet(trial: Trial, picture: Callable[[str], Pillow.Image], side: in
         side: Pixels.
     """
     gap, line = side // 10, side // 5
-    places = grid(len(trial.stimuli))
-    columns, rows = shape(len(trial.stimuli))
     original, judged = split(trial)
+    columns, rows = shape(len(judged))
     left = (side + 2 * gap) if original else 0
-    size = (left + columns * (side + gap) + gap, rows * (side + line) + gap)
-    sheet = Pillow.new("RGB", size, "white")
-    write = ImageDraw.Draw(sheet)
+    layout = ImageGrid(columns, rows, (side + gap, side + line), (left + gap, gap))
+    pictures = [picture(name) for name, _ in judged]
+    sheet = layout.sheet(pictures[start : start + columns] for start in range(0, len(judged), columns))
+    corners = [layout.corner(column, row) for column, row in grid(len(judged))]
+    if original:
+        sheet.paste(picture(original[0][0]), (gap, gap))
+        corners = [(gap, gap), *corners]
+    draw = ImageDraw.Draw(sheet)
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), line * 2 // 3)
-    corners = [(left + gap + column * (side + gap), gap + row * (side + line)) for column, row in places]
-    corners = [(gap, gap), *corners] if original else corners
-    for (name, caption), corner in zip((*original, *judged), corners, strict=True):
-        sheet.paste(picture(name), corner)
-        write.text((corner[0] + side // 2, corner[1] + side), caption, "black", font, anchor="ma")
+    for (_, caption), (x, y) in zip((*original, *judged), corners, strict=True):
+        draw.text((x + side // 2, y + side), caption, "black", font, anchor="ma")
     stream = BytesIO()
     sheet.save(stream, format="JPEG", quality=QUALITY, subsampling=0)
     return stream.getvalue()
