@@ -11,6 +11,7 @@ _PUBLIC = {
     "load_generator": "fesbench.generators.registry",
     "load_dataset": "fesbench.datasets.registry",
     "evaluate": "fesbench.api",
+    "train": "fesbench.training.train",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -510,7 +510,7 @@ def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_p
     assert result.exit_code == 1
     assert result.stdout.strip() == str(folder / "stargan.safetensors")
     assert "not trained: broken" in result.stderr
-    assert "1 of 2 models are trained" in result.stderr
+    assert "1 of 2 models trained" in result.stderr
     del names["broken"]
     result = in_process(faces, tmp_path, "--model", "all", "--steps", "2", "--resume")
     assert result.exit_code == 0
