@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+Note = Callable[[str], None]
+"""Receives a message, one line."""
 
 
 class StepReport(NamedTuple):

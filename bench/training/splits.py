@@ -13,9 +13,7 @@ from fesbench.datasets.selection import folds, select_subjects
 
 from ..core.contracts import Dataset
 from ..generators.training_data import TrainingImages, load_images, preview_images
-
-Note = Callable[[str], None]
-"""Receives a message about what is done."""
+from .progress import Note
 
 
 class LoadedSplit(NamedTuple):
