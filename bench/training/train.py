@@ -224,7 +224,8 @@ def _train_all(
     results, failures = [], {}
     for name, folder in folders.items():
         try:
-            results.append(_train_model(name, _resuming(request, folder), load, parts, folder))
+            own = request if parts else _resuming(request, folder)
+            results.append(_train_model(name, own, load, parts, folder))
         except Exception as error:
             if is_joined() and not isinstance(error, SharedFailure):
                 raise  # The other processes may wait for this one: torchrun ends them when it ends.
