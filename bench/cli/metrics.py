@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
 from ..core.contracts import ImageMetric, Metric, MetricCard, Network
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
+from .console import make_console
 
 if TYPE_CHECKING:
     from ..testing.golden_scores import Comparison
@@ -45,7 +45,7 @@ def list_metrics(as_json: bool) -> None:
     table = Table(Column("id", no_wrap=True), "", "range", "unit", "meaning")
     for identifier, metric in found.items():
         table.add_row(identifier, *_cells(metric))
-    Console().print(table)
+    make_console().print(table)
 
 
 def _try(identifier: str) -> Metric | str:
@@ -78,7 +78,7 @@ def show(name: str, backend: str, as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for field, value in described.items():
         table.add_row(field, _text(value))
-    Console().print(table)
+    make_console().print(table)
 
 
 @metrics.command(epilog="Example:  bench metrics check --backend portable")
@@ -110,7 +110,7 @@ def _show_comparison(found: Comparison) -> None:
         style = {"ok": "green", "differs": "bold red"}.get(row.state, "yellow")
         verdict = f"[{style}]{row.state}[/]" + (f" {row.difference:.0e}" if row.state == "differs" else "")
         table.add_row(row.score, "known\ngot", f"{_numbers(row.known)}\n{_numbers(row.got)}", verdict)
-    console = Console()
+    console = make_console()
     console.print(table)
     if not found.same_images:
         console.print("The images were not rendered as where the table was made, so scores may differ.")

@@ -9,8 +9,9 @@ import click
 
 from ..training import train as training
 from ..training.devices import is_leader
+from .console import say
 from .options import parse_duration
-from .train_progress import say, shown_training
+from .train_progress import shown_training
 
 EXAMPLES = """
 \b

@@ -9,9 +9,8 @@ from rich.table import Table
 
 from ..metrics.networks.classifier import told
 from ..training.networks import classifier
-from .console import make_console
+from .console import make_console, say
 from .options import parse_duration
-from .train_progress import say
 
 EXAMPLES = """
 \b

@@ -8,8 +8,7 @@ import click
 from rich.table import Table
 
 from ..training.networks import embedded
-from .console import make_console
-from .train_progress import say
+from .console import make_console, say
 
 
 @click.command(

@@ -12,12 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ..core.errors import BenchError
 from ..training.progress import StepReport, TrainingListener
-from .console import PAUSE, make_console
-
-
-def say(message: str) -> None:
-    """Print a message on stderr."""
-    click.echo(message, err=True)
+from .console import PAUSE, make_console, say
 
 
 @contextmanager

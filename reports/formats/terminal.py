@@ -15,10 +15,12 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from fesbench.core.plurals import counted
+from fesbench.statistics.comparisons import Block
+
 from ..tables.table import (
     BLOCKS,
     MISSING,
-    Block,
     Cell,
     Column,
     Row,
@@ -73,7 +75,7 @@ def _footnotes(table: Table) -> Iterator[str]:
     yield from (f"{note.mark} {note.text}".lstrip() for note in table.notes if not note.detail)
     more = sum(note.detail for note in table.notes)
     if more:
-        yield f"{more} more note{'s' * (more > 1)}, on methods, in report/table.md."
+        yield f"{counted(more, 'more note')}, on methods, in report/table.md."
 
 
 def _layout(table: Table, width: int) -> _Layout:
