@@ -149,6 +149,6 @@ def test_a_model_that_is_called_like_a_control_is_counted(tmp_path):
     assert measure_robustness(open_run(tmp_path / "run"), 2, "cpu", 0, Silent()) == 2 * len(PERTURBATIONS)
 
 
-def test_the_command_says_where_to_look(invoke, run):
-    text = invoke("robustness", run / "run", "--edits", EDITS, "--workers", 0).stdout
+def test_the_command_says_where_to_look(call_bench, run):
+    text = call_bench("robustness", run / "run", "--edits", EDITS, "--workers", 0).stdout
     assert text.startswith(f"bench report {run / 'run'} makes tables and curves of")
