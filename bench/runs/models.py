@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from fesbench.datasets.loading import ImageLoader, described, is_image
 from fesbench.datasets.selection import folds
@@ -26,14 +25,13 @@ from ..generators.cross_trained import CrossTrained
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import Model, load_model
 from ..generators.synthesis import GeneratorSynthesizer, set_inference
+from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan
 from .spec import RunSpec
 from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
-
-Block = Literal["main", "transfer", "control"]
 
 
 @dataclass(frozen=True)

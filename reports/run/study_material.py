@@ -1,8 +1,8 @@
-"""What a run holds for a human study: the edits that every model answered, and their pictures."""
+"""The material and the scores that a run provides for a study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from fesbench.core.contracts import Dataset, Edit, Image, Sample
@@ -13,7 +13,9 @@ from fesbench.datasets.selection import Selection
 from fesbench.runs.identities import check_unchanged
 from fesbench.runs.plan import DatasetPlan, make_plan
 from fesbench.runs.results import RunResults
+from fesbench.statistics.comparisons import ALL, OOD
 
+from ..study.analysis.results import Metric, RunScores
 from ..study.material import UNKNOWN, Candidate, Material
 
 
@@ -23,11 +25,11 @@ def _layout(dataset: Dataset) -> str:
 
 
 class RunMaterial(Material):
-    """The pictures of a run directory, at the size at which the run was scored.
+    """The images of a run, at the size at which the run was scored.
 
     Args:
         run: The finished run.
-        models: The models to compare, by name; none means all but the controls.
+        models: The names of the models to compare; empty for all except controls.
 
     Raises:
         BenchError: the data of the run changed since.
@@ -80,19 +82,41 @@ class RunMaterial(Material):
         return all(self._has_output(control, found.dataset, found.edit) for found in self.candidates)
 
     def output(self, candidate: Candidate, model: str) -> Image:
-        """A model's or an anchor's output."""
+        """Return the output of a model or an anchor."""
         return self._store.read_output(model, candidate.dataset, candidate.edit)
 
     def source(self, candidate: Candidate) -> Image:
-        """The real input."""
+        """Return the real input."""
         return self._load(self._edits[candidate.dataset, candidate.edit].source)
 
     def truth(self, candidate: Candidate) -> Image:
-        """The real picture of the target expression."""
+        """Return the real photo of the target expression."""
         truth = self._edits[candidate.dataset, candidate.edit].truth
         assert truth is not None
         return self._load(truth)
 
-    @lru_cache(maxsize=256)  # noqa: B019 - lives as long as the command
+    @lru_cache(maxsize=256)  # noqa: B019 - the material lives as long as the command
     def _load(self, sample: Sample) -> Image:
         return resize(sample.load(), self.size)
+
+
+def run_scores(run: RunResults, datasets: Collection[str]) -> RunScores:
+    """Return the scores of the headline metrics of a run on some data sets.
+
+    The score of a model is the plain mean over domains, because set metrics have no mean over all domains.
+
+    Args:
+        run: A finished run.
+        datasets: The names of the data sets.
+    """
+    measures = run.summary.measures
+    shown = measures[measures["headline"]]
+    metrics = tuple(
+        Metric(str(column), direction == "higher")
+        for column, direction in zip(shown["column"], shown["direction"], strict=True)
+    )
+    rows, cells = run.scores, run.cells
+    complete = cells[cells["dataset"].isin(list(datasets)) & cells["complete"].astype(bool)]
+    domains = complete[~complete["domain"].isin([ALL, OOD])]
+    models = domains.groupby(["generator", "metric"], sort=False)["value"].mean().reset_index()
+    return RunScores(metrics, rows[rows["dataset"].isin(list(datasets))], models)
