@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from fesbench import weights
-from fesbench.cli import main
+from fesbench.cli import cli
 from fesbench.core.errors import WeightsMissing
 
 DATA = Path(__file__).with_name("data")
@@ -54,25 +51,6 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "format-1"
-
-
-@pytest.fixture(scope="session")
-def call_bench() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Call ``bench ARGUMENTS`` in this process, which takes seconds less than starting one.
-
-    The exit code must be ``code``, 0 if it is not given; further keywords are environment variables.
-    """
-
-    def call(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        words = [str(argument) for argument in arguments]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["bench", *words])
-            whole = click.Command("bench", callback=main)
-            done = CliRunner(env=environment).invoke(whole, [], catch_exceptions=False, color=True)
-        assert done.exit_code == code, done.stdout[-2000:] + done.stderr[-4000:]
-        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
-
-    return call
 
 
 @pytest.fixture

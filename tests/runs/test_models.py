@@ -71,7 +71,7 @@ def test_a_model_without_a_usable_card_stops_no_other(tmp_path):
 
 
 def test_names_that_differ_only_by_case_would_share_a_folder(tmp_path):
-    card = "__import__('fesbench.core.contracts').contracts.GeneratorCard(name='Copy', title='x')"
+    card = "__import__('fesbench').GeneratorCard(name='Copy', title='x')"
     (tmp_path / "twin.py").write_text(NO_CARD.format(card=card))
     with pytest.raises(BenchError, match="two models are called"):
         load_roster(RunSpec(), ["copy", f"{tmp_path / 'twin.py'}:GAN"], "cpu")
