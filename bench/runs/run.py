@@ -187,7 +187,7 @@ def _output_records(scores: pd.DataFrame) -> dict[str, dict[str, OutputsRecord]]
 def _references(
     plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
 ) -> dict[str, dict[str, DomainReferences]]:
-    """The references of every data set, by name and domain; none where no metric asks for them."""
+    """Return the reference images of every data set, by name and domain; none without set metrics."""
     return {
         plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
     }

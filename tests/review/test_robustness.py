@@ -11,7 +11,7 @@ import fesbench
 from fesbench.api import open_run
 from fesbench.core.errors import BenchError
 from fesbench.datasets.perturbations import PERTURBATIONS
-from fesbench.reports.run.report import Request, read_runs, write_reports
+from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 from fesbench.review.robustness import chosen, measure_robustness
 
 SUBJECTS = 6
@@ -19,7 +19,7 @@ EDITS = 4
 
 
 class Silent:
-    """Hears of progress and remembers how much there was to do."""
+    """A listener that records the number of shards."""
 
     shards = None
 
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
 
 
 def texts(run, **options):
-    request = Request(read_runs([run / "run"], **options), run / "report")
+    request = ReportRequest(read_runs([run / "run"], **options), run / "report")
     write_reports(request, ["md", "json"])
     return {path.name: path.read_text("utf-8") for path in Path(run / "report" / "tables").iterdir()}
 
