@@ -11,11 +11,18 @@ from fesbench.core.errors import CheckpointError, DatasetError, SpecError, Unkno
 from fesbench.datasets.registry import load_dataset
 from fesbench.metrics.networks.classifier import TrainedClassifier, build
 from fesbench.metrics.registry import load_metric, metric_id, metric_names
-from fesbench.runs.independence import refuse_known_subjects
+from fesbench.runs.independence import refuse_training_subjects
+from fesbench.runs.models import load_scorer
 from fesbench.runs.plan import make_plan, resolve
-from fesbench.runs.run import load_scorer
 from fesbench.runs.spec import RunSpec
-from fesbench.training.networks.classifier import Labelled, Recipe, initial, load_labelled, measure, train
+from fesbench.training.networks.classifier import (
+    LabelledImages,
+    Recipe,
+    initial,
+    load_labelled,
+    measure,
+    train,
+)
 
 pytest.importorskip("torchvision", reason="needs the extra 'paper'")
 LABELS = {"neutral": (40, 90, 160), "happy": (200, 170, 60), "sad": (60, 160, 70)}
@@ -73,12 +80,12 @@ def test_it_is_measured_on_subjects_that_it_has_not_seen(weights, coloured):
 def test_it_may_not_judge_the_people_that_it_learned_from(weights, coloured, monkeypatch):
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights))
     plan = make_plan(resolve(RunSpec(models=("copy",), data=(str(coloured),), metrics=("ecs@mine",))))
-    scorer, unavailable = load_scorer(plan, "cpu")
+    scorer, unavailable = load_scorer(plan.spec, "cpu")
     assert not unavailable
     card = json.loads((weights / "classifiers" / "mine.json").read_text())
     taught = len(card["data"]["subjects"])
     with pytest.raises(SpecError, match=f"classifier-mine learned from {taught} of the subjects"):
-        refuse_known_subjects(scorer, plan.datasets)
+        refuse_training_subjects(scorer, plan.datasets)
 
 
 def test_measures_by_hand():
@@ -87,7 +94,7 @@ def test_measures_by_hand():
             return torch.tensor([[0.0, 1.0]]).repeat(len(images), 1)
 
     images = np.zeros((5, 8, 8, 3), np.uint8)
-    found = measure(Always(), Labelled(images, np.array([0, 1, 1, 1, 1]), ("neutral", "happy"), 3))
+    found = measure(Always(), LabelledImages(images, np.array([0, 1, 1, 1, 1]), ("neutral", "happy"), 3))
     assert (found["accuracy"], found["macro"]) == (0.8, 0.5)
     assert found["confusion"] == [[0, 1], [0, 4]]
 
@@ -114,7 +121,7 @@ def test_one_expression_is_not_enough(coloured, tmp_path):
     one.mkdir(parents=True)
     for path in (coloured / "happy").iterdir():
         (one / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(DatasetError, match="shows 1 expressions"):
+    with pytest.raises(DatasetError, match=r"shows fewer than two expressions \(happy\)"):
         load_labelled(load_dataset(one.parent, "train"), 32)
 
 
