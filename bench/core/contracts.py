@@ -47,6 +47,8 @@ NO_TRUTH = "no true target"
 
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
+Block = Literal["main", "transfer", "control"]
+"""The part of a table that a generator belongs to: ranked, trained on other data, or a control."""
 Inference = Literal["float32", "compiled", "bfloat16"]
 """How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
 show it; see docs/speed.md."""

@@ -11,11 +11,11 @@ from typing import NamedTuple, Self
 
 import pandas as pd
 
-from ..core.contracts import GeneratorCard, MetricCard
+from ..core.contracts import Block, GeneratorCard, MetricCard
 from ..core.errors import BenchError
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
-from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS, Block
+from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
 from ..statistics.measures import PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint

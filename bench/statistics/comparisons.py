@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import COPY, STUDIO
+from ..core.contracts import COPY, STUDIO, Block
 from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
 from .measures import Measure, joint_column
 from .multiplicity import holm
-
-Block = Literal["main", "transfer", "control"]
 
 ALL, OOD = "all", "ood"
 IN_DISTRIBUTION = STUDIO

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.contracts import COPY, MetricCard
+from ..core.contracts import COPY, Block, MetricCard
 from ..core.json_values import json_value
 from .breakdown import cells_by_expression, confusions
 from .classification import with_judgement
@@ -21,7 +21,6 @@ from .comparisons import (
     IN_DISTRIBUTION,
     OOD,
     UNFIT,
-    Block,
     gain_over,
     groups,
     interval_columns,

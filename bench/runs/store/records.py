@@ -16,9 +16,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from ...core.contracts import CONTROLS, GeneratorCard, MetricCard, NetworkCard
+from ...core.contracts import CONTROLS, Block, GeneratorCard, MetricCard, NetworkCard
 from ...core.errors import BenchError, invalid_fields
-from ...statistics.comparisons import Block
 from ..spec import RunSpec, canonical_json
 
 SCHEMA_VERSION: Literal[1] = 1
