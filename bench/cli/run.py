@@ -128,7 +128,7 @@ def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str,
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
-    table = Table(title=f"{store.folder}", title_justify="left")
+    table = Table(title=store.location, title_justify="left")
     for column in (
         "data set",
         "domains",
@@ -144,7 +144,7 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             ", ".join(item.dataset.domains),
             str(len({edit.source.subject for edit in item.edits})),
             str(len(item.edits)),
-            _protocol_text(item.protocol, item.home, plan.spec.folds),
+            _protocol_text(item.protocol, item.training_set, plan.spec.folds),
             f"{len(item.dataset.problems)} files",
         )
     console.print(table)
@@ -164,13 +164,13 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
             "subjects": len({edit.source.subject for edit in item.edits}),
             "edits": len(item.edits),
             "protocol": item.protocol,
-            "home": item.home,
+            "home": item.training_set,
             "left_out": len(item.dataset.problems),
         }
         for item in plan.datasets
     ]
     return {
-        "folder": str(store.folder),
+        "folder": store.location,
         "complete": is_complete(plan, store),
         "spec": plan.spec.model_dump(mode="json"),
         "edits_per_model": plan.edit_count,
@@ -178,7 +178,7 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     }
 
 
-def _protocol_text(protocol: str, home: str, folds: int) -> str:
+def _protocol_text(protocol: str, training_set: str, folds: int) -> str:
     if protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
-    return f"{home}, train split"
+    return f"{training_set}, train split"

@@ -95,7 +95,7 @@ def compare_runs(before: RunResults, after: RunResults) -> Comparison:
     asked = [set(rows.loc[rows["metric"] == OUTPUT, keys].itertuples(index=False)) for rows in (old, new)]
     if not asked[0] & asked[1]:
         raise BenchError(
-            f"{before.folder} and {after.folder} share no edit of a data set and generator; "
+            f"{before.store.location} and {after.store.location} share no edit of a data set and generator; "
             "there is nothing to compare"
         )
     frames = [*_paired(before, after, old, new), _sets(before, after)]
