@@ -1,7 +1,8 @@
-"""Atomic writing of files, and their digests."""
+"""Reading files of bounded size, writing them whole or not at all, and their digests."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -31,6 +32,25 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def read_limited(path: Path, limit: int, remedy: str) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes; no more than that is read.
+
+    Args:
+        path: The file.
+        limit: In bytes.
+        remedy: What a user can do about a larger file, for the message.
+
+    Raises:
+        OSError: the file cannot be read, or is larger; ``strerror`` says which.
+    """
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        size = f"{limit >> 20} MB" if limit >= 1 << 20 else f"{limit >> 10} kB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}; {remedy}", str(path))
+    return content
 
 
 def write_error(place: Path | str, error: OSError) -> BenchError:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..core.contracts import CONTROLS, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
 from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
@@ -19,13 +18,12 @@ from ..generators.registry import Model, load_model
 from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
+from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
 
 log = logging.getLogger(__name__)
-
-Block = Literal["main", "transfer", "control"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,11 @@ class LoadedModels:
     specs: dict[str, str] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> list[str]:
+        """The names of the suite's own controls; a plug-in that calls itself a control is none of them."""
+        return [name for name, model_spec in self.specs.items() if model_spec in CONTROLS]
 
 
 def load_models(spec: RunSpec, device: str) -> LoadedModels:

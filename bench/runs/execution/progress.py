@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..store.records import CountsRecord
 from ..store.store import RunStore
 from .executor import ShardDone
 
@@ -83,7 +84,7 @@ class RecordedProgress:
         self.listener.done(done)
 
     def write(self) -> None:
-        """Write the counts to the record."""
-        counts = {"asked": self.asked, "done": self.finished, "failed": self.failed}
+        """Write the counts now."""
+        counts = CountsRecord(asked=self.asked, done=self.finished, failed=self.failed)
         self.store.update_record(counts=counts)
         self.written = time.monotonic()

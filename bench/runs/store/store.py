@@ -9,19 +9,16 @@ file appears whole or not at all, so that a kill loses no finished work.
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image as PillowImage
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from fesbench.datasets.images import load_image
 
@@ -31,12 +28,10 @@ from ...core.files import TEMPORARY, file_digest
 from ...core.names import file_name, safe_name
 from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ...scoring.shards import SCORES
-from ..spec import RunSpec, canonical_json, validate
+from ..spec import RunSpec
 from .parts import ShardParts, parquet_bytes
+from .records import REMEDY, Identities, RunRecord
 from .storage import Storage, storage_at
-
-SCHEMA_VERSION = 1
-
 
 RECORD, IDENTITIES, LOG = "run.json", "identities.json", "run.log"
 
@@ -60,44 +55,6 @@ DIGESTS = "sha256sums.txt"
 
 DIGESTED = (RECORD, IDENTITIES, SCORED, SUMMARY, TABLE, FAILURES)
 """Files outside ``outputs`` and ``scores`` that results rest on."""
-
-
-REMEDY = "restore it, or choose another --out"
-
-
-Identities = dict[str, dict[str, dict[str, str]]]
-"""``models``, ``metrics`` or ``networks``, to a name, to each of its parts, to what identifies the part."""
-
-
-class _Record(BaseModel):
-    """The fields of ``run.json`` that the suite itself reads; others are for readers."""
-
-    model_config = ConfigDict(strict=True)
-
-    schema_version: Literal[1]
-    status: Literal["started", "partial", "complete"] = "started"
-    spec: dict[str, Any] | None = None
-    datasets: dict[str, dict[str, Any]] = {}
-    names: dict[str, str] = {}
-    models: dict[str, dict[str, dict[str, Any]]] = {}
-    metrics: dict[str, dict[str, Any]] = {}
-    networks: dict[str, dict[str, Any]] = {}
-    versions: dict[str, str | None] = {}
-    face_levels: list[dict[str, Any]] = []
-    calibrations: list[dict[str, Any]] = []
-    unavailable: dict[str, str] = {}
-    failed: int = 0
-    seconds: dict[str, float] = {}
-
-
-class _Identities(BaseModel):
-    """The content of ``identities.json``."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    models: dict[str, dict[str, str]] = {}
-    metrics: dict[str, dict[str, str]] = {}
-    networks: dict[str, dict[str, str]] = {}
 
 
 class RunStore:
@@ -145,44 +102,32 @@ class RunStore:
     # What the run is
 
     @property
-    def record(self) -> dict[str, object]:
-        """``run.json``; empty for a new run.
+    def record(self) -> RunRecord:
+        """The content of ``run.json``; ``is_new`` where there is no such file.
 
         Raises:
-            BenchError: the file is damaged, of a later version, or a field holds what it never could.
+            BenchError: the file is damaged, of a later version, or a field is unknown or of another type.
         """
-        return self._read_json(RECORD, _Record)
+        text = self._read_text(RECORD)
+        return RunRecord.new() if text is None else RunRecord.parse(text, Path(self.place(RECORD)))
 
     @property
     def identities(self) -> Identities:
-        """What the results of this run were made with; see ``runs.identities``.
+        """What the results of this run were made with; empty where ``identities.json`` does not exist.
 
         Raises:
             BenchError: the file is damaged.
         """
-        return self._read_json(IDENTITIES, _Identities)
+        text = self._read_text(IDENTITIES)
+        return Identities() if text is None else Identities.parse(text, Path(self.place(IDENTITIES)))
 
     def update_identities(self, found: Identities) -> None:
         """Record what the results from here on are made with."""
-        recorded = self.identities
-        grown = {kind: recorded.get(kind, {}) | named for kind, named in found.items()}
-        self._write_text(IDENTITIES, canonical_json(recorded | grown))
+        self._write_text(IDENTITIES, self.identities.updated(found).to_json())
 
     def update_record(self, **fields: object) -> None:
-        """Write ``run.json`` with some fields replaced."""
-        record = self.record | {"schema_version": SCHEMA_VERSION} | fields
-        self._write_text(RECORD, canonical_json(record))
-
-    def recorded_spec(self) -> RunSpec:
-        """Return the specification in ``run.json``.
-
-        Raises:
-            SpecError: there is none, or it holds a field that this version does not know.
-        """
-        earlier = self.record.get("spec")
-        assert isinstance(earlier, dict)
-        origin = f"{self.place(RECORD)} holds a specification that this version does not know"
-        return validate(earlier, f"{origin}; mend it, or choose another --out")
+        """Write ``run.json`` with some fields of ``RunRecord`` replaced."""
+        self._write_text(RECORD, self.record.updated(**fields).to_json())
 
     def grown_spec(self, spec: RunSpec) -> RunSpec:
         """Return ``spec`` together with what this run was asked for before; see ``RunSpec.grown_from``.
@@ -190,28 +135,23 @@ class RunStore:
         Raises:
             SpecError: it contradicts the earlier one, that one cannot be read, or the folder is no run's.
         """
-        if self.record.get("spec") is not None:
-            return spec.grown_from(self.recorded_spec())
+        earlier = self.record.spec
+        if earlier is not None:
+            return spec.grown_from(earlier)
         names = [key.rstrip("/") for key in self._storage.list("*")]
         foreign = [name for name in names if not name.startswith(".") and name not in BEFORE_RECORD]
         if foreign:
             raise SpecError(f"{self.location} holds {foreign[0]!r} but no {RECORD}; choose another folder")
         return spec
 
-    def _read_json(self, key: str, model: type[BaseModel]) -> dict[str, Any]:
-        """Return the content of a file whose fields fit ``model``; empty where there is none."""
-        path = self.place(key)
+    def _read_text(self, key: str) -> str | None:
+        """Return the content of a file; None where there is none."""
         try:
-            content: dict[str, Any] = json.loads(self._storage.read(key))
-            model.model_validate(content)
+            return self._storage.read(key).decode("utf-8")
         except FileNotFoundError:
-            return {}
-        except ValidationError as error:
-            findings = "; ".join(_finding(item) for item in error.errors())
-            raise BenchError(f"{path} was changed or is of another version: {findings}; {REMEDY}") from error
+            return None
         except (OSError, ValueError) as error:
-            raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
-        return content
+            raise BenchError(f"{self.place(key)} is damaged ({error}); {REMEDY}") from error
 
     def _write_text(self, key: str, text: str) -> None:
         self._storage.write_whole(key, text.encode("utf-8"))
@@ -288,9 +228,12 @@ class RunStore:
         except (OSError, ValueError) as error:
             raise BenchError(f"{self.place(FAILURES)} cannot be read: {error}") from error
 
-    def write_summary(self, summary: str, cells: str) -> None:
-        """Store the summary as JSON text, and its cells as CSV text."""
+    def write_summary(self, summary: str) -> None:
+        """Store the summary, JSON text."""
         self._write_text(SUMMARY, summary)
+
+    def write_cells(self, cells: str) -> None:
+        """Store the cells of the summary, CSV text."""
         self._write_text(TABLE, cells)
 
     def read_summary(self) -> dict[str, Any]:
@@ -360,8 +303,3 @@ class RunStore:
 
 def _output_key(generator: str, dataset: str, edit: str) -> str:
     return f"outputs/{safe_name(generator)}/{safe_name(dataset)}/{file_name(edit)}.png"
-
-
-def _finding(item: ErrorDetails) -> str:
-    field = ".".join(map(str, item["loc"])) or "its content"
-    return f"{field}: {item['msg']}, got {reprlib.repr(item['input'])}"

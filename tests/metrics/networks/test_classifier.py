@@ -1,9 +1,6 @@
 """A classifier of one's own: trained by the command, used under its name, honest about what it reaches."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -38,20 +35,11 @@ def coloured(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def weights(coloured, tmp_path_factory):
+def weights(call_bench, coloured, tmp_path_factory):
     """A weights folder into which the command put a classifier."""
     folder = tmp_path_factory.mktemp("weights")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "fesbench", "train-classifier", "--data", coloured, "--name", "mine"),
-            *("--steps", "20", "--side", "32"),
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"FESBENCH_WEIGHTS": str(folder), "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    what = ("--data", coloured, "--name", "mine", "--steps", 20, "--side", 32)
+    done = call_bench("train-classifier", *what, FESBENCH_WEIGHTS=str(folder))
     assert "ecs@mine" in done.stderr
     return folder
 
