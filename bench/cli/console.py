@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from ..runs.execution.executor import ShardDone
     from ..runs.execution.progress import Listener
-    from ..runs.models import Cell
 
 PLAIN_WIDTH = 110
 """Characters in a line of a file or a pipe, unless ``COLUMNS`` is set in the environment."""
@@ -50,8 +50,8 @@ def shown_progress(console: Console) -> Iterator[Listener]:
         yield _Bar(progress)
 
 
-def _failure_line(cell: Cell, edits: int, failed: int) -> str:
-    return f"{cell.card.name}: {failed} of {edits} edits have no output"
+def _failure_line(done: ShardDone) -> str:
+    return f"{done.task.generator}: {done.failed} of {done.edits} edits have no output"
 
 
 class _Bar:
@@ -65,11 +65,12 @@ class _Bar:
         """Set the length of the bar."""
         self._progress.reset(self._task, total=shards, description="shards of 32 edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Advance the bar by one shard; print how many of its edits failed, if any."""
-        self._progress.update(self._task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
-        if failed:
-            self._progress.console.print(_failure_line(cell, edits, failed), markup=False, highlight=False)
+    def done(self, done: ShardDone) -> None:
+        """Advance the bar by one shard."""
+        description = f"{done.task.generator} on {done.task.dataset}"
+        self._progress.update(self._task, advance=1, description=description)
+        if done.failed:
+            self._progress.console.print(_failure_line(done), markup=False, highlight=False)
 
 
 class _Lines:
@@ -86,11 +87,11 @@ class _Lines:
         self._printed = self._start
         self._print(f"{shards} shards to do, {edits} edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Count one shard; print a line where one is due, and how many of its edits failed, if any."""
+    def done(self, done: ShardDone) -> None:
+        """Print a line where edits have no output, and one of progress where it is time for one."""
         self._finished += 1
-        if failed:
-            self._print(_failure_line(cell, edits, failed))
+        if done.failed:
+            self._print(_failure_line(done))
         now = time.monotonic()
         if now - self._printed >= PAUSE or self._finished == self._total:
             self._printed = now

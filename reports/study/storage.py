@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fesbench.core.errors import BenchError
-from fesbench.core.files import file_digest, write_text
+from fesbench.core.errors import BenchError, invalid_fields
+from fesbench.core.files import file_digest, read_limited, write_text
 from fesbench.core.paths import home
 
 from .schema import Form, Key, Study
@@ -43,18 +43,14 @@ def read_model(path: Path, kind: type[Model]) -> Model:
         BenchError: the file is missing, too large, damaged or of another version.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise BenchError(f"{path} is larger than {LARGEST} bytes, so it is not a file of a study")
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_limited(path, LARGEST, "it is not a file of a study"))
     except FileNotFoundError as error:
         raise BenchError(f"{path} is missing; give the folder that `bench study make` wrote") from error
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "its content"
         raise BenchError(
-            f"{path} was changed or is of another version: {place}: {first['msg']}; make the packet again"
+            f"{path} was changed or is of another version: {invalid_fields(error)}; make the packet again"
         ) from error
 
 

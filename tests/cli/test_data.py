@@ -153,11 +153,11 @@ def test_exported_edits_are_what_outputs_reads(bench, cfee, tmp_path):
     assert np.array_equal(answer, load_image(folder / rows[0]["input"]))
 
 
-def test_london_is_one_command(bench, shared):
-    added = bench("add", "london", shared / "data" / "london", "--layout", "expression-folders")
-    assert "164 images of 82 subjects" in added.stderr
+def test_london_is_one_command(bench, photos_folder):
+    added = bench("add", "london", photos_folder, "--layout", "expression-folders")
+    assert "24 images of 12 subjects" in added.stderr
     counts = json.loads(bench("show", "london", "--json").stdout)
-    assert counts["expressions"] == {"neutral": 82, "happy": 82}
+    assert counts["expressions"] == {"neutral": 12, "happy": 12}
     assert counts["problems"] == []
 
 

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
@@ -38,24 +36,11 @@ def test_show_takes_plain_names_and_states_the_network():
     assert len(shown["networks"][0]["digest"]) == 64
 
 
-def test_showing_a_metric_without_weights_is_an_error_with_the_remedy():
-    process = subprocess.run(
-        [sys.executable, "-m", "fesbench", "metrics", "show", "fss", "--backend", "portable"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 2
-    assert process.stdout == ""
-    assert "bench weights fetch portable" in process.stderr
+def test_showing_a_metric_without_weights_is_an_error_with_the_remedy(call_bench):
+    done = call_bench("metrics", "show", "fss", "--backend", "portable", code=2)
+    assert done.stdout == ""
+    assert "bench weights fetch portable" in done.stderr
 
 
-def test_unknown_networks_cannot_be_trained():
-    process = subprocess.run(
-        [sys.executable, "-m", "fesbench", "train-nets", "--only", "judge3"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 2
-    assert "judge1" in process.stderr
+def test_unknown_networks_cannot_be_trained(call_bench):
+    assert "judge1" in call_bench("train-nets", "--only", "judge3", code=2).stderr

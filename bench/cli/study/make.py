@@ -24,7 +24,7 @@ from ... import __version__
 from ...core.environment import commit
 from ...core.errors import UnknownName
 from ...core.plurals import counted
-from ...runs.store.store import RunStore
+from ...runs.results import RunResults
 
 EXAMPLES = """
 \b
@@ -134,7 +134,7 @@ def make(run: Path, out: Path, private: Path | None, details: Path | None, **opt
     _check_outputs(chosen.outputs)
     hosting = _hosting(chosen)
     known = read_details(details) if details else Details()
-    material = RunMaterial(RunStore(run), chosen.models)
+    material = RunMaterial(RunResults.open(run), chosen.models)
     terms = {name: licence_of(name, layout) for name, layout in material.layouts.items()}
     built = build(material, _request(chosen, material, known, terms))
     folder = private or private_folder(built.study.id)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from fesbench.core.errors import BenchError
+from fesbench.core.errors import BenchError, invalid_fields
 from fesbench.core.files import write_text
 
 from ...formats.delimited import csv_rows
@@ -184,10 +184,8 @@ def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Resp
         try:
             one = Response.model_validate(fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
             raise BenchError(
-                f"{path}, line {number}: {place}: {first['msg']}; import the answers again"
+                f"{path}, line {number}: {invalid_fields(error)}; import the answers again"
             ) from error
         form, trial = trials.get(one.trial_id, ("", None))
         if (

@@ -206,7 +206,7 @@ def test_siunitx_compiles_beside_a_paper_of_its_own_taste(
     (tmp_path / "paper.tex").write_text(paper, encoding="utf-8")
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=1200
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").stat().st_size > 1000

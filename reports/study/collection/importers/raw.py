@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fesbench.core.errors import BenchError
+from fesbench.core.files import read_limited
 
 from ...schema import SCREEN
 
@@ -62,9 +63,7 @@ def read_text(path: Path) -> str:
         BenchError: it is missing, too large or not UTF-8.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise BenchError(f"{path} is larger than {LARGEST // 2**20} MiB: give the answers in parts")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_limited(path, LARGEST, "give the answers in parts").decode("utf-8-sig")
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
