@@ -166,7 +166,7 @@ def test_analyze_without_answers_says_what_to_run_first(packet, tmp_path):
 def test_what_a_run_lacks_is_said(run, tmp_path):
     refused("stargan", "study", "make", run, "--model", "stargan", "--out", tmp_path / "packet")
     refused("--model", "study", "make", run, "--out", tmp_path / "packet")
-    refused("no finished run", "study", "make", tmp_path, "--out", tmp_path / "packet")
+    refused("holds no run", "study", "make", tmp_path, "--out", tmp_path / "packet")
     refused("fax", "study", "make", run, *SMALL, "--output", "fax", "--out", tmp_path / "packet")
     assert not (tmp_path / "packet").exists()
 
