@@ -85,7 +85,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run says of a claim in one data set, domain and column of scores.
+    """The verdict on a claim in one data set, domain and column of scores.
 
     ``orientation`` is what the verdict would be if the claim were testable here, and ``reason`` says why it
     is not, or what the verdict rests on. ``numbers`` are the facts behind it.
@@ -101,7 +101,7 @@ class Finding:
     orientation: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready content."""
+        """Return JSON-ready content."""
         return vars(self) | {"claim": self.claim.model_dump(exclude_defaults=True)}
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from ...core.contracts import CONTROLS, GeneratorCard, MetricCard, NetworkCard
 from ...core.errors import BenchError
@@ -80,6 +80,24 @@ class ModelRecord(_Entry):
 
     block: Block
     card: GeneratorCard
+
+
+_CARD = TypeAdapter(GeneratorCard)
+
+
+def check_recordable(card: GeneratorCard) -> None:
+    """Check that a card can be read back from ``run.json``.
+
+    Raises:
+        BenchError: a field is of another type than ``GeneratorCard`` states.
+    """
+    try:
+        _CARD.validate_json(_CARD.dump_json(card, warnings=False), strict=True)
+    except ValidationError as error:
+        findings = "; ".join(map(_finding, error.errors()))
+        raise BenchError(f"the card of {card.name} cannot be recorded: {findings}") from error
+    except PydanticSerializationError as error:
+        raise BenchError(f"the card of {card.name} cannot be recorded: {error}") from error
 
 
 @dataclass(frozen=True)
