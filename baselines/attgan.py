@@ -19,7 +19,14 @@ from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
-from fesbench.generators.architecture import Architecture, Shapes, length, levels
+from fesbench.generators.architecture import (
+    Architecture,
+    Shapes,
+    joined_channels,
+    length,
+    level_count,
+    levels,
+)
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
 from fesbench.generators.neural import NeuralGenerator
@@ -132,16 +139,7 @@ class AttGANDiscriminator(nn.Module):
         return self.fc_adv(features), self.fc_cls(features)
 
 
-def _classes(shapes: Shapes) -> int | None:
-    """The decoder's inputs in addition to the encoder's features; None unless the two fit together."""
-    encoder, decoder = levels(shapes, ENCODER), levels(shapes, DECODER)
-    if not 2 <= len(encoder) == len(decoder) or decoder[0][0] <= encoder[-1][0]:
-        return None
-    return decoder[0][0] - encoder[-1][0]
-
-
-def _depth(shapes: Shapes) -> int | None:
-    return len(levels(shapes, ENCODER))
+CLASSES = joined_channels(ENCODER, DECODER)
 
 
 def _extras(shapes: Shapes) -> list[tuple[int, int]]:
@@ -154,22 +152,22 @@ def _extras(shapes: Shapes) -> list[tuple[int, int]]:
 
 
 def _shortcuts(shapes: Shapes) -> int | None:
-    classes = _classes(shapes) or 0
+    classes = CLASSES(shapes) or 0
     return sum(extra in (half, half + classes) for extra, half in _extras(shapes))
 
 
 def _injections(shapes: Shapes) -> int | None:
-    classes = _classes(shapes) or 0
+    classes = CLASSES(shapes) or 0
     return sum(extra in (classes, half + classes) and extra != half for extra, half in _extras(shapes))
 
 
 ARCHITECTURE = Architecture(
     AttGANNetwork,
-    classes=_classes,
+    classes=CLASSES,
     official_classes=13,
     sizes={
         "width": length(ENCODER.format(0), 0),
-        "depth": _depth,
+        "depth": level_count(ENCODER),
         "shortcuts": _shortcuts,
         "injections": _injections,
     },

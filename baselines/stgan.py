@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import UnsupportedEdit
-from fesbench.generators.architecture import Architecture, Shapes, length, levels
+from fesbench.generators.architecture import (
+    Architecture,
+    Shapes,
+    joined_channels,
+    length,
+    level_count,
+    levels,
+)
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
 from fesbench.generators.neural import NeuralGenerator
@@ -146,18 +153,6 @@ class STGANDiscriminator(nn.Module):
         return self.fc_adv(features), self.fc_att(features)
 
 
-def _classes(shapes: Shapes) -> int | None:
-    """The decoder's inputs in addition to the encoder's features; None unless the two fit together."""
-    encoder, decoder = levels(shapes, ENCODER), levels(shapes, "decoder.{}.0.weight")
-    if len(encoder) < 2 or not decoder or decoder[0][0] <= encoder[-1][0]:
-        return None
-    return decoder[0][0] - encoder[-1][0]
-
-
-def _depth(shapes: Shapes) -> int | None:
-    return len(levels(shapes, ENCODER))
-
-
 def _shortcuts(shapes: Shapes) -> int | None:
     units = range(len(levels(shapes, ENCODER)) - 1)
     return sum(f"stu.{level}.upsample.weight" in shapes for level in units)
@@ -169,11 +164,11 @@ def _one_more_conv(shapes: Shapes) -> int | None:
 
 ARCHITECTURE = Architecture(
     STGANNetwork,
-    classes=_classes,
+    classes=joined_channels(ENCODER, "decoder.{}.0.weight"),
     official_classes=13,
     sizes={
         "width": length(ENCODER.format(0), 0),
-        "depth": _depth,
+        "depth": level_count(ENCODER),
         "shortcuts": _shortcuts,
         "one_more_conv": _one_more_conv,
     },

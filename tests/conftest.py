@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,33 @@ def _fetched(backend: str, config: pytest.Config) -> Path:
         except WeightsMissing as error:
             pytest.skip(f"the {backend} weights cannot be fetched here: {error}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; read only."""
+    folder = tmp_path_factory.mktemp("runs")
+    with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "format-1"
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """Run a command in this process; what a user can mend is raised as BenchError."""
+
+    def call(*arguments: object, code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def copied_run(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "copied"))
 
 
 @pytest.fixture(scope="session")

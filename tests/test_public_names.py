@@ -49,7 +49,8 @@ def test_contracts_and_functions_are_exported(name):
 
 def test_every_error_is_exported():
     errors = importlib.import_module("fesbench.core.errors")
-    classes = [name for name, value in vars(errors).items() if isinstance(value, type)]
+    values = vars(errors).items()
+    classes = [name for name, value in values if isinstance(value, type) and issubclass(value, Exception)]
     assert "BenchError" in classes
     for name in classes:
         assert getattr(fesbench, name) is getattr(errors, name)

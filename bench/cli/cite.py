@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import click
 
+from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
+
+from ..core.errors import BenchError
+from ..generators.registry import GENERATORS, load_model
+
 
 @click.command(epilog="Example:  bench cite stargan qualiclip london fesbench > references.bib")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
@@ -17,11 +22,6 @@ def cite(names: tuple[str, ...]) -> None:
 
 
 def _entry(name: str) -> str:
-    from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
-
-    from ..core.errors import BenchError
-    from ..generators.registry import GENERATORS, load_model
-
     if name in KEYS:
         return bibtex(name)
     if ".py:" in name or name in GENERATORS.names():

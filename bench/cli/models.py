@@ -9,6 +9,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from fesbench.reports.run.cards import card_of_model
+
+from ..api import open_run
 from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
@@ -67,10 +70,6 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from fesbench.reports.run.cards import card_of_model
-
-        from ..api import open_run
-
         click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
         return
     card = asdict(load_model(name, checkpoint).card)

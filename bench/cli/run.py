@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fesbench.datasets.workers import available_cores
+from fesbench.reports.run.publish import show, show_times
 
 from ..api import complete_run, is_complete
 from ..core.contracts import Inference
@@ -95,15 +96,15 @@ def run(
         return
     was_complete = is_complete(plan, store)
     with shown_progress(console) as listener:
-        published = complete_run(plan, store, device, workers, listener)
+        results = complete_run(plan, store, device, workers, listener)
     if was_complete:
         console.print("nothing left to do")
     else:
-        published.show_times(console)
+        show_times(results, console)
     if as_json:
-        click.echo(published.summary.to_json(), nl=False)
-    published.show(console if as_json else make_console())
-    ctx.exit(published.exit_code)
+        click.echo(results.summary.to_json(), nl=False)
+    show(results, console if as_json else make_console())
+    ctx.exit(results.exit_code)
 
 
 def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:

@@ -33,6 +33,15 @@ UNKNOWN_LABEL = -1
 FROM_FILES = "outputs"
 """``GeneratorCard.weights`` of images that are read from a folder."""
 
+STUDIO = "studio"
+"""The domain that generators are trained on; the others test them out of distribution."""
+
+COPY, TRUTH = "copy", "truth"
+"""The suite's own controls: the input itself, and the real image of the target expression."""
+
+CONTROLS = (TRUTH, COPY)
+"""Gaps in their outputs are the data set's, not a generator's."""
+
 NO_TRUTH = "no true target"
 """Prefix of a ``Failure``'s reason where the data set has no true target: the edit is left out, not wrong."""
 

@@ -1,15 +1,32 @@
-"""The exception tree. Every message says what is wrong, where, and what to do about it."""
+"""The exception tree, and texts of messages: each says what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean …?' with up to three known names like ``name``; empty where none is like it."""
     near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def invalid_fields(error: ValidationError) -> str:
+    """Return each field that pydantic refused, with the reason and the value: 'seed: … (got 'x'); …'."""
+    return "; ".join(
+        f"{_field(item['loc'])}: {item['msg']} (got {reprlib.repr(item['input'])})"
+        for item in error.errors(include_url=False)
+    )
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "its content"
 
 
 class BenchError(Exception):

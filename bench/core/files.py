@@ -1,7 +1,8 @@
-"""Writes files whole or not at all, and tells whether one is still the same."""
+"""Reading files of bounded size, writing them whole or not at all, and their digests."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ TEMPORARY = ".tmp-"
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without error.
+    """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
 
     Raises:
         BenchError: the disk is full or the folder cannot be written.
@@ -36,8 +37,27 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def read_limited(path: Path, limit: int, remedy: str) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes; no more than that is read.
+
+    Args:
+        path: The file.
+        limit: In bytes.
+        remedy: What a user can do about a larger file, for the message.
+
+    Raises:
+        OSError: the file cannot be read, or is larger; ``strerror`` says which.
+    """
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        size = f"{limit >> 20} MB" if limit >= 1 << 20 else f"{limit >> 10} kB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}; {remedy}", str(path))
+    return content
+
+
 def file_digest(path: Path) -> str:
-    """sha256 of a file, in hexadecimal.
+    """Return the sha256 of a file in hexadecimal.
 
     Raises:
         BenchError: it cannot be read.

@@ -64,6 +64,28 @@ def levels(shapes: Shapes, template: str) -> list[torch.Size]:
     return found
 
 
+def level_count(encoder: str) -> Size:
+    """Return a reader of the number of an encoder's levels; see ``levels`` for the template of names."""
+    return lambda shapes: len(levels(shapes, encoder))
+
+
+def joined_channels(encoder: str, decoder: str) -> Size:
+    """Return a reader of the channels that a decoder takes in in addition to the encoder's output.
+
+    Args:
+        encoder: Template of names; see ``levels``. Its convolutions have (outputs, inputs, …) weights.
+        decoder: Likewise; its transposed convolutions have (inputs, outputs, …) weights.
+    """
+
+    def read(shapes: Shapes) -> int | None:
+        down, up = levels(shapes, encoder), levels(shapes, decoder)
+        if len(down) < 2 or not up or up[0][0] <= down[-1][0]:
+            return None
+        return up[0][0] - down[-1][0]
+
+    return read
+
+
 @dataclass(frozen=True)
 class Architecture:
     """How to build the network that a state_dict belongs to.

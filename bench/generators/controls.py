@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.contracts import NO_TRUTH, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from ..core.contracts import (
+    COPY,
+    NO_TRUTH,
+    TRUTH,
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Synthesizer,
+)
 from ..core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -15,7 +25,7 @@ if TYPE_CHECKING:
 class Copy(Generator):
     """Returns the input: perfect identity, no expression. The floor of ECS, the ceiling of FSS."""
 
-    card = GeneratorCard(name="copy", title="Input", weights="none", control=True, guided_by=())
+    card = GeneratorCard(name=COPY, title="Input", weights="none", control=True, guided_by=())
 
     def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Return a copy of ``images``."""
@@ -25,7 +35,7 @@ class Copy(Generator):
 class Truth(Synthesizer):
     """Returns the real image of the target expression, if the data set has one: the ceiling."""
 
-    card = GeneratorCard(name="truth", title="True target", weights="none", control=True, guided_by=())
+    card = GeneratorCard(name=TRUTH, title="True target", weights="none", control=True, guided_by=())
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return the true target of each edit, or why there is none."""

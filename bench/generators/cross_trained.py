@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..core.contracts import Dataset, Generator, GeneratorCard
 from ..core.errors import BenchError, CheckpointError
-from ..core.files import file_digest, write_text
+from ..core.files import file_digest, read_limited, write_text
+from ..core.plurals import counted
 
 SUFFIX = ".folds.json"
 MAX_BYTES = 1 << 20
@@ -60,10 +61,11 @@ class CrossTrained:
             BenchError: there is none.
         """
         if train.digest not in self.members:
+            folds = counted(len(self.members), "fold")
             raise BenchError(
-                f"{self.card.name} was trained on {len(self.members)} folds of {self.data}, and none of them "
-                f"is what this run would train on ({train.name}, {train.split}): the data set, its content "
-                "and --folds must be those of the training, and --seed must be 0"
+                f"{self.card.name} was trained on {folds} of {self.data}, and none of them is what this run "
+                f"would train on ({train.name}, {train.split}): the data set, its content and --folds must "
+                "be those of the training, and --seed must be 0"
             )
         return self.members[train.digest]
 
@@ -104,9 +106,8 @@ def read_folds(path: Path, load: Callable[[Path], Generator]) -> CrossTrained:
 
 def _listed(path: Path) -> FoldList:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_BYTES} bytes, too large for a list of folds")
-        listed = TypeAdapter(FoldList).validate_json(path.read_bytes())
+        content = read_limited(path, MAX_BYTES, "give the list of folds that training wrote")
+        listed = TypeAdapter(FoldList).validate_json(content)
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{path} is no list of folds: {error}; train again with --folds") from error
     if not listed.folds:

@@ -24,7 +24,8 @@ from ..core.contracts import (
     Supervision,
     Synthesizer,
 )
-from ..core.errors import BenchError, ImageError, UnknownName
+from ..core.errors import BenchError, ImageError, UnknownName, invalid_fields
+from ..core.files import read_limited
 
 MANIFEST, CARD = "manifest.csv", "card.json"
 MAX_CARD_BYTES = 1 << 16
@@ -128,19 +129,13 @@ def _card(folder: Path) -> GeneratorCard:
 
 def _read_card(file: Path) -> _StatedCard:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_CARD_BYTES + 1)
-        if len(data) > MAX_CARD_BYTES:
-            raise BenchError(f"{file} is larger than {MAX_CARD_BYTES >> 10} kB; it only states a few names")
-        return _StatedCard.model_validate_json(data)
+        content = read_limited(file, MAX_CARD_BYTES, "keep the few entries that describe the model")
+        return _StatedCard.model_validate_json(content)
     except OSError as error:
         raise BenchError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
-        findings = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'its content'}: {item['msg']}" for item in error.errors()
-        )
         raise BenchError(
-            f"{file}: {findings}. It may state {', '.join(_StatedCard.model_fields)}."
+            f"{file}: {invalid_fields(error)}. It may state {', '.join(_StatedCard.model_fields)}."
         ) from error
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ..core.errors import SpecError
+from ..core.errors import SpecError, invalid_fields
+from ..core.files import read_limited
 
 MAX_BYTES = 1 << 16
 
@@ -105,11 +106,7 @@ def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Sett
     try:
         found = _ADAPTER.validate_python({**asdict(settings), **changes})
     except ValidationError as error:
-        findings = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {str(item['input'])[:40]})"
-            for item in error.errors(include_url=False)
-        ]
-        raise SpecError(f"{origin}: {'; '.join(findings)}") from error
+        raise SpecError(f"{origin}: {invalid_fields(error)}") from error
     if found.resolution.bit_count() != 1:
         raise SpecError(f"{origin}: resolution {found.resolution} is no power of two; take 64 or 128")
     if found.schedule == "step" and found.decay_to == 0:
@@ -124,9 +121,7 @@ def read_changes(path: Path) -> dict[str, Any]:
         SpecError: the file cannot be read, is too large, or holds no mapping.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes, too large for settings")
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, MAX_BYTES, "keep the settings alone").decode("utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SpecError(f"{path} cannot be read as YAML or TOML: {error}") from error

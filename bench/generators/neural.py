@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
+from ..core.plurals import counted
 from ..weights.tensors import read_checkpoint, with_statistics
 from .architecture import Architecture
 from .hyperparameters import Settings
@@ -100,9 +101,9 @@ class NeuralGenerator(Generator):
         """
         names = tuple(expressions or cls.label_orders.get(classes, ()))
         if len(names) != classes:
+            labels = f"{counted(classes, 'class', 'classes')} and {counted(len(names), 'name')}"
             raise CheckpointError(
-                f"the checkpoint has {classes} classes and {len(names)} names are known for them; "
-                "pass expressions in the order of its training labels"
+                f"the checkpoint has {labels} for them; pass expressions in the order of its training labels"
             )
         return names
 
@@ -176,8 +177,8 @@ class NeuralGenerator(Generator):
         wrong = [label for label in target.tolist() if not 0 <= label < len(self.card.expressions)]
         if wrong:
             raise UnsupportedEdit(
-                f"{self.card.name} has no label {wrong[0]}: its {len(self.card.expressions)} expressions "
-                f"are {', '.join(self.card.expressions)}"
+                f"{self.card.name} has no label {wrong[0]}: its labels are those of "
+                f"{', '.join(self.card.expressions)}"
             )
         outputs: Tensor = self.network(images, self.condition(source, target))
         return outputs.clamp(-1.0, 1.0)

@@ -15,11 +15,9 @@ from torch import Tensor
 from fesbench.datasets.images import resize
 from fesbench.datasets.workers import picklable, serve_parent_only
 
-from ..core.contracts import NEUTRAL, Dataset, Image, Problem, Sample
+from ..core.contracts import NEUTRAL, STUDIO, Dataset, Image, Problem, Sample
 from ..core.errors import DatasetError, ImageError
-
-STUDIO = "studio"
-"""The domain that models are trained on; the others test them out of distribution."""
+from ..core.plurals import counted
 
 SMALL = 64
 """Fewer images than this load faster without worker processes."""
@@ -70,8 +68,8 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
     expressions = tuple(name for name in dataset.expressions if name in present)
     if len(expressions) < 2:
         raise DatasetError(
-            f"{dataset.name} has {len(usable)} usable labelled {STUDIO} images of {len(expressions)} "
-            "expressions; training needs images of two or more"
+            f"{dataset.name} has {counted(len(usable), f'usable labelled {STUDIO} image')} of "
+            f"{counted(len(expressions), 'expression')}; training needs images of two or more"
         )
     names = list(dict.fromkeys(sample.subject for sample, _ in usable))
     neutral = {s.subject: row for row, (s, _) in reversed(list(enumerate(usable))) if s.expression == NEUTRAL}

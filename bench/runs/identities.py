@@ -13,34 +13,35 @@ from ..generators.registry import CHECKPOINT, identifying_files
 from ..metrics.registry import METRICS, metric_id
 from .plan import Plan, dataset_records
 from .spec import RunSpec
-from .store.store import Identities, RunStore
+from .store.records import Identities
+from .store.store import RunStore
 
 ABSENT = "absent"
 
 
 def identities(spec: RunSpec) -> Identities:
-    """sha256 of every file that decides what the models and metrics of a run answer.
+    """Return the sha256 of every file that decides what the models and metrics of a run answer.
 
     Returns:
         ``models`` and ``metrics`` by reference and id, each from the part that a file is to its digest, or
         to ``absent``. Metrics of the suite itself are known by their networks, once they are loaded.
     """
     metrics = {metric_id(name, spec.backend) for name in spec.metrics}
-    return {
-        "models": {name: _digests(_model_files(name, spec)) for name in spec.models},
-        "metrics": {name: _digests(METRICS.files(name)) for name in sorted(metrics)},
-    }
+    return Identities(
+        models={name: _digests(_model_files(name, spec)) for name in spec.models},
+        metrics={name: _digests(METRICS.files(name)) for name in sorted(metrics)},
+    )
 
 
 def network_identities(networks: Mapping[str, Network]) -> Identities:
-    """What makes features of loaded networks comparable with those of another day."""
+    """Return what makes features of loaded networks comparable with those of another day."""
     cards = {name: network.card for name, network in networks.items()}
-    return {
-        "networks": {
+    return Identities(
+        networks={
             name: {"weights": card.digest, "preprocessing": card.preprocessing}
             for name, card in cards.items()
         }
-    }
+    )
 
 
 def _model_files(reference: str, spec: RunSpec) -> dict[str, Path]:
@@ -70,13 +71,13 @@ def check_identities(
     Raises:
         SpecError: a file, a network or the use of a checkpoint is not what it was.
     """
-    names = store.record.get("names", {})
-    assert isinstance(names, dict)
-    for kind, recorded in store.identities.items():
-        for name in recorded.keys() & found.get(kind, {}).keys():
-            part = _changed_part(name, recorded[name], found[kind][name])
+    names = store.record.names
+    now = dict(found.kinds())
+    for kind, recorded in store.identities.kinds():
+        for name in recorded.keys() & now[kind].keys():
+            part = _changed_part(name, recorded[name], now[kind][name])
             if part and _is_kept(kind, names.get(name, name), store):
-                old, new = (parts.get(part, ABSENT) for parts in (recorded[name], found[kind][name]))
+                old, new = (parts.get(part, ABSENT) for parts in (recorded[name], now[kind][name]))
                 file = f" {checkpoints[name]}" if part == CHECKPOINT and name in checkpoints else ""
                 raise SpecError(
                     f"{part}{file} of the {kind.removesuffix('s')} {name} is no longer what the results in "
@@ -103,11 +104,10 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
     Raises:
         SpecError: a data set's digest differs from the recorded one.
     """
-    recorded = store.record.get("datasets", {})
-    assert isinstance(recorded, dict)
+    recorded = store.record.datasets
     for name, entry in dataset_records(plan).items():
         for field in ("digest", "trained_on"):
-            if name in recorded and recorded[name].get(field) != entry[field]:
+            if name in recorded and getattr(recorded[name], field) != getattr(entry, field):
                 raise SpecError(
                     f"{field} of the data set {name} is no longer what it was when {store.folder} was begun; "
                     "choose another folder with --out"

@@ -5,24 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from fesbench.datasets.loading import ImageLoader, described, is_image
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import ClosedForm, Dataset, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from ..core.contracts import (
+    CONTROLS,
+    ClosedForm,
+    Dataset,
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Synthesizer,
+)
 from ..core.errors import BenchError
 from ..generators.cross_trained import CrossTrained
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import Model, load_model
 from ..generators.synthesis import GeneratorSynthesizer, set_inference
+from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan
 from .spec import RunSpec
 
 log = logging.getLogger(__name__)
-
-Block = Literal["main", "transfer", "control"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,11 @@ class Roster:
     references: dict[str, str]
     models: dict[str, Model]
     unavailable: dict[str, str]
+
+    @property
+    def controls(self) -> list[str]:
+        """The names of the suite's own controls; a model that calls itself a control is none of them."""
+        return [name for name, reference in self.references.items() if reference in CONTROLS]
 
 
 def explain(error: Exception) -> str:

@@ -18,6 +18,7 @@ from ..core.names import safe_name
 from ..generators.registry import check_model_spec, expand
 from ..metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
+from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
 
 ENOUGH_TEST_SUBJECTS = 30
 """Fewer subjects than this in a test split make it too small; the data set is cross-fitted instead."""
@@ -145,21 +146,22 @@ def make_plan(spec: RunSpec) -> Plan:
     return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in uses])
 
 
-def dataset_records(plan: Plan) -> dict[str, dict[str, object]]:
-    """What a run records of its data sets."""
-    return {
-        item.name: {
-            "digest": item.dataset.digest,
-            "trained_on": {"home": item.home, "protocol": item.protocol, "digest": item.train.digest},
-            "edits": len(item.edits),
-            "references": {
-                domain: {"count": len(known.samples), "label": known.label}
-                for domain, known in item.references.items()
-            },
-            "problems": [problem._asdict() for problem in item.dataset.problems],
-        }
-        for item in plan.datasets
-    }
+def dataset_records(plan: Plan) -> dict[str, DatasetRecord]:
+    """Return what a run records of its data sets, by name."""
+    return {item.name: _dataset_record(item) for item in plan.datasets}
+
+
+def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
+    return DatasetRecord(
+        digest=plan.dataset.digest,
+        trained_on=TrainingSetRecord(home=plan.home, protocol=plan.protocol, digest=plan.train.digest),
+        edits=len(plan.edits),
+        references={
+            domain: ReferenceRecord(count=len(known.samples), label=known.label)
+            for domain, known in plan.references.items()
+        },
+        problems=[ProblemRecord(path=path, reason=reason) for path, reason in plan.dataset.problems],
+    )
 
 
 def _first_with(domain: str, kinds: Sequence[ReferenceSet]) -> ReferenceSet:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import inf, isnan
-from typing import Any, NamedTuple
+from math import inf
+from typing import NamedTuple
 
 from ..core.contracts import Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
@@ -96,13 +96,6 @@ def _measure(card: MetricCard, column: str) -> Measure:
     headline = column == (card.columns or (card.id,))[0]
     kind = _KNOWN.get(stem(column)) or _Kind(card.title, card.direction, card.low, card.high, card.unit)
     return Measure(column, *kind, headline=headline)
-
-
-def measure_from(record: Mapping[Any, Any]) -> Measure:
-    """A measure from its record in ``summary.json``, where the end of an endless range is missing."""
-    endless = (("low", -inf), ("high", inf))
-    ends = {name: end for name, end in endless if record[name] is None or isnan(record[name])}
-    return Measure(**(dict(record) | ends))
 
 
 def is_score(column: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.contracts import MetricCard
+from ..core.contracts import COPY, MetricCard
 from .breakdown import cells_by_expression, confusions
 from .classification import with_judgement
 from .comparisons import (
@@ -91,7 +91,7 @@ def summarise(
     cards: Iterable[MetricCard],
     blocks: Mapping[tuple[str, str], Block],
     in_distribution: str = IN_DISTRIBUTION,
-    baseline: str = "copy",
+    baseline: str = COPY,
     unfit: Collection[tuple[str, str, str]] = (),
     set_differences: pd.DataFrame | None = None,
 ) -> Summary:

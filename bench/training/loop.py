@@ -25,13 +25,13 @@ from torch import Tensor
 
 from fesbench.datasets.image_grid import ImageGrid
 
-from ..core.contracts import NEUTRAL, UNKNOWN_LABEL, Dataset, Image
+from ..core.contracts import NEUTRAL, STUDIO, UNKNOWN_LABEL, Dataset, Image
 from ..core.errors import BenchError, CheckpointError, SpecError
 from ..core.files import written_whole
 from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import TUNED_BY, NeuralGenerator
-from ..generators.training_data import STUDIO, TrainingImages, load_images
+from ..generators.training_data import TrainingImages, load_images
 from ..weights.tensors import read_tensors
 from .checkpoint_selection import Selection, Validation
 from .log import TrainingLog

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import BenchError, CheckpointError, UnknownName, WeightsMissing
-from ..core.files import file_digest
+from ..core.files import file_digest, read_limited
 from ..core.paths import other_weights_allowed, weights_folder
 from .download import download
 from .manifest import FILES, State, WeightFile
@@ -177,17 +177,13 @@ def read(path: Path, limit: int) -> bytes:
         CheckpointError: it is larger, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        return read_limited(path, limit, "no file of its kind is")
     except FileNotFoundError as error:
         raise WeightsMissing(
             f"there is no weight file {path}; `bench weights list` shows them all"
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if len(data) > limit:
-        raise CheckpointError(f"{path} is larger than any file of its kind ({limit} bytes)")
-    return data
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _remedy(file: WeightFile) -> str:

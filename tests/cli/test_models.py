@@ -60,5 +60,7 @@ def test_results_belong_to_a_model_card(tmp_path):
     assert "--run belongs to --card" in done.output
 
 
-def test_a_name_that_nobody_registered_fails():
-    assert bench("show", "stagan").exit_code != 0
+def test_an_unknown_name_is_an_error_with_a_suggestion():
+    done = bench("show", "stagan")
+    assert done.exit_code == 2
+    assert "Did you mean stargan" in done.stderr

@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from fesbench.core.errors import BenchError, CheckpointError
-from fesbench.generators.architecture import MAX_LEVELS, Architecture, count, length, levels
+from fesbench.generators.architecture import (
+    MAX_LEVELS,
+    Architecture,
+    count,
+    joined_channels,
+    length,
+    level_count,
+    levels,
+)
 
 
 def shapes(**named):
@@ -36,6 +44,15 @@ def test_levels_end_at_the_first_that_is_missing_empty_or_no_convolution():
     assert levels(rows | shapes(level_1=(16,)), "level.{}") == [(8, 3, 4, 4)]
     endless = {f"level.{level}": torch.Size((1, 1, 1, 1)) for level in range(100)}
     assert len(levels(endless, "level.{}")) == MAX_LEVELS
+
+
+def test_the_condition_is_what_the_decoder_takes_in_in_addition_to_the_encoders_output():
+    rows = shapes(down_0=(8, 3, 4, 4), down_1=(16, 8, 4, 4), up_0=(21, 8, 4, 4))
+    read = joined_channels("down.{}", "up.{}")
+    assert (read(rows), level_count("down.{}")(rows)) == (5, 2)
+    assert read(rows | shapes(up_0=(16, 8, 4, 4))) is None
+    assert read(shapes(down_0=(8, 3, 4, 4), up_0=(21, 8, 4, 4))) is None
+    assert read(shapes(down_0=(8, 3, 4, 4), down_1=(16, 8, 4, 4))) is None
 
 
 def two_layers(classes, width=3):

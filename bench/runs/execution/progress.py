@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..models import Cell
+from ..store.records import CountsRecord
 from ..store.store import RunStore
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,6 @@ class Counts:
 
     def write(self) -> None:
         """Write the counts now."""
-        counts = {"asked": self.asked, "done": self.finished, "failed": self.failed}
+        counts = CountsRecord(asked=self.asked, done=self.finished, failed=self.failed)
         self.store.update_record(counts=counts)
         self.written = time.monotonic()

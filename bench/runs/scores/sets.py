@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...core.contracts import SetMetric
+from ...core.contracts import COPY, SetMetric
 from ...scoring.scorer import Scorer
 from ...scoring.sets import COLUMNS, Array, SetScore, set_score
 from ...statistics.comparisons import DIFFERENCE_COLUMNS
@@ -33,10 +33,6 @@ Rows = NDArray[np.bool_]
 
 References = Mapping[str, Mapping[str, DomainReferences]]
 """Data set to domain to its references; data sets without set metrics have none."""
-
-
-COPY = "copy"
-"""The generator whose outputs are its inputs."""
 
 
 AMONG_REFERENCES = "its images are among the references"

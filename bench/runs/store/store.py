@@ -10,12 +10,10 @@ written when a run ends.
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
@@ -25,8 +23,6 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from fesbench.datasets.images import load_image
 
@@ -36,10 +32,8 @@ from ...core.files import TEMPORARY, file_digest, write_text, written_whole
 from ...core.names import file_name, safe_name
 from ...scoring.shards import SCORES, concatenate
 from ...statistics.measures import UNSCORED
-from ..spec import RunSpec, canonical_json, validate
-
-SCHEMA_VERSION = 1
-
+from ..spec import RunSpec
+from .records import REMEDY, Identities, RunRecord
 
 WRITTEN = ("outputs", "scores", "report", "grids")
 
@@ -54,45 +48,7 @@ DIGESTED = ("run.json", "identities.json", "scores.parquet", "summary.json", "su
 """Files beside ``outputs`` and ``scores`` that results rest on."""
 
 
-REMEDY = "restore it, or choose another --out"
-
-
 Features = dict[str, NDArray[np.float32]]
-
-
-Identities = dict[str, dict[str, dict[str, str]]]
-"""``models``, ``metrics`` or ``networks``, to a name, to each of its parts, to what identifies the part."""
-
-
-class _Record(BaseModel):
-    """The fields of ``run.json`` that the suite itself reads; others are for readers."""
-
-    model_config = ConfigDict(strict=True)
-
-    schema_version: Literal[1]
-    status: Literal["started", "partial", "complete"] = "started"
-    spec: dict[str, Any] | None = None
-    datasets: dict[str, dict[str, Any]] = {}
-    names: dict[str, str] = {}
-    models: dict[str, dict[str, dict[str, Any]]] = {}
-    metrics: dict[str, dict[str, Any]] = {}
-    networks: dict[str, dict[str, Any]] = {}
-    versions: dict[str, str | None] = {}
-    face_levels: list[dict[str, Any]] = []
-    calibrations: list[dict[str, Any]] = []
-    unavailable: dict[str, str] = {}
-    failed: int = 0
-    seconds: dict[str, float] = {}
-
-
-class _Identities(BaseModel):
-    """The content of ``identities.json``."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    models: dict[str, dict[str, str]] = {}
-    metrics: dict[str, dict[str, str]] = {}
-    networks: dict[str, dict[str, str]] = {}
 
 
 class RunStore:
@@ -136,33 +92,34 @@ class RunStore:
     # What the run is
 
     @property
-    def record(self) -> dict[str, object]:
-        """``run.json``; empty for a new run.
+    def record(self) -> RunRecord:
+        """The content of ``run.json``; ``is_new`` where there is no such file.
 
         Raises:
-            BenchError: the file is damaged, of a later version, or a field holds what it never could.
+            BenchError: the file is damaged, of a later version, or a field is unknown or of another type.
         """
-        return _read_json(self.folder / "run.json", _Record)
+        path = self.folder / "run.json"
+        text = _read_text(path)
+        return RunRecord.new() if text is None else RunRecord.parse(text, path)
 
     @property
     def identities(self) -> Identities:
-        """What the results in this folder were made with; see ``provenance.identities``.
+        """The content of ``identities.json``; empty where there is no such file.
 
         Raises:
             BenchError: the file is damaged.
         """
-        return _read_json(self.folder / "identities.json", _Identities)
+        path = self.folder / "identities.json"
+        text = _read_text(path)
+        return Identities() if text is None else Identities.parse(text, path)
 
     def update_identities(self, found: Identities) -> None:
-        """Remember what the results from here on are made with."""
-        recorded = self.identities
-        grown = {kind: recorded.get(kind, {}) | named for kind, named in found.items()}
-        write_text(self.folder / "identities.json", canonical_json(recorded | grown))
+        """Add what the results from here on are made with."""
+        write_text(self.folder / "identities.json", self.identities.updated(found).to_json())
 
     def update_record(self, **fields: object) -> None:
-        """Write ``run.json`` with some fields replaced."""
-        record = self.record | {"schema_version": SCHEMA_VERSION} | fields
-        write_text(self.folder / "run.json", canonical_json(record))
+        """Write ``run.json`` with some fields of ``RunRecord`` replaced."""
+        write_text(self.folder / "run.json", self.record.updated(**fields).to_json())
 
     def grown_spec(self, spec: RunSpec) -> RunSpec:
         """``spec`` together with what this run was asked before; see ``RunSpec.grown_from``.
@@ -170,15 +127,13 @@ class RunStore:
         Raises:
             SpecError: it contradicts the earlier one, that one cannot be read, or the folder is no run's.
         """
-        earlier = self.record.get("spec")
-        if earlier is None:
-            foreign = [path.name for path in self.folder.glob("*") if not path.name.startswith(".")]
-            if foreign:
-                raise SpecError(f"{self.folder} holds {foreign[0]!r} but no run.json; choose another folder")
-            return spec
-        assert isinstance(earlier, dict)
-        origin = f"{self.folder / 'run.json'} holds a specification that this version does not know"
-        return spec.grown_from(validate(earlier, f"{origin}; mend it, or choose another --out"))
+        earlier = self.record.spec
+        if earlier is not None:
+            return spec.grown_from(earlier)
+        foreign = [path.name for path in self.folder.glob("*") if not path.name.startswith(".")]
+        if foreign:
+            raise SpecError(f"{self.folder} holds {foreign[0]!r} but no run.json; choose another folder")
+        return spec
 
     # Outputs
 
@@ -339,24 +294,14 @@ class RunStore:
             raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
 
 
-def _read_json(path: Path, model: type[BaseModel]) -> dict[str, Any]:
-    """The content of a file whose fields fit ``model``; empty where there is none."""
+def _read_text(path: Path) -> str | None:
+    """Return the content of a file; None where there is none."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        model.model_validate(content)
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}
-    except ValidationError as error:
-        findings = "; ".join(_finding(item) for item in error.errors())
-        raise BenchError(f"{path} was changed or is of another version: {findings}; {REMEDY}") from error
+        return None
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
-    return content
-
-
-def _finding(item: ErrorDetails) -> str:
-    field = ".".join(map(str, item["loc"])) or "its content"
-    return f"{field}: {item['msg']}, got {reprlib.repr(item['input'])}"
 
 
 def _read_rows(part: Path) -> pd.DataFrame:

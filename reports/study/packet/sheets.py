@@ -1,4 +1,4 @@
-"""Pictures of a trial side by side, in the arrangement of every page: the original, then lettered rows."""
+"""The arrangement of a trial's images on every page: the original, then lettered rows."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..schema import Trial
 from ..wording import DIFFERENT, SAME
 
 ACROSS = 4
-"""Pictures in a row."""
+"""Largest number of images in a row."""
 QUALITY = 92
 
 
 def shape(count: int) -> tuple[int, int]:
-    """Columns and rows of ``count`` pictures, rows as even as they can be: 7 stand as 4 and 3."""
+    """Return the columns and rows of ``count`` images, in rows of nearly equal length: 7 are 4 and 3."""
     rows = -(-count // ACROSS)
     return -(-count // rows), rows
 
 
 def grid(count: int) -> list[tuple[int, int]]:
-    """(column, row) of each of ``count`` pictures, row by row."""
+    """Return the (column, row) of each of ``count`` images, row by row."""
     across, _ = shape(count)
     return [(place % across, place // across) for place in range(count)]
 
 
 def contact_sheet(trial: Trial, picture: Callable[[str], Pillow.Image], side: int) -> bytes:
-    """One JPEG of all pictures of a trial, the original on the left, letters below.
+    """Return a JPEG file with all images of a trial, the original on the left, letters below.
 
     Args:
-        trial: What to show.
-        picture: A stimulus name to its picture, ``side`` pixels square.
-        side: Pixels.
+        trial: The trial.
+        picture: Loads the image of a stimulus name, ``side`` pixels square.
+        side: The side of an image in pixels.
     """
     gap, line = side // 10, side // 5
     original, judged = split(trial)
@@ -60,13 +60,13 @@ def contact_sheet(trial: Trial, picture: Callable[[str], Pillow.Image], side: in
 
 
 Captioned = tuple[str, str]
-"""A stimulus name, and what stands below the picture."""
+"""A stimulus name and its caption."""
 
 
 def split(trial: Trial) -> tuple[list[Captioned], list[Captioned]]:
-    """The original, where one is shown, and the pictures to judge, each with its caption.
+    """Return the original, if shown, and the images to judge, each with its caption.
 
-    Neither of two faces that may be one person's is called the original: that would tell which was changed.
+    With same-different, no image is called the original: that would reveal which image was changed.
     """
     if len(trial.stimuli) > 1:
         judged = list(zip(trial.stimuli, trial.choices, strict=True))
@@ -78,6 +78,6 @@ def split(trial: Trial) -> tuple[list[Captioned], list[Captioned]]:
 
 
 def captioned(trial: Trial) -> list[Captioned]:
-    """Every picture of a trial with its caption, the original first."""
+    """Return every image of a trial with its caption, the original first."""
     original, judged = split(trial)
     return original + judged

@@ -131,7 +131,7 @@ def test_what_a_killed_writer_left_is_swept(tmp_path, status):
 
 def test_a_run_grows_and_refuses_other_changes(tmp_path):
     store = RunStore(tmp_path)
-    store.update_record(spec=RunSpec(models=("copy",)).model_dump(mode="json"))
+    store.update_record(spec=RunSpec(models=("copy",)))
     assert store.grown_spec(RunSpec(models=("truth",))).models == ("copy", "truth")
     with pytest.raises(SpecError, match="seed"):
         store.grown_spec(RunSpec(models=("copy",), seed=9))

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from fesbench.core.errors import BenchError
-from fesbench.reports.study.analysis.analysis import Metric, RunScores, analyse
+from fesbench.reports.study.analysis.analyse import analyse
+from fesbench.reports.study.analysis.report import results_json, write_analysis
+from fesbench.reports.study.analysis.results import Metric, RunScores
 from fesbench.reports.study.analysis.tables import study_tables
-from fesbench.reports.study.analysis.write import results_json, write_analysis
 from fesbench.reports.study.schema import Exclusion
 
 

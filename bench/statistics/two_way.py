@@ -3,12 +3,12 @@
 Answers of one participant resemble each other, and so do answers about one item. The variance of a mean is
 therefore the two-way cluster-robust one: that of participants' sums, plus that of items' sums, less that of
 the sums of each participant on each item, which both count (A. C. Cameron, J. B. Gelbach and D. L. Miller,
-'Robust inference with multiway clustering', J. Bus. Econ. Stat. 29, 2011). A smooth function of means,
-such as a ratio or d′, goes by the influence that each answer has on it.
+'Robust inference with multiway clustering', J. Bus. Econ. Stat. 29, 2011). The variance of a smooth
+function of means, such as a ratio or d′, is that of the sum of the influence of each answer on it.
 
-Resampling participants and items with replacement is given beside it: it counts the noise of single answers
-up to three times (A. B. Owen, 'The pigeonhole bootstrap', Ann. Appl. Stat. 1, 2007), so its intervals are too
-wide where answers are noisy. ``benchmarks/study_simulation.py`` measures how often both cover.
+``bootstrap`` resamples participants and items with replacement, for comparison: it counts the noise of single
+answers up to three times (A. B. Owen, 'The pigeonhole bootstrap', Ann. Appl. Stat. 1, 2007), so its intervals
+are too wide where answers are noisy. ``benchmarks/study_simulation.py`` measures the coverage of both.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from .intervals import LEVEL, Floats, score_interval, zero_count_limit
+
 Codes = NDArray[np.int64]
 
-LEVEL = 0.95
 FEWEST_ITEMS = 5
-"""With fewer, nothing is said of other items: intervals hold for other participants who judge these."""
+"""With fewer items, intervals hold for other participants who judge the same items, not for other items."""
 RESAMPLES = 2000
 _BATCH = 100
-"""Resamples at a time: what keeps the memory of a bootstrap within a few dozen megabytes."""
+"""Resamples at a time, so that a bootstrap needs no more than a few dozen megabytes."""
 _TINY = 1e-12
 
 
 class Estimate(NamedTuple):
-    """A number with its 95% interval; NaN where ``reason`` says why there is none.
+    """A number with its 95% interval; missing fields are NaN, and ``reason`` says why.
 
-    ``p`` is the two-sided p value of the null that the function states.
+    ``p`` is the two-sided p value of the null hypothesis that the function documents. ``n`` counts answers.
     """
 
     value: float
@@ -51,44 +51,44 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Clusters:
-    """Who gave each of N answers, and about which item: (N,) int64 codes from 0 on, without gaps."""
+    """The participant and the item of each of N answers: (N,) int64 codes from 0 on, without gaps."""
 
     participants: Codes
     items: Codes
 
     @classmethod
     def of(cls, participants: Sequence[object], items: Sequence[object]) -> Clusters:
-        """Codes for (N,) names of any kind."""
+        """Return the clusters of N answers from the (N,) names of their participants and items."""
         return cls(_codes(participants), _codes(items))
 
     def __len__(self) -> int:
         return len(self.participants)
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Clusters:
-        """The clusters of some of the answers."""
+        """Return the clusters of some of the answers, recoded without gaps."""
         return Clusters.of(self.participants[rows], self.items[rows])  # type: ignore[arg-type]
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many participants and items there are."""
+        """The numbers of participants and of items."""
         return int(self.participants.max(initial=-1)) + 1, int(self.items.max(initial=-1)) + 1
 
     @property
     def ways(self) -> list[Codes]:
-        """The ways in which answers are dependent that there are enough clusters to judge by."""
+        """The groupings with enough clusters to estimate a variance from."""
         people, items = self.counts
         return [self.participants] * (people > 1) + [self.items] * (items >= FEWEST_ITEMS)
 
     @property
     def dof(self) -> int:
-        """Degrees of freedom: the smaller number of clusters, less one."""
+        """The degrees of freedom: the smaller number of clusters, minus one."""
         return min((int(codes.max()) for codes in self.ways), default=0)
 
     def error(self, influence: Floats) -> float:
-        """Standard error of a number on which answers have the (N,) ``influence``, summing to 0.
+        """Return the standard error of a number, from the (N,) influence of each answer on it (sum 0).
 
-        Where answers are spread more evenly than by chance, the formula can give no variance at all; the
-        larger of the two ways' then stands in.
+        Where answers are spread more evenly than by chance, the two-way variance can be negative; the larger
+        of the two one-way variances is used then.
         """
         parts = [_variance(codes, influence) for codes in self.ways]
         if len(parts) < 2:
@@ -103,18 +103,18 @@ def _codes(names: Sequence[object] | NDArray[np.int64]) -> Codes:
 
 
 def _variance(codes: Codes, influence: Floats) -> float:
-    """Sum over clusters of their squared sums, with the small-sample factor G / (G − 1)."""
+    """Return the sum over G clusters of their squared sums, times the small-sample factor G / (G − 1)."""
     sums = np.bincount(codes, influence)
     return float(sums @ sums) * len(sums) / max(len(sums) - 1, 1)
 
 
 def smooth(value: float, influence: Floats, clusters: Clusters, null: float = 0.0) -> Estimate:
-    """A t interval for a smooth function of means.
+    """Return a smooth function of means with its t interval.
 
     Args:
         value: The estimate.
-        influence: (N,) how much each answer moved it; the sum is 0.
-        clusters: Who gave the answers, and about what.
+        influence: (N,) float64, the influence of each answer on it; sums to 0.
+        clusters: The participant and the item of each answer.
         null: The value that ``p`` tests.
     """
     counts = len(clusters), *clusters.counts
@@ -136,7 +136,7 @@ def _problem(clusters: Clusters) -> str:
 
 
 def mean(values: Floats, clusters: Clusters, null: float = 0.0) -> Estimate:
-    """The mean of (N,) graded answers, or of differences; ``p`` tests mean = ``null``."""
+    """Return the mean of (N,) graded answers, or of differences; ``p`` tests mean = ``null``."""
     if len(values) == 0:
         return Estimate(np.nan, reason="no answers")
     average = float(values.mean())
@@ -144,15 +144,16 @@ def mean(values: Floats, clusters: Clusters, null: float = 0.0) -> Estimate:
 
 
 def share(successes: Floats, clusters: Clusters, null: float = 0.5) -> Estimate:
-    """The share of successes with a score (Wilson) interval; ``p`` tests share = ``null``.
+    """Return the share of successes with its score (Wilson) interval; ``p`` tests share = ``null``.
 
     Args:
-        successes: (N,) zeros and ones.
-        clusters: Who gave the answers, and about what.
-        null: What chance would give.
+        successes: (N,) float64, zeros and ones.
+        clusters: The participant and the item of each answer.
+        null: The share expected by chance.
 
     Returns:
-        The estimate inside [0, 1]; where all answers agree, the exact binomial end for the participants.
+        The estimate, its interval inside [0, 1]. Where all answers agree, the interval is the exact binomial
+        one that counts each participant once.
     """
     found = mean(successes, clusters, null)
     if np.isnan(found.value) or _problem(clusters):
@@ -164,31 +165,30 @@ def share(successes: Floats, clusters: Clusters, null: float = 0.5) -> Estimate:
         return found
     t = float(stats.t.ppf((1 + LEVEL) / 2, clusters.dof))
     spread = found.value * (1 - found.value)
-    k = t**2 * variance / spread
-    centre, half = (found.value + k / 2) / (1 + k), np.sqrt(k * spread + k**2 / 4) / (1 + k)
+    low, high = score_interval(found.value, variance, t)
     score = abs(found.value - null) / np.sqrt(variance * null * (1 - null) / spread)
     p = 2 * float(stats.t.sf(score, clusters.dof))
-    return found._replace(low=float(centre - half), high=float(centre + half), p=p, reason="")
+    return found._replace(low=float(low), high=float(high), p=p, reason="")
 
 
 def _unanimous(found: Estimate, null: float) -> Estimate:
-    """At most a part of the participants, binomially, would have answered otherwise."""
-    reach = 1 - ((1 - LEVEL) / 2) ** (1 / found.participants)
+    """Bound the share of participants who would have answered otherwise by the exact binomial limit."""
+    reach = zero_count_limit(found.participants)
     low, high = (1 - reach, 1.0) if found.value else (0.0, reach)
     p = min(1.0, 2 * (1 - abs(found.value - null)) ** found.participants)
     return found._replace(low=low, high=high, p=p, reason="")
 
 
 def difference(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
-    """The difference of two means; ``p`` tests difference = 0.
+    """Return the difference of two means; ``p`` tests difference = 0.
 
-    Where each answer is a vote for one of the two and one has them all, interval and p come from ``share``.
+    Where each answer is a vote for one of the two and one has all votes, interval and p come from ``share``.
 
     Args:
-        first: (N,) what each answer gives to the first mean, such as 1 for a vote; NaN where it says nothing
-            of it.
-        second: (N,) the same for the second mean; one answer may count for both.
-        clusters: Who gave the answers, and about what.
+        first: (N,) float64, the value of each answer for the first mean, such as 1 for a vote; NaN where the
+            answer does not concern it.
+        second: (N,) float64, the same for the second mean; one answer may count for both.
+        clusters: The participant and the item of each answer.
     """
     (a, move_a), (b, move_b) = _mean_of_known(first), _mean_of_known(second)
     if {a, b} == {0.0, 1.0} and np.all(first + second == 1):
@@ -198,14 +198,15 @@ def difference(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
 
 
 def ratio(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
-    """The ratio of two means with an interval from its logarithm; ``p`` tests ratio = 1.
+    """Return the ratio of two means with an interval from its logarithm; ``p`` tests ratio = 1.
 
-    Where one has no votes there is no interval, and p is that of the difference: both test the same.
+    Where one has no votes there is no interval, and p is that of the difference: both test the same
+    hypothesis.
 
     Args:
-        first: As in ``difference``, of the mean above.
-        second: Of the mean below.
-        clusters: Who gave the answers, and about what.
+        first: (N,) float64, the answers for the numerator, as in ``difference``.
+        second: (N,) float64, those for the denominator.
+        clusters: The participant and the item of each answer.
     """
     (a, move_a), (b, move_b) = _mean_of_known(first), _mean_of_known(second)
     if not (a > 0 and b > 0):
@@ -220,7 +221,7 @@ def ratio(first: Floats, second: Floats, clusters: Clusters) -> Estimate:
 
 
 def _mean_of_known(values: Floats) -> tuple[float, Floats]:
-    """The mean of what is not NaN, and the influence of each answer on it."""
+    """Return the mean of the values that are not NaN, and the influence of each answer on it."""
     known = ~np.isnan(values)
     count = max(int(known.sum()), 1)
     average = float(np.nansum(values)) / count if known.any() else float("nan")
@@ -228,16 +229,16 @@ def _mean_of_known(values: Floats) -> tuple[float, Floats]:
 
 
 def bootstrap(values: Floats, clusters: Clusters, seed: int = 0, resamples: int = RESAMPLES) -> Floats:
-    """The middle 95% of the means when participants and items are drawn with replacement, both at once.
+    """Return the 95% percentile interval of K means, resampling participants and items at once.
 
     Args:
-        values: (N, K) K numbers of each answer, NaN where an answer has none.
-        clusters: Who gave the answers, and about what.
-        seed: Of the draws.
-        resamples: How many draws.
+        values: (N, K) float64, K numbers for each answer; NaN where an answer has none.
+        clusters: The participant and the item of each answer.
+        seed: Seed of the resampling.
+        resamples: Number of resamples.
 
     Returns:
-        (2, K) float64: the low and high ends.
+        (2, K) float64, the low and the high ends.
     """
     rng = np.random.default_rng(seed)
     known = (~np.isnan(values)).astype(np.float64)

@@ -6,50 +6,33 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import fields
 
 import pytest
 import yaml
 
 from fesbench.core.errors import BenchError, SpecError
-from fesbench.reports.study.analysis.quality import Rater
+from fesbench.reports.formats.delimited import csv_rows
 from fesbench.reports.study.collection.importers import gforms, mturk, paper, potato, qualtrics
 from fesbench.reports.study.collection.responses import COLUMNS
-from fesbench.reports.study.design.balance import balance
 from fesbench.reports.study.design.build import build
-from fesbench.reports.study.packet.documents import (
-    ADMIN_TEXTS,
-    PARTICIPANT_TEXTS,
-    Details,
-    data_dictionary,
-    fill,
-    is_draft,
-    read_details,
-    table,
-)
+from fesbench.reports.study.packet.data_dictionary import data_dictionary
+from fesbench.reports.study.packet.details import Details, read_details
+from fesbench.reports.study.packet.documents import ADMIN_TEXTS, PARTICIPANT_TEXTS, fill, is_draft
 from fesbench.reports.study.packet.licences import PUBLIC_OUTPUTS, allowed_outputs, licence_of
-from fesbench.reports.study.packet.packet import OUTPUTS, write_packet
 from fesbench.reports.study.packet.paper import picture_side, write_print
 from fesbench.reports.study.packet.prose import read_texts
 from fesbench.reports.study.packet.sheets import shape
+from fesbench.reports.study.packet.write import OUTPUTS
+from fesbench.reports.study.schema import Rater
 from fesbench.reports.study.storage import form_path, read_forms, read_study
 
-SUITE = {"fesbench": "1.2.3", "commit": "abc", "dirty": False}
 FILLED = Details(**{name: f"my {name}" for name in Details.model_fields})
 
 
-def write(folder, made, material, details=FILLED):
-    counted = balance(made.study, made.forms, made.key, made.rows)
-    terms = {"setname": licence_of("setname")}
-    packet = folder / "out" / "packet"
-    private, host = folder / "key" / "x", "https://host/stimuli"
-    write_packet(packet, private, made, counted, material, details, host, terms, SUITE)
-    return packet
-
-
 @pytest.fixture(scope="module")
-def packet(tmp_path_factory, made, material):
-    return write(tmp_path_factory.mktemp("packet"), made, material)
+def packet(tmp_path_factory, write_study, made, material):
+    folder = tmp_path_factory.mktemp("packet")
+    return write_study(folder / "out/packet", folder / "key/x", made, material, FILLED)
 
 
 @pytest.fixture
@@ -62,9 +45,9 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_the_manifest_proves_every_file(packet):
+def test_the_manifest_proves_every_file(packet, suite):
     manifest = json.loads((packet / "manifest.json").read_text())
-    assert manifest.items() >= SUITE.items()
+    assert manifest.items() >= suite.items()
     digests = manifest["sha256"]
     files = {p.relative_to(packet).as_posix(): p for p in packet.rglob("*") if p.is_file()}
     assert set(digests) == set(files) - {"manifest.json"}
@@ -124,7 +107,9 @@ def test_the_data_entry_table_comes_back_through_the_paper_import(packet, made, 
     filled = [
         (row["form_id"], row["number"], row["trial_id"], row["choices"].split()[-1], "") for row in rows
     ]
-    (tmp_path / "typed.csv").write_text(table(["form_id", "number", "trial_id", "answer", "choices"], filled))
+    (tmp_path / "typed.csv").write_text(
+        csv_rows([["form_id", "number", "trial_id", "answer", "choices"], *filled])
+    )
     answers = paper.read(tmp_path / "typed.csv").answers
     assert {answer.trial for answer in answers} == set(trials)
     assert all(answer.form == trials[answer.trial][0].id for answer in answers)
@@ -145,7 +130,7 @@ def test_mturk_layout_and_manifest_fit_each_other_and_the_import(packet, trials,
     batch = {f"Input.{name}": value for name, value in first.items()}
     batch |= {"WorkerId": "W1", "AssignmentStatus": "Approved", "SubmitTime": "", "Answer.t00.B.on": "true"}
     batch |= {"Answer.consent.on": "true"}
-    (tmp_path / "batch.csv").write_text(table(list(batch), [list(batch.values())]))
+    (tmp_path / "batch.csv").write_text(csv_rows([batch, batch.values()]))
     (answer,) = mturk.read(tmp_path / "batch.csv").answers
     assert (answer.trial, answer.answer, answer.form) == (trial.id, "B", first["form_id"])
 
@@ -170,7 +155,7 @@ def test_qualtrics_answers_come_back(made, tmp_path):
     trial = made.forms[0].trials[4]
     columns = ["Status", "ResponseId", trial.id]
     rows = [["x", "x", "question"], ['{"ImportId":"a"}'] * 3, ["IP Address", "R_1", "B"]]
-    (tmp_path / "q.csv").write_text(table(columns, rows))
+    (tmp_path / "q.csv").write_text(csv_rows([columns, *rows]))
     (answer,) = qualtrics.read(tmp_path / "q.csv").answers
     assert (answer.trial, answer.answer) == (trial.id, "B")
 
@@ -219,7 +204,7 @@ def test_google_forms_scripts_run(packet, made):
 def test_google_forms_answers_come_back(made, tmp_path):
     trial = made.forms[0].trials[4]
     columns = ["Timestamp", "participant", "form_id", f"[{trial.id}] {trial.prompt}"]
-    (tmp_path / "g.csv").write_text(table(columns, [["2026/01/01", "P", "F0001", "A"]]))
+    (tmp_path / "g.csv").write_text(csv_rows([columns, ["2026/01/01", "P", "F0001", "A"]]))
     (answer,) = gforms.read(tmp_path / "g.csv").answers
     assert (answer.trial, answer.answer, answer.form) == (trial.id, "A", "F0001")
 
@@ -242,12 +227,12 @@ def test_potato_items_and_configuration(packet, made, tmp_path):
     assert (answer.trial, answer.answer) == (items[0]["id"], "C")
 
 
-def test_texts_without_gaps_are_no_drafts_and_others_are(packet, made, material, tmp_path):
+def test_texts_without_gaps_are_no_drafts_and_others_are(packet, write_study, made, material, tmp_path):
     texts = {path.stem: path.read_text() for path in (packet / "admin").glob("*.md")}
     assert set(texts) == {*ADMIN_TEXTS, *PARTICIPANT_TEXTS}
     assert not [name for name, text in texts.items() if is_draft(text)]
     assert not [name for name, text in texts.items() if re.search(r"\{\{[a-z_]+\}\}", text)]
-    gaps = write(tmp_path, made, material, Details())
+    gaps = write_study(tmp_path / "out/packet", tmp_path / "key/x", made, material)
     drafts = {path.stem for path in (gaps / "admin").glob("*.md") if is_draft(path.read_text())}
     assert drafts == {"consent", "debrief", "protocol", "recruitment", "privacy", "risk"}
     assert "institution" in (gaps / "public" / "texts" / "consent.md").read_text().splitlines()[0]
@@ -270,13 +255,9 @@ def test_details_are_read_back_and_mistakes_named(tmp_path, packet):
 def test_the_data_dictionary_knows_every_column():
     rows = list(csv.DictReader(data_dictionary("5 years").splitlines()))
     named = [(row["file"], row["column"]) for row in rows]
-    raters = [field.name for field in fields(Rater)]
+    raters = list(Rater.model_fields)
     expected = {"responses.csv": COLUMNS, "participants.csv": raters}
     assert named == [(file, name) for file, names in expected.items() for name in names]
-
-
-def test_cells_are_no_formulas():
-    assert table(["a"], [["=1+1"], ["-x"], [5]]) == "a\n'=1+1\n'-x\n5\n"
 
 
 @pytest.mark.parametrize(("name", "layout"), [("cfee", ""), ("CFEE-128", ""), ("mine", "cfee"), ("rafd", "")])
@@ -291,11 +272,11 @@ def test_faces_that_may_not_be_shown_in_public_are_kept_off_it(name, layout):
     assert allowed_outputs(terms, (), OUTPUTS, "the owners, 1 May") == OUTPUTS
 
 
-def test_a_stated_permission_is_recorded(material, request_of, tmp_path):
+def test_a_stated_permission_is_recorded(material, request_of, write_study, tmp_path):
     made = build(
         material, request_of(permission="Owners, letter of 1 May", outputs=("print",), participants=1)
     )
-    packet = write(tmp_path, made, material)
+    packet = write_study(tmp_path / "out/packet", tmp_path / "key/x", made, material)
     assert made.key.permission == "Owners, letter of 1 May"
     (row,) = rows_of(packet / "admin" / "stimuli_licences.csv")
     assert row["permission_stated"] == "Owners, letter of 1 May"

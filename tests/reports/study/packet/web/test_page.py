@@ -8,23 +8,16 @@ import subprocess
 import pytest
 
 from fesbench.core.errors import BenchError
-from fesbench.reports.study.design.balance import balance
 from fesbench.reports.study.design.build import build
-from fesbench.reports.study.packet.documents import Details
-from fesbench.reports.study.packet.packet import write_packet
 from fesbench.reports.study.packet.prose import read_texts, to_html
 from fesbench.reports.study.packet.web.page import Codes, Hosting, asset_files, config_script
 
 
 @pytest.fixture(scope="module")
-def packet(tmp_path_factory, material, request_of):
+def packet(tmp_path_factory, write_study, material, request_of):
     made = build(material, request_of(outputs=("web",)))
     folder = tmp_path_factory.mktemp("web")
-    counted = balance(made.study, made.forms, made.key, made.rows)
-    write_packet(
-        folder / "a" / "packet", folder / "key", made, counted, material, Details(), "https://h/s", {}, {}
-    )
-    return folder / "a" / "packet", made
+    return write_study(folder / "a" / "packet", folder / "key", made, material), made
 
 
 def script_value(text):

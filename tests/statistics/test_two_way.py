@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fesbench.reports.study.analysis.estimates import (
+from fesbench.statistics.two_way import (
     Clusters,
     bootstrap,
     difference,

@@ -1,91 +1,30 @@
-"""The numbers of a study: preferences, differences, tests, strengths, agreement, correlation with metrics.
-
-Every frame has a row for each number, with columns value, low, high, p, n (answers), participants, items and
-reason beside those that say what it is of. Shares are between 0 and 1. Missing numbers are NaN with a reason.
-"""
+"""Compute all results of a study: preferences, differences, tests, strengths, agreement, correlations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from fesbench.core.errors import BenchError
+from fesbench.statistics.intervals import Floats
 from fesbench.statistics.multiplicity import holm
+from fesbench.statistics.two_way import Clusters, Estimate, bootstrap, difference, mean, ratio, share
 
-from ..schema import IMPOSTOR, Form, Key, Measurement, Response, Study
-from .answers import ALL, Answers, gather
-from .correlation import point_biserial, spearman
+from ..schema import IMPOSTOR, Form, Key, Measurement, Rater, Response, Study
+from .answers import Answers, gather
 from .detection import d_prime
-from .estimates import Clusters, Estimate, Floats, bootstrap, difference, mean, ratio, share
-from .quality import Rater, flow, judge
+from .metric_correlations import metric_correlations
+from .quality import flow, judge
 from .reliability import krippendorff_alpha
+from .results import Analysis, RunScores
 from .significance import discordant, equal_shares
 from .strengths import luce
 
 CHOICES = ("best-of-n", "2afc")
-"""Designs in which models stand side by side."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of the run's scores; ``higher`` says that more is better."""
-
-    id: str
-    higher: bool
-
-
-@dataclass(frozen=True)
-class RunScores:
-    """What the run says of the same outputs.
-
-    ``outputs``: columns dataset, generator, edit, metric, value. ``models``: generator, metric, value, one
-    row for each model and metric, set metrics too.
-    """
-
-    metrics: tuple[Metric, ...]
-    outputs: pd.DataFrame
-    models: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Everything that was computed; ``focus`` is the model that the differences are measured for.
-
-    - ``shares``: question, domain, model; with ``bootstrap_low`` and ``bootstrap_high``.
-    - ``differences``: question, domain, versus, best (whether ``versus`` is the best competitor there), kind
-      ('points' or 'ratio'); for choices also wins, losses and the exact ``p_exact`` on them; ``p_holm`` and
-      ``p_exact_holm`` are adjusted over competitors within (question, domain, kind).
-    - ``overall``: question, domain, p of equal shares.
-    - ``strengths``: question, domain, model. ``wins``: question, model, versus, wins, losses, value.
-    - ``agreement``: question. ``confusion``: model, target, predicted, count, share.
-    - ``sensitivity``: domain, model: d′ against pictures of other people.
-    - ``correlations``: question, metric, level ('image' or 'model'); positive where the metric agrees.
-    """
-
-    study: Study
-    focus: str
-    titles: Mapping[str, str]
-    raters: Sequence[Rater]
-    flow: Sequence[tuple[str, int]]
-    answers: Sequence[Answers]
-    shares: pd.DataFrame
-    differences: pd.DataFrame
-    overall: pd.DataFrame
-    strengths: pd.DataFrame
-    wins: pd.DataFrame
-    agreement: pd.DataFrame
-    confusion: pd.DataFrame
-    sensitivity: pd.DataFrame
-    correlations: pd.DataFrame
-
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """Name to frame, of those that have rows."""
-        found = {name: value for name, value in vars(self).items() if isinstance(value, pd.DataFrame)}
-        return {name: frame for name, frame in found.items() if len(frame)}
+"""Designs that show several models side by side."""
 
 
 def analyse(
@@ -95,19 +34,20 @@ def analyse(
     responses: Sequence[Response],
     scores: RunScores | None = None,
 ) -> Analysis:
-    """Compute everything.
+    """Compute all results of a study.
+
+    Args:
+        study: The study.
+        forms: All its forms.
+        key: Its key.
+        responses: All imported responses.
+        scores: The metrics' scores of the same images, to correlate the answers with.
 
     Raises:
-        BenchError: the rules leave nobody, or there is no answer about any model.
+        BenchError: the exclusion rules leave no participant, or no answer concerns a model.
     """
     raters = judge(responses, forms, key, study.options.exclusion)
-    kept = {rater.participant for rater in raters if rater.kept}
-    found = gather(study, forms, key, [one for one in responses if one.participant in kept])
-    if not found:
-        counts = ", ".join(f"{text}: {count}" for text, count in flow(raters))
-        raise BenchError(
-            f"no answers are left to analyse ({counts}); the rules stand in the packet's study.json"
-        )
+    found = _counted(study, forms, key, responses, raters)
     chosen = study.design in CHOICES
     shares = _frame(_shares(found, study))
     return Analysis(
@@ -125,11 +65,25 @@ def analyse(
         agreement=_frame(_agreement(found, study.measurement)),
         confusion=_confusion(found) if study.design == "naming" else pd.DataFrame(),
         sensitivity=_frame(_sensitivity(found) if study.design == "same-different" else ()),
-        correlations=_frame(_correlations(found, key, scores, shares, chosen) if scores else ()),
+        correlations=_frame(metric_correlations(found, key, scores, shares, chosen) if scores else ()),
     )
 
 
 Record = dict[str, object]
+
+
+def _counted(
+    study: Study, forms: Sequence[Form], key: Key, responses: Sequence[Response], raters: Sequence[Rater]
+) -> list[Answers]:
+    """Return the answers of the participants that no rule excludes."""
+    kept = {rater.participant for rater in raters if rater.kept}
+    found = gather(study, forms, key, [one for one in responses if one.participant in kept])
+    if not found:
+        counts = ", ".join(f"{text}: {count}" for text, count in flow(raters))
+        raise BenchError(
+            f"no answers are left to analyse ({counts}); the exclusion rules are in the packet's study.json"
+        )
+    return found
 
 
 def _frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -143,7 +97,7 @@ def _scopes(found: Sequence[Answers]) -> Iterator[tuple[Record, Answers]]:
 
 
 def _estimator(study: Study, answers: Answers) -> Callable[[Floats, Clusters], Estimate]:
-    """How a column of values is averaged: ratings by their mean, everything else as a share."""
+    """Return the function that averages a column: the mean for ratings, the share for everything else."""
     if study.design == "rating":
         return mean
     if study.design in ("best-of-n", "naming"):
@@ -179,14 +133,14 @@ def _differences(found: Sequence[Answers], key: Key, side_by_side: bool) -> Iter
 
 
 def _pair(part: Answers, first: str, second: str, side_by_side: bool) -> tuple[Floats, Floats, Clusters]:
-    """The values of two models: where both were shown together, or all there are."""
+    """Return the values of two models in the answers about both (side by side) or about either of them."""
     a, b = part.column(first), part.column(second)
     rows = ~(np.isnan(a) | np.isnan(b)) if side_by_side else ~(np.isnan(a) & np.isnan(b))
     return a[rows], b[rows], part.clusters[rows]
 
 
 def _adjusted(differences: pd.DataFrame) -> pd.DataFrame:
-    """With p values adjusted over the competitors of one question, domain and kind."""
+    """Add p values adjusted over the competitors in one question, domain and kind."""
     keys = ["question", "domain", "kind"]
     for name in ("p", "p_exact"):
         if name in differences:
@@ -208,7 +162,7 @@ def _strengths(found: Sequence[Answers]) -> Iterator[Record]:
 
 
 def _wins(found: Sequence[Answers], models: Sequence[str]) -> Iterator[Record]:
-    """Every pair both ways: of the votes for one of the two, the share for the first."""
+    """Yield every ordered pair of models: of the votes for either, the share for the first."""
     for answers in found:
         shown = [name for name in models if name in answers.columns]
         for first, second in combinations(shown, 2):
@@ -235,7 +189,7 @@ def _agreement(found: Sequence[Answers], measurement: Measurement) -> Iterator[R
 
 
 def _confusion(found: Sequence[Answers]) -> pd.DataFrame:
-    """What faces were named, by model and target."""
+    """Return how often each expression was named, by model and target."""
     rows = [
         {"model": answers.columns[column], "target": target, "predicted": meant}
         for answers in found
@@ -255,42 +209,3 @@ def _sensitivity(found: Sequence[Answers]) -> Iterator[Record]:
                 if name != IMPOSTOR:
                     compared = _pair(part, name, IMPOSTOR, side_by_side=False)
                     yield about | {"model": name} | d_prime(*compared)._asdict()
-
-
-def _correlations(
-    found: Sequence[Answers], key: Key, scores: RunScores, shares: pd.DataFrame, side_by_side: bool
-) -> Iterator[Record]:
-    for answers in found:
-        whole = shares[(shares["question"] == answers.question) & (shares["domain"] == ALL)]
-        human = whole.set_index("model")["value"].reindex(list(key.models)).to_numpy(np.float64)
-        for metric in scores.metrics:
-            sign = 1.0 if metric.higher else -1.0
-            about: Record = {"question": answers.question, "metric": metric.id}
-            values = scores.models[scores.models["metric"] == metric.id].set_index("generator")["value"]
-            by_model = sign * values.reindex(list(key.models)).to_numpy(np.float64)
-            yield about | {"level": "model"} | spearman(human, by_model)._asdict()
-            image = _image_level(answers, key, scores, metric, side_by_side)
-            if image is not None:
-                yield about | {"level": "image"} | image._asdict()
-
-
-def _image_level(
-    answers: Answers, key: Key, scores: RunScores, metric: Metric, side_by_side: bool
-) -> Estimate | None:
-    """Correlation over answers and models; scores of pictures shown together are taken from their mean."""
-    own = scores.outputs[scores.outputs["metric"] == metric.id]
-    if own.empty:
-        return None
-    sign = 1.0 if metric.higher else -1.0
-    table = own.pivot_table(index=["dataset", "edit"], columns="generator", values="value", aggfunc="first")
-    edits = {item.id: (item.dataset, item.edit) for item in key.items}
-    names = [name for name in answers.columns if name in key.models]
-    places = pd.MultiIndex.from_tuples([edits.get(item, ("", "")) for item in answers.items])
-    scored = sign * table.reindex(index=places, columns=names).to_numpy(np.float64)
-    values = answers.values[:, [answers.columns.index(name) for name in names]]
-    known = ~(np.isnan(values) | np.isnan(scored))
-    if side_by_side:
-        counts = np.maximum(known.sum(axis=1, keepdims=True), 1)
-        scored = scored - np.where(known, scored, 0.0).sum(axis=1, keepdims=True) / counts
-    rows = np.nonzero(known)
-    return point_biserial(values[rows], scored[rows], answers.clusters[rows[0]])
