@@ -45,7 +45,7 @@ def start(environment):
 
 def _hear_interrupts() -> None:
     """Undo that interrupts are ignored, as they are below a shell's background job."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

@@ -17,8 +17,6 @@ from ... import __version__
 from ...api import open_run
 from ...core.files import write_text
 
-    from ...runs.results import RunResults
-
 EXAMPLES = """
 \b
 Examples:
