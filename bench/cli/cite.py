@@ -17,16 +17,20 @@ def cite(names: tuple[str, ...]) -> None:
 
 
 def _entry(name: str) -> str:
-    from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
+    from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card, bibtex_of_metric
 
     from ..core.errors import BenchError
     from ..generators.registry import GENERATORS, load_model
+    from ..metrics.registry import METRICS, load_metric
 
     if name in KEYS:
         return bibtex(name)
     if ".py:" in name or name in GENERATORS.names():
         entry = bibtex_of_card(load_model(name).card)
-        if not entry:
-            raise BenchError(f"the card of {name} names nothing to cite")
-        return entry
-    return bibtex(name)
+    elif name in METRICS.names():
+        entry = bibtex_of_metric(load_metric(name).card)
+    else:
+        return bibtex(name)
+    if not entry:
+        raise BenchError(f"the card of {name} names nothing to cite")
+    return entry

@@ -1,4 +1,4 @@
-"""``bench doctor``: what is wrong with this installation."""
+"""``bench doctor``: check the installation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import click
 from rich.text import Text
 
+from ..testing.installation import examine
 from .console import make_console
 
 STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
@@ -20,8 +21,6 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     Exit code 1 says that something is broken; a note says that something optional is not there.
     """
-    from ..testing.installation import examine
-
     symptoms = []
     console = make_console()
     for symptom in examine():

@@ -1,22 +1,20 @@
-"""``bench metrics``: what can be measured, and through which network."""
+"""``bench metrics``: list, show and check the metrics."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
-from ..core.contracts import ImageMetric, Metric, MetricCard, Network
+from ..core.contracts import FeatureExtractor, ImageMetric, Metric
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
-
-if TYPE_CHECKING:
-    from ..testing.golden_scores import Comparison
+from ..statistics.measures import metric_record
+from ..testing.golden_scores import Comparison, compare
+from .console import make_console
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -25,8 +23,8 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def metrics() -> None:
     """List, show and check the metrics.
 
-    A metric's id names the network that it looks through (fss@dlib); a plain name (fss) stands for the id
-    that `bench run --backend` gives it.
+    A metric's id names its feature extractor (fss@dlib); a plain name (fss) stands for the id that
+    `bench run --backend` gives it.
     """
 
 
@@ -45,7 +43,7 @@ def list_metrics(as_json: bool) -> None:
     table = Table(Column("id", no_wrap=True), "", "range", "unit", "meaning")
     for identifier, metric in found.items():
         table.add_row(identifier, *_cells(metric))
-    Console().print(table)
+    make_console().print(table)
 
 
 def _try(identifier: str) -> Metric | str:
@@ -67,7 +65,7 @@ def _cells(metric: Metric | str) -> list[str]:
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", help="For plain names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
 def show(name: str, backend: str, as_json: bool) -> None:
-    """Show one metric and the networks it looks through: an id, or a plain name with --backend.
+    """Show one metric and its feature extractors: an id, or a plain name with --backend.
 
     Exit code 2 where the metric cannot be computed here, with the reason.
     """
@@ -78,7 +76,7 @@ def show(name: str, backend: str, as_json: bool) -> None:
     table = Table(show_header=False, box=None)
     for field, value in described.items():
         table.add_row(field, _text(value))
-    Console().print(table)
+    make_console().print(table)
 
 
 @metrics.command(epilog="Example:  bench metrics check --backend portable")
@@ -87,13 +85,11 @@ def show(name: str, backend: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: bool) -> None:
-    """Score five fixed images, and compare with the scores that they are known to get.
+    """Score five fixed images, and compare the scores with the golden ones.
 
     NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs or
     none could be computed.
     """
-    from ..testing.golden_scores import compare
-
     found = compare(names or served_metrics(backend), backend)
     if as_json:
         rows = [row._asdict() | {"state": row.state} for row in found.rows]
@@ -110,37 +106,26 @@ def _show_comparison(found: Comparison) -> None:
         style = {"ok": "green", "differs": "bold red"}.get(row.state, "yellow")
         verdict = f"[{style}]{row.state}[/]" + (f" {row.difference:.0e}" if row.state == "differs" else "")
         table.add_row(row.score, "known\ngot", f"{_numbers(row.known)}\n{_numbers(row.got)}", verdict)
-    console = Console()
+    console = make_console()
     console.print(table)
     if not found.same_images:
-        console.print("The images were not rendered as where the table was made, so scores may differ.")
+        console.print("The images are not rendered as for the golden scores, so scores may differ.")
     for name, reason in found.unavailable.items():
         console.print(f"not available: {name}: {reason}", markup=False)
 
 
 def _numbers(values: Sequence[float | None]) -> str:
-    return "  ".join("–" if value is None else f"{value:6.4g}" for value in values) or "nobody knows"
+    return "  ".join("–" if value is None else f"{value:6.4g}" for value in values) or "unknown"
 
 
 def _describe(metric: Metric) -> dict[str, Any]:
-    """The metric's card and its networks' cards, with infinite bounds as null."""
-    return _card(metric.card) | {"networks": [_network(network) for network in _networks(metric)]}
+    """Return the metric's card and the cards of its feature extractors, with infinite bounds as null."""
+    networks = [dict(vars(network.card)) for network in _networks(metric)]
+    return metric_record(metric.card) | {"networks": networks}
 
 
-def _networks(metric: Metric) -> tuple[Network, ...]:
+def _networks(metric: Metric) -> tuple[FeatureExtractor, ...]:
     return metric.networks if isinstance(metric, ImageMetric) else (metric.network,)
-
-
-def _card(card: MetricCard) -> dict[str, Any]:
-    return {key: _finite(value) for key, value in vars(card).items()}
-
-
-def _network(network: Network) -> dict[str, Any]:
-    return dict(vars(network.card))
-
-
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: object) -> str:

@@ -72,7 +72,7 @@ def train_classifier(
     name = safe_name(name or f"{train_set.name}-{backbone}")
     path = (out or weights_folder() / "classifiers") / f"{name}.json"
     classifier.save(module.cpu(), path, classifier_training.describe(recipe, train_set, seen, held_out))
-    _say(f"{path}: {classifier.told(held_out)}; as a metric: ecs@{name}")
+    _say(f"{path}: {classifier.ceiling(held_out)}; as a metric: ecs@{name}")
     table = Table("shown", *seen.labels, title="held-out subjects, predicted", title_justify="left")
     for label, counts in zip(seen.labels, held_out["confusion"], strict=True):
         table.add_row(label, *map(str, counts))

@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fesbench.reports.run.publish import Published
 
+from ..core.contracts import Block
 from ..core.errors import SpecError
 from ..statistics.comparisons import (
     ALL,
     CELL_COLUMNS,
     DIFFERENCE_COLUMNS,
+    NO_DIRECTION,
     SIGNIFICANT,
-    Block,
     gain_over,
     ranks,
 )
@@ -298,6 +299,8 @@ class _Run:
         if (dataset, domain, metric) in self.unfit:
             reason = "the metric cannot rank so few images: see its calibration"
             return Finding(claim, "not testable", reason, *place, numbers)
+        if self.measures[metric].direction is None:
+            return Finding(claim, "not testable", NO_DIRECTION, *place, numbers)
         higher = self.measures[metric].direction == "higher"
         side = self._side(claim.model, other, place, higher, numbers)
         verdicts: dict[int, Verdict] = {1: "agrees", -1: "disagrees", 0: "undecided"}

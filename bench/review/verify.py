@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from fesbench.datasets.images import load_image
 from fesbench.datasets.loading import ImageLoader, load_ahead
 from fesbench.reports.run.publish import Published
 
-from ..core.contracts import FAILED, Edit, Failure, Image, MetricCard
+from ..core.contracts import FAILED, Edit, Failure, Image
 from ..core.device import check_device
 from ..core.errors import BenchError, ImageError
 from ..core.files import file_digest
@@ -32,6 +31,7 @@ from ..scoring.scorer import Scorer
 from ..scoring.sets import COLUMNS
 from ..scoring.shards import References, score_shard, shard_references
 from ..statistics.comparisons import CELL_COLUMNS
+from ..statistics.measures import measure_from, recorded_card
 from ..statistics.summary import summarise
 
 Outcome = Literal["ok", "mismatch", "not checked"]
@@ -111,7 +111,8 @@ def _tables(published: Published) -> Iterator[Check]:
     scores = store.read_scores()
     differing = _differing(scores, store.read_parts(), KEYS, ["value"], EXACT)
     yield _compared("scores.parquet against the parts of its shards", len(scores), differing)
-    cards = [_card(card) for card in record["metrics"].values()]
+    measures = {row["column"]: measure_from(row) for row in published.summary.measures.to_dict("records")}
+    cards = [recorded_card(card, measures) for card in record["metrics"].values()]
     blocks = {
         (name, data): entry[data]["block"] for name, entry in record["models"].items() for data in entry
     }
@@ -120,11 +121,6 @@ def _tables(published: Published) -> Iterator[Check]:
     cells = cells[cells["references"].isna()]
     differing = _differing(cells, again, CELL_KEYS, ["value", "low", "high", "n_scored"], EXACT)
     yield _compared("summary.json against scores.parquet", len(cells), differing)
-
-
-def _card(fields: Mapping[str, Any]) -> MetricCard:
-    ends = {name: end for name, end in (("low", -inf), ("high", inf)) if fields[name] is None}
-    return MetricCard(**(dict(fields) | ends | {"columns": tuple(fields["columns"])}))
 
 
 def _differing(

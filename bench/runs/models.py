@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from fesbench.datasets.loading import ImageLoader, described, is_image
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import ClosedForm, Dataset, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from ..core.contracts import (
+    Block,
+    ClosedForm,
+    Dataset,
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Synthesizer,
+)
 from ..core.errors import BenchError
 from ..generators.cross_trained import CrossTrained
 from ..generators.neural import NeuralGenerator
@@ -21,8 +30,6 @@ from .plan import DatasetPlan
 from .spec import RunSpec
 
 log = logging.getLogger(__name__)
-
-Block = Literal["main", "transfer", "control"]
 
 
 @dataclass(frozen=True)

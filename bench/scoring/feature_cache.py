@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.contracts import Network
+from ..core.contracts import FeatureExtractor
 from ..core.device import device_description
 from ..core.errors import BenchError
 from ..core.files import written_whole
@@ -55,7 +55,9 @@ class FeatureCache:
         self.folder, self.limit, self.device = folder, limit, device
         self._writable, self._unchecked = True, limit
 
-    def features(self, network: Network, images: NDArray[np.uint8], look: Callable[[], Array]) -> Array:
+    def features(
+        self, network: FeatureExtractor, images: NDArray[np.uint8], look: Callable[[], Array]
+    ) -> Array:
         """What ``network`` makes of a batch.
 
         Args:
@@ -107,7 +109,7 @@ def _digest(images: NDArray[np.uint8]) -> str:
     return content.hexdigest()
 
 
-def _identity(network: Network, device: str) -> str:
+def _identity(network: FeatureExtractor, device: str) -> str:
     """sha256 of all that decides the bits of a network's answer besides the images; empty if not known."""
     code = code_digest(type(network))
     if not network.card.digest or not code:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..core.contracts import (
     SHARD,
+    FeatureExtractor,
     ImageMetric,
     Metric,
     MetricCard,
-    Network,
     SetMetric,
 )
 from ..statistics.measures import OUTPUT
@@ -74,18 +74,18 @@ class Scorer:
         return replace(self, image_metrics=())
 
     @property
-    def networks(self) -> dict[str, Network]:
+    def networks(self) -> dict[str, FeatureExtractor]:
         """The distinct networks of all metrics, by name."""
         return {network.card.name: network for _, networks in self.looking for network in networks}
 
     @property
-    def looking(self) -> list[tuple[str, tuple[Network, ...]]]:
-        """Id of each metric with the networks that it looks through."""
+    def looking(self) -> list[tuple[str, tuple[FeatureExtractor, ...]]]:
+        """Id of each metric with its feature extractors."""
         of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
         return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
 
     def network_records(self) -> dict[str, dict[str, Any]]:
-        """Every network's card as plain data, and under ``metrics`` the ids of those that look through it."""
+        """Every network's card as plain data, and under ``metrics`` the ids of those that use it."""
         return {
             name: asdict(network.card)
             | {"metrics": [identifier for identifier, networks in self.looking if network in networks]}
@@ -105,7 +105,7 @@ class Scorer:
     @property
     def columns(self) -> list[str]:
         """Every metric that rows of scores can have, in the order in which they stand."""
-        return [OUTPUT, *(column for card in self.cards for column in card.columns or (card.id,))]
+        return [OUTPUT, *(column for card in self.cards for column in card.column_names)]
 
     def only(self, ids: frozenset[str]) -> Scorer:
         """The same scorer with some of its metrics."""
@@ -124,7 +124,7 @@ class Scorer:
                 found[name].append(self._look(network, images[start : start + SHARD]))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def _look(self, network: Network, batch: NDArray[np.uint8]) -> Array:
+    def _look(self, network: FeatureExtractor, batch: NDArray[np.uint8]) -> Array:
         look = partial(_features, network, batch, self.device)
         return self.cache.features(network, batch, look) if self.cache else look()
 
@@ -133,7 +133,7 @@ class Scorer:
         return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
 
 
-def _features(network: Network, images: NDArray[np.uint8], device: str) -> Array:
+def _features(network: FeatureExtractor, images: NDArray[np.uint8], device: str) -> Array:
     """(N, H, W, 3) images, at least one, to (N, d) features, as one batch."""
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))

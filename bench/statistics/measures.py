@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import inf, isnan
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from math import inf, isfinite, isnan
+from typing import Any
 
-from ..core.contracts import Direction, MetricCard
+from ..core.contracts import SHARE, Column, Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
 
 JOINT = "joint"
-SHARE = "share"
-"""The unit of scores that are 1 or 0 for each output."""
 OUTPUT = "output"
-"""The metric of rows that say whether an edit has an output: 1, or 0 beside the reason."""
+"""The metric of rows that record whether an edit has an output: 1, or 0 with the reason."""
 UNSCORED = "not scored: "
-"""How the reason of a score begins that is missing because its metric failed."""
+"""Prefix of the reason of a score that is missing because its metric failed."""
 PREDICTED = "ecs.predicted"
-"""Columns of this stem hold a label, not a score."""
+"""Columns of this stem hold the predicted label, as a position in the classifier's labels."""
 SEEN = "ecs.seen."
-"""Columns whose stem begins so say how far a judge sees a label, whatever was asked for: no score either."""
+"""Columns whose stem begins so hold the probability of one label, whatever the target."""
+_EARLIER_SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
+"""Stems of columns with ``Column.same_order``, in records that do not hold it."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """One column of scores.
 
-    ``column`` is its id, as in ``fss.verified@dlib``; ``low`` and ``high`` are the ends of its range,
-    infinite where it has none; ``headline`` says that main tables show it.
+    Attributes:
+        column: Its id, as in ``fss.verified@dlib``.
+        title: What it measures, in words.
+        direction: Which end is better; None where it does not rank.
+        low: Lower end of its range, infinite where it has none.
+        high: Upper end of its range.
+        unit: Its unit.
+        headline: Whether main tables show it.
     """
 
     column: str
     title: str
-    direction: Direction
+    direction: Direction | None
     low: float
     high: float
     unit: str
@@ -45,69 +51,69 @@ class Measure:
         return (self.low, self.high) if self.unit == SHARE else UNBOUNDED
 
 
-class _Kind(NamedTuple):
-    title: str
-    direction: Direction
-    low: float
-    high: float
-    unit: str
-
-
-_KNOWN = {
-    "ecs.probability": _Kind("probability of the target expression", "higher", 0.0, 1.0, "probability"),
-    "fss.truth": _Kind(
-        "similarity to the true target, another real photo of the subject",
-        "higher",
-        -1.0,
-        1.0,
-        "cosine similarity",
-    ),
-    "fss.verified": _Kind("same person, at the verification threshold", "higher", 0.0, 1.0, SHARE),
-    "fss.distance": _Kind("Euclidean distance of the face embeddings", "lower", 0.0, inf, "distance"),
-    "mae.face": _Kind("absolute error to the truth, face", "lower", 0.0, 255.0, "grey levels"),
-    "mae.changed": _Kind("absolute error to the truth, changed pixels", "lower", 0.0, 255.0, "grey levels"),
-    "mae.unchanged": _Kind(
-        "absolute error to the truth, unchanged pixels", "lower", 0.0, 255.0, "grey levels"
-    ),
-    "ssim.face": _Kind("structural similarity to the truth, face", "higher", -1.0, 1.0, "similarity"),
-    "landmarks": _Kind("movement of the landmarks", "lower", 0.0, inf, "% of the eye distance"),
-    "action-units": _Kind("error of the action units", "lower", 0.0, 2.0, "intensity"),
-    "psnr.face": _Kind("peak signal-to-noise ratio to the truth, face", "higher", 0.0, inf, "dB"),
-    "psnr.changed": _Kind(
-        "peak signal-to-noise ratio to the truth, changed pixels", "higher", 0.0, inf, "dB"
-    ),
-}
-
-
 def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
-    """Column id to measure, for every column of the cards that holds a score.
-
-    A column that the suite does not know takes direction, range and unit of its card.
-    """
+    """Return column id to measure, for every column of the cards that holds a score."""
     return {
-        column: _measure(card, column)
+        column.name: Measure(
+            *(column.name, column.title, column.direction, column.low, column.high, column.unit),
+            headline=place == 0 or column.headline,
+        )
         for card in cards
-        for column in (card.columns or (card.id,))
-        if is_score(column)
+        for place, column in enumerate(card.described_columns)
+        if column.score
     }
 
 
-def _measure(card: MetricCard, column: str) -> Measure:
-    headline = column == (card.columns or (card.id,))[0]
-    kind = _KNOWN.get(stem(column)) or _Kind(card.title, card.direction, card.low, card.high, card.unit)
-    return Measure(column, *kind, headline=headline)
-
-
 def measure_from(record: Mapping[Any, Any]) -> Measure:
-    """A measure from its record in ``summary.json``, where the end of an endless range is missing."""
+    """Return a measure from its record in ``summary.json``, where the end of an endless range is null."""
+    direction = record["direction"] if isinstance(record["direction"], str) else None
+    return Measure(**(_with_endless_ranges(record) | {"direction": direction}))
+
+
+def metric_record(card: MetricCard) -> dict[str, Any]:
+    """Return the record of a card in ``run.json``: ``columns`` holds names, ``details`` what they mean.
+
+    The ends of endless ranges are null.
+    """
+    details = [_with_null_ranges(asdict(column)) for column in card.described_columns]
+    return _with_null_ranges(asdict(card)) | {"columns": list(card.column_names), "details": details}
+
+
+def recorded_card(record: Mapping[str, Any], measures: Mapping[str, Measure]) -> MetricCard:
+    """Return a card from its record in ``run.json``.
+
+    Args:
+        record: What ``metric_record`` returned, or an earlier version without ``details`` and ``citations``.
+        measures: Column id to measure, from the same run's summary; describes the columns of earlier records.
+    """
+    details = record.get("details")
+    columns = (
+        tuple(_earlier_column(name, measures.get(name)) for name in record["columns"])
+        if details is None
+        else tuple(Column(**_with_endless_ranges(detail)) for detail in details)
+    )
+    citations = tuple(record.get("citations", ()))
+    fields = {name: value for name, value in record.items() if name != "details"}
+    return MetricCard(**(_with_endless_ranges(fields) | {"columns": columns, "citations": citations}))
+
+
+def _earlier_column(name: str, measure: Measure | None) -> Column:
+    """Return a column of a record without details; those without a measure held no score."""
+    if measure is None:
+        return Column(name, name, score=False)
+    return Column(
+        *(name, measure.title, measure.direction, measure.low, measure.high, measure.unit),
+        same_order=stem(name) in _EARLIER_SAME_ORDER,
+    )
+
+
+def _with_endless_ranges(record: Mapping[Any, Any]) -> dict[str, Any]:
     endless = (("low", -inf), ("high", inf))
-    ends = {name: end for name, end in endless if record[name] is None or isnan(record[name])}
-    return Measure(**(dict(record) | ends))
+    return dict(record) | {name: end for name, end in endless if record[name] is None or isnan(record[name])}
 
 
-def is_score(column: str) -> bool:
-    """Whether a column says how good an output is, not what a judge sees in it."""
-    return stem(column) != PREDICTED and not column.startswith(SEEN)
+def _with_null_ranges(record: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(record) | {name: None for name in ("low", "high") if not isfinite(record[name])}
 
 
 def macro_measure(judge: str) -> Measure:
@@ -133,7 +139,7 @@ def stem(column: str) -> str:
 
 
 def backend(column: str) -> str:
-    """``dlib`` of ``fss.verified@dlib``; empty for a measure that looks through no network."""
+    """``dlib`` of ``fss.verified@dlib``; empty where no network is involved."""
     return column.partition("@")[2]
 
 

@@ -15,10 +15,11 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from fesbench.core.contracts import Block
+
 from ..tables.table import (
     BLOCKS,
     MISSING,
-    Block,
     Cell,
     Column,
     Row,

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fesbench.core.contracts import FAILED
+from fesbench.statistics.measures import OUTPUT
+
 from ..figures.palette import looks
 from ..formats.latex import latex_table
 from ..formats.markdown import csv_tables, markdown_table
@@ -26,9 +29,6 @@ from .content import Sheet
 
 PAGE = 2000
 """Outputs in a file: some 200 kB with a dozen metrics."""
-OUTPUT = "output"
-NO_OUTPUT = "no output: "
-"""How the reason of a row begins whose edit has no output."""
 SIGNIFICANT = 6
 """Digits of a single output's score."""
 
@@ -162,7 +162,7 @@ class _Values:
     def lost(self) -> dict[int, str]:
         """Row to why the edit has no output."""
         found = self.reasons.get(OUTPUT, {})
-        return {row: reason.removeprefix(NO_OUTPUT) for row, reason in found.items()}
+        return {row: reason.removeprefix(FAILED) for row, reason in found.items()}
 
 
 def _value_page(values: _Values, start: int) -> dict[str, Any]:

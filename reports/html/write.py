@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from fesbench.core.contracts import FAILED
 from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
+from fesbench.statistics.measures import OUTPUT
 
 from ..figures.palette import looks
 from ..tables.table import Table, metric_title
 from .content import Further, Measured, Sheet
-from .data import COPIES, NO_OUTPUT, OUTPUT, SheetData, script
+from .data import COPIES, SheetData, script
 from .views import View, main_views, panel_views
 
 ASSETS = (
@@ -189,6 +191,6 @@ def _failure_counts(sheet: Sheet) -> list[tuple[str, str, int]]:
     rows = sheet.scores[(sheet.scores["metric"] == OUTPUT) & sheet.scores["reason"].notna()]
     counts = Counter(zip(rows["generator"], rows["reason"], strict=True))
     return [
-        (sheet.cards[model].title or model, str(reason).removeprefix(NO_OUTPUT), count)
+        (sheet.cards[model].title or model, str(reason).removeprefix(FAILED), count)
         for (model, reason), count in counts.most_common()
     ]

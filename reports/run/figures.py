@@ -34,8 +34,6 @@ from .publish import chosen_edits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GRADED = ("ecs.probability", "fss", "quality", "qualiclip")
-"""Metrics by which best and worst outputs are picked: those that tell outputs of one model apart."""
 GRID_ROWS = 8
 
 
@@ -107,7 +105,7 @@ def _axes(results: Results) -> list[Axis]:
     """The headline metrics."""
     present = list(dict.fromkeys(results.cells["metric"]))
     measures = [results.measures[name] for name in present]
-    return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline]
+    return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline and m.direction]
 
 
 def _stems(axes: Sequence[Axis], name: str) -> list[Axis]:
@@ -179,13 +177,12 @@ def _selections(
     yield "grid-curated", [_labelled(edit) for edit in chosen_edits(edits, seed)]
     yield "grid-random", [_labelled(edits[place]) for place in places]
     by_id = {edit.id: edit for edit in edits}
-    for column in results.judged:
-        if stem(column) in GRADED:
-            order = _order(results, column)
-            for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
-                picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
-                rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
-                yield f"grid-{name}-{file_name(column)}", rows
+    for column in results.graded:
+        order = _order(results, column)
+        for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
+            picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
+            rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
+            yield f"grid-{name}-{file_name(column)}", rows
 
 
 def _labelled(edit: Edit) -> tuple[str, Edit]:

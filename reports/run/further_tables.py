@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from fesbench.core.contracts import GeneratorCard
+from fesbench.core.contracts import SHARE, Block, GeneratorCard, MetricCard
 from fesbench.core.names import safe_name
 from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
 from fesbench.review.robustness import KINDS, cells_by_move, read_robustness
 from fesbench.statistics.breakdown import cells_by, confusion
 from fesbench.statistics.classification import labels_of
 from fesbench.statistics.comparisons import ALL, OOD
-from fesbench.statistics.measures import PREDICTED, Measure, backend, measure_from, stem
+from fesbench.statistics.measures import PREDICTED, Measure, backend, measure_from, recorded_card, stem
 from fesbench.statistics.metric_agreement import agreement
 from fesbench.statistics.summary import with_joint
 
@@ -32,15 +32,13 @@ from ..tables.further import (
     place_table,
     truth_table,
 )
-from ..tables.table import Block, Table
+from ..tables.table import Table
 from .publish import Published, card_of, models_of
 
 BY_EXPRESSION = ("ecs.probability", "ecs.auc")
 """Measures that the table by expression shows beside the headline ones."""
 CEILING = "true targets (the judge's ceiling)"
 """The title of what a judge sees in real images."""
-SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
-"""Columns that rank as another one does, or nearly so: showing both would count one finding twice."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +98,30 @@ class Results:
         return [column for column in self._compared if column not in self._needing_truth]
 
     @cached_property
+    def graded(self) -> list[str]:
+        """Of each metric that needs no truth, the first column with more than two values."""
+        columns = [name for name in self.judged if self.measures[name].unit != SHARE]
+        of_metrics = ([name for name in card.column_names if name in columns] for card in self._metrics)
+        first = {names[0] for names in of_metrics if names}
+        return [name for name in columns if name in first]
+
+    @cached_property
+    def _metrics(self) -> list[MetricCard]:
+        records = self.published.record["metrics"].values()
+        return [recorded_card(record, self.measures) for record in records]
+
+    @cached_property
     def _needing_truth(self) -> set[str]:
-        cards = self.published.record["metrics"].values()
-        return {column for card in cards if card["needs_truth"] for column in card["columns"]}
+        return {name for card in self._metrics if card.needs_truth for name in card.column_names}
 
     @cached_property
     def _compared(self) -> list[str]:
         """Columns of single outputs that rank models, each finding once."""
-        known = [column for column in self.measures if stem(column) not in SAME_ORDER]
-        return [column for column in known if self._scored(column)]
+        repeated = {
+            column.name for card in self._metrics for column in card.described_columns if column.same_order
+        }
+        ranking = [measure.column for measure in self.measures.values() if measure.direction]
+        return [column for column in ranking if column not in repeated and self._scored(column)]
 
     def _scored(self, column: str) -> bool:
         return bool(self.scores.loc[self.scores["metric"] == column, "value"].notna().any())

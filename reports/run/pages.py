@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from fesbench.statistics.measures import SHARE, Measure, backend, stem
+from fesbench.core.contracts import SHARE
+from fesbench.statistics.measures import Measure, backend, stem
 
 from ..cards import origin_of
 from ..html.content import Further, Group, Measured, Picture, Provenance, Sheet

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from fesbench.core.contracts import Edit, Failure, GeneratorCard, Image, MetricCard
+from fesbench.core.contracts import Block, Edit, Failure, GeneratorCard, Image
 from fesbench.core.errors import BenchError, ImageError
 from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
@@ -23,7 +22,7 @@ from fesbench.runs.plan import Plan
 from fesbench.runs.store.store import RunStore
 from fesbench.statistics.breakdown import CONFUSION_COLUMNS
 from fesbench.statistics.comparisons import DIFFERENCE_COLUMNS, RANK_COLUMNS
-from fesbench.statistics.measures import OUTPUT, UNSCORED
+from fesbench.statistics.measures import OUTPUT, UNSCORED, metric_record
 from fesbench.statistics.summary import FRAMES, Summary, summarise
 
 from ..figures.grid import GridRow, qualitative_grid
@@ -32,7 +31,7 @@ from ..formats.latex import latex_document, latex_tables
 from ..formats.markdown import csv_tables, markdown_tables
 from ..formats.terminal import TerminalTable
 from ..tables.build import build_table
-from ..tables.table import Block, Table, metric_title
+from ..tables.table import Table, metric_title
 
 if TYPE_CHECKING:
     from fesbench.runs.models import Cell
@@ -110,7 +109,7 @@ def publish(plan: Plan, store: RunStore, finished: Finished) -> None:
     write_text(store.folder / "summary.csv", csv_text(summary.cells))
     store.update_record(
         models=_model_records(finished.cells),
-        metrics={card.id: _metric_record(card) for card in cards},
+        metrics={card.id: metric_record(card) for card in cards},
         networks=finished.scorer.network_records(),
         face_levels=finished.levels,
         ceilings=finished.ceilings,
@@ -191,12 +190,6 @@ def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, object]]:
     return records
 
 
-def _metric_record(card: MetricCard) -> dict[str, object]:
-    """The card; null for the end of a range that has none."""
-    ends = {name: end if isfinite(end := getattr(card, name)) else None for name in ("low", "high")}
-    return asdict(card) | ends
-
-
 def models_of(record: Mapping[str, Any], dataset: str) -> dict[str, Mapping[str, Any]]:
     """Generator name to card and block on a data set, in the order in which the run was asked for them."""
     asked = [record["names"].get(reference) for reference in record["spec"]["models"]]
@@ -263,8 +256,8 @@ def _cautions(dataset: str, columns: Iterable[str]) -> list[str]:
         cautions.append("These faces are rendered, not photographed: no number here is one of a paper's.")
     if any(column.endswith("@embedded") for column in columns):
         cautions.append(
-            "Metrics @embedded look through small networks trained on rendered faces; they compare with no "
-            "number that another network gave."
+            "Metrics @embedded use small networks trained on rendered faces; their values do not compare "
+            "with those of any other network."
         )
     return cautions
 
@@ -313,7 +306,7 @@ def _unfit_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _calibration_notes(calibrations: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What each distance of sets makes of real images, and how much worse of their spoilt versions."""
+    """What each distance of sets makes of real images, and how much worse of their degraded versions."""
     texts: dict[str, list[str]] = {}
     for item in calibrations:
         if item["gaps"]:

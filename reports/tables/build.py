@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from fesbench.core.contracts import GeneratorCard
+from fesbench.core.contracts import Block, GeneratorCard
 from fesbench.core.errors import BenchError
 
-from .table import BLOCKS, MISSING, Block, Cell, Column, Note, Row, Table, mark_best, metric_title
+from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, mark_best, metric_title
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 3
 ONE_MORE_BELOW = 3.0
@@ -67,7 +67,7 @@ def build_table(
         Column(
             metric,
             domain,
-            facts[metric]["direction"],
+            None if pd.isna(facts[metric]["direction"]) else facts[metric]["direction"],
             facts[metric]["unit"],
             digits[metric],
             fit_to_rank=(domain, metric) not in unfit,

@@ -12,10 +12,10 @@ from math import floor, log10
 
 import pandas as pd
 
-from fesbench.core.contracts import FROM_FILES, GeneratorCard
+from fesbench.core.contracts import FROM_FILES, Block, GeneratorCard
 
 from .build import build_table, decimals
-from .table import DOMAIN_TITLES, STARS, Block, Cell, Column, Row, Table, metric_title
+from .table import DOMAIN_TITLES, STARS, Cell, Column, Row, Table, metric_title
 
 TAU = "Kendall's τ"
 _STARS = "Differences are first minus second; *, **, ***: p below 0.05, 0.01, 0.001 after Holm's adjustment."
@@ -137,7 +137,7 @@ def pair_table(
     columns = tuple(
         replace(
             column,
-            direction=better[column.metric],
+            direction=None if pd.isna(better[column.metric]) else better[column.metric],
             digits=max(column.digits, finer[column.metric]),
         )
         for column in table.columns

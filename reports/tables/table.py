@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from fesbench.core.contracts import Direction
+from fesbench.core.contracts import Block, Direction
 
-Block = Literal["main", "transfer", "control"]
 Mark = Literal["best", "second", ""]
 
 BLOCKS: Mapping[Block, str] = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...core.contracts import Network
+from ...core.contracts import FeatureExtractor
 from ...metrics.frechet import frechet_distance
 from ...metrics.kid import kernel_distance
 from . import augmentation as augment
@@ -24,13 +24,13 @@ LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 Values = NDArray[np.float32]
 
 
-def look(network: Network, faces: Faces) -> Values:
+def look(network: FeatureExtractor, faces: Faces) -> Values:
     """(N, d) features of all faces."""
     blocks = np.array_split(faces.images, max(1, len(faces) // 64))
     return np.concatenate([network.features(torch.from_numpy(block.copy())).numpy() for block in blocks])
 
 
-def accuracy(network: Network, faces: Faces) -> dict[int, float]:
+def accuracy(network: FeatureExtractor, faces: Faces) -> dict[int, float]:
     """Share of right labels in each domain."""
     right = look(network, faces).argmax(axis=1) == faces.expression
     return {int(domain): float(right[faces.domain == domain].mean()) for domain in np.unique(faces.domain)}
@@ -54,7 +54,7 @@ def area_under_curve(genuine: Values, impostor: Values) -> float:
     return float(below.mean() / (2 * len(ordered)))
 
 
-def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
+def identity(network: FeatureExtractor, faces: Faces) -> dict[int, dict[str, float]]:
     """Verification in each domain: AUC, mean similarity of genuine and impostor pairs."""
     embedding = look(network, faces)
     found: dict[int, dict[str, float]] = {}
@@ -68,7 +68,7 @@ def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
     return found
 
 
-def verification(network: Network, validation: Faces) -> dict[str, Any]:
+def verification(network: FeatureExtractor, validation: Faces) -> dict[str, Any]:
     """The threshold at ``FALSE_ACCEPTS`` over all domains, and the mean level of impostors."""
     embedding = look(network, validation)
     pairs = [pair_similarity(embedding, validation, int(d))[1] for d in np.unique(validation.domain)]
@@ -83,7 +83,7 @@ def verification(network: Network, validation: Faces) -> dict[str, Any]:
     }
 
 
-def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
+def quality_ladders(network: FeatureExtractor, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
     """Mean quality at each level of ``LADDER``, for each kind of degradation."""
     random = torch.Generator().manual_seed(seed)
     images = faces.batch(np.arange(len(faces)))
@@ -94,7 +94,9 @@ def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[st
     return ladders
 
 
-def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dict[str, dict[str, float]]]:
+def set_distances(
+    network: FeatureExtractor, faces: Faces, neutral: int
+) -> dict[int, dict[str, dict[str, float]]]:
     """Fréchet and kernel distance to real faces, in each domain, of sets that are less and less real.
 
     The references are the non-neutral faces of half of the subjects; the sets are made from as many of the
@@ -107,7 +109,9 @@ def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dic
     }
 
 
-def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) -> dict[str, dict[str, float]]:
+def _set_distances(
+    network: FeatureExtractor, faces: Faces, domain: int, neutral: int
+) -> dict[str, dict[str, float]]:
     rows = faces.where(faces.domain == domain)
     subjects = np.unique(rows.subject)
     others = np.isin(rows.subject, subjects[::2])
@@ -133,6 +137,6 @@ def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) ->
     return found
 
 
-def _features(network: Network, images: torch.Tensor) -> Values:
+def _features(network: FeatureExtractor, images: torch.Tensor) -> Values:
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     return np.concatenate([network.features(block).numpy() for block in torch.split(pixels, 64)])

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from fesbench.core.errors import BenchError
+from fesbench.statistics.comparisons import ALL
 from fesbench.statistics.multiplicity import holm
 
 from ..schema import IMPOSTOR, Form, Key, Measurement, Response, Study
-from .answers import ALL, Answers, gather
+from .answers import Answers, gather
 from .correlation import point_biserial, spearman
 from .detection import d_prime
 from .estimates import Clusters, Estimate, Floats, bootstrap, difference, mean, ratio, share

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION
+
 from ..schema import GENUINE, IMPOSTOR, Form, ItemKey, Key, Question, Response, StimulusKey, Study, Trial
 from ..wording import SAME
 from .estimates import Clusters, Floats
-
-ALL, IN_DISTRIBUTION = "all", "studio"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from fesbench.core.contracts import Direction, GeneratorCard
+from fesbench.statistics.comparisons import ALL
 
 from ...tables.build import build_table
 from ...tables.table import Cell, Note, Table, metric_title
 from ..schema import GENUINE, IMPOSTOR
 from .analysis import Analysis
-from .answers import ALL
 from .estimates import FEWEST_ITEMS
 
 PERCENT = 100.0

@@ -12,6 +12,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from matplotlib.figure import Figure
 
 from fesbench.core.files import write_text
+from fesbench.statistics.comparisons import ALL
 
 from ...figures.canvas import Axis, Model, models_of, save
 from ...figures.matrices import confusions
@@ -23,7 +24,6 @@ from ...formats.markdown import csv_tables, markdown_tables
 from ...tables.table import Table, metric_title
 from ..wording import NONE
 from .analysis import Analysis
-from .answers import ALL
 from .quality import RULES, Rater
 from .tables import printed_names, study_tables, value_title
 
