@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test lint type wheel bench docs constraints clean core everything site
+.PHONY: help demo test coverage lint type wheel bench docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,9 @@ demo: core ## set up, then compare all models on rendered faces
 
 test: everything ## set up, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+coverage: everything ## set up, run the tests, and list the lines that they do not reach in process
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --cov
 
 lint: site ## style, formatting, and which part may import which
 	$(BIN)/ruff check .

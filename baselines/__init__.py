@@ -1,1 +1,1 @@
-"""Generators: the baselines, the controls, and anyone's own."""
+"""The baselines: published models of facial-expression synthesis."""

@@ -1,4 +1,4 @@
-"""Expressions as action units (AUs): a table of prototypes, and OpenFace's measurements of real photos.
+"""Expressions as action units (AUs): a table of prototypes, and OpenFace's measurements of photos.
 
 A vector of units holds the seventeen intensities of OpenFace 2.0 (Baltrusaitis et al., FG 2018) in its
 order, divided by 5: 0 is absent, 1 the strongest. Files hold OpenFace's own 0 to 5, in columns ``AU01_r`` …
@@ -30,18 +30,18 @@ Units = NDArray[np.float32]
 """(17,) float32 in 0..1."""
 
 COLUMNS = tuple(f"AU{number:02d}_r" for number in AU_NUMBERS)
-"""OpenFace's names of the intensities."""
+"""OpenFace's column names of the intensities."""
 
 STRONGEST = 5.0
 """The top of OpenFace's scale."""
 
 
 def prototypes() -> dict[str, Units]:
-    """The mean units of each basic expression, neutral first.
+    """Return the mean units of each basic expression, neutral first.
 
-    EMFACS (Ekman & Friesen 1983) says which units an expression moves; those that only some people show count
-    by their share (Du, Tao & Martinez 2014, PNAS 111(15), table 1). How strongly people move them is the mean
-    of what the rendered faces do (``datasets.rendered.action_units``).
+    EMFACS (Ekman & Friesen 1983) lists the units of an expression; a unit that only some people show is
+    weighted by their share (Du, Tao & Martinez 2014, PNAS 111(15), table 1). The intensity is the mean of the
+    rendered faces' intensities (``datasets.rendered.action_units``).
     """
     return {expression: _mean_units(expression) for expression in EXPRESSIONS}
 
@@ -54,7 +54,7 @@ def _mean_units(expression: str) -> Units:
 
 
 def read_openface(path: Path) -> dict[str, Units]:
-    """What OpenFace measured, by the name of the image.
+    """Read the units that OpenFace measured, by the name of the image.
 
     Args:
         path: A folder with one CSV file for each image, named like it, as OpenFace's ``FaceLandmarkImg``
@@ -74,11 +74,11 @@ def read_openface(path: Path) -> dict[str, Units]:
 
 
 def prototypes_from_openface(path: Path, labels: Mapping[str, str]) -> dict[str, Units]:
-    """The mean units of each expression over the images of a training set.
+    """Return the mean units of each expression over the images of a training set.
 
     Args:
         path: See ``read_openface``.
-        labels: Name of an image, without suffix, to its expression; other images are ignored.
+        labels: Expression of each image by its name without suffix; other images are ignored.
 
     Raises:
         DatasetError: see ``read_openface``; also when no image has a label.
@@ -93,7 +93,7 @@ def prototypes_from_openface(path: Path, labels: Mapping[str, str]) -> dict[str,
 
 
 def read_prototypes(file: Path) -> dict[str, Units]:
-    """A table with a column ``expression`` beside OpenFace's; several rows of one expression are averaged.
+    """Read a table with a column ``expression`` and OpenFace's columns; average rows of one expression.
 
     Raises:
         DatasetError: not CSV, empty, a column is missing, or an intensity is not a number from 0 to 5.
@@ -106,7 +106,7 @@ def read_prototypes(file: Path) -> dict[str, Units]:
 
 
 def write_prototypes(table: Mapping[str, Units], file: Path) -> None:
-    """Write what ``read_prototypes`` reads, to three decimals of OpenFace's scale."""
+    """Write a table for ``read_prototypes``, to three decimals of OpenFace's scale."""
     with written_whole(file) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(("expression", *COLUMNS))

@@ -1,4 +1,4 @@
-"""AttGAN (He et al., TIP 2019, arXiv 1711.10678): an encoder, and a decoder that is told the attributes.
+"""AttGAN (He et al., TIP 2019, arXiv 1711.10678): an encoder, and a decoder conditioned on attributes.
 
 Source: elvisyjlin/AttGAN-PyTorch @be2d6c6 (MIT), re-implemented layer for layer under the official
 state_dict names.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
@@ -19,23 +19,32 @@ from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
+from fesbench.generators.architecture import (
+    Architecture,
+    Shapes,
+    joined_channels,
+    length,
+    level_count,
+    levels,
+)
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Conditioning
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .attribute_objective import AttributeObjective
 
+ENCODER, DECODER = "enc_layers.{}.layers.0.weight", "dec_layers.{}.layers.0.weight"
+"""Names of the convolutions' weights at each level."""
+
 MAX_WIDTH = 1024
 INTENSITY = 0.5
-MAX_DEPTH = 10
 MAX_SETTING_BYTES = 1 << 20
 
 
 class OfficialSettings(BaseModel):
-    """What the official ``setting.txt`` says of the network beside what the shapes of its tensors tell."""
+    """The entries of the official ``setting.txt`` that describe the network."""
 
     attrs: tuple[str, ...] = ()
     img_size: int = Field(128, gt=0, le=1024)
@@ -53,7 +62,7 @@ class Block(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """What the layers give, one after the other."""
+        """Return ``features`` after all layers."""
         outputs: Tensor = self.layers(features)
         return outputs
 
@@ -65,8 +74,8 @@ class AttGANNetwork(nn.Module):
         classes: Length of the condition.
         width: Channels of the first layer, doubled at each level up to 1024.
         depth: Halvings; the official 5 leave 4 × 4 at 128 pixels.
-        shortcuts: Decoder levels that see the encoder's features of their size, at most depth - 1.
-        injections: Decoder levels that see the attributes once more, at most depth - 1.
+        shortcuts: Decoder levels that take in the encoder's features of their size, at most depth - 1.
+        injections: Decoder levels that take in the attributes once more, at most depth - 1.
     """
 
     def __init__(
@@ -125,9 +134,44 @@ class AttGANDiscriminator(nn.Module):
         self.fc_cls = _head(inputs, widths[-1], classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1) and logits (B, classes)."""
+        """Return realness (B, 1) and logits (B, classes) of (B, 3, R, R) images."""
         features = self.conv(images).flatten(1)
         return self.fc_adv(features), self.fc_cls(features)
+
+
+CLASSES = joined_channels(ENCODER, DECODER)
+
+
+def _extras(shapes: Shapes) -> list[tuple[int, int]]:
+    """For each decoder level after the first, its inputs in addition to the outputs of the level before.
+
+    The second number is how many of them a shortcut would bring.
+    """
+    decoder = levels(shapes, DECODER)
+    return [(after[0] - block[1], block[1] // 2) for block, after in pairwise(decoder)]
+
+
+def _shortcuts(shapes: Shapes) -> int | None:
+    classes = CLASSES(shapes) or 0
+    return sum(extra in (half, half + classes) for extra, half in _extras(shapes))
+
+
+def _injections(shapes: Shapes) -> int | None:
+    classes = CLASSES(shapes) or 0
+    return sum(extra in (classes, half + classes) and extra != half for extra, half in _extras(shapes))
+
+
+ARCHITECTURE = Architecture(
+    AttGANNetwork,
+    classes=CLASSES,
+    official_classes=13,
+    sizes={
+        "width": length(ENCODER.format(0), 0),
+        "depth": level_count(ENCODER),
+        "shortcuts": _shortcuts,
+        "injections": _injections,
+    },
+)
 
 
 class AttGAN(NeuralGenerator):
@@ -175,11 +219,12 @@ class AttGAN(NeuralGenerator):
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
         """Load a file; see ``NeuralGenerator.from_checkpoint``.
 
-        The official ``setting.txt``, beside the file or in the folder above it, where the official code
-        writes it, gives the attributes' names, unless ``expressions`` does, and the resolution.
+        The official code writes ``setting.txt`` beside the file or into the folder above. It gives the
+        resolution and, unless ``expressions`` does, the names of the attributes, in an order that the
+        tensors do not show.
 
         Raises:
-            CheckpointError: also when it states layers that this network has not.
+            CheckpointError: also when ``setting.txt`` is too long, or states layers that this network lacks.
         """
         stated = _stated_settings(Path(path))
         if stated is None:
@@ -189,24 +234,13 @@ class AttGAN(NeuralGenerator):
         return generator
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names; class count, width, depth, shortcuts and injections by the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not AttGAN's, or ``expressions`` is missing: the official models
-                know attributes in an order that their tensors do not tell, but their ``setting.txt`` does.
-        """
-        architecture = _architecture(state)
-        with torch.device("meta"):
-            network = AttGANNetwork(**architecture)
-        load_exactly(network, state)
-        return cls(network, label_names(architecture["classes"], expressions, {}), resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture."""
+        return ARCHITECTURE
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> AttributeObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
         return AttributeObjective(
             AttGANNetwork(classes, settings.width, depth, injections=1),
@@ -216,7 +250,7 @@ class AttGAN(NeuralGenerator):
         )
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) float32: +0.5 for the target expression, -0.5 for the others."""
+        """Return (B, classes) float32: +0.5 for the target expression, -0.5 for the others."""
         return _attributes(len(self.card.expressions))(source, target)
 
 
@@ -240,42 +274,23 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _attributes(classes: int) -> Conditioning:
-    known = one_hot(classes)
-    return lambda source, target: (2 * known(source, target) - 1) * INTENSITY
-
-
-def _architecture(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """The network's arguments by the shapes; the official ones where there is nothing to go by."""
-    encoder, decoder = (_kernels(state, layers) for layers in ("enc_layers", "dec_layers"))
-    if not 2 <= len(encoder) == len(decoder) or decoder[0][0] <= encoder[-1][0]:
-        return {"classes": 13}
-    classes = decoder[0][0] - encoder[-1][0]
-    extras = [(after[0] - block[1], block[1] // 2) for block, after in pairwise(decoder)]
-    return {
-        "classes": classes,
-        "width": encoder[0][0],
-        "depth": len(encoder),
-        "shortcuts": sum(extra in (half, half + classes) for extra, half in extras),
-        "injections": sum(extra in (classes, half + classes) and extra != half for extra, half in extras),
-    }
-
-
-def _kernels(state: Mapping[str, Tensor], layers: str) -> list[torch.Size]:
-    """The shapes of the convolutions of encoder or decoder, level by level."""
-    tensors = (state.get(f"{layers}.{level}.layers.0.weight") for level in range(MAX_DEPTH))
-    whole = takewhile(lambda tensor: tensor is not None and tensor.ndim == 4 and tensor.numel(), tensors)
-    return [tensor.shape for tensor in whole if tensor is not None]
+    targets = one_hot(classes)
+    return lambda source, target: (2 * targets(source, target) - 1) * INTENSITY
 
 
 def _stated_settings(path: Path) -> OfficialSettings | None:
-    """The ``setting.txt`` of an official file, None where there is none."""
+    """Read the ``setting.txt`` of an official file; None where there is none."""
     folders = [path.parent, *([path.parent.parent] if path.parent.name == "checkpoint" else [])]
     file = next((folder / "setting.txt" for folder in folders if (folder / "setting.txt").is_file()), None)
     if file is None or path.suffix == ".safetensors":
         return None
+    if file.stat().st_size > MAX_SETTING_BYTES:
+        raise CheckpointError(
+            f"{file}, which belongs to {path.name}, is too long: it has {file.stat().st_size} bytes, and at "
+            f"most {MAX_SETTING_BYTES} are read; keep the entries that describe the network"
+        )
     try:
-        with file.open("rb") as stream:
-            return OfficialSettings.model_validate_json(stream.read(MAX_SETTING_BYTES))
+        return OfficialSettings.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise CheckpointError(
             f"{file}, which belongs to {path.name}, does not describe a network that can be built: {error}"

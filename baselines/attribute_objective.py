@@ -16,8 +16,8 @@ from fesbench.generators.objectives import Batch, LabelObjective, Terms
 class AttributeObjective(LabelObjective):
     """AttGAN's losses (elvisyjlin/AttGAN-PyTorch @be2d6c6, attgan).
 
-    The discriminator judges every expression by itself, and the generator must give an image back when
-    asked for the expression that it has.
+    The discriminator classifies every expression on its own, and the generator must reproduce an image when
+    the target is the image's own expression.
     """
 
     official_weights: ClassVar[Mapping[str, float]] = {
@@ -28,12 +28,12 @@ class AttributeObjective(LabelObjective):
     }
 
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """Binary cross-entropy of (B, classes) logits against (B,) labels, its mean over both."""
-        wanted = F.one_hot(labels, predictions.shape[1]).to(predictions)
-        return F.binary_cross_entropy_with_logits(predictions, wanted)
+        """Return the mean binary cross-entropy of (B, classes) logits against (B,) labels."""
+        truth = F.one_hot(labels, predictions.shape[1]).to(predictions)
+        return F.binary_cross_entropy_with_logits(predictions, truth)
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness and expression of the fakes, L1 of the answer to the image's own expression."""
+        """Return realness and expression of the edits, and L1 of the reconstruction."""
         targets = shuffled(batch.labels, random)
         realness, predictions = self.discriminator(self.edit(batch, targets, random))
         same = self.generate(batch.images, batch.labels, batch.labels)

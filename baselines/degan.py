@@ -1,20 +1,22 @@
 """DE-GAN (Ali & Hughes 2019, arXiv 1909.13135 and 1912.01456): expression disentangled from identity.
 
-Its authors published neither code nor layer sizes that we know of. This is our reading of the principles that
-the abstracts state; ``DEGAN.template`` lists what is our own choice.
+The authors published neither code nor layer sizes that we know of. This is our reading of the principles in
+the abstracts; ``DEGAN.template`` lists our own choices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Self, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
     decoder,
@@ -25,16 +27,15 @@ from fesbench.generators.layers import (
     strided_layers,
 )
 from fesbench.generators.losses import gradient_penalty
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 CODE = 16
 """Length of an expression code: too short to carry a face."""
 
 MOMENTUM = 0.05
-"""How far one training image moves the mean code of its class."""
+"""Fraction by which one training image moves the mean code of its class."""
 
 
 class ExpressionEncoder(nn.Sequential):
@@ -69,7 +70,7 @@ class ResidueBlock(nn.Module):
         self.style = nn.Linear(CODE, 4 * channels)
 
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
-        """(B, C, H, W) and (B, CODE) to (B, C, H, W)."""
+        """Return (B, C, H, W) for features of that shape and codes (B, CODE)."""
         scale, shift, scale_out, shift_out = self.style(code)[:, :, None, None].chunk(4, dim=1)
         inner = F.instance_norm(self.first(features)) * (1 + scale) + shift
         residue: Tensor = F.instance_norm(self.second(F.relu(inner))) * (1 + scale_out) + shift_out
@@ -100,7 +101,7 @@ class DEGANNetwork(nn.Module):
         self.codes = nn.Parameter(torch.zeros(classes, CODE), requires_grad=False)
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1] and expression codes (B, CODE) to (B, 3, R, R) in (-2, 2)."""
+        """Return (B, 3, R, R) in (-2, 2) for images in [-1, 1] and expression codes (B, CODE)."""
         features = self.identity(images)
         for block in self.residues:
             features = block(features, code)
@@ -109,7 +110,7 @@ class DEGANNetwork(nn.Module):
 
     @torch.no_grad()
     def remember(self, codes: Tensor, labels: Tensor) -> None:
-        """Move the code of each class of ``labels``, (B,) int64, towards those seen, (B, CODE)."""
+        """Move the mean code of each class in ``labels``, (B,) int64, towards its ``codes``, (B, CODE)."""
         members = F.one_hot(labels, len(self.codes)).to(codes).T
         counts = members.sum(1, keepdim=True)
         self.codes.lerp_(members @ codes / counts.clamp_min(1), 1 - (1 - MOMENTUM) ** counts)
@@ -135,7 +136,7 @@ class DEGANDiscriminator(nn.Module):
         self.identity = nn.Conv2d(top, subjects, resolution >> depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and logits (B, subjects)."""
+        """Return a realness map (B, 1, r, r), class logits (B, classes) and subject logits (B, subjects)."""
         features = self.main(images)
         return (
             self.realness(features),
@@ -145,11 +146,11 @@ class DEGANDiscriminator(nn.Module):
 
 
 class DEGANObjective(Objective):
-    """Real, of the wanted expression, and still the same person, in the eyes of one discriminator.
+    """Losses of realness, expression and identity, all from one discriminator.
 
-    Half of the wanted codes are read off an exemplar, another image of the batch; the others are the mean
-    code of the exemplar's class, as in label-driven synthesis. An image asked for the expression that it
-    shows already must stay as it is, and the way back by an image's own code must lead to it.
+    Half of the target codes are those of an exemplar, another image of the batch; the others are the mean
+    code of the exemplar's class, as in label-driven synthesis. An image whose target is its own expression
+    must not change, and the cycle back with an image's own code must reproduce it.
     """
 
     official_weights: ClassVar[Mapping[str, float]] = {
@@ -165,19 +166,19 @@ class DEGANObjective(Objective):
 
     @property
     def network(self) -> DEGANNetwork:
-        """The generator."""
+        """The generator, typed."""
         return cast(DEGANNetwork, self.generator)
 
-    def wanted(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The batch's codes (B, CODE) and labels (B,) to those that are asked for, of the same shapes."""
+    def targets(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return target codes (B, CODE) and labels (B,) for a batch of these codes and labels."""
         order = torch.randperm(len(labels), generator=random).to(labels.device)
         typical = (torch.rand(len(labels), 1, generator=random) < 0.5).to(labels.device)
         return torch.where(typical, self.network.codes[labels[order]], codes[order]), labels[order]
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, expression and identity of real images, gradient penalty."""
+        """Return Wasserstein distance, expression and identity of real images, gradient penalty."""
         with torch.no_grad():
-            codes, _ = self.wanted(self.network.expression(batch.images), batch.labels, random)
+            codes, _ = self.targets(self.network.expression(batch.images), batch.labels, random)
             fakes = self(batch.images, codes)
         realness, expressions, people = self.discriminator(batch.images)
         return {
@@ -189,11 +190,11 @@ class DEGANObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness, expression, identity of the fakes; class of codes; L1 of no change and the way back."""
+        """Return realness, expression, identity of the edits, class of codes, L1 of no change and cycle."""
         codes = self.network.expression(batch.images)
         self.network.remember(codes, batch.labels)
-        asked, targets = self.wanted(codes, batch.labels, random)
-        fakes = self(batch.images, asked)
+        target_codes, targets = self.targets(codes, batch.labels, random)
+        fakes = self(batch.images, target_codes)
         realness, expressions, people = self.discriminator(fakes)
         same = (targets == batch.labels).float()
         changes = (batch.images - fakes).abs().mean((1, 2, 3))
@@ -208,7 +209,7 @@ class DEGANObjective(Objective):
 
 
 class DEGAN(NeuralGenerator):
-    """DE-GAN behind the generator contract, driven by a label or by the face of somebody else."""
+    """DE-GAN behind the generator contract: a label stands for the mean expression code of its class."""
 
     template = GeneratorCard(
         name="degan",
@@ -235,7 +236,7 @@ class DEGAN(NeuralGenerator):
 
     has_official_code = False
     official = Settings()
-    """The authors' are not known; the suite's own."""
+    """The suite's own: those of the authors are not known."""
 
     training_choices = (
         "WGAN-GP, expression and identity cross-entropy, L1 cycle, L1 where the source shows the target",
@@ -248,24 +249,21 @@ class DEGAN(NeuralGenerator):
     network: DEGANNetwork
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the names of ``DEGANNetwork``; classes, width and blocks are read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not such a network's, or ``expressions`` does not name them all.
-        """
-        classes, width, blocks = _architecture(state)
-        with torch.device("meta"):
-            network = DEGANNetwork(resolution, classes, width, blocks)
-        load_exactly(network, state)
-        network.codes.requires_grad_(False)
-        return cls(network, label_names(classes, expressions, {}), resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of ``DEGANNetwork`` at a resolution."""
+        return Architecture(
+            partial(DEGANNetwork, resolution),
+            classes=length("codes", 0),
+            official_classes=7,
+            sizes={
+                "width": length("identity.0.weight", 0),
+                "blocks": count(r"residues\.\d+\.first\.weight"),
+            },
+        )
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> DEGANObjective:
-        """New networks for the expressions and subjects of ``data``, and their losses."""
+        """Return new networks for the expressions and subjects of ``data``, with their losses."""
         classes, subjects = len(data.expressions), int(data.subjects.max()) + 1
         depth = settings.resolution.bit_length() - 2
         discriminator = DEGANDiscriminator(
@@ -276,28 +274,5 @@ class DEGAN(NeuralGenerator):
         return DEGANObjective(network, discriminator, settings)
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to the mean expression code of each target's class, (B, CODE)."""
+        """Return the mean expression code of each target's class, (B, CODE)."""
         return self.network.codes[target]
-
-    @torch.no_grad()
-    def synthesize_like(self, images: Tensor, exemplars: Tensor) -> Tensor:
-        """Give faces the expressions of other faces.
-
-        Args:
-            images: (B, 3, R, R) float32 RGB in [-1, 1], R being ``card.resolution``.
-            exemplars: Whose expression to take: like ``images``, in the same order.
-
-        Returns:
-            (B, 3, R, R) float32 in [-1, 1].
-        """
-        outputs = self.network(images, self.network.expression(exemplars))
-        return cast(Tensor, outputs.clamp(-1.0, 1.0))
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(classes, width, blocks) by the shapes; ours where there is nothing to go by."""
-    codes, first = state.get("codes"), state.get("identity.0.weight")
-    if codes is None or first is None or codes.ndim != 2 or first.ndim != 4:
-        return 7, 64, 4
-    blocks = sum(name.startswith("residues.") and name.endswith(".first.weight") for name in state)
-    return codes.shape[0], first.shape[0], blocks

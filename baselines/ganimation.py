@@ -6,7 +6,6 @@ state_dict names; none of the code is taken over.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +19,14 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.layers import ResidualBlock, image_head, tile_condition, trunk
+from fesbench.generators.layers import RESIDUAL_BLOCKS, ResidualBlock, image_head, tile_condition, trunk
 from fesbench.generators.losses import gradient_penalty, shuffled
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .action_units import COLUMNS, Units, prototypes, read_prototypes
 
@@ -35,7 +34,7 @@ UNITS = len(COLUMNS)
 """Length of a condition of action units; any other length is one-hot."""
 
 NOISE = 0.1
-"""Wanted conditions are off by up to this in training, as in the official code."""
+"""Largest noise on target conditions in training, as in the official code."""
 
 
 class GANimationNetwork(nn.Module):
@@ -57,22 +56,30 @@ class GANimationNetwork(nn.Module):
         self.attetion_reg = nn.Sequential(nn.Conv2d(width, 1, 7, padding=3, bias=False), nn.Sigmoid())
 
     def colour_and_attention(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """What the official ``forward`` gives: (B, 3, R, R) in (-1, 1) and (B, 1, R, R) in (0, 1)."""
+        """Return the outputs of the official ``forward``: (B, 3, R, R) in (-1, 1), (B, 1, R, R) in (0, 1)."""
         features = self.main(tile_condition(images, condition))
         return self.img_reg(features), self.attetion_reg(features)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, units) to (B, 3, R, R) in [-1, 1]."""
+        """Return (B, 3, R, R) in [-1, 1] for such images, R a multiple of 4, and conditions (B, units)."""
         return compose(images, *self.colour_and_attention(images, condition))
 
 
+ARCHITECTURE = Architecture(
+    GANimationNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=UNITS,
+    sizes={"width": length("main.0.weight", 0), "blocks": count(RESIDUAL_BLOCKS)},
+)
+
+
 def compose(images: Tensor, colour: Tensor, attention: Tensor) -> Tensor:
-    """The input where ``attention`` is 1, ``colour`` where it is 0."""
+    """Blend ``images`` and ``colour``: the input where ``attention`` is 1, the colour where it is 0."""
     return attention * images + (1 - attention) * colour
 
 
 def roughness(attention: Tensor) -> Tensor:
-    """Sum of absolute differences between neighbours in a mask, mean over masks: (B, 1, R, R) to a scalar.
+    """Return the sum of absolute differences between neighbours in a (B, 1, R, R) mask, mean over masks.
 
     The official code's total variation; the paper writes squares.
     """
@@ -90,7 +97,7 @@ class GANimationObjective(Objective):
     Args:
         generator: See ``Objective``.
         discriminator: Gives (realness map, estimated condition).
-        conditions: (people, expressions, units): how each person looks with each expression.
+        conditions: (people, expressions, units), the condition of each person's expressions.
         settings: See ``Objective``.
     """
 
@@ -116,7 +123,7 @@ class GANimationObjective(Objective):
         self.register_buffer("conditions", conditions, persistent=False)
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, regression of the real images' condition, gradient penalty."""
+        """Return Wasserstein distance, regression of the real images' condition, gradient penalty."""
         shown, wanted = self._conditions(batch, random)
         with torch.no_grad():
             fakes, _ = self.paint(batch.images, wanted)
@@ -130,7 +137,7 @@ class GANimationObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness and condition of the fakes, L1 of the way back, and both ways' masks."""
+        """Return realness and condition of the edits, L1 of the cycle, and the masks of both passes."""
         shown, wanted = self._conditions(batch, random)
         fakes, there = self.paint(batch.images, wanted)
         realness, estimated = self.discriminator(fakes)
@@ -144,13 +151,13 @@ class GANimationObjective(Objective):
         }
 
     def paint(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """The composed images and their masks, computed in ``settings.precision``; float32."""
+        """Return composed images and their masks, computed in ``settings.precision``, as float32."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.mixed):
             colour, attention = self.generator.colour_and_attention(images, condition)
         return compose(images, colour.float(), attention.float()), attention.float()
 
     def _conditions(self, batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The batch's own conditions, and wanted ones: those of others of the batch, a little off."""
+        """The batch's own conditions, and targets: the shuffled conditions with noise."""
         shown = self.conditions[batch.subjects, batch.labels]
         noise = (2 * torch.rand(shown.shape, generator=random) - 1) * NOISE
         return shown, shuffled(shown, random) + noise.to(shown)
@@ -216,29 +223,23 @@ class GANimation(NeuralGenerator):
         self.conditions = _table(network.units, expressions, units)
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names; condition, width and block count are read off the shapes.
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture."""
+        return ARCHITECTURE
 
-        Raises:
-            CheckpointError: the tensors are not GANimation's, or ``expressions`` is needed: it defaults to
-                the basic ones where action units drive the network.
-        """
-        units, width, blocks = _architecture(state)
-        with torch.device("meta"):
-            network = GANimationNetwork(units, width, blocks)
-        load_exactly(network, state)
-        driven = units == UNITS
-        names = expressions or tuple(prototypes()) if driven else label_names(units, expressions, {})
-        return cls(network, names, resolution)
+    @classmethod
+    def label_names(cls, classes: int, expressions: Sequence[str] | None) -> tuple[str, ...]:
+        """See ``NeuralGenerator``; action units drive any expressions, by default the basic ones."""
+        if classes == UNITS:
+            return tuple(expressions or prototypes())
+        return super().label_names(classes, expressions)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
-        """Load a file as every generator does, and the units of its expressions from beside it.
+        """Load a file, and the action units of its expressions if there is a table beside it.
 
-        ``NAME.action_units.csv`` beside ``NAME.pth``, where there is one, replaces the table of prototypes;
-        see ``action_units.read_prototypes``.
+        ``NAME.action_units.csv`` beside ``NAME.pth`` replaces the table of prototypes; see
+        ``action_units.read_prototypes``.
 
         Raises:
             CheckpointError: the file cannot be used, or no units drive the network.
@@ -250,20 +251,20 @@ class GANimation(NeuralGenerator):
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> GANimationObjective:
-        """New networks and the official losses; see ``training_choices``.
+        """Return new networks with the official losses; see ``training_choices``.
 
-        Action units drive the network where every expression of ``data`` has a prototype: those of the images
-        themselves where they are known, the prototype elsewhere. Otherwise the expressions do.
+        Action units drive the network if every expression of ``data`` has a prototype: the units of the
+        images where the data set states them, else the prototype. Otherwise one-hot expressions do.
         """
         units = UNITS if prototypes().keys() >= set(data.expressions) else len(data.expressions)
         network, discriminator = GANimationNetwork(units, settings.width), new_discriminator(units, settings)
         return GANimationObjective(network, discriminator, _conditions_of(data, units), settings)
 
     def with_units(self, units: Mapping[str, Units], origin: str) -> Self:
-        """The same network driven by other action units.
+        """Return the same network driven by other action units.
 
         Args:
-            units: Expression to units; its expressions become the labels.
+            units: Units by expression; the expressions become the labels.
             origin: Where they come from, for the card.
 
         Raises:
@@ -282,7 +283,7 @@ class GANimation(NeuralGenerator):
         return generator
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, 17) action units in 0..1 or (B, C) one-hot; float32."""
+        """Return (B, 17) action units in 0..1, or (B, C) one-hot targets; float32."""
         return self.conditions.to(target.device)[target]
 
 
@@ -311,12 +312,3 @@ def _conditions_of(data: TrainingImages, length: int) -> Tensor:
     total = torch.zeros(people * expressions, length).index_add_(0, shots, data.action_units)
     means = torch.where(count > 0, total / count.clamp(min=1), table.repeat(people, 1))
     return means.reshape(people, expressions, length)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(units, width, blocks) by the shapes; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        return UNITS, 64, 6
-    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
-    return first.shape[1] - 3, first.shape[0], blocks

@@ -1,17 +1,17 @@
-"""GANmut (d'Apolito et al., CVPR 2021): expressions are places in a plane that the generator learns.
+"""GANmut (d'Apolito et al., CVPR 2021): expressions are points of a plane that the generator learns.
 
 Source: stefanodapolito/GANmut @ad4addc, re-implemented under the official state_dict names. Its linear form
 gives each expression a direction, neutral the origin; its gaussian form gives each a centre. The official
-networks see BGR images; ours take and give RGB and turn the channels inside.
+networks work on BGR images; these take and return RGB and reverse the channels inside.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar, Self, cast
 
 import torch
@@ -20,8 +20,10 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import NEUTRAL, GeneratorCard
 from fesbench.core.errors import DatasetError
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
+    RESIDUAL_BLOCKS,
     ResidualBlock,
     he_initialise,
     image_head,
@@ -30,10 +32,9 @@ from fesbench.generators.layers import (
     trunk,
 )
 from fesbench.generators.losses import gradient_penalty, shuffled
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch, Objective, Terms
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
 from .stargan import StarGAN
 
@@ -59,13 +60,13 @@ class GANmutNetwork(nn.Module, ABC):
         self.main = nn.Sequential(*trunk(3 + 2, width, bottleneck), image_head(width), nn.Tanh())
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        """(B, 3, R, R) RGB in [-1, 1], R a multiple of 4, and (B, 2) to (B, 3, R, R) RGB in (-1, 1)."""
+        """Return (B, 3, R, R) RGB in (-1, 1) for such images, R a multiple of 4, and codes (B, 2)."""
         outputs: Tensor = self.main(tile_condition(images.flip(1), code))
         return outputs.flip(1)
 
     @abstractmethod
     def codes(self) -> Tensor:
-        """Where each expression lies at full strength: (classes, 2)."""
+        """Return the code of each expression at full strength: (classes, 2)."""
 
 
 class LinearNetwork(GANmutNetwork):
@@ -86,7 +87,7 @@ class LinearNetwork(GANmutNetwork):
             self.axes.weight *= 1e-4  # official: short vectors turn easily
 
     def codes(self) -> Tensor:
-        """Unit vectors, and the origin for neutral: (classes, 2)."""
+        """Return unit vectors, and the origin for neutral: (classes, 2)."""
         directions = F.normalize(self.axes.weight, dim=1)
         before, after = directions[: self.neutral], directions[self.neutral :]
         return torch.cat([before, directions.new_zeros(1, 2), after])
@@ -108,12 +109,17 @@ class GaussianNetwork(GANmutNetwork):
         self.covariance_angles = nn.Linear(classes, 1, bias=False)
 
     def codes(self) -> Tensor:
-        """The centres as stored: the official inference takes them so, its training takes their tanh."""
+        """Return the centres as stored, like the official inference; its training takes their tanh."""
         return self.mu.weight
 
 
+SIZES = {"width": length("main.0.weight", 0), "blocks": count(RESIDUAL_BLOCKS)}
+LINEAR = Architecture(LinearNetwork, length("axes.weight", 0, offset=1), official_classes=7, sizes=SIZES)
+GAUSSIAN = Architecture(GaussianNetwork, length("mu.weight", 0), official_classes=7, sizes=SIZES)
+
+
 class GANmutDiscriminator(nn.Module):
-    """The official discriminator of the linear form: StarGAN's, and a third head that reads the code.
+    """The official discriminator of the linear form: StarGAN's, with a third head that predicts the code.
 
     Args:
         resolution: Image size R in pixels.
@@ -131,13 +137,13 @@ class GANmutDiscriminator(nn.Module):
         self.conv3 = nn.Conv2d(top, 2, resolution >> depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, R, R) to a realness map (B, 1, r, r), logits (B, classes) and codes (B, 2)."""
+        """Return a realness map (B, 1, r, r), logits (B, classes) and codes (B, 2) of (B, 3, R, R) images."""
         features = self.main(images)
         return self.conv1(features), self.conv2(features).flatten(1), self.conv3(features).flatten(1)
 
 
 class LinearObjective(Objective):
-    """The linear form's objective: the discriminator must read off an image the code that made it."""
+    """The linear form's objective: the discriminator must predict the code of an edit from the image."""
 
     official_weights: ClassVar[Mapping[str, float]] = {
         "d_class": 1.0,
@@ -151,11 +157,11 @@ class LinearObjective(Objective):
 
     @property
     def network(self) -> LinearNetwork:
-        """The generator."""
+        """The generator, typed."""
         return cast(LinearNetwork, self.generator)
 
     def draw(self, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Codes (B, 2) for (B,) labels, the first ``free`` of them in any direction, and strengths (B,)."""
+        """Draw codes (B, 2) for (B,) labels, the first ``free`` in any direction, and strengths (B,)."""
         uniform, turn = torch.rand(2, len(labels), generator=random).to(labels.device)
         noise = NOISE * torch.randn(len(labels), 2, generator=random).to(labels.device)
         strength = torch.where(
@@ -169,11 +175,11 @@ class LinearObjective(Objective):
 
     @staticmethod
     def free(size: int) -> int:
-        """How many of a batch of ``size`` get codes of any direction."""
+        """Return how many of a batch of ``size`` get codes of any direction."""
         return round(FREE * size)
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, classification of real images, codes of the fakes, gradient penalty."""
+        """Return Wasserstein distance, classification of real images, codes of edits, gradient penalty."""
         with torch.no_grad():
             codes, _ = self.draw(shuffled(batch.labels, random), random)
             fakes = self(batch.images, codes)
@@ -188,10 +194,10 @@ class LinearObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness, class, strength and code of the fakes, and L1 of the way back.
+        """Return realness, class, strength and code of the edits, and L1 of the cycle.
 
-        The strength of a face is the discriminator's confidence in its class: so strong must a fake be as
-        its code is long, neutral ones aside, and so long is the code of the way back.
+        The strength of a face is the discriminator's confidence in its class. That of an edit must equal the
+        length of its code, except towards neutral; that of the source is the length of the cycle's code.
         """
         targets = shuffled(batch.labels, random)
         codes, strength = self.draw(targets, random)
@@ -213,7 +219,7 @@ class LinearObjective(Objective):
 
 
 class GANmut(NeuralGenerator):
-    """GANmut behind the generator contract: a label at full strength, or any point of the plane."""
+    """GANmut behind the generator contract: the code of each label at full strength."""
 
     template = GeneratorCard(
         name="ganmut",
@@ -241,35 +247,28 @@ class GANmut(NeuralGenerator):
 
     network: GANmutNetwork
 
+    label_orders = MappingProxyType({len(AFFECTNET_ORDER): AFFECTNET_ORDER})
+    tracked_layers = ".*"
+
+    @classmethod
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of the gaussian form if the tensors are that form's, else of the linear."""
+        return GAUSSIAN if "mu.weight" in state else LINEAR
+
     @classmethod
     def from_official(
         cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
     ) -> Self:
-        """Build the linear or the gaussian form, whichever the names tell; sizes are read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are of neither form, or ``expressions`` is needed: it defaults to
-                ``AFFECTNET_ORDER`` for 7 classes. Neutral, wherever it is in it, is the origin.
-        """
-        classes, width, blocks = _architecture(state)
-        names = label_names(classes, expressions, {len(AFFECTNET_ORDER): AFFECTNET_ORDER})
-        with torch.device("meta"):
-            network: GANmutNetwork
-            if "mu.weight" in state:
-                network = GaussianNetwork(classes, width, blocks)
-            else:
-                neutral = names.index(NEUTRAL) if NEUTRAL in names else 0
-                network = LinearNetwork(classes, width, blocks, neutral)
-        load_exactly(network, state)
-        return cls(network, names, resolution)
-
-    def official_state(self) -> dict[str, Tensor]:
-        """With the running statistics that the official network keeps and never uses."""
-        return with_statistics(super().official_state())
+        """See ``NeuralGenerator``; the origin of the linear form is neutral, without it the first label."""
+        generator = super().from_official(state, expressions, resolution)
+        names = generator.card.expressions
+        if isinstance(generator.network, LinearNetwork) and NEUTRAL in names:
+            generator.network.neutral = names.index(NEUTRAL)
+        return generator
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LinearObjective:
-        """New networks of the linear form and its official losses; see ``training_choices``.
+        """Return new networks of the linear form with its official losses; see ``training_choices``.
 
         Raises:
             DatasetError: there are no neutral images.
@@ -286,35 +285,10 @@ class GANmut(NeuralGenerator):
         return LinearObjective(network, discriminator, settings)
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to the target's code at full strength, (B, 2)."""
+        """Return the target's code at full strength, (B, 2)."""
         return self.network.codes()[target]
-
-    @torch.no_grad()
-    def synthesize_at(self, images: Tensor, codes: Tensor) -> Tensor:
-        """Synthesize what lies at any place of the plane.
-
-        Args:
-            images: (B, 3, R, R) float32 RGB in [-1, 1].
-            codes: (B, 2); the linear form was trained inside the unit circle, where the distance from the
-                origin is the strength, the gaussian one in [-1, 1]².
-
-        Returns:
-            (B, 3, R, R) float32 in [-1, 1].
-        """
-        outputs: Tensor = self.network(images, codes)
-        return outputs.clamp(-1.0, 1.0)
 
 
 def _confidence(logits: Tensor) -> Tensor:
     """(B, classes) to the largest class probability, (B,)."""
     return logits.softmax(1).amax(1)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    places = state.get("mu.weight", state.get("axes.weight"))
-    if first is None or places is None or first.ndim != 4 or places.ndim != 2:
-        return 7, 64, 6
-    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
-    return len(places) + ("mu.weight" not in state), first.shape[0], blocks

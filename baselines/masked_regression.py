@@ -9,7 +9,7 @@ from fesbench.reggan.paired import PairedRegression
 
 
 def stretch(images: Tensor) -> Tensor:
-    """Each (C, H, W) of ``images`` moved and scaled to fill [0, 1]; constant images become 0."""
+    """Shift and scale each (C, H, W) of ``images`` to fill [0, 1]; constant images become 0."""
     low, span = _extent(images)
     return (images - low) / span
 
@@ -28,9 +28,9 @@ class MaskedRegression(PairedRegression):
     Source and target are each stretched to [0, 1] by their own extremes over all channels. One model for each
     target expression.
 
-    That program compares and saves everything stretched, its results too. Here results stand beside photos
-    that are not, so a prediction goes back to the extremes of its source, and what lies beyond [-1, 1] is
-    clamped: otherwise a dull photo would come back with other light, and be scored for that.
+    That program compares and saves all images stretched, results included. Here results are compared with
+    photos as they are, so a prediction is scaled back to the extremes of its source and clamped to [-1, 1]:
+    otherwise the result of a photo with little contrast would be scored for its change of contrast.
 
     Args:
         receptive_field: Side of the window in pixels, odd.
@@ -58,10 +58,10 @@ class MaskedRegression(PairedRegression):
         super().__init__(receptive_field, alpha, "same", False, resolution)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Stretched to [0, 1], image by image."""
+        """Return the images, each stretched to [0, 1]."""
         return stretch(images)
 
     def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
-        """Back to the extremes of ``images``, clamped to [-1, 1]."""
+        """Return the predictions at the extremes of ``images``, clamped to [-1, 1]."""
         low, span = _extent(images)
         return (predicted * span + low).clamp(-1, 1)

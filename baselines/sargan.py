@@ -1,4 +1,4 @@
-"""SARGAN (Akram and Khan, TCSVT 2023, arXiv 2303.17212): US-GAN whose one block looks where to edit.
+"""SARGAN (Akram and Khan, TCSVT 2023, arXiv 2303.17212): US-GAN with spatial attention in its one block.
 
 Source: arbishakram/SARGAN @44a24ee (no licence file), re-implemented layer for layer under the official
 state_dict names from a description of its architecture. The bottleneck is a residual block with spatial
@@ -8,26 +8,25 @@ attention from a small encoder-decoder.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import image_head, instance_norm, one_hot, tile_condition, trunk
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
-from .usgan import KDEF_ORDER, USGAN, USGANObjective, first_layer
+from .usgan import USGAN, USGANObjective
 
 UNUSED = "att_func."
-"""Prefix of weights that the official network holds and never uses: attention over three channels."""
+"""Prefix of weights that the official network saves and never uses: attention over three channels."""
 
 
 class ConvLayer(nn.Module):
@@ -45,7 +44,7 @@ class ConvLayer(nn.Module):
         self.norm = nn.Sequential(OrderedDict(norm=instance_norm(outputs)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W), or half of H and W; before any activation."""
+        """Return (B, outputs, H, W), or half of H and W, before any activation."""
         outputs: Tensor = self.norm(self.conv2d(features))
         return outputs
 
@@ -62,13 +61,13 @@ class AttentionHead(nn.Module):
         self.conv2d = nn.Conv2d(inputs, 1, 3, padding=1, padding_mode="reflect")
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 1, H, W)."""
+        """Return (B, 1, H, W) for (B, inputs, H, W)."""
         outputs: Tensor = self.conv2d(features)
         return outputs
 
 
 class Attention(nn.Module):
-    """The official encoder-decoder of depth two that says where its input matters.
+    """Spatial attention from the official encoder-decoder of depth two.
 
     Args:
         inputs: Channels of what is attended to.
@@ -87,7 +86,7 @@ class Attention(nn.Module):
         self.out_block = nn.Sequential(AttentionHead(width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, H, W), H and W at least 5, to the same shape: times a map in (0, 1)."""
+        """Return ``features``, (B, inputs, H, W) with H and W at least 5, times a map in (0, 1)."""
         half = self.b2_2(features).relu()
         quarter = self.b2_plus_1(self.b2_1(half).relu()).relu()
         inner = _merged(self.b1_1(half).relu(), self.b3_1(_doubled(quarter)).relu())
@@ -111,7 +110,7 @@ class AttentiveBlock(nn.Module):
         self.att_func = Attention(channels, attention)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, channels, H, W) to the same shape."""
+        """Return (B, channels, H, W) for the same shape."""
         refined: Tensor = features + self.att_func(self.conv2(self.conv1(features).relu()))
         return refined
 
@@ -145,6 +144,18 @@ class SARGANNetwork(nn.Module):
         return images + change
 
 
+ARCHITECTURE = Architecture(
+    SARGANNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=7,
+    sizes={
+        "width": length("main.0.weight", 0),
+        "attention": length("main.9.att_func.b1_2.norm.norm.weight", 0, default=64),
+    },
+    unused=(UNUSED,),
+)
+
+
 class SARGAN(NeuralGenerator):
     """SARGAN behind the generator contract: one-hot target, instance statistics, no need of the source."""
 
@@ -175,35 +186,23 @@ class SARGAN(NeuralGenerator):
 
     network: SARGANNetwork
 
-    @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names, unused weights or not; sizes are read off the shapes.
+    label_orders = USGAN.label_orders
+    tracked_layers = r"main\.\d+"
 
-        Raises:
-            CheckpointError: the tensors are not SARGAN's, or ``expressions`` is needed: it defaults to
-                ``KDEF_ORDER`` for 7 classes.
-        """
-        used = {name: value for name, value in state.items() if not name.startswith(UNUSED)}
-        classes, width = first_layer(used)
-        attention = used.get("main.9.att_func.b1_2.norm.norm.weight", torch.zeros(64)).numel()
-        with torch.device("meta"):
-            network = SARGANNetwork(classes, width, attention)
-        load_exactly(network, used)
-        return cls(network, label_names(classes, expressions, {7: KDEF_ORDER}), resolution)
+    @classmethod
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture; files may hold its unused weights or not."""
+        return ARCHITECTURE
 
     def official_state(self) -> dict[str, Tensor]:
-        """See ``NeuralGenerator``; the trunk's normalisation layers keep statistics, unused weights are 0."""
+        """See ``NeuralGenerator``; the unused weights are 0."""
         unused = Attention(3, self.network.attention).state_dict()
-        return {
-            **{UNUSED + name: torch.zeros_like(value) for name, value in unused.items()},
-            **with_statistics(super().official_state(), layers=r"main\.\d+"),
-        }
+        zeros = {UNUSED + name: torch.zeros_like(value) for name, value in unused.items()}
+        return zeros | super().official_state()
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> USGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network = SARGANNetwork(classes, settings.width, attention=settings.width)
         return USGANObjective(network, new_discriminator(classes, settings), one_hot(classes), settings)

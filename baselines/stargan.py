@@ -5,27 +5,25 @@ Source: yunjey/stargan @94dd002 (MIT), re-implemented layer for layer under the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
+    RESIDUAL_BLOCKS,
     ResidualBlock,
     image_head,
     one_hot,
     tile_condition,
     trunk,
 )
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import LabelObjective
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
 FOLDER_ORDER = {
     7: ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
@@ -49,9 +47,17 @@ class StarGANNetwork(nn.Module):
         self.main = nn.Sequential(*trunk(3 + classes, width, bottleneck), image_head(width), nn.Tanh())
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-1, 1)."""
+        """Return (B, 3, R, R) in (-1, 1) for such images, R a multiple of 4, and (B, classes) one-hot."""
         outputs: Tensor = self.main(tile_condition(images, condition))
         return outputs
+
+
+ARCHITECTURE = Architecture(
+    StarGANNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=7,
+    sizes={"width": length("main.0.weight", 0), "blocks": count(RESIDUAL_BLOCKS)},
+)
 
 
 class StarGAN(NeuralGenerator):
@@ -90,38 +96,17 @@ class StarGAN(NeuralGenerator):
         "weights are an exponential moving average over training",
     )
 
+    label_orders = FOLDER_ORDER
+    tracked_layers = ".*"
+
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names; class count, width and block count are read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not StarGAN's, or ``expressions`` is needed: it defaults to the
-                sorted folder names for 7 and 8 classes (``FOLDER_ORDER``).
-        """
-        classes, width, blocks = _architecture(state)
-        with torch.device("meta"):
-            network = StarGANNetwork(classes, width, blocks)
-        load_exactly(network, state)
-        return cls(network, label_names(classes, expressions, FOLDER_ORDER), resolution)
-
-    def official_state(self) -> dict[str, Tensor]:
-        """See ``NeuralGenerator``; all its normalisation layers keep running statistics."""
-        return with_statistics(super().official_state())
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture."""
+        return ARCHITECTURE
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> LabelObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network, discriminator = StarGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return LabelObjective(network, discriminator, one_hot(classes), settings)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """(classes, width, blocks) by the shapes; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        return 7, 64, 6
-    blocks = sum(re.fullmatch(r"main\.\d+\.main\.0\.weight", name) is not None for name in state)
-    return first.shape[1] - 3, first.shape[0], blocks

@@ -7,28 +7,35 @@ csmliu/STGAN (TensorFlow, MIT).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import UnsupportedEdit
+from fesbench.generators.architecture import (
+    Architecture,
+    Shapes,
+    joined_channels,
+    length,
+    level_count,
+    levels,
+)
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .attgan import AttGAN
 from .attribute_objective import AttributeObjective
 
-MAX_DEPTH = 10
+ENCODER = "encoder.{}.0.weight"
+"""Name of the convolution's weights at each level of the encoder."""
 
 
 class TransferUnit(nn.Module):
@@ -48,7 +55,7 @@ class TransferUnit(nn.Module):
         self.hidden = _gate(width, nn.Tanh())
 
     def forward(self, features: Tensor, state: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix what the encoder saw with the state.
+        """Mix the encoder's features with the state.
 
         Args:
             features: (B, width, H, W).
@@ -103,7 +110,7 @@ class STGANNetwork(nn.Module):
 
         Args:
             images: (B, 3, R, R) in [-1, 1], R a multiple of 2**depth.
-            condition: (B, classes), target minus source labels: 1 what shall come, -1 what shall go.
+            condition: (B, classes), target minus source labels: 1 for what is added, -1 for what is removed.
 
         Returns:
             (B, 3, R, R) in (-1, 1).
@@ -141,23 +148,45 @@ class STGANDiscriminator(nn.Module):
         self.fc_att = _head(inputs, widths[-1], classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1) and logits (B, classes)."""
+        """Return realness (B, 1) and logits (B, classes) of (B, 3, R, R) images."""
         features = self.conv(images).flatten(1)
         return self.fc_adv(features), self.fc_att(features)
+
+
+def _shortcuts(shapes: Shapes) -> int | None:
+    units = range(len(levels(shapes, ENCODER)) - 1)
+    return sum(f"stu.{level}.upsample.weight" in shapes for level in units)
+
+
+def _one_more_conv(shapes: Shapes) -> int | None:
+    return f"decoder.{len(levels(shapes, ENCODER)) - 1}.3.weight" in shapes
+
+
+ARCHITECTURE = Architecture(
+    STGANNetwork,
+    classes=joined_channels(ENCODER, "decoder.{}.0.weight"),
+    official_classes=13,
+    sizes={
+        "width": length(ENCODER.format(0), 0),
+        "depth": level_count(ENCODER),
+        "shortcuts": _shortcuts,
+        "one_more_conv": _one_more_conv,
+    },
+)
 
 
 class STGANObjective(AttributeObjective):
     """AttGAN's losses with attribute differences of random strength, so that edits can be graded."""
 
     def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
-        """The generator's answer to differences, each of them scaled by its own draw from U(0, 1)."""
+        """Return edits by attribute differences, each scaled by its own draw from U(0, 1)."""
         difference = self.condition(batch.labels, targets)
         strength = torch.rand(difference.shape, generator=random).to(difference)
         outputs: Tensor = self(batch.images, strength * difference)
         return outputs
 
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """Binary cross-entropy of (B, classes) logits against (B,) labels, summed over the classes."""
+        """Return the binary cross-entropy of (B, classes) logits against (B,) labels, summed over classes."""
         return predictions.shape[1] * super().class_loss(predictions, labels)
 
 
@@ -191,25 +220,13 @@ class STGAN(NeuralGenerator):
     )
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the names of bluestyle97's code; the architecture is read off the shapes.
-
-        Raises:
-            CheckpointError: the tensors are not this STGAN's (those of jdelanoy's fork have biases and other
-                widths), or ``expressions`` is missing: the models know attributes in an order that their
-                tensors do not tell.
-        """
-        architecture = _architecture(state)
-        with torch.device("meta"):
-            network = STGANNetwork(**architecture)
-        load_exactly(network, state)
-        return cls(network, label_names(architecture["classes"], expressions, {}), resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture of bluestyle97's generator; jdelanoy's has biases and other widths."""
+        return ARCHITECTURE
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> STGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
         return STGANObjective(
             STGANNetwork(classes, settings.width, depth, shortcuts=min(3, depth - 1)),
@@ -219,7 +236,7 @@ class STGAN(NeuralGenerator):
         )
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) labels to (B, classes) float32: one-hot target minus one-hot source.
+        """Return the one-hot target minus the one-hot source, (B, classes) float32.
 
         Raises:
             UnsupportedEdit: the source expression of an image is not known.
@@ -274,22 +291,5 @@ def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _difference(classes: int, source: Tensor, target: Tensor) -> Tensor:
-    known = one_hot(classes)
-    return known(source, target) - known(target, source)
-
-
-def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The network's arguments by the shapes; the defaults where there is nothing to go by."""
-    shapes = {name: value.shape for name, value in state.items() if value.ndim == 4 and value.numel()}
-    names = (f"encoder.{level}.0.weight" for level in range(MAX_DEPTH))
-    encoder = [shapes[name] for name in takewhile(shapes.__contains__, names)]
-    first = shapes.get("decoder.0.0.weight")
-    if len(encoder) < 2 or first is None or first[0] <= encoder[-1][0]:
-        return {"classes": 13}
-    return {
-        "classes": first[0] - encoder[-1][0],
-        "width": encoder[0][0],
-        "depth": len(encoder),
-        "shortcuts": sum(f"stu.{level}.upsample.weight" in state for level in range(len(encoder) - 1)),
-        "one_more_conv": f"decoder.{len(encoder) - 1}.3.weight" in state,
-    }
+    targets = one_hot(classes)
+    return targets(source, target) - targets(target, source)

@@ -7,22 +7,21 @@ so the network only has to paint what changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.generators.architecture import Architecture, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import ResidualBlock, image_head, one_hot, tile_condition, trunk
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import LabelObjective
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly, with_statistics
 
 from .stargan import StarGAN
 
@@ -43,9 +42,17 @@ class USGANNetwork(nn.Module):
         self.main = nn.Sequential(*trunk(3 + classes, width, [ResidualBlock(4 * width)]), image_head(width))
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1], R a multiple of 4, and (B, classes) one-hot to (B, 3, R, R) in (-2, 2)."""
+        """Return (B, 3, R, R) in (-2, 2) for images in [-1, 1], R a multiple of 4, and one-hot targets."""
         change: Tensor = self.main(tile_condition(images, condition)).tanh()
         return images + change
+
+
+ARCHITECTURE = Architecture(
+    USGANNetwork,
+    classes=length("main.0.weight", 1, offset=-3),
+    official_classes=7,
+    sizes={"width": length("main.0.weight", 0)},
+)
 
 
 class USGANObjective(LabelObjective):
@@ -78,39 +85,20 @@ class USGAN(NeuralGenerator):
         "weights are an exponential moving average over training",
     )
 
+    label_orders = MappingProxyType({7: KDEF_ORDER})
+    tracked_layers = ".*"
+
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the official names; class count and width are read off the shapes.
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the official generator's architecture.
 
         A StarGAN with one residual block has the same names and shapes; only the user can tell them apart.
-
-        Raises:
-            CheckpointError: the tensors are not US-GAN's, or ``expressions`` is needed: it defaults to
-                ``KDEF_ORDER`` for 7 classes.
         """
-        classes, width = first_layer(state)
-        with torch.device("meta"):
-            network = USGANNetwork(classes, width)
-        load_exactly(network, state)
-        return cls(network, label_names(classes, expressions, {7: KDEF_ORDER}), resolution)
-
-    def official_state(self) -> dict[str, Tensor]:
-        """See ``NeuralGenerator``; all its normalisation layers keep running statistics."""
-        return with_statistics(super().official_state())
+        return ARCHITECTURE
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> USGANObjective:
-        """New networks and the official losses; see ``training_choices``."""
+        """Return new networks with the official losses; see ``training_choices``."""
         classes = len(data.expressions)
         network, discriminator = USGANNetwork(classes, settings.width), new_discriminator(classes, settings)
         return USGANObjective(network, discriminator, one_hot(classes), settings)
-
-
-def first_layer(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """(classes, width) by the first layer's shape; the official ones where there is nothing to go by."""
-    first = state.get("main.0.weight")
-    if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        return 7, 64
-    return first.shape[1] - 3, first.shape[0]

@@ -1,22 +1,100 @@
-"""fesbench: measuring facial-expression synthesis."""
+"""fesbench: measuring facial-expression synthesis.
+
+Plug-ins and scripts import everything that they need from here: the contracts, the cards, the errors and the
+functions that load and evaluate. Each name is imported from its module when it is first used.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from .core.exports import lazy_exports
+
+if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editors
+    from fesbench.datasets.registry import load_dataset as load_dataset
+
+    from .api import evaluate as evaluate
+    from .core.contracts import NEUTRAL as NEUTRAL
+    from .core.contracts import NO_TRUTH as NO_TRUTH
+    from .core.contracts import UNKNOWN_LABEL as UNKNOWN_LABEL
+    from .core.contracts import Annotation as Annotation
+    from .core.contracts import Batch as Batch
+    from .core.contracts import ClosedForm as ClosedForm
+    from .core.contracts import Column as Column
+    from .core.contracts import Dataset as Dataset
+    from .core.contracts import Edit as Edit
+    from .core.contracts import Failure as Failure
+    from .core.contracts import FeatureExtractor as FeatureExtractor
+    from .core.contracts import FeatureExtractorCard as FeatureExtractorCard
+    from .core.contracts import Generator as Generator
+    from .core.contracts import GeneratorCard as GeneratorCard
+    from .core.contracts import Image as Image
+    from .core.contracts import ImageMetric as ImageMetric
+    from .core.contracts import Mask as Mask
+    from .core.contracts import Metric as Metric
+    from .core.contracts import MetricCard as MetricCard
+    from .core.contracts import Network as Network
+    from .core.contracts import NetworkCard as NetworkCard
+    from .core.contracts import Problem as Problem
+    from .core.contracts import Sample as Sample
+    from .core.contracts import SetMetric as SetMetric
+    from .core.contracts import Synthesizer as Synthesizer
+    from .core.errors import BenchError as BenchError
+    from .core.errors import CheckpointError as CheckpointError
+    from .core.errors import DatasetError as DatasetError
+    from .core.errors import ImageError as ImageError
+    from .core.errors import SpecError as SpecError
+    from .core.errors import UnknownName as UnknownName
+    from .core.errors import UnsupportedEdit as UnsupportedEdit
+    from .core.errors import WeightsMissing as WeightsMissing
+    from .generators.registry import load_generator as load_generator
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "load_generator": "fesbench.generators.registry",
-    "load_dataset": "fesbench.datasets.registry",
-    "evaluate": "fesbench.api",
+_EXPORTS = {
+    "fesbench.api": ("evaluate",),
+    "fesbench.core.contracts": (
+        "NEUTRAL",
+        "NO_TRUTH",
+        "UNKNOWN_LABEL",
+        "Annotation",
+        "Batch",
+        "ClosedForm",
+        "Column",
+        "Dataset",
+        "Edit",
+        "Failure",
+        "FeatureExtractor",
+        "FeatureExtractorCard",
+        "Generator",
+        "GeneratorCard",
+        "Image",
+        "ImageMetric",
+        "Mask",
+        "Metric",
+        "MetricCard",
+        "Network",
+        "NetworkCard",
+        "Problem",
+        "Sample",
+        "SetMetric",
+        "Synthesizer",
+    ),
+    "fesbench.core.errors": (
+        "BenchError",
+        "CheckpointError",
+        "DatasetError",
+        "ImageError",
+        "SpecError",
+        "UnknownName",
+        "UnsupportedEdit",
+        "WeightsMissing",
+    ),
+    "fesbench.datasets.registry": ("load_dataset",),
+    "fesbench.generators.registry": ("load_generator",),
 }
 
-__all__ = ["__version__", *_PUBLIC]
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["__version__", *_MODULES]
+__getattr__, __dir__ = lazy_exports(__name__, _MODULES)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fesbench.reports.run.publish import Published, load_published, publish
+from fesbench.reports.run.publish import publish
 
-from .core.errors import BenchError
 from .runs.identities import check_identities, check_unchanged, identities
 from .runs.plan import Plan, make_plan, resolve
+from .runs.results import RunResults
 from .runs.spec import validate
 from .runs.store.store import RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .runs.execution.executor import ShardDone
     from .runs.execution.progress import Listener
-    from .runs.models import Cell
 
 
 class _Silent:
-    """Hears of progress and says nothing."""
+    """A listener that shows nothing."""
 
     def begin(self, shards: int, edits: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Nothing."""
+    def done(self, done: ShardDone) -> None:
+        """Do nothing."""
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
         metrics: Names or full ids.
         backend: Where the metrics' networks come from.
         limit: Subjects of each domain to keep.
-        out: The run's folder; a run that is there is continued. Default ``runs/NAME``.
+        out: The run's folder; an existing run is continued. Default ``runs/NAME``.
         device: A torch device.
 
     Returns:
@@ -63,18 +63,18 @@ def evaluate(
     spec = resolve(validate(fields | {"backend": backend, "limit": limit}, "evaluate"))
     store = RunStore(Path(out) if out else Path("runs") / spec.run_name)
     plan = make_plan(store.grown_spec(spec))
-    return complete_run(plan, store, device, 0, _Silent()).cells
+    return complete_run(plan, store, device, 0, _Silent()).summary.cells
 
 
-def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> Published:
-    """Do what the run directory lacks, and return what it then holds.
+def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> RunResults:
+    """Compute what the run directory lacks, and return the results.
 
     Args:
-        plan: What is asked for; what the run was asked before, and by others in the meantime, is added.
-        store: Its directory.
+        plan: What to run; what the run was asked for before, also by others in the meantime, is added.
+        store: The run directory.
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
-        listener: Hears of progress.
+        listener: Receives progress.
 
     Raises:
         BenchError: the directory is in use, its data or models changed, or it cannot be written.
@@ -86,51 +86,40 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not is_complete(plan, store):
-            from .runs.run import run_plan
+            from .runs.run import finish, run_plan
 
             store.update_identities(found)
             with _logged(store):
-                publish(plan, store, run_plan(plan, store, device, workers, listener))
-        return load_published(store)
+                run_plan(plan, store, device, workers, listener)
+                publish(plan, RunResults.read(store))
+                finish(store)
+        return RunResults.open(store.location)
 
 
-def open_run(folder: Path) -> Published:
-    """What the folder of a run holds, as it stands.
+def open_run(folder: Path) -> RunResults:
+    """Return the results of a finished run.
 
     Raises:
-        BenchError: it is no run's folder, the run has not come to its end yet, or its files are damaged.
+        BenchError: the folder holds no run, the run was not finished, or its files are damaged.
     """
-    store = RunStore(folder)
-    if not store.record:
-        raise BenchError(f"{folder} holds no run: there is no run.json; give a folder that `bench run` wrote")
-    files = [folder / name for name in ("summary.json", "scores.parquet")]
-    missing = [path.name for path in files if not path.is_file()]
-    if missing or store.record.get("status") == "started":
-        raise BenchError(
-            f"the run in {folder} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
-            "run its command again: it continues where it was stopped"
-        )
-    return load_published(store)
+    return RunResults.open(folder)
 
 
 @contextmanager
 def _logged(store: RunStore) -> Iterator[None]:
-    """Write what the suite logs to the run's own file."""
-    handler = logging.FileHandler(store.folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
-    """Whether the run directory already holds all that the plan asks for."""
+    """Return whether the run directory holds the finished results of everything that the plan asks for."""
     record = store.record
-    asked = plan.spec.model_dump(mode="json")
-    published = (store.folder / "summary.json").is_file() and (store.folder / "report").is_dir()
-    return published and record.get("status") == "complete" and record.get("spec") == asked
+    return store.is_published() and record.status == "complete" and record.spec == plan.spec

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fesbench.core.contracts import Batch, Edit, Image
+from fesbench.core.contracts import STUDIO, Batch, Edit, Image
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import ImageLoader, load_ahead
 from fesbench.datasets.registry import load_dataset
@@ -32,7 +32,7 @@ from fesbench.datasets.rendered.scene import DOMAINS
 from fesbench.generators.checkpoints import save_checkpoint
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.synthesis import GeneratorSynthesizer
-from fesbench.generators.training_data import STUDIO, TrainingImages, load_images
+from fesbench.generators.training_data import TrainingImages, load_images
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
 from fesbench.reggan.attention import ATTENTION_TYPES

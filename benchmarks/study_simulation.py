@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fesbench.reports.study.analysis.estimates import (
+from fesbench.reports.study.analysis.significance import binomial, discordant
+from fesbench.reports.study.analysis.strengths import luce
+from fesbench.statistics.intervals import Floats
+from fesbench.statistics.two_way import (
     Clusters,
     Estimate,
-    Floats,
     bootstrap,
     mean,
     ratio,
     share,
 )
-from fesbench.reports.study.analysis.significance import binomial, discordant
-from fesbench.reports.study.analysis.strengths import luce
 
 STRENGTHS = {7: np.array([0.7, 0.3, 0.0, 0.0, -0.2, -0.3, -0.5]), 2: np.array([0.4, 0.0])}
 TRUTH_DRAWS = 2_000_000

@@ -24,7 +24,7 @@ pytest.importorskip("pytest_benchmark")
 
 SIZE = int(os.environ.get("FESBENCH_BENCHMARK_SIZE", "64"))
 IMAGES = 100
-PARITY = Path(__file__).resolve().parents[2] / "shared" / "parity" / "mr_ref_12x32.npz"
+PARITY = Path(__file__).resolve().parents[1] / "tests" / "data" / "parity" / "mr_ref_12x32.npz"
 
 
 def _load_official() -> ModuleType:
@@ -60,7 +60,6 @@ def official_fit(images):
     return seconds, weights
 
 
-@pytest.mark.skipif(not PARITY.exists(), reason="needs the folder 'shared' beside the checkout")
 def test_the_recreation_reproduces_the_official_program():
     reference = np.load(PARITY)
     a, b = (_stretched(reference[name].astype(np.float64)) for name in ("A_u8", "B_u8"))

@@ -24,6 +24,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from fesbench.core.contracts import Image, Mask
 from fesbench.core.errors import ImageError
+from fesbench.core.files import read_limited
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset(
@@ -56,13 +57,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise ImageError("there is no such file")
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        return read_limited(path, MAX_BYTES, "save the image smaller")
     except (OSError, ValueError) as error:
-        raise ImageError(f"the file cannot be read: {error}") from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MB; save the image smaller")
-    return data
+        raise ImageError(f"the file cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 class Header(NamedTuple):

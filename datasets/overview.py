@@ -15,6 +15,7 @@ from fesbench.core.errors import ImageError
 from fesbench.core.files import written_whole
 
 from .expressions import in_order
+from .image_grid import ImageGrid
 from .images import resize
 
 UNLABELLED = "not stated"
@@ -58,18 +59,17 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 
 def write_sheet(samples: Sequence[Sample], path: Path) -> None:
-    """A PNG with up to ten images of each expression in each domain, spread evenly over the samples.
+    """Write a PNG with up to ten images of each expression in each domain, spread evenly over the samples.
 
     Raises:
-        DatasetError: ``path`` cannot be written.
+        BenchError: ``path`` cannot be written.
     """
     rows = _rows(samples)
-    sheet = Pillow.new("RGB", (LABEL_WIDTH + COLUMNS * TILE, max(1, len(rows)) * TILE), "white")
+    grid = ImageGrid(COLUMNS, max(1, len(rows)), (TILE, TILE), (LABEL_WIDTH, 0))
+    sheet = grid.sheet(map(_tile, shown) for shown in rows.values())
     draw = ImageDraw.Draw(sheet)
-    for row, (label, shown) in enumerate(rows.items()):
+    for row, label in enumerate(rows):
         draw.text((6, row * TILE + TILE // 3), label, fill="black")
-        for column, sample in enumerate(shown):
-            sheet.paste(_tile(sample), (LABEL_WIDTH + column * TILE, row * TILE))
     with written_whole(path) as temporary:
         sheet.save(temporary, format="PNG")
 

@@ -1,8 +1,8 @@
 """The three types of spatial attention of RegGAN's refinement.
 
-The abstract of the paper names "three types of spatial attention blocks"; which ones is our reading: one that
-asks the decoder what of a skip connection it needs, one that looks at the features alone, one that compares
-places with each other. Each keeps the shape of what it attends to.
+The abstract of the paper names "three types of spatial attention blocks"; which ones is our reading: a gate
+on a skip connection that the decoder drives, attention from the features alone, and self-attention between
+positions. Each keeps the shape of its input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class GateAttention(nn.Module):
         self.score = nn.Conv2d(inner, 1, 1)
 
     def forward(self, skip: Tensor, decoder: Tensor) -> Tensor:
-        """Two (B, C, H, W) to the skip connection, each place of it scaled by 0 to 1."""
+        """Return the skip connection, (B, C, H, W), with each position scaled by 0 to 1."""
         score = self.score(F.relu(self.skip(skip) + self.decoder(decoder)))
         gated: Tensor = skip * score.sigmoid()
         return gated
@@ -46,14 +46,14 @@ class SpatialAttention(nn.Module):
         self.score = nn.Conv2d(2, 1, 7, padding=3)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W), each place scaled by 0 to 1."""
+        """Return (B, C, H, W) with each position scaled by 0 to 1."""
         summary = torch.cat([features.mean(1, keepdim=True), features.amax(1, keepdim=True)], dim=1)
         weighted: Tensor = features * self.score(summary).sigmoid()
         return weighted
 
 
 class PositionAttention(nn.Module):
-    """Self-attention between all places (SAGAN: Zhang et al., ICML 2019); starts as the identity.
+    """Self-attention between all positions (SAGAN: Zhang et al., ICML 2019); initially the identity.
 
     Args:
         channels: Channels of the features, at least 1; keys and queries have an eighth of them.
@@ -68,7 +68,7 @@ class PositionAttention(nn.Module):
         self.strength = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) plus what each place takes from all others; memory grows with (H W)²."""
+        """Return (B, C, H, W) plus the attention over all positions; memory grows with (H W)²."""
         query, key, value = (layer(features).flatten(2).mT for layer in (self.query, self.key, self.value))
         taken = F.scaled_dot_product_attention(query, key, value)
         return features + self.strength * taken.mT.reshape(features.shape)

@@ -21,10 +21,10 @@ BATCH_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class Problem:
-    """Sizes: ``groups`` independent regressions, each of ``targets`` planes on ``planes`` source planes.
+    """Sizes of ``groups`` independent regressions, each of ``targets`` planes on ``planes`` source planes.
 
-    All planes are ``height`` x ``width`` pixels, seen through ``window`` x ``window`` pixels. With
-    ``residual``, what is fitted is the difference of target k to source plane k mod ``planes``.
+    All planes are ``height`` x ``width`` pixels, and windows ``window`` x ``window`` pixels. With
+    ``residual``, the difference of target k to source plane k mod ``planes`` is fitted.
     """
 
     groups: int
@@ -57,15 +57,15 @@ class Problem:
 
     @property
     def stride(self) -> int:
-        """Row length of flat planes: a displaced pixel that leaves its row must meet zeros."""
+        """Row length of flat planes: a displaced pixel outside its row must be zero."""
         return -(-(self.width + self.window - 1) // TILE) * TILE
 
 
 class FlatPlanes:
-    """Room for zero-padded float64 planes, rows ``problem.stride`` apart.
+    """A buffer of zero-padded float64 planes, rows ``problem.stride`` apart.
 
-    There are enough zeros before and behind that every displacement inside a window stays inside its plane.
-    Allocated once for all batches: fresh pages cost more than the products made from them.
+    The zeros before and after the pixels keep every displacement inside a window within its plane. The buffer
+    is allocated once for all batches, as new pages cost more than the products computed from them.
 
     Args:
         problem: Sizes.
@@ -76,20 +76,20 @@ class FlatPlanes:
 
     def __init__(self, problem: Problem, images: int, planes: int, device: torch.device) -> None:
         rows = problem.top + problem.height + problem.window
-        self.room = torch.zeros((images, planes, rows, problem.stride), dtype=torch.float64, device=device)
-        self.inside = self.room[:, :, problem.top : problem.top + problem.height, : problem.width]
+        self.buffer = torch.zeros((images, planes, rows, problem.stride), dtype=torch.float64, device=device)
+        self.inside = self.buffer[:, :, problem.top : problem.top + problem.height, : problem.width]
 
     def hold(self, planes: Tensor) -> Tensor:
-        """Copies of (N, P, H, W) planes: (N, P, rows, stride)."""
+        """Copy (N, P, H, W) planes into the buffer; return (N, P, rows, stride)."""
         self.inside[: len(planes)].copy_(planes)
-        return self.room[: len(planes)]
+        return self.buffer[: len(planes)]
 
 
 def displaced_products(left: Tensor, right: Tensor, problem: Problem, dy: int, reach: int) -> Tensor:
-    """Sums over images of each pixel times its neighbours ``dy`` rows below and -reach to reach columns away.
+    """Sum each pixel times its neighbours ``dy`` rows below, -reach to reach columns away, over images.
 
-    A matrix product of TILE pixels with their TILE + 2 reach neighbours holds the wanted band, and more: a
-    multiplication by BLAS wastes a part of its work and is still faster than maps added one by one.
+    A matrix product of TILE pixels with their TILE + 2 reach neighbours contains the needed band. Though BLAS
+    computes more than the band, this is faster than adding maps one by one.
 
     Args:
         left: (N, rows, stride) flat planes, float64.
@@ -114,7 +114,7 @@ def displaced_products(left: Tensor, right: Tensor, problem: Problem, dy: int, r
 
 
 class Correlations:
-    """Statistics from which every ridge solution follows; they add up over batches.
+    """Sufficient statistics of the ridge solutions, additive over batches.
 
     Args:
         problem: Sizes.
@@ -131,7 +131,7 @@ class Correlations:
         self.target_sum = zeros((p.groups, p.targets, p.height, p.width))
 
     def add(self, sources: Tensor, targets: Tensor) -> None:
-        """Take in images.
+        """Add the statistics of a batch.
 
         Args:
             sources: (N, groups, planes, H, W) of any float type.
@@ -139,17 +139,17 @@ class Correlations:
         """
         p = self.problem
         batch = min(len(sources), max(1, BATCH_BYTES // (8 * p.planes * p.height * p.stride)))
-        rooms = [FlatPlanes(p, batch, planes, sources.device) for planes in (p.planes, 1)]
+        buffers = [FlatPlanes(p, batch, planes, sources.device) for planes in (p.planes, 1)]
         for x, y in zip(torch.split(sources, batch), torch.split(targets, batch), strict=True):
             self.count += len(x)
             for group in range(p.groups):
-                flat = rooms[0].hold(x[:, group])
+                flat = buffers[0].hold(x[:, group])
                 self._add_sources(group, flat)
                 for k in range(p.targets):
-                    self._add_target(group, k, rooms[1].hold(y[:, group, k : k + 1])[:, 0], flat)
+                    self._add_target(group, k, buffers[1].hold(y[:, group, k : k + 1])[:, 0], flat)
 
     def complement(self, total: Correlations) -> None:
-        """Turn the statistics of some images into those of all the others, given those of all."""
+        """Replace the statistics of some images by those of all others, given those of all."""
         self.count = total.count - self.count
         for name in ("gram", "cross", "source_sum", "target_sum"):
             getattr(self, name).neg_().add_(getattr(total, name))

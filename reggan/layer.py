@@ -14,15 +14,15 @@ from fesbench.generators.training_data import TrainingImages
 from .regression import Channels, LocalRidge, window_shifts
 
 BATCH = 64
-"""Pairs that are summed up at a time."""
+"""Pairs in a batch of the fit."""
 
 
 @dataclass(frozen=True)
 class RegressionOptions:
-    """How the regression layer is fitted; see ``LocalRidge`` for the others.
+    """Options of the fit; see ``LocalRidge`` for those that are not described here.
 
-    With ``mirror`` every pair is also taken mirrored, as the refinement will see it; the penalty is then
-    doubled, so that it weighs as much as without.
+    With ``mirror`` every pair is used mirrored as well, as in the training of the refinement; the penalty is
+    then doubled, so that its relative weight stays the same.
     """
 
     receptive_field: int = 5
@@ -33,7 +33,7 @@ class RegressionOptions:
 
 
 class RegressionLayer(nn.Module):
-    """Maps images by the local regression of their target expression; neutral targets keep them.
+    """Maps images by the local regression of their target expression; neutral targets change nothing.
 
     ``coef`` (p, E, 3, R, R) holds the weights of the difference to the source, window first as in
     ``apply_windows``, one set for each of E expressions, all 0 where an expression was not fitted. It is
@@ -57,11 +57,11 @@ class RegressionLayer(nn.Module):
 
     @property
     def resolution(self) -> int:
-        """The only size of images in pixels that the layer takes."""
+        """The size in pixels of the images that the layer accepts."""
         return self.coef.shape[-1]
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """(B, 3, R, R) in [-1, 1] and (B, E) one-hot float32 to (B, 3, R, R), clamped to [-1, 1].
+        """Map (B, 3, R, R) images in [-1, 1] by (B, E) one-hot float32 targets, clamped to [-1, 1].
 
         Raises:
             BenchError: the images are not of ``resolution``.
@@ -81,11 +81,11 @@ class RegressionLayer(nn.Module):
 
 
 def fit_layer(data: TrainingImages, options: RegressionOptions) -> RegressionLayer:
-    """Solve for every expression from the images of people whose neutral face is known.
+    """Fit every expression to the images of people who have a neutral face.
 
     Args:
         data: At the resolution of the layer.
-        options: How.
+        options: Of the fit.
 
     Raises:
         DatasetError: no person has a neutral face and another one.
@@ -104,14 +104,14 @@ def fit_layer(data: TrainingImages, options: RegressionOptions) -> RegressionLay
 
 
 def empty_layer(expressions: int, resolution: int, options: RegressionOptions) -> RegressionLayer:
-    """A layer that keeps every image, with weights of the shape that ``fit_layer`` would give."""
+    """Return a layer that changes nothing, with weights of the shape that ``fit_layer`` would give."""
     planes = 3 if options.channels == "all" else 1
     features = planes * options.receptive_field**2 + 1
     return RegressionLayer(torch.zeros(features, expressions, 3, resolution, resolution))
 
 
 def _solve(data: TrainingImages, rows: Tensor, options: RegressionOptions) -> Tensor:
-    """The pairs that end in ``rows`` to (p, 3, R, R) weights of the difference."""
+    """The weights of the difference, (p, 3, R, R), from the pairs whose targets are ``rows``."""
     alpha = options.alpha * (2 if options.mirror else 1)
     ridge = LocalRidge(options.receptive_field, alpha, options.channels, options.residual)
     for chosen in torch.split(rows, BATCH):
@@ -135,7 +135,7 @@ def _subtract_identity(coef: Tensor, channels: Channels) -> None:
 
 
 def _channels(features: int) -> Channels | None:
-    """What a number of weights says: windows are odd squares, and no square is three times another."""
+    """The channels that a number of weights implies: windows are odd squares, never three times a square."""
     shapes: dict[int, Channels] = {1: "same", 3: "all"}
     for planes, channels in shapes.items():
         window = math.isqrt((features - 1) // planes)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from fesbench.baselines.stargan import StarGAN
 from fesbench.core.contracts import GeneratorCard
-from fesbench.core.errors import BenchError, CheckpointError
-from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.generators.architecture import Architecture, Shapes, count, length
+from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.layers import he_initialise, one_hot
-from fesbench.generators.neural import NeuralGenerator, label_names
+from fesbench.generators.layers import one_hot
+from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.training_data import TrainingImages
-from fesbench.weights.tensors import load_exactly
 
 from .attention import ATTENTION_TYPES
 from .layer import RegressionLayer, RegressionOptions, empty_layer, fit_layer
@@ -33,7 +30,7 @@ class RegressionStage(PairedRegression):
     """RegGAN's first stage: a local ridge regression for each target expression, on [-1, 1] images.
 
     Only the abstract of the paper is public to us: it names a sparsified ridge regression with local
-    receptive fields, whose output is an intermediate representation that a second network refines. Window,
+    receptive fields, whose output is an intermediate representation for a second network. Window,
     penalty, channels and the residual target are our reading, chosen on validation subjects by
     ``benchmarks/select_regression.py`` (docs/regression.md).
 
@@ -69,20 +66,20 @@ class RegressionStage(PairedRegression):
         super().__init__(receptive_field, alpha, channels, residual, resolution)
 
     def encode(self, images: Tensor) -> Tensor:
-        """The images as they are."""
+        """Return the images unchanged."""
         return images
 
     def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
-        """Clamped to [-1, 1]."""
+        """Return the predictions, clamped to [-1, 1]."""
         return predicted.clamp(-1, 1)
 
 
 @dataclass(frozen=True)
 class Options:
-    """RegGAN's choices, all ours; a subclass of ``RegGAN`` with other ``options`` is another variant.
+    """Options of RegGAN, all of them our reading; a subclass of ``RegGAN`` may set others.
 
-    ``regression`` or ``refinement`` None leaves that stage out. With ``joint`` the regression is not fitted:
-    its weights start at zero and are learned beside the refinement's.
+    None for ``regression`` or ``refinement`` leaves that stage out. With ``joint`` the regression is not
+    fitted: its weights start at zero and are trained together with the refinement's.
     """
 
     regression: RegressionOptions | None = field(default_factory=RegressionOptions)
@@ -94,7 +91,8 @@ class RegGAN(NeuralGenerator):
     """RegGAN behind the generator contract: one-hot target, no need of the source, images of any size.
 
     Only the abstract of the paper is public to us; see ``template.choices``. There is no official checkpoint;
-    ``from_official`` reads the network's own names.
+    ``from_official`` reads the network's own names. Its argument ``resolution`` matters only without a
+    regression: with one, the model accepts images of any size.
     """
 
     template = GeneratorCard(
@@ -116,8 +114,16 @@ class RegGAN(NeuralGenerator):
     )
 
     has_official_code = False
-    official = replace(StarGAN.official, steps=None, schedule="constant", decay_to=0.0)
-    """Those of StarGAN: the paper's own are not public to us."""
+    official = Settings(
+        resolution=128,
+        width=64,
+        discriminator_width=64,
+        batch_size=16,
+        n_critic=5,
+        learning_rate=1e-4,
+        average=0.0,
+    )
+    """Those of StarGAN, at a constant learning rate: the paper's own are not public to us."""
 
     training_choices = (
         "trained on pairs only, neutral to expression: an advantage over unpaired methods",
@@ -135,42 +141,21 @@ class RegGAN(NeuralGenerator):
             self.card = replace(self.card, resolution=None)
 
     @classmethod
-    def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
-    ) -> Self:
-        """Build from the network's own names; stages, attention and sizes are read off names and shapes.
-
-        Args:
-            state: Names to tensors.
-            expressions: Names of the labels, in the order in which the model was trained.
-            resolution: Of the images where there is no regression; with one, any size is accepted.
-
-        Raises:
-            CheckpointError: the tensors are not RegGAN's, or do not fit ``expressions``.
-        """
-        try:
-            with torch.device("meta"):
-                network = _architecture(state)
-        except BenchError as error:
-            raise CheckpointError(f"the checkpoint is not RegGAN's: {error}") from error
-        load_exactly(network, state)
-        names = label_names(_classes(state), expressions, {})
-        return cls(network, names, resolution)
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return the architecture that names and shapes show: stages, types of attention, sizes."""
+        shapes = {name: value.shape for name, value in state.items()}
+        return Architecture(partial(_network, shapes), _classes, official_classes=0)
 
     @classmethod
     def objective(cls, data: TrainingImages, settings: Settings) -> PairedObjective:
-        """Fit the regression on the pairs of ``data``; a new refinement and discriminator.
+        """Fit the regression on the pairs of ``data``; return it with a new refinement and discriminator.
 
         Raises:
             DatasetError: the data holds no pairs.
         """
         classes, options = len(data.expressions), cls.options
         refinement = Refinement(classes, settings.width, options.refinement) if options.refinement else None
-        depth = settings.resolution.bit_length() - 2
-        discriminator = StarGANDiscriminator(
-            settings.resolution, classes, settings.discriminator_width, depth
-        )
-        he_initialise(discriminator.main)
+        discriminator = new_discriminator(classes, settings)
         network = RegGANNetwork(cls._first_stage(data), refinement)
         return PairedObjective(network, discriminator, one_hot(classes), settings)
 
@@ -185,30 +170,22 @@ class RegGAN(NeuralGenerator):
         return layer.requires_grad_()
 
 
-def _classes(state: Mapping[str, Tensor]) -> int:
-    """The number of expressions, by the regression's weights or else by the refinement's."""
-    coef, label = state.get("regression.coef"), state.get("refinement.label.weight")
-    known = coef if coef is not None else label
-    return known.shape[1] if known is not None else 0
+def _classes(shapes: Shapes) -> int | None:
+    """The number of expressions, by the regression's weights or else by the refinement's; 0 without both."""
+    return length("regression.coef", 1)(shapes) or length("refinement.label.weight", 1, default=0)(shapes)
 
 
-def _architecture(state: Mapping[str, Tensor]) -> RegGANNetwork:
-    """The network that ``state`` looks like; a plain one where it looks like none."""
-    coef, label, head = (
-        state.get(name) for name in ("regression.coef", "refinement.label.weight", "refinement.head.bias")
-    )
-    layer = RegressionLayer(torch.empty(coef.shape)) if coef is not None else None
-    if label is None or head is None or label.ndim != 2 or head.ndim != 1:
+def _network(shapes: Shapes, classes: int) -> RegGANNetwork:
+    """The network with tensors of these names and shapes; without stages where they show none."""
+    coef, head = shapes.get("regression.coef"), shapes.get("refinement.head.bias")
+    layer = RegressionLayer(torch.empty(coef)) if coef is not None else None
+    width = length("refinement.label.weight", 0)(shapes)
+    if width is None or head is None:
         return RegGANNetwork(layer, None)
-    traces = {"gate": ".gate.", "spatial": ".spatial.", "position": ".position."}
     options = RefinementOptions(
-        attention=tuple(kind for kind in ATTENTION_TYPES if any(traces[kind] in name for name in state)),
-        depth=_count(state, r"refinement\.fall\.\d+\.0\.weight"),
-        blocks=_count(state, r"refinement\.blocks\.\d+\.main\.0\.weight"),
-        composition="mask" if len(head) == 4 else "sum",
+        attention=tuple(kind for kind in ATTENTION_TYPES if any(f".{kind}." in name for name in shapes)),
+        depth=count(r"refinement\.fall\.\d+\.0\.weight")(shapes),
+        blocks=count(r"refinement\.blocks\.\d+\.main\.0\.weight")(shapes),
+        composition="mask" if head[:1] == (4,) else "sum",
     )
-    return RegGANNetwork(layer, Refinement(label.shape[1], label.shape[0], options))
-
-
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    return sum(re.fullmatch(pattern, name) is not None for name in state)
+    return RegGANNetwork(layer, Refinement(classes, width, options))

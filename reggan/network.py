@@ -13,7 +13,7 @@ from .refinement import Correction, Refinement
 
 
 class Edited(NamedTuple):
-    """``outputs`` (B, 3, R, R) before clamping, and the ``mask`` (B, 1, R, R) by which they were blended."""
+    """``outputs``, (B, 3, R, R) before clamping, and the ``mask``, (B, 1, R, R), that blended them."""
 
     outputs: Tensor
     mask: Tensor
@@ -22,12 +22,12 @@ class Edited(NamedTuple):
 class RegGANNetwork(nn.Module):
     """Regression, then refinement.
 
-    ``outputs = images + mask * (intermediate + colour - images)``. Where the mask is 0 the photo stays as it
-    is, in every domain.
+    ``outputs = images + mask * (intermediate + colour - images)``. Where the mask is 0 the photo does not
+    change, in every domain.
 
     Args:
-        regression: First stage; None hands the source on as the intermediate image.
-        refinement: Second stage; None makes the intermediate image the result.
+        regression: First stage; without it the source is the intermediate image.
+        refinement: Second stage; without it the intermediate image is the output.
     """
 
     def __init__(self, regression: RegressionLayer | None, refinement: Refinement | None) -> None:
@@ -35,7 +35,7 @@ class RegGANNetwork(nn.Module):
         self.regression, self.refinement = regression, refinement
 
     def intermediate(self, images: Tensor, condition: Tensor) -> Tensor:
-        """What the first stage gives, (B, 3, R, R) in [-1, 1], in full precision."""
+        """Return the output of the first stage, (B, 3, R, R) in [-1, 1], in full precision."""
         if self.regression is None:
             return images
         with torch.autocast(images.device.type, enabled=False):
@@ -43,7 +43,7 @@ class RegGANNetwork(nn.Module):
         return predicted
 
     def edit(self, images: Tensor, condition: Tensor) -> Edited:
-        """(B, 3, R, R) in [-1, 1] and (B, E) one-hot float32 to the blend and its mask."""
+        """Edit (B, 3, R, R) images in [-1, 1] towards (B, E) one-hot float32 targets."""
         intermediate = self.intermediate(images, condition)
         if self.refinement is None:
             return Edited(intermediate, torch.ones_like(images[:, :1]))
@@ -52,10 +52,10 @@ class RegGANNetwork(nn.Module):
         return Edited(images + correction.mask * change, correction.mask)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """The blend alone, for square images of any size where there is a regression; see ``edit``.
+        """Return the outputs of ``edit``, with a regression for square images of any size.
 
         Images of another size than the regression's are edited at its size, and the change, resized
-        (bicubic), is added to them: what the edit leaves alone keeps all its detail.
+        (bicubic), is added to them: unchanged parts keep all their detail.
         """
         if self.regression is None or images.shape[-1] == self.regression.resolution:
             return self.edit(images, condition).outputs

@@ -19,13 +19,13 @@ from fesbench.core.errors import BenchError, CheckpointError, DatasetError, Unsu
 from .regression import Channels, LocalRidge, apply_windows
 
 BATCH_BYTES = 64 * 2**20
-"""Size of the float64 sources and targets that are summed up at a time."""
+"""Size of the float64 sources and targets in a batch of the fit."""
 CACHE_BYTES = 256 * 2**20
-"""Size of the 8-bit images that are kept for their next use within one fit."""
+"""Size of the cache of 8-bit images during a fit."""
 
 
 class PairedRegression(ClosedForm):
-    """What the closed-form generators share; they differ in the value range in which they are linear.
+    """Base class of the closed-form generators, which differ in the value range of their linear map.
 
     Args:
         receptive_field: Side of the window in pixels, odd.
@@ -54,17 +54,17 @@ class PairedRegression(ClosedForm):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """(N, 3, R, R) images in [-1, 1] to the values between which the map is linear."""
+        """Return the inputs of the linear map for (N, 3, R, R) images in [-1, 1]."""
 
     @abstractmethod
     def decode(self, predicted: Tensor, images: Tensor) -> Tensor:
-        """(N, 3, R, R) values predicted for ``images`` to images in [-1, 1]."""
+        """Return images in [-1, 1] for the (N, 3, R, R) values predicted from ``images``."""
 
     def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
-        """Solve for every expression that ``train.pairs()`` holds.
+        """Fit every expression in ``train.pairs()``.
 
         Deterministic; ``val`` and ``seed`` are not used. Images of another size are resized (bilinear,
-        antialiased). Each image is loaded once, as long as ``CACHE_BYTES`` hold those that are needed again.
+        antialiased). Each image is loaded once, if those that are needed again fit into ``CACHE_BYTES``.
 
         Raises:
             DatasetError: there are no pairs.
@@ -83,7 +83,7 @@ class PairedRegression(ClosedForm):
         self._describe(expressions, f"{train.name} {train.split}, {subjects} subjects")
 
     def _solve(self, rows: Sequence[Sequence[Sample]], images: _ImageReader) -> Tensor:
-        """Rows of a source and its K targets to (K, p, C, R, R) weights."""
+        """The weights (K, p, C, R, R) from rows of a source and its K targets."""
         ridge = LocalRidge(self.receptive_field, self.alpha, self.channels, self.residual)
         batch = max(1, BATCH_BYTES // (8 * 3 * images.size**2 * len(rows[0])))
         for start in range(0, len(rows), batch):
@@ -123,14 +123,14 @@ class PairedRegression(ClosedForm):
         return outputs
 
     def to(self, device: str) -> PairedRegression:
-        """Move the weights, and fit there from now on."""
+        """Move the weights to a device, where later fits compute too."""
         self._device = device
         if self._weights is not None:
             self._weights = self._weights.to(device)
         return self
 
     def state(self) -> Mapping[str, NDArray[np.generic]]:
-        """``weights`` (expressions, features, 3, R, R) float32; ``about``, what the card says of them."""
+        """Return ``weights``, (expressions, features, 3, R, R) float32, and ``about``, a part of the card."""
         about = json.dumps([self.card.expressions, self.card.trained_on])
         return {
             "weights": self._fitted().cpu().numpy(),
@@ -138,7 +138,7 @@ class PairedRegression(ClosedForm):
         }
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Restore what ``state`` gave.
+        """Restore the arrays of an earlier ``state()``.
 
         Raises:
             CheckpointError: the arrays are not those of this model with these settings.
@@ -149,10 +149,10 @@ class PairedRegression(ClosedForm):
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
         planes = 3 if self.channels == "all" else 1
-        wanted = (len(expressions), planes * self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
-        if weights.shape != wanted:
+        expected = (len(expressions), planes * self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
+        if weights.shape != expected:
             raise CheckpointError(
-                f"{self.card.name} with these settings needs weights of {wanted}, "
+                f"{self.card.name} with these settings needs weights of {expected}, "
                 f"not {tuple(weights.shape)}; fit it again"
             )
         self._weights = weights.to(self._device)
@@ -165,7 +165,7 @@ class PairedRegression(ClosedForm):
 
 
 class _ImageReader:
-    """Loads samples at one size, in [-1, 1], and keeps recent ones."""
+    """Loads samples at one size, in [-1, 1], and caches recent ones."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -196,9 +196,9 @@ def _parsed(about: bytes) -> tuple[list[str], str]:
 def _jointly_solvable(
     pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
 ) -> list[tuple[list[str], list[list[Sample]]]]:
-    """Expressions that exist for the same sources, with rows of each source and its targets.
+    """Groups of expressions that exist for the same sources, with rows of each source and its targets.
 
-    Those share one Gram matrix. In a complete data set these are all expressions at once.
+    A group shares one Gram matrix. In a complete data set all expressions are one group.
     """
     by_name: dict[str, dict[str, tuple[Sample, Sample]]] = {name: {} for name in expressions}
     for source, target in pairs:

@@ -1,7 +1,7 @@
-"""RegGAN's second stage: an encoder-decoder with attention that turns the intermediate image into a photo.
+"""RegGAN's second stage: an encoder-decoder with attention that refines the intermediate image.
 
 The abstract of the paper (arXiv 2603.15648) names an encoder-decoder with three types of spatial attention
-blocks at multiple scales. The rest is our reading: a U-shape on StarGAN's layers, whose answer is blended
+blocks at multiple scales. The rest is our reading: a U-shape of StarGAN's layers, whose output is blended
 with the source by a mask.
 """
 
@@ -20,10 +20,10 @@ from fesbench.generators.layers import ResidualBlock, instance_norm
 from .attention import ATTENTION_TYPES, AttentionType, GateAttention, PositionAttention, SpatialAttention
 
 OPENNESS = 2.0
-"""Where the mask's logits start: it lets most of the intermediate image through at first."""
+"""Initial logits of the mask: most of the intermediate image passes at first."""
 
 FAINTEST = 0.02
-"""Standard deviation below which an image, in [-1, 1], counts as having no contrast to go by."""
+"""Smallest standard deviation, in [-1, 1], that counts as an image's contrast."""
 
 Composition = Literal["mask", "sum"]
 
@@ -57,7 +57,7 @@ class RefinementOptions:
 
 
 class Correction(NamedTuple):
-    """What the refinement has to say.
+    """The output of the refinement.
 
     ``colour`` (B, 3, R, R), at most twice the source's contrast, is added to the intermediate image; ``mask``
     (B, 1, R, R) in 0..1 is how much of the sum replaces the source.
@@ -68,10 +68,10 @@ class Correction(NamedTuple):
 
 
 class Scale(nn.Module):
-    """One step of the decoder: doubled, joined with the encoder's features of that size, attended to.
+    """One level of the decoder: upsampling, the encoder's features of that size, attention.
 
     Args:
-        channels: Channels of the result; what comes from below has twice as many.
+        channels: Channels of the output; the input from the level below has twice as many.
         attention: Types in use.
     """
 
@@ -83,7 +83,7 @@ class Scale(nn.Module):
         self.spatial = SpatialAttention() if "spatial" in attention else None
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
-        """(B, 2C, H, W) and (B, C, 2H, 2W) to (B, C, 2H, 2W)."""
+        """Return (B, C, 2H, 2W) for (B, 2C, H, W) from below and (B, C, 2H, 2W) from the encoder."""
         risen = self.rise(F.interpolate(below, scale_factor=2.0, mode="nearest"))
         joined: Tensor = self.join(torch.cat([risen, self.gate(skip, risen) if self.gate else skip], dim=1))
         return self.spatial(joined) if self.spatial else joined
@@ -92,15 +92,14 @@ class Scale(nn.Module):
 class Refinement(nn.Module):
     """The encoder-decoder.
 
-    It sees the source, the intermediate image and their difference, all relative to the mean and the contrast
-    of the source, and corrects in the same measure: a darker or duller photo gets the same edit, as dark or
-    dull. The label enters behind the first normalisation, which would remove a map that is the same
-    everywhere.
+    Its inputs are the source, the intermediate image and their difference, all relative to the mean and the
+    contrast of the source, and so is its correction: an edit does not depend on brightness and contrast. The
+    label enters after the first normalisation, which would remove a constant map.
 
     Args:
         expressions: Length of the condition.
         width: Channels at the highest scale; they double with every halving.
-        options: The rest of its shape.
+        options: Depth, blocks, attention and composition.
     """
 
     def __init__(self, expressions: int, width: int, options: RefinementOptions) -> None:
@@ -119,7 +118,7 @@ class Refinement(nn.Module):
         _start_with(self.head, OPENNESS)
 
     def forward(self, images: Tensor, intermediate: Tensor, condition: Tensor) -> Correction:
-        """(B, 3, R, R) source and intermediate image, R a multiple of 2**depth, (B, expressions) one-hot."""
+        """Correct (B, 3, R, R) images, R a multiple of 2**depth, towards (B, expressions) one-hot targets."""
         mean, contrast = _light(images)
         change = (intermediate - images) / contrast
         seen = torch.cat([(images - mean) / contrast, (intermediate - mean) / contrast, change], dim=1)
@@ -137,7 +136,7 @@ class Refinement(nn.Module):
 
 
 def _light(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each image, (B, 1, 1, 1); that of an empty one is kept above 0."""
+    """Mean and standard deviation of each image, (B, 1, 1, 1), the latter at least ``FAINTEST``."""
     deviation, mean = torch.std_mean(images, (1, 2, 3), correction=0, keepdim=True)
     return mean, deviation.clamp(min=FAINTEST)
 
@@ -147,7 +146,7 @@ def _normed(convolution: nn.Conv2d) -> nn.Sequential:
 
 
 def _start_with(head: nn.Conv2d, openness: float) -> None:
-    """Correct nothing at first, with the same mask everywhere: training starts from the regression."""
+    """Initialise without correction and with a constant mask: training starts from the regression."""
     nn.init.zeros_(head.weight)
     assert head.bias is not None
     nn.init.zeros_(head.bias)

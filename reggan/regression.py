@@ -1,8 +1,8 @@
 """Local ridge regression: every output pixel from the window of pixels around it, in closed form.
 
-The model is that of masked regression (Khan, Akram, Mahmood et al., IJCV 2020, arXiv 2011.09104), and
-RegGAN's first stage as we read it (arXiv 2603.15648). The official program inverts one matrix per pixel from
-a dense mask; here one pass over the images gives displacement correlations, from which all windows are
+This is the model of masked regression (Khan, Akram, Mahmood et al., IJCV 2020, arXiv 2011.09104) and, in our
+reading, RegGAN's first stage (arXiv 2603.15648). The official program inverts one matrix per pixel from a
+dense mask; here one pass over the images computes displacement correlations, from which all windows are
 solved.
 """
 
@@ -29,7 +29,7 @@ Solver = Callable[[float, torch.dtype], Tensor]
 
 
 class Layout(NamedTuple):
-    """What all images given to a regression share: the targets' (..., C, H, W) and the sources' type."""
+    """The shape (..., C, H, W) of the targets and the type of the sources, the same in all batches."""
 
     targets: tuple[int, ...] = ()
     dtype: torch.dtype = torch.float32
@@ -41,8 +41,8 @@ def apply_windows(images: Tensor, weights: Tensor, channels: Channels, residual:
     Args:
         images: (N, C, H, W) float32 or float64.
         weights: (p, ..., C, H, W): ``LocalRidge.coef_`` with its last axis first, of the images' type.
-        channels: What the weights were fitted with.
-        residual: Whether they give the difference to the image.
+        channels: As in the fit.
+        residual: Whether the weights give the difference to the image.
 
     Returns:
         (N, ..., C, H, W); each result depends on its own image alone.
@@ -57,7 +57,7 @@ def apply_windows(images: Tensor, weights: Tensor, channels: Channels, residual:
 
 
 def window_shifts(images: Tensor, features: int, channels: Channels) -> Iterator[Tensor]:
-    """What the weights of a window multiply, in the order of the weights; the bias has nothing here.
+    """Yield the factors of a window's weights, in the order of the weights, without the bias.
 
     Args:
         images: (..., C, H, W).
@@ -81,8 +81,8 @@ class LocalRidge:
     """Ridge regression of images on images with local receptive fields.
 
     For each output pixel, the weights w minimise ``sum_n (t_n - w·x_n)² + alpha |w|²``, where x_n is the
-    window around that pixel in source n, zero outside the image, with a constant 1 behind it. Exact; the
-    arithmetic is float64 for any input.
+    window around that pixel in source n, zero outside the image, followed by a constant 1. The solution is
+    exact; the arithmetic is float64 for any input.
 
     Args:
         receptive_field: Side r of the window in pixels, odd.
@@ -139,7 +139,7 @@ class LocalRidge:
         return self._coef
 
     def fit(self, sources: Array, targets: Array) -> LocalRidge:
-        """Fit anew. The images are kept by reference, for ``select_alpha``.
+        """Fit to these images alone; they are kept by reference, for ``select_alpha``.
 
         Args:
             sources: (N, C, H, W) float32 or float64, tensor or array.
@@ -163,10 +163,10 @@ class LocalRidge:
         return self
 
     def partial_fit(self, sources: Array, targets: Array) -> LocalRidge:
-        """Take in more images, of the shapes of those before; memory does not grow, and no image is kept.
+        """Fit to more images, of the same shapes; memory does not grow, and no image is kept.
 
         Returns:
-            The regression itself; it is solved when ``coef_`` or ``predict`` is next asked for.
+            The regression itself; it is solved at the next use of ``coef_`` or ``predict``.
 
         Raises:
             BenchError: shapes or types do not fit, or values are not finite.
@@ -181,8 +181,8 @@ class LocalRidge:
     def select_alpha(self, alphas: Iterable[float], groups: Sequence[Hashable]) -> LocalRidge:
         """Choose the penalty by exact leave-subjects-out cross-validation on the images given to ``fit``.
 
-        Each group is held out once: its own statistics are taken out of the sum over all images, so what is
-        left is exactly that of a fit without the group.
+        Each group is held out once. Its statistics are subtracted from the sum over all images, which gives
+        exactly a fit without the group.
 
         Args:
             alphas: Candidates, positive.
@@ -193,7 +193,7 @@ class LocalRidge:
             The regression itself, with the ``alpha`` of the smallest held-out error.
 
         Raises:
-            BenchError: ``fit`` was not the last to give images, or the labels do not fit them.
+            BenchError: the images of ``fit`` are not kept any more, or the labels do not fit them.
         """
         if self._images is None:
             raise BenchError("select_alpha needs the images: call fit, not partial_fit, before it")
@@ -217,7 +217,7 @@ class LocalRidge:
         return self
 
     def predict(self, images: Array) -> Tensor:
-        """Map (N, C, H, W) images to (N, ..., C, H, W), of the fitted weights' type; not clamped."""
+        """Map (N, C, H, W) images to (N, ..., C, H, W), of the type of the weights; not clamped."""
         inputs = torch.as_tensor(images)
         coef = self.coef_
         if inputs.ndim != 4 or inputs.shape[1:] != coef.shape[-4:-1]:
@@ -236,7 +236,7 @@ class LocalRidge:
         self._solver = _unfitted
 
     def _checked(self, sources: Array, targets: Array) -> tuple[Tensor, Tensor]:
-        """The two as tensors that fit each other and those before."""
+        """Both as tensors, after checking their shapes, types and values."""
         x = torch.as_tensor(sources)
         y = torch.as_tensor(targets).to(x.device)
         if x.dtype not in (torch.float32, torch.float64) or not y.is_floating_point():
@@ -265,7 +265,7 @@ class LocalRidge:
         )
 
     def _grouped(self, sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Views (N, groups, planes, H, W) and (N, groups, targets, H, W), as the problem sees the images."""
+        """The images as (N, groups, planes, H, W) and (N, groups, targets, H, W) views."""
         targets = targets.reshape(len(targets), -1, *targets.shape[-3:])
         if self.channels == "same":
             return sources[:, :, None], targets.transpose(1, 2)
@@ -281,7 +281,7 @@ class LocalRidge:
         return solve(alpha, self._layout.dtype).reshape(*self._layout.targets, -1)
 
     def _without(self, held: Tensor, sources: Tensor, targets: Tensor) -> Solver:
-        """What solves for all images but those at ``held``."""
+        """The solver for all images except those at ``held``."""
         if self._statistics is None:
             rest = torch.ones(len(sources), dtype=torch.bool, device=sources.device)
             rest[held] = False

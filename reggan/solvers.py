@@ -1,4 +1,4 @@
-"""One small ridge system for each pixel, thousands at once, in whichever exact form is fastest."""
+"""Solvers of one small ridge system for each pixel, many at once, in the fastest exact form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOLVE_BYTES = 2**22
 
 
 def eliminate(system: Tensor) -> Tensor:
-    """Solve symmetric positive definite systems by LDLᵀ elimination, all pixels in step.
+    """Solve symmetric positive definite systems by LDLᵀ elimination, all pixels at once.
 
     Args:
         system: (p, p + q, n) matrices beside their q right-hand sides, one system for each of n pixels; of
@@ -54,15 +54,15 @@ def factorise(matrices: Tensor, right: Tensor) -> Tensor:
 
 
 def prefers_dual(problem: Problem, images: int) -> bool:
-    """Whether so few images are solved faster through their own Gram matrix than through the features'."""
+    """Return whether ``dual`` is faster than ``primal`` for this number of images."""
     return images <= DUAL_SHARE * problem.features
 
 
 def primal(statistics: Correlations, alpha: float, dtype: torch.dtype) -> Tensor:
-    """Ridge weights from correlations.
+    """Compute ridge weights from correlations.
 
     Args:
-        statistics: What the images were summed up to.
+        statistics: Of the images.
         alpha: Ridge penalty of every weight, the bias included; positive.
         dtype: Of the result; the arithmetic is float64.
 
@@ -80,7 +80,7 @@ def primal(statistics: Correlations, alpha: float, dtype: torch.dtype) -> Tensor
 
 
 def dual(problem: Problem, sources: Tensor, targets: Tensor, alpha: float, dtype: torch.dtype) -> Tensor:
-    """The same weights as ``primal``, through the N x N Gram matrix of the images.
+    """Compute the weights of ``primal`` through the N x N Gram matrix of the images.
 
     Args:
         problem: Sizes.

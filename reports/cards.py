@@ -1,8 +1,7 @@
 """Model and data cards in Markdown, with the sections that readers know.
 
 Model cards follow Mitchell et al., 'Model Cards for Model Reporting' (2019), with a YAML front matter; data
-cards follow Gebru et al., 'Datasheets for Datasets' (2021). What nobody stated shows as 'not stated', never
-as an empty line.
+cards follow Gebru et al., 'Datasheets for Datasets' (2021). Unknown facts show as 'not stated'.
 """
 
 from __future__ import annotations
@@ -86,14 +85,14 @@ ORIGINS = {"rendered": RENDERED, "cfee": CFEE, "london": LONDON}
 
 
 def origin_of(name: str, layout: str = "") -> Origin:
-    """What is known of a data set by its name, or by CFEE's layout; all 'not stated' for others."""
+    """Return what is known of a data set by its name, or by CFEE's layout; all 'not stated' for others."""
     return ORIGINS.get(name.casefold()) or ORIGINS.get(layout) or Origin()
 
 
 def model_card(
     card: GeneratorCard, training: Mapping[str, Any], results: Sequence[Table], bibtex: str, source: str
 ) -> str:
-    """The card of a model as Markdown.
+    """Return the card of a model as Markdown.
 
     Args:
         card: The generator's card.
@@ -134,7 +133,7 @@ def data_card(
     results: Sequence[Table],
     bibtex: str,
 ) -> str:
-    """The card of a data set as Markdown.
+    """Return the card of a data set as Markdown.
 
     Args:
         counts: What ``datasets.overview`` gives, with the ``layout`` where there is one.
@@ -247,7 +246,7 @@ def _composition(counts: Mapping[str, Any]) -> str:
 
 
 def _rows_of(table: Table, name: str) -> Table | None:
-    """The row of a model and those of the controls; None where the model has none."""
+    """Return the row of a model and those of the controls; None where the model has none."""
     kept = [index for index, row in enumerate(table.rows) if row.name == name or row.block == "control"]
     if all(row.name != name for row in table.rows):
         return None
@@ -260,7 +259,7 @@ def _rows_of(table: Table, name: str) -> Table | None:
 
 
 def _front_matter(card: GeneratorCard, tables: Iterable[Table]) -> str:
-    """YAML as model hubs read it; text that is not ours stays data, whatever it holds."""
+    """Return the YAML that model hubs read; the texts of a card are dumped as data and alter nothing else."""
     results = [
         {
             "task": {"type": "image-to-image", "name": "facial-expression synthesis"},

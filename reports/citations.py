@@ -1,4 +1,4 @@
-"""BibTeX of what a paper that uses the suite has to cite: models, metrics, data sets, and the suite itself.
+"""BibTeX of what a paper that uses the suite cites: models, metrics, data sets, and the suite itself.
 
 The entries are those of ``citations.bib``; they hold only what is known here, so author lists are short ('and
 others') and pages are missing: complete them from the publishers' pages.
@@ -33,7 +33,7 @@ KEYS = {"fesbench": ("fesbench",)} | MODELS | DATA | {name: row.citations for na
 
 
 def bibtex(name: str) -> str:
-    """The BibTeX entries for a model, a metric id, a data set (``london``, ``cfee``) or ``fesbench``.
+    """Return the BibTeX entries for a model, a metric id, a data set (``london``, ``cfee``) or ``fesbench``.
 
     Raises:
         UnknownName: nothing is known to cite under the name.
@@ -49,7 +49,7 @@ def bibtex_of_metric(card: MetricCard) -> str:
 
 
 def bibtex_of_card(card: GeneratorCard) -> str:
-    """An entry for somebody's own model, made of its card; empty where the card states nothing to cite."""
+    """Return an entry for a plug-in model, made from its card; empty where there is nothing to cite."""
     if card.control or not card.citation:
         return ""
     fields = {
@@ -65,7 +65,7 @@ def bibtex_of_card(card: GeneratorCard) -> str:
 
 @cache
 def _entries() -> dict[str, str]:
-    """Key to entry, of the shipped file; entries stand apart by empty lines."""
+    """Return key to entry of the shipped file, whose entries are separated by empty lines."""
     text = files(__package__).joinpath("citations.bib").read_text("utf-8")
     entries = [entry.strip() for entry in text.split("\n\n") if entry.strip()]
     return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in entries}
@@ -75,5 +75,5 @@ _SPECIAL = re.compile(r"[\\{}%$&#_^~]")
 
 
 def _escaped(text: str) -> str:
-    """``text`` as BibTeX and LaTeX print it; without braces and backslashes, which could open a command."""
+    """Return ``text`` escaped for BibTeX and LaTeX; braces and backslashes could open a command and go."""
     return _SPECIAL.sub(lambda found: "" if found[0] in "\\{}^~" else f"\\{found[0]}", " ".join(text.split()))

@@ -1,43 +1,88 @@
-"""What all tests share: the folder of real photos and parity vectors, and the rule about skips on CI."""
+"""Fixtures for the files that tests read, and the rule that on CI no test skips without a good reason."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from fesbench import weights
+from fesbench.cli import cli
 from fesbench.core.errors import WeightsMissing
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-NO_SHARED = "needs the folder 'shared' beside the checkout (real photos, parity vectors)"
-
+DATA = Path(__file__).with_name("data")
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder beside the checkout with real photos and parity vectors."""
-    if not SHARED.is_dir():
-        pytest.skip(NO_SHARED)
-    return SHARED
+def parity_folder() -> Path:
+    """The folder of outputs of official implementations."""
+    return DATA / "parity"
+
+
+@pytest.fixture(scope="session")
+def photos_folder() -> Path:
+    """Photos of twelve people of the London set: ``neutral/ID.jpg``, ``happy/ID.jpg``, two tables."""
+    return DATA / "london"
+
+
+def _fetched(backend: str, config: pytest.Config) -> Path:
+    """A weights folder in pytest's cache with the files of ``backend``, fetched as users fetch them."""
+    folder = config.cache.mkdir("fesbench-weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FESBENCH_WEIGHTS", str(folder))
+        try:
+            weights.fetch(backend)
+        except WeightsMissing as error:
+            pytest.skip(f"the {backend} weights cannot be fetched here: {error}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; read only."""
+    folder = tmp_path_factory.mktemp("runs")
+    with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "format-1"
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """Run a command in this process; what a user can mend is raised as BenchError."""
+
+    def call(*arguments: object, code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def copied_run(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "copied"))
 
 
 @pytest.fixture(scope="session")
 def weights_folder(request: pytest.FixtureRequest) -> Path:
-    """A weights folder with the portable files, fetched once into pytest's cache."""
-    folder = request.config.cache.mkdir("fesbench-weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FESBENCH_WEIGHTS", str(folder))
-        try:
-            weights.fetch("portable")
-        except WeightsMissing as error:
-            pytest.skip(f"the portable weights cannot be fetched here: {error}")
-    return folder
+    """A weights folder with the ``portable`` files."""
+    return _fetched("portable", request.config)
+
+
+@pytest.fixture(scope="session")
+def weights_folder_with_face_api(request: pytest.FixtureRequest) -> Path:
+    """A weights folder with the ``face-api`` files."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed, and the face-api weights are in an npm package")
+    return _fetched("face-api", request.config)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,27 +93,37 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def call_bench() -> Callable[..., Result]:
+    """Call ``bench ARGUMENTS`` in this process, which takes seconds less than starting one.
+
+    The exit code must be ``code``, 0 if it is not given; further keywords are environment variables.
+    """
+
+    def call(*arguments: object, code: int = 0, **environment: str) -> Result:
+        words = [str(argument) for argument in arguments]
+        done = CliRunner(env=environment, catch_exceptions=False).invoke(cli, words, color=True)
+        assert done.exit_code == code, done.stdout[-2000:] + done.stderr[-4000:]
+        return done
+
+    return call
+
+
 def _allowed() -> re.Pattern[str]:
-    """Reasons to skip that this machine cannot help; a missing 'shared' is one only where it is missing."""
-    named = os.environ.get("FESBENCH_CI_ALLOWED_SKIPS", "")
-    reasons = [
-        "cuda",
-        "another kind of processor",
-        "superuser",
-        *map(re.escape, named.split(",")),
-        *([] if SHARED.is_dir() else ["shared"]),
-    ]
-    return re.compile("|".join(filter(None, reasons)), re.IGNORECASE)
+    """Reasons to skip that are accepted on CI: CUDA, and what ``.ci/run`` found to be missing."""
+    missing = os.environ.get("FESBENCH_CI_ALLOWED_SKIPS", "")
+    reasons = ["cuda", *map(re.escape, filter(None, missing.split(",")))]
+    return re.compile("|".join(reasons), re.IGNORECASE)
 
 
 class SkipWatch:
-    """On CI, a test that skips for a reason which could have been mended fails the session."""
+    """Fails the session if a test skips for another reason than the accepted ones."""
 
     def __init__(self) -> None:
         self.unexpected: list[str] = []
 
     def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Remember a report of an unexpected skip."""
+        """Record the report if it is of an unexpected skip."""
         if not report.skipped or hasattr(report, "wasxfail"):
             return
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -79,19 +134,19 @@ class SkipWatch:
     pytest_collectreport = note
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Turn success into failure."""
+        """Turn success into failure after an unexpected skip."""
         if self.unexpected and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say which tests skipped that should have run."""
+        """List the unexpected skips."""
         if self.unexpected:
-            terminalreporter.section("skipped, though nothing may skip for this on CI", red=True)
+            terminalreporter.section("unexpected skips: on CI these tests must run", red=True)
             for line in self.unexpected:
                 terminalreporter.write_line(line)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch skips on CI only: a laptop may lack things."""
+    """Watch skips on CI only: elsewhere a tool may be missing."""
     if ON_CI:
         config.pluginmanager.register(SkipWatch(), "skip-watch")

@@ -13,7 +13,7 @@ class Silent:
     def begin(self, shards: int, edits: int) -> None:
         pass
 
-    def done(self, cell, edits: int, failed: int) -> None:
+    def done(self, done) -> None:
         pass
 
 
@@ -24,9 +24,9 @@ def spec(*models: str) -> RunSpec:
 def test_what_others_asked_for_in_the_meantime_is_kept(tmp_path):
     store = RunStore(tmp_path)
     plan = make_plan(store.grown_spec(spec("copy")))
-    store.update_record(spec=spec("truth").model_dump(mode="json"))
-    published = complete_run(plan, store, "cpu", 0, Silent())
-    assert set(published.cells["generator"]) == {"copy", "truth"}
+    store.update_record(spec=spec("truth"))
+    results = complete_run(plan, store, "cpu", 0, Silent())
+    assert set(results.cells["generator"]) == {"copy", "truth"}
     assert json.loads((tmp_path / "run.json").read_text())["spec"]["models"] == ["truth", "copy"]
     damage_summary(store)
     with pytest.raises(BenchError, match=r"summary\.json.*same command"):
@@ -34,4 +34,4 @@ def test_what_others_asked_for_in_the_meantime_is_kept(tmp_path):
 
 
 def damage_summary(store: RunStore) -> None:
-    (store.folder / "summary.json").write_text('{"cells": 3}')
+    store.write_summary('{"cells": 3}', "")

@@ -1,7 +1,7 @@
 """The command line: ``bench`` (also installed as ``fesbench``).
 
-Each command lives in a module of its own that is imported when the command is called, so that
-``bench --help`` needs nothing heavy. Data goes to stdout, messages to stderr; exit code 0 means all done,
+Each command has a module of its own that is imported when the command is called, so that ``bench --help``
+imports nothing heavy. Data goes to stdout, messages to stderr; exit code 0 means all done,
 1 that some cells failed, 2 a usage or input error.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
 
 from .. import __version__
-from ..core.errors import BenchError
+from ..core.errors import BenchError, did_you_mean
 
 
 class LazyCommand(NamedTuple):
-    """Where a command is, and its line in the help text of the group."""
+    """The ``module:attribute`` of a command, and its line in the help text of the group."""
 
     target: str
     short_help: str
@@ -32,16 +32,29 @@ class LazyGroup(click.Group):
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Command names in the order in which a user meets them."""
+        """Return the command names in the order in which a user meets them."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
+        """Import the command; None where there is none of that name."""
         if cmd_name not in self.lazy:
             return None
         module, _, attribute = self.lazy[cmd_name].target.partition(":")
         command: click.Command = getattr(importlib.import_module(module, __package__), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names.
+
+        Raises:
+            UsageError: there is none; suggests similar names.
+        """
+        name = args[0]
+        if name not in self.lazy and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}.{did_you_mean(name, self.lazy)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -59,7 +72,7 @@ COMMANDS = {
     "train": LazyCommand(".train:train", "Train generators under one protocol."),
     "train-nets": LazyCommand(".train_nets:train_nets", "Train the embedded metric networks."),
     "report": LazyCommand(".report:report", "Write tables, figures and a page for finished runs."),
-    "robustness": LazyCommand(".robustness:robustness", "Move the inputs of a run and score it again."),
+    "robustness": LazyCommand(".robustness:robustness", "Score a run again with misaligned inputs."),
     "study": LazyCommand(".study:study", "Make, run and analyse a human study."),
     "claims": LazyCommand(".claims:claims", "Say which published claims hold on a run."),
     "compare": LazyCommand(".compare:compare", "Show what two runs differ by, and why."),
@@ -75,22 +88,44 @@ COMMANDS = {
 }
 
 
+class UserError(click.ClickException):
+    """A ``BenchError`` as the command line reports it."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message on stderr, or to ``file``."""
+        click.echo(f"error: {self.message}", file=file, err=file is None)
+
+
+class RootGroup(LazyGroup):
+    """The group of all commands; errors that a user can mend end it with one message."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            UserError: the command raised a ``BenchError``.
+        """
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            raise UserError(str(error)) from error
+
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FESBENCH"}
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings=SETTINGS)
+@click.group(cls=RootGroup, lazy=COMMANDS, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="fesbench")
 def cli() -> None:
     """Measure facial-expression synthesis: run generators on data sets, score and compare them."""
 
 
 def main() -> None:
-    """Run the command line and turn expected errors into one clear message."""
+    """Run the command line; errors of use and of input end it with one message."""
     try:
         sys.exit(cli(standalone_mode=False))
-    except BenchError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

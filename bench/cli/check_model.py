@@ -1,4 +1,4 @@
-"""``bench check-model``: does a generator keep the contract?"""
+"""``bench check-model``: the conformance checks of a generator."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..generators.registry import load_generator
 from ..testing.findings import ConformanceError, Finding
 from ..testing.generators import check_generator
+from .console import make_console
 
 
 @click.command(epilog="Example:  bench check-model ./my_model.py:MyGAN")
@@ -21,7 +21,7 @@ from ..testing.generators import check_generator
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights instead of the shipped ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
-    """Run the conformance suite on a registered name or FILE.py:CLASS; exit code 1 when a check fails."""
+    """Run the conformance checks on a registered name or FILE.py:CLASS; exit code 1 if one fails."""
     generator = load_generator(model, checkpoint)
     try:
         findings: Sequence[Finding] = check_generator(generator)
@@ -30,7 +30,7 @@ def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
-        Console().print(_table(generator.card.title, findings))
+        make_console().print(_table(generator.card.title, findings))
     if any(finding.problem for finding in findings):
         sys.exit(1)
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import click
 
+from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card, bibtex_of_metric
+
+from ..core.errors import BenchError
+from ..generators.registry import GENERATORS, load_model
+from ..metrics.registry import METRICS, load_metric
+
 
 @click.command(epilog="Example:  bench cite stargan qualiclip london fesbench > references.bib")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
@@ -17,12 +23,6 @@ def cite(names: tuple[str, ...]) -> None:
 
 
 def _entry(name: str) -> str:
-    from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card, bibtex_of_metric
-
-    from ..core.errors import BenchError
-    from ..generators.registry import GENERATORS, load_model
-    from ..metrics.registry import METRICS, load_metric
-
     if name in KEYS:
         return bibtex(name)
     if ".py:" in name or name in GENERATORS.names():

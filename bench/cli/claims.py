@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.padding import Padding
@@ -13,10 +13,9 @@ from rich.text import Text
 
 from fesbench.reports.tables.table import metric_title
 
+from ..api import open_run
+from ..review.claims import CAUTION, Finding, judge_claims, read_claims
 from .console import make_console
-
-if TYPE_CHECKING:
-    from ..review.claims import Finding
 
 EXAMPLES = """
 \b
@@ -50,9 +49,6 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
     or another model that it is better_than. On rendered faces and by embedded judges, claims that do not name
     them (data: rendered, metric: ecs@embedded) are not testable.
     """
-    from ..api import open_run
-    from ..review.claims import CAUTION, judge_claims, read_claims
-
     findings = judge_claims(read_claims(path), open_run(run))
     if as_json:
         content = {"caution": CAUTION, "findings": [finding.to_dict() for finding in findings]}

@@ -1,7 +1,7 @@
-"""Where commands print to, and how a run shows its progress there.
+"""Output of commands: consoles, messages and the progress of runs.
 
-A terminal gets its own width and a bar that moves; a file or a pipe gets lines of one fixed width and, now
-and then, a plain line of progress.
+On a terminal, tables take its width and progress is a bar; in a file or a pipe, tables have a fixed width and
+progress is a plain line every ``PAUSE`` seconds.
 """
 
 from __future__ import annotations
@@ -12,30 +12,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from ..runs.execution.executor import ShardDone
     from ..runs.execution.progress import Listener
-    from ..runs.models import Cell
 
 PLAIN_WIDTH = 110
-"""Characters in a line where there is no terminal; ``COLUMNS`` in the environment wins."""
+"""Characters in a line of a file or a pipe, unless ``COLUMNS`` is set in the environment."""
 PAUSE = 20.0
 """Seconds between two plain lines of progress."""
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console on stdout or stderr."""
+    """Return a console on stdout or stderr."""
     console = Console(stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console
 
 
+def say(message: str) -> None:
+    """Print a message on stderr."""
+    click.echo(message, err=True)
+
+
 @contextmanager
 def shown_progress(console: Console) -> Iterator[Listener]:
-    """Show the progress of a run while the block lasts."""
+    """Yield a listener that shows the progress of a run on ``console``."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -44,50 +50,51 @@ def shown_progress(console: Console) -> Iterator[Listener]:
         yield _Bar(progress)
 
 
-def _lost(cell: Cell, edits: int, failed: int) -> str:
-    return f"{cell.card.name}: {failed} of {edits} edits have no output"
+def _failure_line(done: ShardDone) -> str:
+    return f"{done.task.generator}: {done.failed} of {done.edits} edits have no output"
 
 
 class _Bar:
-    """One bar over all units."""
+    """A progress bar over all shards of a run."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("prepare models", total=None)
 
     def begin(self, shards: int, edits: int) -> None:
-        """The number of units is known."""
+        """Set the length of the bar."""
         self._progress.reset(self._task, total=shards, description="shards of 32 edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
-        self._progress.update(self._task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
-        if failed:
-            self._progress.console.print(_lost(cell, edits, failed), markup=False, highlight=False)
+    def done(self, done: ShardDone) -> None:
+        """Advance the bar by one shard."""
+        description = f"{done.task.generator} on {done.task.dataset}"
+        self._progress.update(self._task, advance=1, description=description)
+        if done.failed:
+            self._progress.console.print(_failure_line(done), markup=False, highlight=False)
 
 
 class _Lines:
-    """A line at the beginning, every ``PAUSE`` seconds, and at the end."""
+    """Plain lines of progress: the first at once, then one every ``PAUSE`` seconds, and one at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._total = self._finished = 0
-        self._start = self._told = time.monotonic()
+        self._start = self._printed = time.monotonic()
 
     def begin(self, shards: int, edits: int) -> None:
-        """The number of units is known."""
+        """Print how much there is to do, and start the clock."""
         self._total, self._start = shards, time.monotonic()
-        self._told = self._start
+        self._printed = self._start
         self._print(f"{shards} shards to do, {edits} edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
+    def done(self, done: ShardDone) -> None:
+        """Print a line where edits have no output, and one of progress where it is time for one."""
         self._finished += 1
-        if failed:
-            self._print(_lost(cell, edits, failed))
+        if done.failed:
+            self._print(_failure_line(done))
         now = time.monotonic()
-        if now - self._told >= PAUSE or self._finished == self._total:
-            self._told = now
+        if now - self._printed >= PAUSE or self._finished == self._total:
+            self._printed = now
             left = (now - self._start) / self._finished * (self._total - self._finished)
             self._print(f"{self._finished} of {self._total} shards, about {left:.0f} s left")
 

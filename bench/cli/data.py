@@ -1,4 +1,7 @@
-"""``bench data``: add, list, show, prepare and export data sets."""
+"""``bench data``: add, list, show, prepare and export data sets.
+
+No command of this group needs torch, except ``show --card``.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,19 @@ from typing import Any
 
 import click
 
-from fesbench.datasets import registry
+from fesbench.datasets import export, registry
 from fesbench.datasets.folders import layouts
 from fesbench.datasets.folders.folder import FolderSpec
 from fesbench.datasets.overview import overview, write_sheet
+from fesbench.datasets.preparation import prepare as preparation
+from fesbench.datasets.preparation.detection import load_eye_finder
 from fesbench.datasets.splits import PARTS
 
 from ..core.contracts import Dataset, Problem
+from ..core.plurals import counted
+from ..runs.plan import make_plan
+from ..runs.spec import RunSpec
+from .console import say
 
 LAYOUT_HELP = "How names tell subject and expression. " + " ".join(
     f"{name}: {text}." for name, text in layouts.LAYOUTS.items()
@@ -52,14 +61,15 @@ def add(name: str, path: Path, layout: str | None, domain: str, pattern: str | N
 
     The files stay where they are. Images that do not fit or cannot be read are reported and left out.
     """
-    click.echo(f"reading the images of {path} …", err=True)
+    say(f"reading the images of {path} …")
     dataset = registry.register(FolderSpec(name, path, layout, domain, pattern, seed))
     samples = dataset.samples()
-    people = len({sample.subject for sample in samples})
-    click.echo(f"added {name}: {len(samples)} images of {people} subjects, layout {dataset.layout}", err=True)
+    subjects = {sample.subject for sample in samples}
+    counts = f"{counted(len(samples), 'image')} of {counted(len(subjects), 'subject')}"
+    say(f"added {name}: {counts}, layout {dataset.layout}")
     _report(dataset.problems, len(dataset.ignored))
     if dataset.problems:
-        click.echo(f"`bench data show {name} --json` lists all of them", err=True)
+        say(f"`bench data show {name} --json` lists all of them")
 
 
 @data.command(epilog="Example:  bench data remove london")
@@ -67,7 +77,7 @@ def add(name: str, path: Path, layout: str | None, domain: str, pattern: str | N
 def remove(name: str) -> None:
     """Forget a registered data set; its files stay."""
     registry.unregister(name)
-    click.echo(f"removed {name}; its files are untouched", err=True)
+    say(f"removed {name}; its files are untouched")
 
 
 @data.command("list", epilog="Example:  bench data list --json")
@@ -109,23 +119,28 @@ def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from fesbench.reports.run.cards import card_of_data
-
-        from ..api import open_run
-
-        click.echo(card_of_data(name, open_run(run) if run else None), nl=False)
+        _print_card(name, run)
         return
     splits: dict[str, Dataset] = {part: registry.load_dataset(name, part) for part in PARTS}
     counts = overview(splits)
     if sheet:
         write_sheet([sample for dataset in splits.values() for sample in dataset.samples()], sheet)
-        click.echo(f"wrote {sheet}", err=True)
+        say(f"wrote {sheet}")
     click.echo(json.dumps(counts, indent=2) if as_json else _describe(counts))
     _report(splits["test"].problems, len(counts["ignored"]))
 
 
+def _print_card(name: str, run: Path | None) -> None:
+    from fesbench.reports.run.cards import card_of_data  # starts torch, which no other command here does
+
+    from ..api import open_run
+
+    click.echo(card_of_data(name, open_run(run) if run else None), nl=False)
+
+
 def _describe(counts: dict[str, Any]) -> str:
-    lines = [f"{counts['name']}: {counts['samples']} images of {counts['subjects']} subjects"]
+    images, subjects = counted(counts["samples"], "image"), counted(counts["subjects"], "subject")
+    lines = [f"{counts['name']}: {images} of {subjects}"]
     for kind in ("expressions", "domains"):
         lines.append(f"{kind}:")
         lines += [f"  {name:24} {number:7}" for name, number in counts[kind].items()]
@@ -147,19 +162,16 @@ def prepare(source: Path, destination: Path, size: int) -> None:
     names. Started again, it makes only the crops that are missing. DESTINATION/prepare.csv has a line for
     each photo.
     """
-    from fesbench.datasets.preparation import prepare as work
-    from fesbench.datasets.preparation.detection import load_eye_finder
-
-    outputs, listing = work.plan_outputs(source, destination)
+    outputs, listing = preparation.plan_outputs(source, destination)
     outcomes = []
-    todo = work.prepare(source, destination, outputs, size, load_eye_finder())
-    with click.progressbar(todo, length=len(outputs), label="aligning", file=sys.stderr) as bar:
+    crops = preparation.prepare(source, destination, outputs, size, load_eye_finder())
+    with click.progressbar(crops, length=len(outputs), label="aligning", file=sys.stderr) as bar:
         for outcome in bar:
             outcomes.append(outcome)
-    report = work.write_report(destination, outcomes, listing.problems)
+    report = preparation.write_report(destination, outcomes, listing.problems)
     failed = [Problem(item.path, item.reason) for item in outcomes if item.status == "failed"]
     done = Counter(item.status for item in outcomes)
-    click.echo(f"{done['done']} aligned, {done['skipped']} there already; see {report}", err=True)
+    say(f"{done['done']} aligned, {done['skipped']} there already; see {report}")
     _report([*failed, *listing.problems], len(listing.ignored), shown=None)
     if failed or listing.problems:
         sys.exit(1)
@@ -179,34 +191,29 @@ def export_edits(name: str, folder: Path, limit: int | None, seed: int, size: in
     FOLDER/manifest.csv names for each edit the input, its expression, the expression asked for, and where
     the result goes. Then `bench run --model outputs:FOLDER --data NAME` scores the results.
     """
-    from fesbench.datasets.export import export_edits as write
-
-    from ..runs.plan import make_plan
-    from ..runs.spec import RunSpec
-
     (plan,) = make_plan(RunSpec(data=(name,), limit=limit, seed=seed)).datasets
-    problems = write(plan.edits, folder, size)
+    problems = export.export_edits(plan.edits, folder, size)
     click.echo(folder / "manifest.csv")
-    click.echo(f"{len(plan.edits)} edits of {name}; put the results into {folder / 'outputs'}", err=True)
+    say(f"{counted(len(plan.edits), 'edit')} of {name}; put the results into {folder / 'outputs'}")
     _report(problems, 0)
     if problems:
         sys.exit(1)
 
 
 def _report(problems: Sequence[Problem], ignored: int, shown: int | None = EXAMPLES) -> None:
-    """Problems on stderr, grouped by reason, with the first few paths of each; None shows every path."""
+    """Print problems on stderr, grouped by reason, with the first few paths of each; None shows all paths."""
     if ignored:
-        click.echo(f"{ignored} other files (not images) ignored", err=True)
+        say(f"{counted(ignored, 'other file')} (not images) ignored")
     paths: dict[str, list[str]] = {}
     for problem in problems:
         paths.setdefault(problem.reason, []).append(problem.path)
     if problems:
-        click.echo(f"{len(problems)} images or lines left out:", err=True)
+        say(f"{counted(len(problems), 'image or line', 'images or lines')} left out:")
     for reason, names in sorted(paths.items(), key=lambda item: -len(item[1])):
         more = f", … {len(names) - shown} more" if shown and len(names) > shown else ""
-        click.echo(_printable(f"  {len(names)} × {reason}: {', '.join(names[:shown])}{more}"), err=True)
+        say(_printable(f"  {len(names)} × {reason}: {', '.join(names[:shown])}{more}"))
 
 
 def _printable(text: str) -> str:
-    """Text that cannot confuse a terminal: control and undecodable characters become visible escapes."""
+    """Return ``text`` with control and undecodable characters as visible escapes, for a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

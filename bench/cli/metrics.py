@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from pydantic import TypeAdapter
 from rich.table import Column, Table
 
 from ..core.contracts import FeatureExtractor, ImageMetric, Metric
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
-from ..statistics.measures import metric_record
+from ..runs.store.records import MetricRecord
 from ..testing.golden_scores import Comparison, compare
 from .console import make_console
 
@@ -121,7 +122,8 @@ def _numbers(values: Sequence[float | None]) -> str:
 def _describe(metric: Metric) -> dict[str, Any]:
     """Return the metric's card and the cards of its feature extractors, with infinite bounds as null."""
     networks = [dict(vars(network.card)) for network in _networks(metric)]
-    return metric_record(metric.card) | {"networks": networks}
+    card: dict[str, Any] = json.loads(TypeAdapter(MetricRecord).dump_json(MetricRecord.of(metric.card)))
+    return card | {"networks": networks}
 
 
 def _networks(metric: Metric) -> tuple[FeatureExtractor, ...]:

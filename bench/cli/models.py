@@ -1,4 +1,4 @@
-"""``bench models``: what can generate."""
+"""``bench models``: the generators and their cards."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from fesbench.reports.run.cards import card_of_model
+
+from ..api import open_run
 from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
+from .console import make_console
 
 
 @click.group()
@@ -31,7 +34,7 @@ def list_models(as_json: bool) -> None:
     table = Table("name", "title", "year", "parameters", "supervision", "trained on", "weights")
     for name, card in cards.items():
         table.add_row(name, *_cells(card))
-    Console().print(table)
+    make_console().print(table)
 
 
 def _card(name: str) -> GeneratorCard | str:
@@ -67,10 +70,6 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        from fesbench.reports.run.cards import card_of_model
-
-        from ..api import open_run
-
         click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
         return
     card = asdict(load_model(name, checkpoint).card)
@@ -80,4 +79,4 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     table = Table(show_header=False, box=None)
     for field, value in card.items():
         table.add_row(field, "\n".join(map(str, value)) if isinstance(value, tuple) else str(value))
-    Console().print(table)
+    make_console().print(table)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    pass
-
 
 def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A length of time such as ``90s``, ``25m`` or ``1h30m``, in seconds."""
+    """Return the seconds in a length of time such as ``90s``, ``25m`` or ``1h30m``; None of None."""
     if value is None:
         return None
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
@@ -24,12 +20,12 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None
 
 
 def _split(ctx: click.Context, param: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in ``a,b`` and in repeated options, each once."""
-    names = (name.strip() for entry in entries for name in entry.split(","))
-    found = tuple(dict.fromkeys(name for name in names if name))
-    if entries and not found:
+    """Return the names in ``a,b`` and in repeated options, each once."""
+    parts = (part.strip() for entry in entries for part in entry.split(","))
+    names = tuple(dict.fromkeys(part for part in parts if part))
+    if entries and not names:
         raise click.BadParameter("it names no metric; `bench metrics list` shows them")
-    return found
+    return names
 
 
 metric_option = click.option(
@@ -40,4 +36,4 @@ metric_option = click.option(
     callback=_split,
     help="Metrics or full ids (ecs@face-api), with commas or one by one.  [default: all]",
 )
-"""Gives ``metrics``, a tuple of names; empty where nothing was asked for."""
+"""Passes ``metrics`` to the command: a tuple of names, empty where the option was not given."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fesbench.datasets.workers import available_cores
+from fesbench.reports.run.publish import show, show_times
 
 from ..api import complete_run, is_complete
 from ..core.contracts import Inference
@@ -95,15 +96,15 @@ def run(
         return
     was_complete = is_complete(plan, store)
     with shown_progress(console) as listener:
-        published = complete_run(plan, store, device, workers, listener)
+        results = complete_run(plan, store, device, workers, listener)
     if was_complete:
         console.print("nothing left to do")
     else:
-        published.show_times(console)
+        show_times(results, console)
     if as_json:
-        click.echo(published.summary.to_json(), nl=False)
-    published.show(console if as_json else make_console())
-    ctx.exit(published.exit_code)
+        click.echo(results.summary.to_json(), nl=False)
+    show(results, console if as_json else make_console())
+    ctx.exit(results.exit_code)
 
 
 def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
@@ -127,7 +128,7 @@ def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str,
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
-    table = Table(title=f"{store.folder}", title_justify="left")
+    table = Table(title=store.location, title_justify="left")
     for column in (
         "data set",
         "domains",
@@ -143,7 +144,7 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             ", ".join(item.dataset.domains),
             str(len({edit.source.subject for edit in item.edits})),
             str(len(item.edits)),
-            _protocol_text(item.protocol, item.home, plan.spec.folds),
+            _protocol_text(item.protocol, item.training_set, plan.spec.folds),
             f"{len(item.dataset.problems)} files",
         )
     console.print(table)
@@ -163,13 +164,13 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
             "subjects": len({edit.source.subject for edit in item.edits}),
             "edits": len(item.edits),
             "protocol": item.protocol,
-            "home": item.home,
+            "home": item.training_set,
             "left_out": len(item.dataset.problems),
         }
         for item in plan.datasets
     ]
     return {
-        "folder": str(store.folder),
+        "folder": store.location,
         "complete": is_complete(plan, store),
         "spec": plan.spec.model_dump(mode="json"),
         "edits_per_model": plan.edit_count,
@@ -177,7 +178,7 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     }
 
 
-def _protocol_text(protocol: str, home: str, folds: int) -> str:
+def _protocol_text(protocol: str, training_set: str, folds: int) -> str:
     if protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
-    return f"{home}, train split"
+    return f"{training_set}, train split"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.table import Table
 
 from fesbench.datasets.pairs import PATTERN
 
+from ..core.device import check_device
+from ..scoring.folders import Request, Scores, score_folders
 from .console import make_console
 from .options import metric_option
-
-if TYPE_CHECKING:
-    from ..scoring.folders import Scores
 
 EXAMPLES = """
 \b
@@ -70,9 +69,6 @@ def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fiel
     if weights_dir is not None:
         os.environ["FESBENCH_WEIGHTS"] = str(weights_dir)
         os.environ["FESBENCH_OTHER_WEIGHTS"] = "1"
-    from ..core.device import check_device
-    from ..scoring.folders import Request, score_folders
-
     check_device(fields["device"])
     found = score_folders(Request(**fields))
     if as_json:

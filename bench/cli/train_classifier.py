@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..core.names import safe_name
 from ..core.paths import weights_folder
-from .console import make_console
+from .console import make_console, say
 from .options import parse_duration
 
 EXAMPLES = """
@@ -66,18 +66,14 @@ def train_classifier(
     train_set = load_dataset(data, "train")
     seen = classifier_training.load_labelled(train_set, side)
     unseen = classifier_training.load_labelled(load_dataset(data, "test"), side, seen.labels)
-    _say(f"{len(seen.targets)} images of {seen.subjects} subjects, {len(seen.labels)} expressions")
-    module = classifier_training.train(seen, recipe, _say, device)
+    say(f"{len(seen.targets)} images of {seen.subjects} subjects, {len(seen.labels)} expressions")
+    module = classifier_training.train(seen, recipe, say, device)
     held_out = classifier_training.measure(module, unseen, device)
     name = safe_name(name or f"{train_set.name}-{backbone}")
     path = (out or weights_folder() / "classifiers") / f"{name}.json"
     classifier.save(module.cpu(), path, classifier_training.describe(recipe, train_set, seen, held_out))
-    _say(f"{path}: {classifier.ceiling(held_out)}; as a metric: ecs@{name}")
+    say(f"{path}: {classifier.ceiling(held_out)}; as a metric: ecs@{name}")
     table = Table("shown", *seen.labels, title="held-out subjects, predicted", title_justify="left")
     for label, counts in zip(seen.labels, held_out["confusion"], strict=True):
         table.add_row(label, *map(str, counts))
     make_console().print(table)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

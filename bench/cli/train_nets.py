@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..core.errors import UnknownName
+from .console import make_console, say
 
 
 @click.command(
@@ -43,16 +43,12 @@ def train_nets(only: str, out: Path | None, cache: Path | None, seed: int) -> No
             raise UnknownName("network", name, embedded.ARCHITECTURES)
     with ExitStack() as stack:
         folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        cards = workshop.train_nets(names, out or embedded.WEIGHTS, folder, seed, _say)
+        cards = workshop.train_nets(names, out or embedded.WEIGHTS, folder, seed, say)
     table = Table("network", "parameters", "seconds", "held-out subjects")
     for name in names:
         card = cards[name]
         table.add_row(name, f"{card['parameters']:,}", str(card["seconds"]), _reached(card["reached"]))
-    Console().print(table)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    make_console().print(table)
 
 
 def _reached(found: dict[str, object]) -> str:

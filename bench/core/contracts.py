@@ -1,4 +1,4 @@
-"""What the parts of the suite promise each other, and the words they share.
+"""The contracts of data sets, generators and metrics, and the types that they exchange.
 
 Data flows one way: ``Dataset`` gives ``Sample`` and ``Edit``; a ``Generator`` (through the harness) or
 any other ``Synthesizer`` turns edits into outputs; a ``FeatureExtractor`` turns images into features; metrics
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +34,30 @@ Floats = NDArray[np.float64]
 
 NEUTRAL = "neutral"
 UNKNOWN_LABEL = -1
-"""The source label of an image whose expression nobody stated."""
+"""The source label of an image whose expression is not known."""
 
 FROM_FILES = "outputs"
-"""``GeneratorCard.weights`` of images that were made elsewhere."""
+"""``GeneratorCard.weights`` of images that are read from a folder."""
+
+STUDIO = "studio"
+"""The domain that generators are trained on; the others test them out of distribution."""
+
+COPY, TRUTH = "copy", "truth"
+"""The suite's own controls: the input itself, and the real image of the target expression."""
+
+CONTROLS = (TRUTH, COPY)
+"""Gaps in their outputs are the data set's, not a generator's."""
 
 NO_TRUTH = "no true target"
-"""How the reason of a ``Failure`` begins that is the data set's: it is left out, not counted as wrong."""
+"""Prefix of a ``Failure``'s reason where the data set has no true target: the edit is left out, not wrong."""
 
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
 Block = Literal["main", "transfer", "control"]
 """The part of a table in which a generator stands: only those of one part are ranked against each other."""
 Inference = Literal["float32", "compiled", "bfloat16"]
-"""How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` visibly to a metric:
-see docs/speed.md."""
+"""How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
+show it; see docs/speed.md."""
 
 
 class Annotation(NamedTuple):
@@ -152,12 +161,26 @@ class Dataset(ABC):
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """What a reader must know of a generator before believing its row in a table.
+    """A generator's description, shown beside its results.
 
-    ``expressions`` orders the integer labels; empty means that any expression of a data set will do.
-    ``resolution`` is the native square size in pixels; None accepts any. ``guided_by`` names the networks of
-    metrics that took part in training or in choosing settings, by name or sha256; empty where none did, None
-    where nobody recorded it.
+    Attributes:
+        name: Short name for files and tables: letters, digits, ``.``, ``_`` and ``-``.
+        title: Name for readers.
+        year: Of publication.
+        citation: Of the method.
+        source: Where its code or its description is.
+        licence: Of its code and weights.
+        resolution: Native square size in pixels; None accepts any size.
+        expressions: Names of the integer labels, in order; empty accepts any expression of a data set.
+        needs_source: Whether the source expression must be known.
+        parameters: Number of weights.
+        supervision: What it learned from: pairs of images of one person, unpaired images, or nothing.
+        trained_on: The training data; models with other data are ranked apart.
+        weights: Where its weights come from.
+        choices: Where it departs from its publication.
+        control: Whether it marks a floor or a ceiling and is no method.
+        guided_by: Networks of metrics, by name or sha256, that took part in training or in choosing settings;
+            empty if none did, None if that was not recorded.
     """
 
     name: str
@@ -179,7 +202,7 @@ class GeneratorCard:
 
 
 class Generator(ABC):
-    """Maps images and target expressions to images; pure inference."""
+    """A model that maps images and target expressions to images; pure inference."""
 
     card: GeneratorCard
 
@@ -198,48 +221,46 @@ class Generator(ABC):
         """
 
     def to(self, device: str) -> Generator:
-        """Move the model's parameters; a model without parameters stays as it is."""
+        """Move the model to a device and return it; a model without parameters needs no override."""
         return self
 
 
-@runtime_checkable
-class Trainable(Protocol):
-    """A model that learns from a training set."""
-
-    def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
-        """Learn in place from ``train``; ``val`` is for selection only."""
-
-
 class ClosedForm(Generator):
-    """A trainable generator whose fit is a deterministic solve, so a run may fit it on the spot."""
+    """A generator with a deterministic closed-form fit, which a run performs on the training split."""
 
     @abstractmethod
     def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
-        """Solve from ``train.pairs()``; sets ``card.expressions`` to the targets that were seen."""
+        """Fit to ``train.pairs()`` and set ``card.expressions`` to the target expressions among them.
+
+        Args:
+            train: The training split.
+            val: A split for choosing settings only, if there is one.
+            seed: For random choices, if the fit makes any.
+        """
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[np.generic]]:
-        """The fitted arrays, for the cache and for safetensors files."""
+        """Return the fitted arrays by name, for the cache and for safetensors files."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Restore what ``state`` gave."""
+        """Restore the arrays of an earlier ``state()``."""
 
 
 class Failure(NamedTuple):
-    """Why an edit has no output."""
+    """The reason why an edit has no output."""
 
     reason: str
 
 
 class Synthesizer(ABC):
-    """Answers edits with images, by whatever means: a generator, a folder of files, the truth itself."""
+    """Answers edits with images: by a generator, from a folder of files, or with the true targets."""
 
     card: GeneratorCard
 
     @abstractmethod
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """One image or failure for each edit, in order; never raises for a single bad edit."""
+        """Return an image or a failure for each edit, in order; a single bad edit raises nothing."""
 
 
 @dataclass(frozen=True)
@@ -462,13 +483,10 @@ class SetMetric(ABC):
 Metric = ImageMetric | SetMetric
 
 
-FAILED = "no output: "
-"""How the reason of a row begins whose edit has no output."""
-
-
 SHARD = 32
-"""Edits in a shard: the unit of work, and of what a kill can lose.
+"""Edits in a shard: the unit of work, and the most that a kill can lose.
 
-Also the images in every pass through a network: fixed, so that a score never depends on which other images
-were scored with it or on what was resumed.
+Also the most images in one pass through a network. A pass holds images of one shard alone, and is padded to
+a multiple of ``scoring.scorer.PADDING`` where there are fewer. Shards are cut by position in the plan, so no
+score depends on what was resumed, or on how many other shards there are.
 """

@@ -1,9 +1,32 @@
-"""The exception tree. Every message says what is wrong, where, and what to do about it."""
+"""The exception tree, and texts of messages: each says what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean …?' with up to three known names like ``name``; empty where none is like it."""
+    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def invalid_fields(error: ValidationError) -> str:
+    """Return each field that pydantic refused, with the reason and the value: 'seed: … (got 'x'); …'."""
+    return "; ".join(
+        f"{_field(item['loc'])}: {item['msg']} (got {reprlib.repr(item['input'])})"
+        for item in error.errors(include_url=False)
+    )
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "its content"
 
 
 class BenchError(Exception):
@@ -15,8 +38,7 @@ class UnknownName(BenchError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(name, names)
         super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
         self.kind, self.name, self.known = kind, name, names
 
@@ -43,3 +65,8 @@ class SpecError(BenchError):
 
 class UnsupportedEdit(BenchError):
     """An edit that a model cannot answer: a target outside its labels, or a source it needs to know."""
+
+
+def explain(error: Exception) -> str:
+    """Return an error as a reason in a table: its message, after its type where it is unexpected."""
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

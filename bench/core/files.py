@@ -1,7 +1,8 @@
-"""Writes files whole or not at all, and tells whether one is still the same."""
+"""Reading files of bounded size, writing them whole or not at all, and their digests."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,12 +12,12 @@ from pathlib import Path
 from .errors import BenchError
 
 TEMPORARY = ".tmp-"
-"""How the names of half-written files begin; a killed program may leave some behind."""
+"""Prefix of the names of half-written files; a killed program may leave some behind."""
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without error.
+    """Yield a temporary path in the same folder, which replaces ``path`` when the block succeeds.
 
     Raises:
         BenchError: the disk is full or the folder cannot be written.
@@ -27,17 +28,41 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise BenchError(
-            f"cannot write {path}: {error.strerror or error}. Make room or choose another place, and run the "
-            "same command again; everything finished so far is kept."
-        ) from error
+        raise write_error(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+def read_limited(path: Path, limit: int, remedy: str) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes; no more than that is read.
+
+    Args:
+        path: The file.
+        limit: In bytes.
+        remedy: What a user can do about a larger file, for the message.
+
+    Raises:
+        OSError: the file cannot be read, or is larger; ``strerror`` says which.
+    """
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        size = f"{limit >> 20} MB" if limit >= 1 << 20 else f"{limit >> 10} kB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}; {remedy}", str(path))
+    return content
+
+
+def write_error(place: Path | str, error: OSError) -> BenchError:
+    """Return the error that tells a user why a place cannot be written, and what to do."""
+    return BenchError(
+        f"cannot write {place}: {error.strerror or error}. Make room or choose another place, and run the "
+        "same command again; everything finished so far is kept."
+    )
+
+
 def file_digest(path: Path) -> str:
-    """sha256 of a file, in hexadecimal.
+    """Return the sha256 of a file in hexadecimal.
 
     Raises:
         BenchError: it cannot be read.
@@ -50,6 +75,6 @@ def file_digest(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What every generator is built from, and how generators are found and run."""
+"""Generators: their building blocks, the registry, and the harness that runs them on edits."""

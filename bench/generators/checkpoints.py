@@ -1,4 +1,4 @@
-"""Writes checkpoints: ours, and the official files of the authors."""
+"""Writes checkpoints, in the suite's format or as the official code of a model loads them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 def save_checkpoint(
     generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None, half: bool = False
 ) -> None:
-    """Write ``path`` (``.safetensors``) and its card, together: see ``write_tensors``.
+    """Write a checkpoint of the suite and its card (``.json``), together: see ``write_tensors``.
 
     Args:
-        generator: Its network's state_dict and card are written.
-        path: Must end in ``.safetensors``.
-        training: How the weights came to be; kept in the card file.
-        half: Store float16, half the size, for shipping; loading gives float32 again. Running statistics,
-            which may lie outside its range, are kept as they are.
+        generator: The model.
+        path: Of the weights; must end in ``.safetensors``. The card is written beside it.
+        training: Record of the training, kept in the card file.
+        half: Store float16, half the size, for shipping; loading gives float32 again. Running statistics keep
+            their type, as they may exceed the range of float16.
 
     Raises:
-        CheckpointError: another file name.
+        CheckpointError: ``path`` ends otherwise.
     """
     if path.suffix != ".safetensors":
-        raise CheckpointError(f"a checkpoint of ours is named NAME.safetensors, not {path.name}")
+        raise CheckpointError(f"a checkpoint of the suite is named NAME.safetensors, not {path.name}")
     state = generator.network.state_dict()
     halved = {name for name in state if half and not is_statistic(name)}
     tensors = {name: value.half() if name in halved else value for name, value in state.items()}
@@ -42,11 +42,11 @@ def save_checkpoint(
 
 
 def save_official(generator: NeuralGenerator, path: Path) -> None:
-    """Write the file that the model's official code loads, atomically: ``torch.save`` of its state_dict.
+    """Write the file that the official code of a model loads, atomically: ``torch.save`` of its state_dict.
 
     Args:
-        generator: ``official_state`` and ``official_wrapper`` say what is written.
-        path: Where; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
+        generator: The model; see its ``official_state`` and ``official_wrapper``.
+        path: Where to write; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
 
     Raises:
         CheckpointError: a ``.safetensors`` file name, which would promise another format.

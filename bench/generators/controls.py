@@ -1,11 +1,21 @@
-"""Controls: what any table needs at its floor and its ceiling."""
+"""Controls: the reference points at the floor and the ceiling of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.contracts import NO_TRUTH, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from ..core.contracts import (
+    COPY,
+    NO_TRUTH,
+    TRUTH,
+    Edit,
+    Failure,
+    Generator,
+    GeneratorCard,
+    Image,
+    Synthesizer,
+)
 from ..core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -15,20 +25,20 @@ if TYPE_CHECKING:
 class Copy(Generator):
     """Returns the input: perfect identity, no expression. The floor of ECS, the ceiling of FSS."""
 
-    card = GeneratorCard(name="copy", title="Input", weights="none", control=True, guided_by=())
+    card = GeneratorCard(name=COPY, title="Input", weights="none", control=True, guided_by=())
 
     def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """A copy of ``images``."""
+        """Return a copy of ``images``."""
         return images.clone()
 
 
 class Truth(Synthesizer):
-    """Returns the real image of the target expression where the data set has one: the ceiling."""
+    """Returns the real image of the target expression, if the data set has one: the ceiling."""
 
-    card = GeneratorCard(name="truth", title="True target", weights="none", control=True, guided_by=())
+    card = GeneratorCard(name=TRUTH, title="True target", weights="none", control=True, guided_by=())
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """The true target of each edit, or why there is none."""
+        """Return the true target of each edit, or why there is none."""
         return [self._load(edit) for edit in edits]
 
     @staticmethod

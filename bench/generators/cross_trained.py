@@ -1,6 +1,6 @@
-"""Generators trained in folds: one for each part of the people of a data set, which it has not seen.
+"""Generators trained in folds: one for each part of a data set's subjects, trained on all other subjects.
 
-``NAME.folds.json`` lists the checkpoints, in the folder of the file or below, and what each learned from.
+``NAME.folds.json`` lists the checkpoints, in the folder of the file or below, and the data of each training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..core.contracts import Dataset, Generator, GeneratorCard
 from ..core.errors import BenchError, CheckpointError
-from ..core.files import file_digest, write_text
+from ..core.files import file_digest, read_limited, write_text
+from ..core.plurals import counted
 
 SUFFIX = ".folds.json"
 MAX_BYTES = 1 << 20
@@ -23,7 +24,7 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Fold:
-    """A checkpoint, by its path relative to the list and its sha256; ``data_digest`` is of what it saw."""
+    """A checkpoint: its path relative to the list, its sha256, and the digest of its training data."""
 
     checkpoint: str
     sha256: str
@@ -32,7 +33,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldList:
-    """What a file holds: the name of the data set, and the folds that it was cut into."""
+    """Content of a list: the name of the data set, and the checkpoint of each fold."""
 
     data: str
     folds: tuple[Fold, ...]
@@ -42,8 +43,11 @@ class FoldList:
 class CrossTrained:
     """A generator for each fold of a data set.
 
-    ``members`` are known by the digest of the data that they were trained on, so that a run which cuts the
-    data set itself finds the one that has not seen a subject, or none.
+    Attributes:
+        card: Of all members; it names the data set and the number of folds.
+        data: Name of the data set.
+        members: Generator by the digest of its training data. A run that splits the data set in the same way
+            finds the generator that has not seen the subjects of a fold.
     """
 
     card: GeneratorCard
@@ -51,33 +55,34 @@ class CrossTrained:
     members: Mapping[str, Generator]
 
     def trained_on(self, train: Dataset) -> Generator:
-        """The generator that learned from exactly ``train``.
+        """Return the generator that was trained on exactly ``train``.
 
         Raises:
             BenchError: there is none.
         """
         if train.digest not in self.members:
+            folds = counted(len(self.members), "fold")
             raise BenchError(
-                f"{self.card.name} was trained on {len(self.members)} folds of {self.data}, and none of them "
-                f"is what this run would train on ({train.name}, {train.split}): the data set, its content "
-                "and --folds must be those of the training, and --seed must be 0"
+                f"{self.card.name} was trained on {folds} of {self.data}, and none of them is what this run "
+                f"would train on ({train.name}, {train.split}): the data set, its content and --folds must "
+                "be those of the training, and --seed must be 0"
             )
         return self.members[train.digest]
 
     def to(self, device: str) -> Self:
-        """Move all generators."""
+        """Move all generators to a device."""
         for member in self.members.values():
             member.to(device)
         return self
 
 
 def write_folds(path: Path, data: str, checkpoints: Mapping[str, Path]) -> None:
-    """Write the list, whole or not at all.
+    """Write a list of folds, atomically.
 
     Args:
         path: Must end in ``.folds.json``; the checkpoints lie in its folder or below.
         data: Name of the data set.
-        checkpoints: By the digest of the data that each was trained on.
+        checkpoints: Path of each checkpoint by the digest of its training data.
     """
     folds = [
         Fold(file.relative_to(path.parent).as_posix(), file_digest(file), digest)
@@ -87,10 +92,10 @@ def write_folds(path: Path, data: str, checkpoints: Mapping[str, Path]) -> None:
 
 
 def read_folds(path: Path, load: Callable[[Path], Generator]) -> CrossTrained:
-    """Load all checkpoints of a list, each by ``load``.
+    """Load all checkpoints of a list, each with ``load``.
 
     Raises:
-        CheckpointError: the list is damaged, or a checkpoint is missing, another file, or of another model.
+        CheckpointError: the list is damaged, or a checkpoint is missing, changed, or of another model.
     """
     listed = _listed(path)
     members = {fold.data_digest: load(_checkpoint(path, fold)) for fold in listed.folds}
@@ -101,9 +106,8 @@ def read_folds(path: Path, load: Callable[[Path], Generator]) -> CrossTrained:
 
 def _listed(path: Path) -> FoldList:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_BYTES} bytes, too large for a list of folds")
-        listed = TypeAdapter(FoldList).validate_json(path.read_bytes())
+        content = read_limited(path, MAX_BYTES, "give the list of folds that training wrote")
+        listed = TypeAdapter(FoldList).validate_json(content)
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{path} is no list of folds: {error}; train again with --folds") from error
     if not listed.folds:

@@ -1,4 +1,4 @@
-"""StarGAN's discriminator, which several generators share."""
+"""The discriminator of StarGAN, which several models share."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class StarGANDiscriminator(nn.Module):
         self.conv2 = nn.Conv2d(top, classes, resolution >> depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, R, R) to realness (B, 1, R / 2**depth, R / 2**depth) and logits (B, classes)."""
+        """Return realness (B, 1, R / 2**depth, R / 2**depth) and logits (B, classes) of RGB images."""
         features = self.main(images)
         return self.conv1(features), self.conv2(features).flatten(1)
 
 
 def new_discriminator(classes: int, settings: Settings) -> StarGANDiscriminator:
-    """A discriminator for training: down to 2 × 2 at any resolution, from He's initialisation."""
+    """Return a discriminator for training: down to 2 × 2 at any resolution, with He's initialisation."""
     depth = settings.resolution.bit_length() - 2
     discriminator = StarGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth)
     he_initialise(discriminator.main)

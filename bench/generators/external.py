@@ -1,4 +1,4 @@
-"""Other people's models: a class in a Python file, or a folder of images that already exist."""
+"""Models from outside the suite: a class in a Python file, or a folder of finished images."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from ..core.contracts import (
     Supervision,
     Synthesizer,
 )
-from ..core.errors import BenchError, ImageError, UnknownName
+from ..core.errors import BenchError, ImageError, UnknownName, invalid_fields
+from ..core.files import read_limited
 
 MANIFEST, CARD = "manifest.csv", "card.json"
 MAX_CARD_BYTES = 1 << 16
 
 
 def _text(longest: int) -> StringConstraints:
-    """Printable text on one line, not empty."""
+    """Return the constraints of a line of text that is not empty."""
     return StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=longest)
 
 
 class _StatedCard(BaseModel):
-    """What ``card.json`` may say of images that were made elsewhere."""
+    """The fields that ``card.json`` may state."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +57,7 @@ class _StatedCard(BaseModel):
 
 
 class FolderOutputs(Synthesizer):
-    """Images made elsewhere, found by name.
+    """Finished images, found by the ids of the edits.
 
     Args:
         folder: Holds one image for each edit, named ``<edit id>`` plus an image suffix, directly or in
@@ -66,7 +67,7 @@ class FolderOutputs(Synthesizer):
 
     Raises:
         BenchError: the folder or a column of its manifest is missing, a path leaves the folder, or
-            ``card.json`` says something else.
+            ``card.json`` holds other fields or values.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +79,7 @@ class FolderOutputs(Synthesizer):
         self.paths = self._from_manifest(manifest) if manifest.is_file() else self._from_names()
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """The image stored for each edit, or why there is none."""
+        """Return the image stored for each edit, or why there is none."""
         return [self._load(edit) for edit in edits]
 
     def _load(self, edit: Edit) -> Image | Failure:
@@ -119,7 +120,7 @@ class FolderOutputs(Synthesizer):
 
 
 def _card(folder: Path) -> GeneratorCard:
-    """The card of the images in a folder: as stated there, else named after the folder."""
+    """Return the card that the folder states, or one named after the folder."""
     file = folder / CARD
     stated = _read_card(file).model_dump(exclude_none=True) if file.is_file() else {}
     name = stated.get("name", folder.name)
@@ -128,24 +129,18 @@ def _card(folder: Path) -> GeneratorCard:
 
 def _read_card(file: Path) -> _StatedCard:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_CARD_BYTES + 1)
-        if len(data) > MAX_CARD_BYTES:
-            raise BenchError(f"{file} is larger than {MAX_CARD_BYTES >> 10} kB; it only states a few names")
-        return _StatedCard.model_validate_json(data)
+        content = read_limited(file, MAX_CARD_BYTES, "keep the few entries that describe the model")
+        return _StatedCard.model_validate_json(content)
     except OSError as error:
         raise BenchError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
-        findings = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'its content'}: {item['msg']}" for item in error.errors()
-        )
         raise BenchError(
-            f"{file}: {findings}. It may state {', '.join(_StatedCard.model_fields)}."
+            f"{file}: {invalid_fields(error)}. It may state {', '.join(_StatedCard.model_fields)}."
         ) from error
 
 
 def output_files(folder: Path) -> dict[str, Path]:
-    """What decides the answers of ``FolderOutputs``: every image, the manifest and the card, by their path.
+    """Return the files that ``FolderOutputs`` reads by relative path: the images, the manifest and the card.
 
     Raises:
         BenchError: as for ``FolderOutputs``.
@@ -156,14 +151,14 @@ def output_files(folder: Path) -> dict[str, Path]:
     return {name: outputs.folder / name for name in (MANIFEST, CARD)} | named
 
 
-def load_class(reference: str) -> type[Generator] | type[Synthesizer]:
-    """The generator class behind ``path/to/file.py:Class``; runs the user's own file.
+def load_class(spec: str) -> type[Generator] | type[Synthesizer]:
+    """Return the class that ``path/to/file.py:Class`` names; this runs the user's file.
 
     Raises:
         BenchError: the file is missing or fails to import, or the class is no generator.
         UnknownName: the file has no such class.
     """
-    name, _, attribute = reference.rpartition(":")
+    name, _, attribute = spec.rpartition(":")
     module = _import_file(Path(name))
     classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
     if attribute not in classes:
@@ -171,16 +166,16 @@ def load_class(reference: str) -> type[Generator] | type[Synthesizer]:
         raise UnknownName(f"class in {name}", attribute, own)
     found = classes[attribute]
     if not issubclass(found, Generator | Synthesizer):
-        raise BenchError(f"{reference} is not a subclass of fesbench.core.contracts.Generator or Synthesizer")
+        raise BenchError(f"{spec} is not a subclass of fesbench.Generator or fesbench.Synthesizer")
     return found
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise BenchError(f"there is no file {path}; a model reference is path/to/file.py:Class")
+        raise BenchError(f"there is no file {path}; a model is path/to/file.py:Class")
     spec = importlib.util.spec_from_file_location(f"fesbench_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise BenchError(f"{path} is not a Python file; a model reference is path/to/file.py:Class")
+        raise BenchError(f"{path} is not a Python file; a model is path/to/file.py:Class")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""How a network is trained: the numbers that a protocol fixes, and files that change them."""
+"""Hyperparameters of a training, and files that change them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ..core.errors import SpecError
+from ..core.errors import SpecError, invalid_fields
+from ..core.files import read_limited
 
 MAX_BYTES = 1 << 16
 
@@ -25,10 +26,10 @@ Weight = Annotated[float, Field(allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is trained.
+    """Hyperparameters of a training.
 
-    The defaults suit a small network and less than an hour of a CPU. What the authors of each method used
-    is its ``official`` settings. Ranges are checked where settings come from a file or a command line.
+    The defaults suit a small network and less than an hour of a CPU. A model's ``official`` settings are
+    those of its authors. Ranges are checked where settings come from a file or a command line.
 
     Attributes:
         resolution: Image size in pixels, a power of two.
@@ -36,25 +37,25 @@ class Settings:
         discriminator_width: Channels of the discriminator's first layer.
         batch_size: Images in a step, on all devices together.
         n_critic: Discriminator updates for one of the generator; a step is one of the former.
-        steps: How many to make where no time is given.
-        learning_rate: Adam's, for both networks, before the schedule.
-        betas: Adam's.
+        steps: Number of steps where no time limit is given.
+        learning_rate: Of Adam, for both networks, before the schedule.
+        betas: Of Adam.
         schedule: ``constant``; ``linear``, from ``decay_from`` on down to ``decay_to`` at the end; ``step``,
             ``decay_to`` at once from ``decay_from`` on.
         decay_from: Fraction of the training after which the learning rate falls.
-        decay_to: What is left of it then, as a fraction. StarGAN's official code, and what is derived from
-            it, subtracts a hundred-thousandth of the rate at every update of it: 100 updates take 0.1%, so
-            its second half is 0.999 at the end, and not 0 as its paper says.
-        weights: Changes weights of loss terms, by name, from the method's own.
-        average: Decay of the exponential moving average of the generator's weights, which is what is kept.
+        decay_to: Final learning rate as a fraction of the initial one. StarGAN's official code, and code
+            derived from it, lowers the rate by a hundred-thousandth at each of 100 updates: it ends at 0.999
+            of the rate, not at 0 as the paper says.
+        weights: Weights of loss terms, by name, that differ from the method's own.
+        average: Decay of the exponential moving average of the generator's weights, which is the result.
         flip: Whether half of the images are mirrored.
         jitter: Images are shifted by up to that many pixels, and their neutral faces with them.
         jitter_apart: Neutral faces are shifted by up to that many pixels more, by themselves: photos of one
             person with two expressions never register to the pixel.
         precision: Of the generator's passes; the discriminator and its gradient penalty keep float32.
-        seed: Decides the first weights and every random choice of every step.
-        candidates: Steps after which the averaged weights may be the ones that are kept, beside those after
-            the last; see ``Validation``.
+        seed: Of the initial weights and of every random choice.
+        candidates: Steps whose averaged weights, like those of the last step, may be chosen as the result;
+            see ``Validation``.
     """
 
     resolution: Annotated[int, Field(ge=16, le=1024)] = 64
@@ -78,7 +79,7 @@ class Settings:
     candidates: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     def learning_rate_at(self, progress: float) -> float:
-        """The learning rate when ``progress`` of the training, a fraction, is done."""
+        """Return the learning rate after a fraction ``progress`` of the training."""
         if self.schedule == "constant" or progress < self.decay_from:
             return self.learning_rate
         fallen = 1.0
@@ -88,12 +89,12 @@ class Settings:
 
 
 def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Settings:
-    """``settings`` with other values in some fields, all of them checked.
+    """Return ``settings`` with other values in some fields, after checking all fields.
 
     Args:
-        settings: What to start from.
-        changes: Field name to value.
-        origin: Where the changes come from, for messages.
+        settings: Settings to change.
+        changes: New values by field name.
+        origin: Source of the changes, for messages.
 
     Raises:
         SpecError: unknown fields or values out of range; the message lists all of them.
@@ -105,11 +106,7 @@ def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Sett
     try:
         found = _ADAPTER.validate_python({**asdict(settings), **changes})
     except ValidationError as error:
-        findings = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {str(item['input'])[:40]})"
-            for item in error.errors(include_url=False)
-        ]
-        raise SpecError(f"{origin}: {'; '.join(findings)}") from error
+        raise SpecError(f"{origin}: {invalid_fields(error)}") from error
     if found.resolution.bit_count() != 1:
         raise SpecError(f"{origin}: resolution {found.resolution} is no power of two; take 64 or 128")
     if found.schedule == "step" and found.decay_to == 0:
@@ -118,15 +115,13 @@ def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Sett
 
 
 def read_changes(path: Path) -> dict[str, Any]:
-    """Fields of ``Settings`` from a YAML file or, by its name, a TOML file; not checked yet.
+    """Read fields of ``Settings`` from a YAML file, or from a file that ends in ``.toml``, without checks.
 
     Raises:
         SpecError: the file cannot be read, is too large, or holds no mapping.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes, too large for settings")
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, MAX_BYTES, "keep the settings alone").decode("utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SpecError(f"{path} cannot be read as YAML or TOML: {error}") from error

@@ -1,4 +1,4 @@
-"""Blocks that the StarGAN family shares.
+"""Building blocks that the StarGAN family shares.
 
 The trunk of StarGAN, US-GAN, SARGAN, GANimation and GANmut is one; bottleneck, condition and head differ.
 Source: yunjey/stargan @94dd002 (MIT), re-implemented. The order of the layers fixes the official
@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RESIDUAL_BLOCKS = r"main\.\d+\.main\.0\.weight"
+"""Names of the first weights of the residual blocks in a trunk's state_dict."""
+
 
 def instance_norm(channels: int) -> nn.InstanceNorm2d:
-    """Affine instance normalisation by the statistics of the image itself, in training and inference.
+    """Return affine instance normalisation by the image's own statistics, in training and inference.
 
     The official code tracks running statistics, but never calls ``.eval()``, so they are never used.
     """
@@ -24,7 +27,7 @@ def instance_norm(channels: int) -> nn.InstanceNorm2d:
 
 
 class ResidualBlock(nn.Module):
-    """conv3, norm, ReLU, conv3, norm, plus the input; nothing after the sum. Keeps the shape."""
+    """conv3, norm, ReLU, conv3, norm, plus the input; nothing after the sum."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,13 +40,13 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Return (B, C, H, W) for (B, C, H, W)."""
         refined: Tensor = features + self.main(features)
         return refined
 
 
 def encoder(inputs: int, width: int) -> list[nn.Module]:
-    """conv7 and two halvings: (B, inputs, R, R) to (B, 4 * width, R / 4, R / 4)."""
+    """Return the layers from (B, inputs, R, R) to (B, 4 * width, R / 4, R / 4): conv7 and two halvings."""
     return [
         *_normed(nn.Conv2d(inputs, width, 7, padding=3, bias=False)),
         *_normed(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False)),
@@ -52,7 +55,7 @@ def encoder(inputs: int, width: int) -> list[nn.Module]:
 
 
 def decoder(width: int) -> list[nn.Module]:
-    """Two doublings: (B, 4 * width, R / 4, R / 4) to (B, width, R, R)."""
+    """Return the layers from (B, 4 * width, R / 4, R / 4) to (B, width, R, R): two doublings."""
     return [
         *_normed(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1, bias=False)),
         *_normed(nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False)),
@@ -60,17 +63,20 @@ def decoder(width: int) -> list[nn.Module]:
 
 
 def trunk(inputs: int, width: int, bottleneck: Sequence[nn.Module]) -> list[nn.Module]:
-    """Encoder, bottleneck at (4 * width, R / 4, R / 4), decoder: (B, inputs, R, R) to (B, width, R, R)."""
+    """Return the layers from (B, inputs, R, R) to (B, width, R, R): encoder, bottleneck, decoder.
+
+    The bottleneck works on (B, 4 * width, R / 4, R / 4).
+    """
     return [*encoder(inputs, width), *bottleneck, *decoder(width)]
 
 
 def image_head(width: int) -> nn.Conv2d:
-    """conv7 from ``width`` channels to RGB, before its activation."""
+    """Return conv7 from ``width`` channels to RGB, without an activation."""
     return nn.Conv2d(width, 3, 7, padding=3, bias=False)
 
 
 def strided_layers(width: int, depth: int) -> list[nn.Module]:
-    """The discriminators' body: ``depth`` halvings with LeakyReLU(0.01), 3 to ``width * 2**(depth - 1)``."""
+    """Return a discriminator's body: ``depth`` halvings to ``width * 2**(depth - 1)``, LeakyReLU(0.01)."""
     channels = [3, *(width * 2**level for level in range(depth))]
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(channels):
@@ -88,13 +94,13 @@ def he_initialise(layers: nn.Module) -> None:
 
 
 def tile_condition(images: Tensor, condition: Tensor) -> Tensor:
-    """(B, 3, H, W) and (B, C) to (B, 3 + C, H, W): every pixel sees the whole condition."""
+    """Append a (B, C) condition to every pixel of (B, 3, H, W) images; return (B, 3 + C, H, W)."""
     maps = condition[:, :, None, None].expand(-1, -1, *images.shape[2:])
     return torch.cat([images, maps], dim=1)
 
 
 def one_hot(classes: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The conditioning by target alone: (B,) source and (B,) target labels to (B, classes) float32."""
+    """Return the function from (B,) source and target labels to one-hot targets, (B, classes) float32."""
     return lambda source, target: F.one_hot(target, classes).float()
 
 

@@ -1,4 +1,4 @@
-"""What every generator that is a network with weights has in common."""
+"""Generators that are networks with weights: the base class of the neural models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
-from ..weights.tensors import read_checkpoint
+from ..core.plurals import counted
+from ..weights.tensors import read_checkpoint, with_statistics
+from .architecture import Architecture
 from .hyperparameters import Settings
 from .layers import one_hot
 from .objectives import Objective
@@ -28,19 +30,28 @@ TUNED_BY = ("embedded-judge1",)
 class NeuralGenerator(Generator):
     """A network behind the generator contract.
 
-    A subclass states ``template``, the card of the method itself, ``official``, how its authors train it,
-    ``small_weights``, what suits small networks better than the official weights of the losses,
-    ``training_choices``, where our training departs from that, and, unless they are one-hot
-    targets, how labels become the network's condition.
-    ``network(images, condition)`` takes the official model's own conditioning and returns its composed
-    image before clamping. Where the official file keeps the network's state_dict in a dictionary,
-    ``official_wrapper`` is its key.
+    ``network(images, condition)`` takes the official model's own condition and returns its composed image
+    before clamping. A subclass defines ``architecture``, ``objective`` and, unless the condition is the
+    one-hot target, ``condition``.
+
+    Attributes:
+        template: Card of the method; each model adds its expressions, resolution and parameter count.
+        official: Settings with which the authors train.
+        small_weights: Loss weights that suit small networks better than the official ones.
+        training_choices: Where our training departs from the authors', for the card.
+        label_orders: The authors' order of the expressions, by their number.
+        tracked_layers: Regular expression of the normalisation layers whose running statistics the official
+            network saves and never uses; None if there are none.
+        official_wrapper: Key under which the official file keeps the state_dict; None for a bare one.
+        has_official_code: Whether the authors published code that can load an exported file.
     """
 
     template: GeneratorCard
     official: Settings
     small_weights: Mapping[str, float] = MappingProxyType({})
     training_choices: tuple[str, ...] = ()
+    label_orders: Mapping[int, Sequence[str]] = MappingProxyType({})
+    tracked_layers: str | None = None
     official_wrapper: str | None = None
     has_official_code: bool = True
 
@@ -55,6 +66,15 @@ class NeuralGenerator(Generator):
 
     @classmethod
     @abstractmethod
+    def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
+        """Return how to build the network that ``state`` belongs to.
+
+        Args:
+            state: Official names to tensors.
+            resolution: The image size in pixels that the model was trained at.
+        """
+
+    @classmethod
     def from_official(
         cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
     ) -> Self:
@@ -62,43 +82,59 @@ class NeuralGenerator(Generator):
 
         Args:
             state: Official names to tensors.
-            expressions: Names of the labels, in the order in which the model was trained; where the file's
-                authors fixed one, that is the default.
+            expressions: Names of the labels, in the order in which the model was trained; default the
+                authors' order, where it is known.
             resolution: The image size in pixels that the model was trained at.
 
         Raises:
-            CheckpointError: the tensors do not fit, or the order of the labels cannot be known.
+            CheckpointError: the tensors do not fit, or ``expressions`` is needed and missing.
         """
+        network, classes = cls.architecture(state, resolution).load(state)
+        return cls(network, cls.label_names(classes, expressions), resolution)
+
+    @classmethod
+    def label_names(cls, classes: int, expressions: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the names of a checkpoint's labels: ``expressions``, or else the authors' own.
+
+        Raises:
+            CheckpointError: there are no names, or not as many as ``classes``.
+        """
+        names = tuple(expressions or cls.label_orders.get(classes, ()))
+        if len(names) != classes:
+            labels = f"{counted(classes, 'class', 'classes')} and {counted(len(names), 'name')}"
+            raise CheckpointError(
+                f"the checkpoint has {labels} for them; pass expressions in the order of its training labels"
+            )
+        return names
 
     def official_state(self) -> dict[str, Tensor]:
-        """The inverse of ``from_official``: exactly the names and shapes that the official network saves.
-
-        A subclass adds what the official network holds and ours leaves out.
+        """Return the state_dict that the official network would save, the inverse of ``from_official``.
 
         Returns:
-            New tensors on the CPU.
+            New tensors on the CPU, with the official names and shapes.
         """
-        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        state = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        return state if self.tracked_layers is None else with_statistics(state, self.tracked_layers)
 
     @staticmethod
     @abstractmethod
     def objective(data: TrainingImages, settings: Settings) -> Objective:
-        """New networks for ``data``'s expressions, and the losses by which they are trained."""
+        """Return new networks for the expressions of ``data``, with the losses that train them."""
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B,) int64 labels to the network's own condition: (B, expressions) one-hot targets, float32."""
+        """Return the network's condition for (B,) int64 labels: (B, expressions) one-hot targets, float32."""
         return one_hot(len(self.card.expressions))(source, target)
 
     @classmethod
     def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
-        """Load a file: the official one as its authors' code saves it, or ours with its card beside it.
+        """Load the file that the authors' code saves, or one of ``save_checkpoint`` with its card beside it.
 
         Args:
             path: The file.
             expressions: Names of an official file's labels; see ``from_official``.
 
         Raises:
-            CheckpointError: the file is neither, or is another model's.
+            CheckpointError: the file is neither, or belongs to another model.
         """
         content = read_checkpoint(Path(path))
         if content.card is None:
@@ -117,7 +153,7 @@ class NeuralGenerator(Generator):
 
     @classmethod
     def default(cls) -> Self:
-        """The small model that ships with the suite.
+        """Load the small model that ships with the suite.
 
         Raises:
             CheckpointError: this installation has none.
@@ -141,8 +177,8 @@ class NeuralGenerator(Generator):
         wrong = [label for label in target.tolist() if not 0 <= label < len(self.card.expressions)]
         if wrong:
             raise UnsupportedEdit(
-                f"{self.card.name} has no label {wrong[0]}: its {len(self.card.expressions)} expressions "
-                f"are {', '.join(self.card.expressions)}"
+                f"{self.card.name} has no label {wrong[0]}: its labels are those of "
+                f"{', '.join(self.card.expressions)}"
             )
         outputs: Tensor = self.network(images, self.condition(source, target))
         return outputs.clamp(-1.0, 1.0)
@@ -151,25 +187,3 @@ class NeuralGenerator(Generator):
         """Move the network."""
         self.network.to(device)
         return self
-
-
-def label_names(
-    count: int, given: Sequence[str] | None, known: Mapping[int, Sequence[str]]
-) -> tuple[str, ...]:
-    """Names for the labels of an official file.
-
-    Args:
-        count: How many labels the file's network has.
-        given: The user's names, if any.
-        known: The authors' names by number of labels.
-
-    Raises:
-        CheckpointError: there are no names, or too many or too few.
-    """
-    names = tuple(given or known.get(count, ()))
-    if len(names) != count:
-        raise CheckpointError(
-            f"the checkpoint has {count} classes and {len(names)} names are known for them; "
-            "pass expressions in the order of its training labels"
-        )
-    return names

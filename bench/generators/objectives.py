@@ -1,4 +1,4 @@
-"""Adversarial training objectives: what each network of a pair is asked to minimise.
+"""Adversarial training objectives: the losses of a generator and of its discriminator.
 
 ``LabelObjective`` is StarGAN's (yunjey/stargan @94dd002, solver): WGAN with gradient penalty, expression
 classification, cycle reconstruction. Its siblings override the parts in which they differ.
@@ -22,15 +22,18 @@ Terms = dict[str, Tensor]
 """Scalar losses by name; those of the discriminator start with ``d_``, those of the generator with ``g_``."""
 
 Conditioning = Callable[[Tensor, Tensor], Tensor]
-"""(B,) source labels and (B,) target labels, int64, to what the network takes as its condition."""
+"""Computes a network's condition from (B,) source and (B,) target labels, int64."""
 
 
 class Batch(NamedTuple):
-    """What one step learns from.
+    """The training images of one step.
 
-    ``images`` are (B, 3, R, R) float32 in [-1, 1], ``labels`` their expressions and ``subjects`` their
-    people, (B,) int64. ``neutrals`` are neutral faces of the same people, like ``images``, mirrored and
-    shifted with them; where ``paired``, (B,) bool, is false there is none and the image stands in for it.
+    Attributes:
+        images: (B, 3, R, R) float32 in [-1, 1].
+        labels: (B,) int64, their expressions.
+        subjects: (B,) int64, the people on them.
+        neutrals: Like ``images``: neutral faces of the same people, mirrored and shifted with them.
+        paired: (B,) bool; false where a person has no neutral face, and ``neutrals`` holds the image itself.
     """
 
     images: Tensor
@@ -41,19 +44,22 @@ class Batch(NamedTuple):
 
 
 class Objective(nn.Module, ABC):
-    """A generator, its discriminator, and the losses that set them against each other.
+    """A generator, its discriminator, and their adversarial losses.
 
-    All randomness comes from ``random``, a generator on the CPU, so a step can be repeated exactly.
-    ``official_weights`` names the weight of each term that has one; the others count once. ``paired`` says
-    that images are the answers to their neutrals: ``TrainingImages.truths`` then, not ``images``.
+    All randomness comes from the argument ``random``, a generator on the CPU, so that a step can be repeated
+    exactly.
 
     Args:
-        generator: ``generator(images, condition)`` gives images before clamping.
-        discriminator: What it is set against.
-        settings: ``weights`` changes official ones.
+        generator: ``generator(images, condition)`` returns images before clamping.
+        discriminator: Its adversary.
+        settings: ``weights`` replaces official weights; ``precision`` is that of the generator.
+
+    Attributes:
+        official_weights: Weight of each loss term; terms that are not listed have weight 1.
+        paired: Whether a batch's images are the true targets of its neutrals (``TrainingImages.truths``).
 
     Raises:
-        SpecError: ``settings.weights`` names a term that this objective has not.
+        SpecError: ``settings.weights`` names a term that this objective does not have.
     """
 
     official_weights: ClassVar[Mapping[str, float]] = {}
@@ -72,34 +78,31 @@ class Objective(nn.Module, ABC):
         self.mixed = settings.precision == "bfloat16"
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """The generator's answer before clamping, computed in ``settings.precision``; float32."""
+        """Return the generator's output before clamping, computed in ``settings.precision``, as float32."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.mixed):
             outputs: Tensor = self.generator(images, condition)
         return outputs.float()
 
     @abstractmethod
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """What the discriminator minimises on real images and on the generator's answers to them."""
+        """Return the terms that the discriminator minimises on real images and on edits of them."""
 
     @abstractmethod
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """What the generator minimises."""
+        """Return the terms that the generator minimises."""
 
     def weighted(self, terms: Terms) -> Terms:
-        """Each term times its weight; their sum is what is minimised."""
+        """Return each term times its weight; the sum is minimised."""
         return {name: self.weights.get(name, 1.0) * value for name, value in terms.items()}
 
 
 class LabelObjective(Objective):
-    """StarGAN's objective.
-
-    The discriminator gives (realness map, class logits). Unpaired: targets are the batch's own labels,
-    shuffled.
+    """StarGAN's objective: unpaired, with the shuffled labels of a batch as targets.
 
     Args:
         generator: See ``Objective``.
-        discriminator: See above.
-        condition: Makes the generator's condition from labels.
+        discriminator: Returns a realness map and class logits.
+        condition: Computes the generator's condition from labels.
         settings: See ``Objective``.
     """
 
@@ -117,22 +120,26 @@ class LabelObjective(Objective):
         self.condition = condition
 
     def generate(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """(B, 3, R, R) images and their labels, (B,) wanted labels, to (B, 3, R, R) before clamping."""
+        """Return the edits of (B, 3, R, R) images from (B,) labels to (B,) labels, before clamping."""
         outputs: Tensor = self(images, self.condition(source, target))
         return outputs
 
     def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
-        """The generator's answer to the batch for (B,) wanted labels, as both networks are trained on it."""
+        """Return the edits of a batch towards (B,) labels, (B, 3, R, R), that both networks learn from."""
         return self.generate(batch.images, batch.labels, targets)
 
+    def fakes(self, batch: Batch, random: torch.Generator) -> Tensor:
+        """Return the edits of a batch, (B, 3, R, R), that the discriminator is shown."""
+        return self.edit(batch, shuffled(batch.labels, random), random)
+
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        """How wrong the discriminator's second output is about (B,) labels: cross-entropy."""
+        """Return the cross-entropy of the discriminator's class predictions against (B,) labels."""
         return F.cross_entropy(predictions, labels)
 
     def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Wasserstein distance, classification of real images, gradient penalty."""
+        """Return Wasserstein distance, classification of real images, gradient penalty."""
         with torch.no_grad():
-            fakes = self.edit(batch, shuffled(batch.labels, random), random)
+            fakes = self.fakes(batch, random)
         realness, predictions = self.discriminator(batch.images)
         fakeness, _ = self.discriminator(fakes)
         return {
@@ -143,7 +150,7 @@ class LabelObjective(Objective):
         }
 
     def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
-        """Realness and classification of the fakes, L1 of the way back to the source expression."""
+        """Return realness and classification of the edits, and L1 of the cycle back to the source."""
         targets = shuffled(batch.labels, random)
         fakes = self.edit(batch, targets, random)
         realness, predictions = self.discriminator(fakes)

@@ -1,4 +1,8 @@
-"""The generators by name."""
+"""Finds the generators by name, file or folder.
+
+A model spec is a string that names a model on the command line and in the Python API: a registered name,
+``path/to/file.py:Class`` for a class of the user's own, or ``outputs:DIR`` for a folder of finished images.
+"""
 
 from __future__ import annotations
 
@@ -31,102 +35,111 @@ GENERATORS = Registry(
     group="fesbench.generators",
 )
 
-CHECKPOINT = "checkpoint"
-"""What a file of weights that the user gave is to its model; see ``identifying_files``."""
+OUTPUTS = "outputs:"
+"""Beginning of a model spec that names a folder of images."""
 
+CHECKPOINT = "checkpoint"
+"""Key of the user's own weights among ``identifying_files``."""
 
 Model = Generator | Synthesizer | CrossTrained
-"""What a reference can stand for."""
+"""What a model spec loads as."""
 
 NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut"})
-"""Models that come without trained weights: they run with a checkpoint, and ``all`` leaves them out."""
+"""Models that ship without trained weights: they need a checkpoint, and ``all`` leaves them out."""
 
 
-def expand(references: tuple[str, ...]) -> tuple[str, ...]:
-    """``all`` becomes every registered model that runs as it comes; duplicates are dropped, order kept."""
+def expand(specs: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace ``all`` by the registered models that need no checkpoint; drop duplicates, keep the order."""
     ready = [name for name in GENERATORS.names() if name not in NEEDS_CHECKPOINT]
-    names = [name for entry in references for name in (ready if entry == "all" else [entry])]
+    names = [name for spec in specs for name in (ready if spec == "all" else [spec])]
     return tuple(dict.fromkeys(names))
 
 
-def check_reference(reference: str) -> None:
-    """Whether there is anything behind a model reference, without loading it.
+def check_model_spec(spec: str) -> None:
+    """Check that a model spec names something that exists, without loading it.
 
     Raises:
-        UnknownName: nothing is registered under the name.
-        BenchError: the file or folder that it names does not exist.
+        UnknownName: no model is registered under the name.
+        BenchError: the file or folder does not exist.
     """
-    if reference.startswith("outputs:"):
-        if not Path(reference.removeprefix("outputs:")).is_dir():
-            raise BenchError(
-                f"{reference}: there is no such folder; outputs:DIR needs one image for each edit"
-            )
-    elif ".py:" in reference:
-        if not Path(reference.rpartition(":")[0]).is_file():
-            raise BenchError(f"{reference}: there is no such file; a model is path/to/file.py:Class")
-    elif reference not in GENERATORS.targets():
-        raise UnknownName("model", reference, GENERATORS.targets())
+    if spec.startswith(OUTPUTS):
+        if not Path(spec.removeprefix(OUTPUTS)).is_dir():
+            raise BenchError(f"{spec}: there is no such folder; outputs:DIR needs one image for each edit")
+    elif ".py:" in spec:
+        if not Path(spec.rpartition(":")[0]).is_file():
+            raise BenchError(f"{spec}: there is no such file; a model is path/to/file.py:Class")
+    elif spec not in GENERATORS.targets():
+        raise UnknownName("model", spec, GENERATORS.targets())
 
 
-def identifying_files(reference: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
-    """The files that decide what a model answers, by their part in it; they need not exist.
+def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
+    """Return the files that determine a model's outputs, without loading it.
 
     Args:
-        reference: As for ``load_model``; nothing of it is loaded.
-        checkpoint: Likewise.
+        spec: A model spec.
+        checkpoint: As for ``load_model``.
+
+    Returns:
+        Paths by what they are to the model; the files need not exist.
     """
-    if reference.startswith("outputs:"):
-        return output_files(Path(reference.removeprefix("outputs:")))
-    weights = _shipped(reference) if checkpoint is None else _given(Path(checkpoint))
-    if ".py:" in reference:
-        return {"source": Path(reference.rpartition(":")[0])} | weights
-    return GENERATORS.files(reference) | weights
+    if spec.startswith(OUTPUTS):
+        return output_files(Path(spec.removeprefix(OUTPUTS)))
+    weights = _shipped(spec) if checkpoint is None else _checkpoint_files(Path(checkpoint))
+    if ".py:" in spec:
+        return {"source": Path(spec.rpartition(":")[0])} | weights
+    return GENERATORS.files(spec) | weights
 
 
-def _shipped(reference: str) -> dict[str, Path]:
+def _shipped(name: str) -> dict[str, Path]:
     folder = Path(str(files("fesbench.baselines") / "shipped"))
-    named = [path for path in sorted(folder.glob("*")) if path.stem == reference]
-    return {path.name: path for path in named}
+    return {path.name: path for path in sorted(folder.glob("*")) if path.stem == name}
 
 
-def _given(checkpoint: Path) -> dict[str, Path]:
-    """A checkpoint and what is read with it: action units, and where it is one of ours its card."""
+def _checkpoint_files(checkpoint: Path) -> dict[str, Path]:
+    """The checkpoint and the files read with it: action units, and the card of a safetensors file."""
     beside = {"action units beside it": checkpoint.with_suffix(".action_units.csv")}
     card = {"card of its checkpoint": checkpoint.with_suffix(".json")}
     return {CHECKPOINT: checkpoint} | beside | (card if checkpoint.suffix == ".safetensors" else {})
 
 
-def load_model(reference: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Model:
-    """Whatever answers edits under ``reference``.
+def load_model(spec: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Model:
+    """Load the model that a spec names.
 
     Args:
-        reference: A registered name, ``path/to/file.py:Class``, or ``outputs:DIR``.
-        checkpoint: Weights to load instead of the shipped ones: the official file, ours, or the list of
-            several that were trained in folds.
+        spec: A model spec.
+        checkpoint: Weights to load instead of the shipped ones: an official file, one of ``bench train``, or
+            the list of several that were trained in folds.
         device: A torch device.
 
     Raises:
-        UnknownName: nothing is registered under the name.
+        UnknownName: no model is registered under the name.
         BenchError: the file, folder or checkpoint cannot be used.
     """
-    if reference.startswith("outputs:"):
-        return FolderOutputs(Path(reference.removeprefix("outputs:")))
-    found = load_class(reference) if ".py:" in reference else GENERATORS.load(reference)
+    if spec.startswith(OUTPUTS):
+        return FolderOutputs(Path(spec.removeprefix(OUTPUTS)))
+    kind = load_class(spec) if ".py:" in spec else GENERATORS.load(spec)
     if checkpoint is not None:
-        if not hasattr(found, "from_checkpoint"):
-            raise BenchError(f"{reference} takes no checkpoint; leave --checkpoint out for it")
-        path, load = Path(checkpoint), found.from_checkpoint
+        if not hasattr(kind, "from_checkpoint"):
+            raise BenchError(f"{spec} takes no checkpoint; leave --checkpoint out for it")
+        path, load = Path(checkpoint), kind.from_checkpoint
         model = read_folds(path, load) if path.name.endswith(SUFFIX) else load(path)
     else:
-        model = found.default() if hasattr(found, "default") else found()
+        model = kind.default() if hasattr(kind, "default") else kind()
     return model.to(device) if isinstance(model, Generator | CrossTrained) else model
 
 
 def load_generator(name_or_path: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Generator:
-    """A generator by registered name or ``path/to/file.py:Class``; see ``load_model``.
+    """Load a generator.
+
+    Args:
+        name_or_path: A registered name or ``path/to/file.py:Class``.
+        checkpoint: Weights to load instead of the shipped ones; see ``load_model``.
+        device: A torch device.
 
     Raises:
-        BenchError: also when the name answers edits by other means than from an image (``truth``).
+        UnknownName: no model is registered under the name.
+        BenchError: the file or checkpoint cannot be used, or the model generates nothing from an image
+            (``truth``, ``outputs:DIR``).
     """
     model = load_model(name_or_path, checkpoint, device)
     if not isinstance(model, Generator):

@@ -1,4 +1,4 @@
-"""Training images in memory: every image is read or rendered once, then batches are cut from one array."""
+"""Training images in memory: every image is loaded once, and batches are slices of one tensor."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from torch import Tensor
 from fesbench.datasets.images import resize
 from fesbench.datasets.workers import picklable, serve_parent_only
 
-from ..core.contracts import NEUTRAL, Dataset, Image, Problem, Sample
+from ..core.contracts import NEUTRAL, STUDIO, Dataset, Image, Problem, Sample
 from ..core.errors import DatasetError, ImageError
-
-STUDIO = "studio"
-"""The domain that models learn from; all others are kept to test them out of distribution."""
+from ..core.plurals import counted
 
 SMALL = 64
-"""With fewer images than this, starting processes takes longer than loading."""
+"""Fewer images than this load faster without worker processes."""
 
 
 class TrainingImages(NamedTuple):
     """A data set in memory.
 
-    ``images`` is (N, 3, R, R) uint8, ``labels`` (N,) int64 into ``expressions``, ``subjects`` (N,) int64
-    from 0. ``neutrals`` (N,) int64 is the row of a neutral image of the same subject, the image's own where
-    ``paired``, (N,) bool, is false. ``problems`` lists the samples that could not be read.
-    ``action_units`` is (N, 17) float32 in 0..1, or None where the data set does not know them. ``shots``
-    gives what paired training takes in the place of ``images``, loaded when first asked for; None where it is
-    the same: rendered faces register to the pixel, photos of one person with two expressions do not.
+    Attributes:
+        images: (N, 3, R, R) uint8.
+        labels: (N,) int64 into ``expressions``.
+        subjects: (N,) int64 from 0.
+        neutrals: (N,) int64, the row of a neutral image of the same subject; the image's own where unpaired.
+        paired: (N,) bool, whether the subject has a neutral image.
+        expressions: Names of the labels.
+        problems: Samples that could not be read.
+        action_units: (N, 17) float32 in 0..1, or None where the data set does not state them.
+        shots: Loads ``truths`` at its first call; None where they are ``images``. Rendered faces are
+            registered to the pixel; photos of one person with two expressions are not.
     """
 
     images: Tensor
@@ -48,12 +51,12 @@ class TrainingImages(NamedTuple):
 
     @property
     def truths(self) -> Tensor:
-        """(N, 3, R, R) uint8: what a paired method learns to make of ``neutrals``."""
+        """(N, 3, R, R) uint8, the true targets of ``neutrals`` in paired training."""
         return self.images if self.shots is None else self.shots()
 
 
 def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> TrainingImages:
-    """Load every labelled studio image once, resized as for inference.
+    """Load every labelled studio image, resized as for inference.
 
     Raises:
         DatasetError: there is no such image, or fewer than two expressions.
@@ -65,8 +68,8 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
     expressions = tuple(name for name in dataset.expressions if name in present)
     if len(expressions) < 2:
         raise DatasetError(
-            f"{dataset.name} has {len(usable)} usable labelled {STUDIO} images of {len(expressions)} "
-            "expressions; training needs images of two or more"
+            f"{dataset.name} has {counted(len(usable), f'usable labelled {STUDIO} image')} of "
+            f"{counted(len(expressions), 'expression')}; training needs images of two or more"
         )
     names = list(dict.fromkeys(sample.subject for sample, _ in usable))
     neutral = {s.subject: row for row, (s, _) in reversed(list(enumerate(usable))) if s.expression == NEUTRAL}
@@ -84,7 +87,7 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
 
 
 def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
-    """The first neutral studio images of different subjects: (count or fewer, 3, R, R) uint8."""
+    """Return neutral studio images of the first ``count`` subjects: (count or fewer, 3, R, R) uint8."""
     neutral = {
         sample.subject: sample
         for sample in reversed(dataset.samples())
@@ -102,7 +105,7 @@ def _stacked(pixels: Sequence[Image]) -> Tensor:
 def _shots(
     dataset: Dataset, usable: Sequence[tuple[Sample, Image]], resolution: int, workers: int
 ) -> Callable[[], Tensor] | None:
-    """Loads the images of the data set's own pairs where those are others than its samples."""
+    """Return a loader of the targets of the data set's pairs, None where they are its samples."""
     targets = {(t.subject, t.expression): t for _, t in dataset.pairs() if t.domain == STUDIO}
     rows = [row for row, (s, _) in enumerate(usable) if targets.get((s.subject, s.expression), s).id != s.id]
     if not rows:
@@ -120,9 +123,9 @@ def _shots(
 
 
 def _action_units(dataset: Dataset, samples: Sequence[Sample]) -> Tensor | None:
-    """What a data set with a method ``action_units(sample_id)`` knows of its images, as rendered faces do."""
-    known = getattr(dataset, "action_units", None)
-    return torch.from_numpy(np.stack([known(sample.id) for sample in samples])) if known else None
+    """The units of each sample, if the data set has a method ``action_units(sample_id)``."""
+    units_of = getattr(dataset, "action_units", None)
+    return torch.from_numpy(np.stack([units_of(sample.id) for sample in samples])) if units_of else None
 
 
 def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[Image | str]:

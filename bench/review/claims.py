@@ -1,4 +1,4 @@
-"""Which published claims hold on a run: agrees, disagrees, undecided, or not testable, with the numbers.
+"""Judges which published claims hold on a run: agrees, disagrees, undecided or not testable, with numbers.
 
 A claim ranks a model, or puts it ahead of another one. Scores of single outputs are judged by the paired
 tests of ``statistics.comparisons``, scores of sets, which have none, by whether their intervals overlap.
@@ -8,37 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fesbench.reports.run.publish import Published
-
-from ..core.contracts import Block
 from ..core.errors import SpecError
-from ..statistics.comparisons import (
-    ALL,
-    CELL_COLUMNS,
-    DIFFERENCE_COLUMNS,
-    NO_DIRECTION,
-    SIGNIFICANT,
-    gain_over,
-    ranks,
-)
-from ..statistics.measures import Measure, backend, measure_from, stem
+from ..runs.results import Place, RunResults
+from ..statistics.comparisons import ALL, NO_DIRECTION, SIGNIFICANT, UNFIT, gain_over, ranks
+from ..statistics.measures import backend, stem
 
 Verdict = Literal["agrees", "disagrees", "undecided", "not testable"]
 
+PACKAGED = "claims.yaml of the suite"
+"""Names the file that comes with the suite in messages."""
 LARGEST = 256 * 1024
+"""Bytes that a file of claims may have."""
 MOST = 200
+"""Claims that a file may hold."""
 RENDERED, EMBEDDED = "rendered", "embedded"
 QUALITY = ("quality", "qualiclip")
-"""Two names of one thing; the network behind it is named after the @."""
+"""Two names of one metric; its network is named after the @."""
 
 CAUTION = (
     "These verdicts concern our analogue of the published experiments, on this run's data and networks. The "
@@ -113,24 +106,25 @@ class Finding:
 
 
 def read_claims(path: Path | None = None) -> list[Claim]:
-    """Claims from a YAML file with the key ``claims``; without a path, those that come with the suite.
+    """Return the claims of a YAML file with the key ``claims``; without a path, those of the suite.
 
     Raises:
         SpecError: the file cannot be read, is too large, uses aliases, or a claim in it is malformed.
     """
+    origin = path or PACKAGED
     try:
         text = _limited_text(path) if path else files(__package__).joinpath("claims.yaml").read_text("utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise SpecError(
-                f"{path} uses YAML aliases (*name), which could unfold without end; write them out"
+                f"{origin} uses YAML aliases (*name), which could unfold without end; write them out"
             )
         return _File.model_validate(yaml.safe_load(text)).claims
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
+        raise SpecError(f"{origin} cannot be read as YAML: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise SpecError(
-            f"{path}: {found}. A claim has the fields {', '.join(Claim.model_fields)}."
+            f"{origin}: {found}. A claim has the fields {', '.join(Claim.model_fields)}."
         ) from error
 
 
@@ -142,52 +136,20 @@ def _limited_text(path: Path) -> str:
     return content.decode("utf-8")
 
 
-def judge_claims(claims: Sequence[Claim], published: Published) -> list[Finding]:
-    """What a finished run says of each claim: a finding for each data set, domain and column."""
-    run = _Run(published)
-    return [finding for claim in claims for finding in run.judge(claim)]
-
-
-class _Place(NamedTuple):
-    """Where a claim is looked at."""
-
-    dataset: str
-    domain: str
-    metric: str
+def judge_claims(claims: Sequence[Claim], results: RunResults) -> list[Finding]:
+    """Return what a finished run says of each claim: a finding for each data set, domain and column."""
+    judge = _Judge(results)
+    return [finding for claim in claims for finding in judge.judge(claim)]
 
 
 @dataclass(frozen=True)
-class _Run:
-    published: Published
+class _Judge:
+    """Judges claims by the cells and differences of a run."""
 
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        cells = self.published.cells.reindex(columns=CELL_COLUMNS)
-        numbers = {name: pd.to_numeric(cells[name]).astype(float) for name in ("value", "low", "high")}
-        return cells.assign(**numbers)
-
-    @cached_property
-    def differences(self) -> pd.DataFrame:
-        return self.published.summary.differences.reindex(columns=DIFFERENCE_COLUMNS)
-
-    @cached_property
-    def measures(self) -> dict[str, Measure]:
-        rows = self.published.summary.measures.to_dict("records")
-        return {row["column"]: measure_from(row) for row in rows}
-
-    @cached_property
-    def blocks(self) -> dict[tuple[str, str], Block]:
-        entries = self.published.record["models"].items()
-        return {(name, data): item["block"] for name, entry in entries for data, item in entry.items()}
-
-    @cached_property
-    def unfit(self) -> list[tuple[str, str, str]]:
-        found = self.published.record.get("calibrations", ())
-        keys = ("dataset", "domain", "metric")
-        return [tuple(item[key] for key in keys) for item in found if not item["fit_to_rank"]]
+    run: RunResults
 
     def judge(self, claim: Claim) -> Iterator[Finding]:
-        """All findings of a claim; one at least."""
+        """Yield all findings of a claim; one at least."""
         if claim.people:
             reason = "what people prefer cannot be told from a run; `bench study make` asks them"
             yield Finding(claim, "not testable", reason)
@@ -195,27 +157,25 @@ class _Run:
         places = list(self._places(claim))
         if not places:
             yield Finding(claim, "not testable", self._why_nowhere(claim))
-        for dataset, domain, metric in places:
+        for place in places:
             found = (
-                self._judge_rank(claim, dataset, domain, metric)
-                if claim.rank is not None
-                else self._judge_pair(claim, dataset, domain, metric)
+                self._judge_rank(claim, place) if claim.rank is not None else self._judge_pair(claim, place)
             )
             yield self._cautioned(found)
 
-    def _places(self, claim: Claim) -> Iterator[tuple[str, str, str]]:
-        """Where the claim can be looked at: the mean over domains if there is one, else each domain."""
-        cells = self.cells[self.cells["generator"] == claim.model]
-        meant = [name for name in self.measures if _is_meant(str(claim.metric), name)]
+    def _places(self, claim: Claim) -> Iterator[Place]:
+        """Yield where the claim can be tested: the mean over domains if there is one, else each domain."""
+        cells = self.run.cells[self.run.cells["generator"] == claim.model]
+        meant = [name for name in self.run.measures if _is_meant(str(claim.metric), name)]
         cells = cells[cells["metric"].isin(meant)]
         for (dataset, metric), part in cells.groupby(["dataset", "metric"], sort=False):
             domains = list(part["domain"])
             shown = [claim.domain] if claim.domain else [ALL] if ALL in domains else domains
             if claim.data in (None, dataset):
-                yield from ((str(dataset), domain, str(metric)) for domain in shown if domain in domains)
+                yield from (Place(str(dataset), domain, str(metric)) for domain in shown if domain in domains)
 
     def _why_nowhere(self, claim: Claim) -> str:
-        if claim.model not in set(self.cells["generator"]):
+        if claim.model not in set(self.run.cells["generator"]):
             return f"{claim.model} has no score in this run"
         place = "".join(
             f", {name} {value}" for name, value in (("data", claim.data), ("domain", claim.domain)) if value
@@ -223,7 +183,7 @@ class _Run:
         return f"this run has no score of {claim.model} by the metric {claim.metric}{place}"
 
     def _cautioned(self, finding: Finding) -> Finding:
-        """The finding as an orientation, where faces or judge are not what the claim is about."""
+        """Return the finding as an orientation, where faces or judge are not what the claim is about."""
         claim, reasons = finding.claim, []
         if finding.dataset == RENDERED and claim.data != RENDERED:
             reasons.append("the faces are rendered")
@@ -236,13 +196,13 @@ class _Run:
             **vars(finding) | {"verdict": "not testable", "orientation": finding.verdict, "reason": reason}
         )
 
-    def _judge_rank(self, claim: Claim, dataset: str, domain: str, metric: str) -> Finding:
-        place = _Place(dataset, domain, metric)
-        cells = _at(self.cells, place)
+    def _judge_rank(self, claim: Claim, place: Place) -> Finding:
+        cells = _at(self.run.cells, place)
         cells = cells[cells["generator"].isin(claim.among)] if claim.among else cells
-        found = ranks(cells, _at(self.differences, place), self.measures, self.blocks, self.unfit)
+        run = self.run
+        found = ranks(cells, _at(run.differences, place), run.measures, run.blocks, run.unfit)
         own = found[found["generator"] == claim.model]
-        block = self.blocks.get((claim.model, dataset))
+        block = run.blocks.get((claim.model, place.dataset))
         rivals = [name for name in found.loc[found["block"] == block, "generator"] if name != claim.model]
         absent = [
             name for name in claim.among if name not in set(found.loc[found["rank"].notna(), "generator"])
@@ -267,15 +227,15 @@ class _Run:
         verdict: Verdict = "disagrees" if not within else "agrees" if low == high else "undecided"
         return Finding(claim, verdict, _rank_text(numbers), *place, numbers)
 
-    def _overlap_ranks(self, model: str, rivals: Sequence[str], place: _Place) -> tuple[int, int]:
-        """The ranks that intervals leave open: only one that lies wholly on one side counts."""
-        higher = self.measures[place.metric].direction == "higher"
+    def _overlap_ranks(self, model: str, rivals: Sequence[str], place: Place) -> tuple[int, int]:
+        """Return the ranks that intervals leave open: only one that lies wholly on one side counts."""
+        higher = self.run.measures[place.metric].direction == "higher"
         sides = [self._apart(model, rival, place, higher) for rival in rivals]
         complete = [side for side in sides if side is not None]
         return 1 + complete.count(-1), 1 + len(complete) - complete.count(1)
 
-    def _apart(self, model: str, rival: str, place: _Place, higher: bool) -> int | None:
-        """1 where the model's whole interval is better than the rival's, -1 where worse, else 0.
+    def _apart(self, model: str, rival: str, place: Place, higher: bool) -> int | None:
+        """Return 1 where the model's whole interval is better than the rival's, -1 where worse, else 0.
 
         None where the rival's cell is incomplete, which leaves it out.
         """
@@ -287,8 +247,7 @@ class _Run:
         above, below = own["low"] > other["high"], own["high"] < other["low"]
         return int(above) - int(below) if higher else int(below) - int(above)
 
-    def _judge_pair(self, claim: Claim, dataset: str, domain: str, metric: str) -> Finding:
-        place = _Place(dataset, domain, metric)
+    def _judge_pair(self, claim: Claim, place: Place) -> Finding:
         other = str(claim.better_than)
         numbers = self._numbers(claim.model, [other], place)
         for name in (claim.model, other):
@@ -296,29 +255,28 @@ class _Run:
             if cell is None or not cell["complete"]:
                 reason = f"{name} has no score here" if cell is None else f"{name}: {cell['reason']}"
                 return Finding(claim, "not testable", reason, *place, numbers)
-        if (dataset, domain, metric) in self.unfit:
-            reason = "the metric cannot rank so few images: see its calibration"
-            return Finding(claim, "not testable", reason, *place, numbers)
-        if self.measures[metric].direction is None:
+        if place in self.run.unfit:
+            return Finding(claim, "not testable", UNFIT, *place, numbers)
+        if self.run.measures[place.metric].direction is None:
             return Finding(claim, "not testable", NO_DIRECTION, *place, numbers)
-        higher = self.measures[metric].direction == "higher"
+        higher = self.run.measures[place.metric].direction == "higher"
         side = self._side(claim.model, other, place, higher, numbers)
         verdicts: dict[int, Verdict] = {1: "agrees", -1: "disagrees", 0: "undecided"}
         return Finding(claim, verdicts[side], _pair_text(numbers), *place, numbers)
 
-    def _side(self, model: str, other: str, place: _Place, higher: bool, numbers: dict[str, Any]) -> int:
+    def _side(self, model: str, other: str, place: Place, higher: bool, numbers: dict[str, Any]) -> int:
         p, difference = numbers.get("p"), numbers.get("difference")
         if difference is None:
             return self._apart(model, other, place, higher) or 0
         return 0 if p is None or p >= SIGNIFICANT else 1 if (difference > 0) == higher else -1
 
-    def _cell(self, model: str, place: _Place) -> dict[Any, Any] | None:
-        cells = _at(self.cells, place)
+    def _cell(self, model: str, place: Place) -> dict[Any, Any] | None:
+        cells = _at(self.run.cells, place)
         found = cells[cells["generator"] == model].to_dict("records")
         return found[0] if found else None
 
-    def _numbers(self, model: str, rivals: Sequence[str], place: _Place) -> dict[str, Any]:
-        """The model's own cell, and its difference from the best rival."""
+    def _numbers(self, model: str, rivals: Sequence[str], place: Place) -> dict[str, Any]:
+        """Return the model's own cell, and its difference from the best rival."""
         cell = self._cell(model, place) or {}
         numbers = {
             name: _plain(cell.get(name))
@@ -331,10 +289,10 @@ class _Run:
         }
         if not others:
             return numbers
-        sign = 1 if self.measures[place.metric].direction == "higher" else -1
+        sign = 1 if self.run.measures[place.metric].direction == "higher" else -1
         best = max(others, key=lambda name: sign * others[name]["value"])
         numbers |= {"rival": best, "rival_value": _plain(others[best]["value"])}
-        gains = gain_over(_at(self.differences, place), best)
+        gains = gain_over(_at(self.run.differences, place), best)
         for row in gains[gains["generator"] == model].to_dict("records"):
             names = {"difference": "difference", "difference_low": "low", "difference_high": "high", "p": "p"}
             numbers |= {name: _plain(row[key]) for name, key in names.items()}
@@ -342,28 +300,28 @@ class _Run:
 
 
 def _is_meant(wanted: str, column: str) -> bool:
-    """Whether a claim about ``wanted`` is about this column: by full id, or by plain name."""
+    """Return whether a claim about ``wanted`` is about this column: by full id, or by plain name."""
     if "@" in wanted:
         return wanted == column
     return stem(column) in (QUALITY if wanted in QUALITY else (wanted,))
 
 
-def _at(frame: pd.DataFrame, place: _Place) -> pd.DataFrame:
-    """The rows of a place."""
+def _at(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
+    """Return the rows of a place."""
     for column, value in place._asdict().items():
         frame = frame[frame[column] == value]
     return frame
 
 
 def _plain(value: Any) -> Any:
-    """A number for JSON: None where it is missing."""
+    """Return a number for JSON: None where it is missing."""
     if value is None or pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value
 
 
 def _why_unranked(own: pd.DataFrame) -> str:
-    """Why a model has no rank among others; empty where it has one."""
+    """Return why a model has no rank among others; empty where it has one."""
     if own.empty:
         return "controls are not ranked"
     if pd.isna(own["rank"].iloc[0]):

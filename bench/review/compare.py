@@ -1,4 +1,4 @@
-"""Two runs against each other: what their scores differ by on the edits they share, and why they may."""
+"""Compares two runs: what their scores differ by on the edits that they share, and why they may."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fesbench.reports.run.publish import Published
-
 from ..core.errors import BenchError
-from ..runs.spec import GROWING
-from ..statistics.comparisons import CELL_COLUMNS, by_edit, interval_columns, scopes
-from ..statistics.intervals import clustered_means
-from ..statistics.measures import OUTPUT, Measure, measure_from
+from ..runs.results import RunResults
+from ..runs.spec import GROWING, RunSpec
+from ..runs.store.records import DatasetRecord, plain
+from ..statistics.comparisons import by_edit, interval_columns, scopes
+from ..statistics.intervals import NONE, clustered_means
+from ..statistics.measures import OUTPUT, Measure, backend
 from ..statistics.multiplicity import holm
 from ..statistics.summary import with_joint
 
@@ -43,7 +43,7 @@ class Cause:
     after: str
 
     def touches(self, dataset: str, generator: str, backends: frozenset[str]) -> bool:
-        """Whether it can move a score of this data set and generator, measured through these networks."""
+        """Return whether it can move a score of this data set and generator, measured by these networks."""
         owners = {"data": {dataset}, "model": {generator}, "metric": backends, "network": backends}
         return self.kind not in owners or self.name.partition(": ")[0] in owners[self.kind]
 
@@ -81,7 +81,7 @@ class Comparison:
         }
 
 
-def compare_runs(before: Published, after: Published) -> Comparison:
+def compare_runs(before: RunResults, after: RunResults) -> Comparison:
     """Compare every cell of two runs on the edits that both asked for.
 
     Differences are those of ``after`` minus ``before``, edit by edit, with 95% intervals clustered by
@@ -90,12 +90,12 @@ def compare_runs(before: Published, after: Published) -> Comparison:
     Raises:
         BenchError: the runs share no data set and generator.
     """
-    old, new = before.store.read_scores(), after.store.read_scores()
+    old, new = before.scores, after.scores
     keys = ["dataset", "generator", "edit"]
     asked = [set(rows.loc[rows["metric"] == OUTPUT, keys].itertuples(index=False)) for rows in (old, new)]
     if not asked[0] & asked[1]:
         raise BenchError(
-            f"{before.store.folder} and {after.store.folder} share no edit of a data set and generator; "
+            f"{before.store.location} and {after.store.location} share no edit of a data set and generator; "
             "there is nothing to compare"
         )
     frames = [*_paired(before, after, old, new), _sets(before, after)]
@@ -114,16 +114,11 @@ def compare_runs(before: Published, after: Published) -> Comparison:
     )
 
 
-def _measures(published: Published) -> dict[str, Measure]:
-    return {row["column"]: measure_from(row) for row in published.summary.measures.to_dict("records")}
-
-
 def _paired(
-    before: Published, after: Published, old: pd.DataFrame, new: pd.DataFrame
+    before: RunResults, after: RunResults, old: pd.DataFrame, new: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
-    """The changes of scores of single outputs."""
-    known = _measures(after)
-    measures = {name: known[name] for name in _measures(before) if name in known}
+    """Yield the changes of scores of single outputs."""
+    measures = {name: after.measures[name] for name in before.measures if name in after.measures}
     old, new = (with_joint(rows[rows["metric"].isin(list(measures))], measures)[0] for rows in (old, new))
     for (dataset, metric), part in old.groupby(["dataset", "metric"], sort=False):
         other = new[(new["dataset"] == dataset) & (new["metric"] == metric)]
@@ -170,76 +165,71 @@ def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> 
     return pd.concat(frames, ignore_index=True)
 
 
-def _sets(before: Published, after: Published) -> pd.DataFrame:
-    """The changes of scores of sets, which have no paired difference."""
+def _sets(before: RunResults, after: RunResults) -> pd.DataFrame:
+    """Return the changes of scores of sets, which have no paired difference."""
     keys = ["dataset", "domain", "metric", "generator"]
-    cells = (published.cells.reindex(columns=CELL_COLUMNS) for published in (before, after))
-    of_sets = [part[part["references"].notna()] for part in cells]
+    of_sets = [run.cells[run.cells["references"].notna()] for run in (before, after)]
     both = of_sets[0].merge(of_sets[1], on=keys, suffixes=("_old", "_new"))
-    numbers = {name: pd.to_numeric(both[f"value_{name}"]).astype(float) for name in ("old", "new")}
     return both[keys].assign(
-        before=numbers["old"],
-        after=numbers["new"],
-        difference=numbers["new"] - numbers["old"],
+        before=both["value_old"],
+        after=both["value_new"],
+        difference=both["value_new"] - both["value_old"],
         low=np.nan,
         high=np.nan,
         p=np.nan,
         p_holm=np.nan,
         n_common=both[["n_asked_old", "n_asked_new"]].min(axis=1),
         n_scored=both[["n_scored_old", "n_scored_new"]].min(axis=1),
-        n_changed=(numbers["new"] != numbers["old"]).astype(int),
+        n_changed=(both["value_new"].fillna(np.inf) != both["value_old"].fillna(np.inf)).astype(int),
         subjects=0,
-        method="none",
+        method=NONE,
         reason=NO_PAIRS,
     )
 
 
 def _reasons(
-    changes: pd.DataFrame, causes: tuple[Cause, ...], after: Published
+    changes: pd.DataFrame, causes: tuple[Cause, ...], after: RunResults
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
     changed = changes[changes["n_changed"] > 0].drop_duplicates(["dataset", "metric", "generator"])
     return {
         (dataset, metric, generator): tuple(
-            str(cause)
-            for cause in causes
-            if cause.touches(dataset, generator, _seen_through(metric, after.record))
+            str(cause) for cause in causes if cause.touches(dataset, generator, _sources(metric, after))
         )
         or (UNEXPLAINED,)
         for dataset, metric, generator in changed[["dataset", "metric", "generator"]].itertuples(index=False)
     }
 
 
-def _seen_through(metric: str, record: Mapping[str, Any]) -> frozenset[str]:
-    """The backends of a column, the networks of these backends and the metrics that give the column."""
-    backends = set(metric.partition("@")[2].split("+"))
-    networks = {name for name, card in record["networks"].items() if card["backend"] in backends}
-    metrics = {
-        name for name, card in record["metrics"].items() if metric in card["columns"] or metric == name
-    }
+def _sources(column: str, run: RunResults) -> frozenset[str]:
+    """Return the backends of a column, their networks, and the metrics that give the column."""
+    backends = set(backend(column).split("+"))
+    networks = {name for name, card in run.record.networks.items() if card.backend in backends}
+    metrics = {card.id for card in run.metrics if column in card.column_names or column == card.id}
     return frozenset(backends | networks | metrics)
 
 
-def _causes(before: Published, after: Published) -> Iterator[Cause]:
+def _causes(before: RunResults, after: RunResults) -> Iterator[Cause]:
     old, new = before.record, after.record
-    for name in sorted(old["spec"].keys() | new["spec"].keys()):
-        if name not in (*GROWING, "checkpoints"):
-            yield from _unequal("spec", {name: old["spec"].get(name)}, {name: new["spec"].get(name)})
-    for name in sorted(old["datasets"].keys() & new["datasets"].keys()):
-        yield from _unequal("data", _data(old["datasets"][name]), _data(new["datasets"][name]), name)
-    identities = before.store.identities, after.store.identities
-    for kind, title in (("models", "model"), ("metrics", "metric"), ("networks", "network")):
-        first, second = (found.get(kind, {}) for found in identities)
+    yield from _unequal("spec", _fixed(before.spec), _fixed(after.spec))
+    for name in sorted(old.datasets.keys() & new.datasets.keys()):
+        yield from _unequal("data", _data(old.datasets[name]), _data(new.datasets[name]), name)
+    for (kind, first), (_, second) in zip(before.identities.kinds(), after.identities.kinds(), strict=True):
         for name in sorted(first.keys() & second.keys()):
-            yield from _unequal(title, first[name], second[name], owner=new["names"].get(name, name))
-    yield from _unequal("version", old["versions"], new["versions"])
-    yield from _unequal("code", old["code"], new["code"])
-    yield from _unequal("device", old["device"], new["device"])
+            owner = new.names.get(name, name)
+            yield from _unequal(kind.removesuffix("s"), first[name], second[name], owner)
+    yield from _unequal("version", old.versions, new.versions)
+    yield from _unequal("code", plain(old.code), plain(new.code))
+    yield from _unequal("device", plain(old.device), plain(new.device))
 
 
-def _data(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {"digest": entry["digest"]} | {
-        f"trained on, {key}": value for key, value in entry["trained_on"].items()
-    }
+def _fixed(spec: RunSpec) -> dict[str, Any]:
+    """Return the fields that may not change while a run grows."""
+    return {name: value for name, value in plain(spec).items() if name not in (*GROWING, "checkpoints")}
+
+
+def _data(entry: DatasetRecord) -> dict[str, Any]:
+    trained = {f"trained on, {key}": value for key, value in plain(entry.trained_on).items()}
+    return {"digest": entry.digest} | trained
 
 
 def _unequal(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], owner: str = "") -> Iterator[Cause]:

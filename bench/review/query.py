@@ -1,4 +1,4 @@
-"""SQL over the results of any number of runs, in a DuckDB that can reach nothing else.
+"""SQL over the results of any number of runs, in a DuckDB that has access to nothing else.
 
 Everything is copied into memory first; then files, network, extensions and settings are locked, and only one
 statement that reads is accepted.
@@ -6,15 +6,14 @@ statement that reads is accepted.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 import pandas as pd
 
-from fesbench.reports.run.publish import Published
-
 from ..core.errors import BenchError
+from ..runs.results import RunResults
 from ..statistics.comparisons import CELL_COLUMNS
 
 LOCKS = (
@@ -30,8 +29,8 @@ FAILURE_COLUMNS = ["generator", "dataset", "edit", "reason"]
 NUMBERS = ("value", "low", "high", "n_asked", "n_scored", "subjects", "n_references")
 
 
-def query_runs(sql: str, runs: Sequence[Published]) -> pd.DataFrame:
-    """The answer to one reading statement over the tables ``scores``, ``failures`` and ``summary``.
+def query_runs(sql: str, runs: Sequence[RunResults]) -> pd.DataFrame:
+    """Return the answer to one reading statement over the tables ``scores``, ``failures`` and ``summary``.
 
     Each table has a column ``run`` beside those of the files ``scores.parquet``, ``failures.jsonl`` and
     ``summary.csv``. A run is called after its folder, or by its path where two folders have one name.
@@ -41,7 +40,7 @@ def query_runs(sql: str, runs: Sequence[Published]) -> pd.DataFrame:
     """
     names = _names(runs)
     with duckdb.connect(":memory:") as connection:
-        for table, read in (("scores", _scores), ("failures", _failures), ("summary", _summary)):
+        for table, read in TABLES.items():
             parts = [read(run).assign(run=name) for name, run in zip(names, runs, strict=True)]
             filled = [part for part in parts if len(part)] or parts[:1]
             rows = pd.concat(filled, ignore_index=True)
@@ -66,30 +65,29 @@ def _answer(sql: str, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return answer
 
 
-def _names(runs: Sequence[Published]) -> list[str]:
-    paths = [run.store.folder.resolve() for run in runs]
+def _names(runs: Sequence[RunResults]) -> list[str]:
+    paths = [Path(run.store.location).resolve() for run in runs]
     if len(set(paths)) < len(paths):
         raise BenchError("a run is given twice; its rows would count twice")
     alike = len({path.name for path in paths}) < len(paths)
     return [str(path) if alike else path.name for path in paths]
 
 
-def _scores(run: Published) -> pd.DataFrame:
-    return run.store.read_scores()
+def _failures(run: RunResults) -> pd.DataFrame:
+    return pd.DataFrame(run.store.read_failures(), columns=FAILURE_COLUMNS, dtype="string")
 
 
-def _failures(run: Published) -> pd.DataFrame:
-    path = run.store.folder / "failures.jsonl"
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return pd.DataFrame(lines, columns=FAILURE_COLUMNS, dtype="string")
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} cannot be read: {error}") from error
-
-
-def _summary(run: Published) -> pd.DataFrame:
-    cells = run.cells.reindex(columns=CELL_COLUMNS)
+def _summary(run: RunResults) -> pd.DataFrame:
+    cells = run.cells
     numbers = {name: pd.to_numeric(cells[name]).astype("Float64") for name in NUMBERS}
     named = [name for name in CELL_COLUMNS if name not in (*NUMBERS, "complete")]
     texts = {name: cells[name].astype("string") for name in named}
     return cells.assign(**numbers, **texts, complete=cells["complete"].astype(bool))
+
+
+TABLES: Mapping[str, Callable[[RunResults], pd.DataFrame]] = {
+    "scores": lambda run: run.scores,
+    "failures": _failures,
+    "summary": _summary,
+}
+"""Name of a table to its rows of one run."""

@@ -1,7 +1,7 @@
-"""What misaligned inputs do to the models of a finished run: some of its edits, moved and done again.
+"""Measures how misaligned inputs change the scores of a finished run: some of its edits, perturbed.
 
-Everything lies in ``robustness/`` inside the run's folder, which is a run directory of its own: shards that
-are there are not computed again. Reports of the run pick it up.
+The results lie in ``robustness/`` inside the run's folder, a run directory of its own; reports of the run
+show them.
 """
 
 from __future__ import annotations
@@ -10,63 +10,74 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader
-from fesbench.datasets.perturbations import ALIGNED, MOVES, STILL, Kind, move_of, moved_edit
+from fesbench.datasets.perturbations import (
+    ALIGNED,
+    PERTURBATIONS,
+    UNCHANGED,
+    Kind,
+    perturbation_of,
+    perturbed_edit,
+)
 from fesbench.datasets.splits import shuffled
-from fesbench.reports.run.publish import Published
 
 from ..core.contracts import Dataset, Edit, Sample
 from ..core.device import check_device
 from ..core.errors import BenchError
 from ..generators.external import FolderOutputs
-from ..runs.execution.local import Executor
+from ..runs.execution.local import LocalExecutor
 from ..runs.execution.progress import Listener, Stopwatch
+from ..runs.execution.worker import ShardWorker, WorkerDescription
+from ..runs.execution.writer import RunWriter
 from ..runs.identities import check_identities, check_unchanged, identities, network_identities
-from ..runs.models import Roster, load_roster
+from ..runs.models import LoadedModels, load_models, load_scorer, make_cells
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
-from ..runs.run import load_scorer, make_cells
+from ..runs.results import RunResults
 from ..runs.scores.rows import collect_scores
-from ..runs.spec import RunSpec, validate
+from ..runs.spec import RunSpec
 from ..runs.store.store import RunStore
 from ..scoring.shards import concatenate
 from ..statistics.breakdown import cells_by
 from ..statistics.measures import OUTPUT, Measure
 
 
-class MovedDataset(Dataset):
-    """A few edits of a data set, each under every move.
+class PerturbedDataset(Dataset):
+    """A few edits of a data set, each under every perturbation.
 
     Args:
         base: The data set.
-        edits: Its edits that are to be moved.
+        edits: Its edits to perturb.
         resolution: The run's resolution, whose pixels shifts are measured in.
     """
 
     def __init__(self, base: Dataset, edits: Sequence[Edit], resolution: int) -> None:
         self.base, self.resolution = base, resolution
         self.name, self.split, self.expressions = base.name, base.split, base.expressions
-        self._moved = [moved_edit(edit, move, resolution) for edit in edits for move in MOVES]
+        self._perturbed = [
+            perturbed_edit(edit, perturbation, resolution) for edit in edits for perturbation in PERTURBATIONS
+        ]
 
     def samples(self) -> Sequence[Sample]:
-        """The moved sources."""
-        return list({edit.source.id: edit.source for edit in self._moved}.values())
+        """Return the perturbed sources."""
+        return list({edit.source.id: edit.source for edit in self._perturbed}.values())
 
     def edits(self) -> Sequence[Edit]:
-        """All moves of one edit after the other."""
-        return self._moved
+        """Return all perturbations of one edit after the other."""
+        return self._perturbed
 
     @property
     def digest(self) -> str:
-        """sha256 of the digest of the base and of what was chosen and how it was moved."""
-        content = repr((self.base.digest, self.resolution, [edit.id for edit in self._moved]))
+        """sha256 of the digest of the base, the edits and their perturbations."""
+        content = repr((self.base.digest, self.resolution, [edit.id for edit in self._perturbed]))
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def chosen(edits: Sequence[Edit], count: int, seed: int) -> list[Edit]:
-    """About ``count`` edits in their order, as many of each domain, as many subjects as possible.
+    """Return about ``count`` edits in their order, as many of each domain, as many subjects as possible.
 
     The same at every call with this seed; every domain gives one at least.
     """
@@ -77,7 +88,7 @@ def chosen(edits: Sequence[Edit], count: int, seed: int) -> list[Edit]:
 
 
 def _spread(edits: Sequence[Edit], domain: str, count: int, seed: int) -> list[Edit]:
-    """Edits of a domain, one of each subject before any gives a second."""
+    """Return edits of a domain, one of each subject before any gives a second."""
     own = {edit.id: edit for edit in edits if edit.source.domain == domain}
     taken: dict[str, int] = {}
     turns = {}
@@ -87,117 +98,121 @@ def _spread(edits: Sequence[Edit], domain: str, count: int, seed: int) -> list[E
     return [own[name] for name in sorted(turns, key=turns.__getitem__)[:count]]
 
 
-def measure_robustness(
-    published: Published, count: int, device: str, workers: int, listener: Listener
-) -> int:
-    """Answer and score moved edits with every model of a run that can answer anew; what is stored stays.
+def measure_robustness(results: RunResults, count: int, device: str, workers: int, listener: Listener) -> int:
+    """Answer and score perturbed edits with every model of a run that computes its outputs.
+
+    Shards that are stored are not computed again.
 
     Args:
-        published: The finished run.
+        results: The finished run.
         count: Edits of each data set, spread over its domains.
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
-        listener: Hears of progress.
+        listener: Is told of each shard that is done.
 
     Returns:
-        How many moved edits have no output.
+        How many perturbed edits have no output; gaps of the suite's own controls are the data set's and are
+        not counted.
 
     Raises:
         BenchError: the run's data or models changed, or its robustness was measured on other edits before.
     """
     check_device(device)
-    run = published.store
-    spec = validate(dict(published.record["spec"]), str(run.folder / "run.json"))
-    plan = make_plan(spec)
-    check_unchanged(plan, run)
+    run, spec = results.store, results.spec
+    check_unchanged(make_plan(spec), run)
     found = identities(spec)
     check_identities(found, run, spec.checkpoints)
-    scorer = load_scorer(plan, device)[0].of_images
-    found |= network_identities(scorer.networks)
+    scorer = load_scorer(spec, device)[0].of_images
+    found = found.updated(network_identities(scorer.networks))
     check_identities(found, run)
-    moved = {item.name: _moved_plan(item, count, spec) for item in plan.datasets}
-    store = RunStore(run.folder / FOLDER)
+    perturbed = _perturbed_plan(spec, count)
+    store = run.inside(FOLDER)
     with store.writing(), closing(ImageLoader(workers)) as loader:
-        _claim(store, Plan(spec, list(moved.values())), count)
+        _claim(store, perturbed, count)
         check_identities(found, store, spec.checkpoints)
         store.update_identities(found)
-        cells, _ = make_cells(plan, _answering(spec, device), loader, device)
-        cells = [replace(cell, dataset=moved[cell.dataset.name]) for cell in cells]
-        Executor(store, scorer, loader, Stopwatch(), listener).execute(cells)
-        scores = collect_scores(store, cells)
+        loaded = _load_computing(spec, device)
+        cells, _ = make_cells(perturbed, loaded, loader, device)
+        description = WorkerDescription(spec, device, make_plan=partial(_perturbed_plan, count=count))
+        worker = ShardWorker(description, cells, scorer, loader)
+        RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
+        scores = collect_scores(store.parts, cells)
         store.write_scores(scores)
         store.update_record(status="complete")
-    lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & (scores["generator"] != "truth")
+    lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & ~scores["generator"].isin(loaded.controls)
     return int(lost.sum())
 
 
-def _moved_plan(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
+def _perturbed_plan(spec: RunSpec, count: int) -> Plan:
+    """Return the plan of a run with a few of its edits, perturbed, instead of all."""
+    return Plan(spec, [_perturbed(item, count, spec) for item in make_plan(spec).datasets])
+
+
+def _perturbed(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     few = chosen(plan.edits, count, spec.seed)
-    return replace(plan, dataset=MovedDataset(plan.dataset, few, spec.resolution))
+    return replace(plan, dataset=PerturbedDataset(plan.dataset, few, spec.resolution))
 
 
-def _answering(spec: RunSpec, device: str) -> Roster:
-    """The models of a run but those whose answers are files."""
-    roster = load_roster(spec, spec.models, device)
-    models = {name: model for name, model in roster.models.items() if not isinstance(model, FolderOutputs)}
-    return replace(roster, models=models)
+def _load_computing(spec: RunSpec, device: str) -> LoadedModels:
+    """Return the models of a run except those whose outputs are files."""
+    loaded = load_models(spec, device)
+    models = {name: model for name, model in loaded.models.items() if not isinstance(model, FolderOutputs)}
+    return replace(loaded, models=models)
 
 
 def _claim(store: RunStore, plan: Plan, count: int) -> None:
-    """Say what the folder is for.
+    """Record what the folder is for.
 
     Raises:
         BenchError: it holds the results of other edits.
     """
-    recorded = store.record.get("edits", count)
-    if recorded != count:
+    recorded = store.record.edits
+    if recorded not in (None, count):
         raise BenchError(
-            f"{store.folder} was made with --edits {recorded}; give the same number, or remove that folder"
+            f"{store.location} was made with --edits {recorded}; give the same number, or remove that folder"
         )
     check_unchanged(plan, store)
     store.update_record(edits=count, datasets=dataset_records(plan))
 
 
 FOLDER = "robustness"
-"""Where it lies in a run's folder."""
+"""The folder of perturbed edits inside a run's folder."""
 
 
 KINDS: Mapping[Kind, str] = {"shift": "shift", "scale": "size", "turn": "rotation"}
-"""The kinds of moves, in words."""
+"""The kinds of perturbations, in words."""
 
 
 def read_robustness(run: RunStore, dataset: str) -> pd.DataFrame:
-    """The rows of moved edits of one data set; none where they were not measured, or not to the end."""
-    store = RunStore(run.folder / FOLDER)
-    if store.record.get("status") != "complete":
+    """Return the rows of perturbed edits of one data set; none where they were not measured to the end."""
+    store = run.inside(FOLDER)
+    if store.record.status != "complete":
         return concatenate([])
     rows = store.read_scores()
     return rows[rows["dataset"] == dataset]
 
 
-def cells_by_move(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
-    """For each kind of move ``CELL_COLUMNS``, the move's label in the place of the domain.
+def cells_by_perturbation(rows: pd.DataFrame, measures: Mapping[str, Measure]) -> dict[Kind, pd.DataFrame]:
+    """Return for each kind of perturbation ``CELL_COLUMNS``, its label in the place of the domain.
 
-    The least comes first, the aligned input among them; ``amount`` holds what the label says. Columns
+    The smallest comes first, the aligned input among them; ``amount`` is the number in the label. Columns
     without any score are left out.
 
     Args:
-        rows: What ``read_robustness`` gave.
+        rows: The return value of ``read_robustness``.
         measures: Column id to measure, of the columns to summarise.
     """
     if rows.empty:
         return {}
     scored = set(rows.loc[rows["value"].notna(), "metric"])
     known = {name: measure for name, measure in measures.items() if name in scored}
-    moves = rows["edit"].map(move_of)
-    return {kind: _cells(rows, moves, known, kind) for kind in KINDS}
+    return {kind: _cells(rows, known, kind) for kind in KINDS}
 
 
-def _cells(rows: pd.DataFrame, moves: pd.Series, known: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
-    none = STILL[kind]
-    amounts = {move.label: none if move == ALIGNED else move.amount for move in MOVES if move.kind == kind}
-    amounts |= {ALIGNED.label: none}
-    labels = moves.map(lambda move: move.label)
-    labelled = rows.assign(move=labels.where(labels.isin(list(amounts))))
-    cells = cells_by(labelled, known, "move")
+def _cells(rows: pd.DataFrame, measures: Mapping[str, Measure], kind: Kind) -> pd.DataFrame:
+    amounts = {item.label: item.amount for item in PERTURBATIONS if item.kind == kind}
+    amounts |= {ALIGNED.label: UNCHANGED[kind]}
+    labels = rows["edit"].map(lambda edit: perturbation_of(edit).label)
+    labelled = rows.assign(perturbation=labels.where(labels.isin(list(amounts))))
+    cells = cells_by(labelled, measures, "perturbation")
     return cells.assign(amount=cells["domain"].map(amounts)).sort_values("amount", kind="stable")

@@ -1,4 +1,4 @@
-"""Checks a finished run against itself and against what it was made from, as a reviewer would.
+"""Verifies a finished run against itself and against what it was made from, as a reviewer would.
 
 Digests of its files, data, models and networks are computed anew; ``scores.parquet`` is compared with the
 parts of its shards, the summary with the scores, and stored outputs are scored again. Scores of sets rest on
@@ -14,24 +14,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fesbench.datasets.images import load_image
 from fesbench.datasets.loading import ImageLoader, load_ahead
-from fesbench.reports.run.publish import Published
 
-from ..core.contracts import FAILED, Edit, Failure, Image
+from ..core.contracts import Edit, Failure, Image
 from ..core.device import check_device
 from ..core.errors import BenchError, ImageError
-from ..core.files import file_digest
+from ..core.reasons import WITHOUT_OUTPUT, have_reason
 from ..runs.identities import ABSENT, identities, network_identities
+from ..runs.models import load_scorer
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
-from ..runs.run import load_scorer
-from ..runs.spec import RunSpec, validate
+from ..runs.results import RunResults
 from ..runs.store.store import DIGESTS, RunStore
 from ..scoring.scorer import Scorer
 from ..scoring.sets import COLUMNS
 from ..scoring.shards import References, score_shard, shard_references
-from ..statistics.comparisons import CELL_COLUMNS
-from ..statistics.measures import measure_from, recorded_card
 from ..statistics.summary import summarise
 
 Outcome = Literal["ok", "mismatch", "not checked"]
@@ -44,7 +40,7 @@ CELL_KEYS = ["generator", "dataset", "domain", "metric"]
 
 
 class Check(NamedTuple):
-    """One thing that was looked at, what came of it, and the details."""
+    """One thing that was checked, the outcome, and the details."""
 
     what: str
     outcome: Outcome
@@ -64,25 +60,23 @@ class Depth:
     device: str = "cpu"
 
 
-def verify_run(published: Published, depth: Depth) -> Iterator[Check]:
-    """Check a finished run; every check is given as soon as it is done.
+def verify_run(results: RunResults, depth: Depth) -> Iterator[Check]:
+    """Check a finished run; yield every check as soon as it is done.
 
     Raises:
-        BenchError: its specification cannot be read, or the device cannot be used.
+        BenchError: the device cannot be used, or the scores are damaged.
     """
     check_device(depth.device)
-    store = published.store
-    yield from _file_checks(store)
-    yield from _tables(published)
-    spec = validate(dict(published.record["spec"]), str(store.folder / "run.json"))
-    yield from _models(spec, store)
+    yield from _file_checks(results.store)
+    yield from _tables(results)
+    yield from _models(results)
     try:
-        plan = make_plan(spec)
+        plan = make_plan(results.spec)
     except BenchError as error:
         yield Check("data sets", "not checked", f"{error} Without them no score can be computed again.")
         return
-    yield from _data(plan, published)
-    yield from _scores(plan, published, depth)
+    yield from _data(plan, results)
+    yield from _scores(plan, results, depth)
 
 
 def _file_checks(store: RunStore) -> Iterator[Check]:
@@ -90,14 +84,12 @@ def _file_checks(store: RunStore) -> Iterator[Check]:
     if not recorded:
         yield Check("files", "not checked", f"this run has no {DIGESTS}; runs of earlier versions have none")
         return
-    present = {path.relative_to(store.folder).as_posix(): path for path in store.digested_files()}
-    altered = [
-        name for name, path in present.items() if name in recorded and file_digest(path) != recorded[name]
-    ]
+    present = store.digested_files()
+    altered = [name for name in present if name in recorded and store.digest(name) != recorded[name]]
     problems = {
         "altered": altered,
-        "missing": sorted(recorded.keys() - present.keys()),
-        "added": sorted(present.keys() - recorded.keys()),
+        "missing": sorted(recorded.keys() - set(present)),
+        "added": sorted(set(present) - recorded.keys()),
     }
     for kind, names in problems.items():
         yield from (Check(f"file {name}", "mismatch", f"{kind} since the run was finished") for name in names)
@@ -105,20 +97,13 @@ def _file_checks(store: RunStore) -> Iterator[Check]:
         yield Check("files", "ok", f"{len(recorded)} files are as they were when the run was finished")
 
 
-def _tables(published: Published) -> Iterator[Check]:
-    """Whether the tables of the run agree with each other."""
-    store, record = published.store, published.record
-    scores = store.read_scores()
-    differing = _differing(scores, store.read_parts(), KEYS, ["value"], EXACT)
+def _tables(results: RunResults) -> Iterator[Check]:
+    """Check that the tables of the run agree with each other."""
+    scores = results.scores
+    differing = _differing(scores, results.store.parts.read_all_rows(), KEYS, ["value"], EXACT)
     yield _compared("scores.parquet against the parts of its shards", len(scores), differing)
-    measures = {row["column"]: measure_from(row) for row in published.summary.measures.to_dict("records")}
-    cards = [recorded_card(card, measures) for card in record["metrics"].values()]
-    blocks = {
-        (name, data): entry[data]["block"] for name, entry in record["models"].items() for data in entry
-    }
-    again = summarise(scores, pd.DataFrame(columns=COLUMNS), cards, blocks).cells
-    cells = published.cells.reindex(columns=CELL_COLUMNS)
-    cells = cells[cells["references"].isna()]
+    again = summarise(scores, pd.DataFrame(columns=COLUMNS), results.metrics, results.blocks).cells
+    cells = results.cells[results.cells["references"].isna()]
     differing = _differing(cells, again, CELL_KEYS, ["value", "low", "high", "n_scored"], EXACT)
     yield _compared("summary.json against scores.parquet", len(cells), differing)
 
@@ -126,7 +111,7 @@ def _tables(published: Published) -> Iterator[Check]:
 def _differing(
     recorded: pd.DataFrame, found: pd.DataFrame, keys: list[str], columns: list[str], tolerance: float
 ) -> list[str]:
-    """Descriptions of the rows that only one frame has, or in which a number differs."""
+    """Return descriptions of the rows that only one frame has, or in which a number differs."""
     both = recorded[[*keys, *columns]].merge(
         found[[*keys, *columns]], on=keys, how="outer", suffixes=("_recorded", "_now"), indicator="side"
     )
@@ -154,12 +139,13 @@ def _compared(what: str, count: int, differing: Sequence[str]) -> Check:
     return Check(what, "mismatch", f"{len(differing)} differ: {'; '.join(differing[:3])}{more}")
 
 
-def _models(spec: RunSpec, store: RunStore) -> Iterator[Check]:
-    """Whether models and metrics here are those that the run was made with."""
-    found = identities(spec)
-    for kind in ("models", "metrics"):
-        recorded = store.identities.get(kind, {})
-        changed = list(_changed(recorded, found.get(kind, {})))
+def _models(results: RunResults) -> Iterator[Check]:
+    """Check that models and metrics here are those that the run was made with."""
+    found = identities(results.spec)
+    kinds = {"models": (results.identities.models, found.models)}
+    kinds |= {"metrics": (results.identities.metrics, found.metrics)}
+    for kind, (recorded, now) in kinds.items():
+        changed = list(_changed(recorded, now))
         yield from (Check(f"{kind.removesuffix('s')} {text}", "mismatch", detail) for text, detail in changed)
         if not changed:
             yield Check(
@@ -179,35 +165,33 @@ def _changed(
                 yield f"{name}: {part}", f"{digest} when the run was made, {now} now"
 
 
-def _data(plan: Plan, published: Published) -> Iterator[Check]:
+def _data(plan: Plan, results: RunResults) -> Iterator[Check]:
     for name, entry in dataset_records(plan).items():
-        recorded = published.record["datasets"][name]
-        same = recorded["digest"] == entry["digest"]
-        detail = (
-            str(entry["digest"])
-            if same
-            else f"{recorded['digest']} when the run was made, {entry['digest']} now"
-        )
-        yield Check(f"data set {name}", "ok" if same else "mismatch", detail)
+        recorded = results.record.datasets[name].digest
+        if recorded == entry.digest:
+            yield Check(f"data set {name}", "ok", recorded)
+        else:
+            detail = f"{recorded} when the run was made, {entry.digest} now"
+            yield Check(f"data set {name}", "mismatch", detail)
 
 
-def _scores(plan: Plan, published: Published, depth: Depth) -> Iterator[Check]:
+def _scores(plan: Plan, results: RunResults, depth: Depth) -> Iterator[Check]:
     """Score stored outputs again."""
-    scorer, unavailable = load_scorer(plan, depth.device)
+    scorer, unavailable = load_scorer(plan.spec, depth.device)
     yield from (Check(f"metric {name}", "not checked", reason) for name, reason in unavailable.items())
-    networks = network_identities(scorer.networks)["networks"]
-    changed = list(_changed(published.store.identities.get("networks", {}), networks))
+    networks = network_identities(scorer.networks).networks
+    changed = list(_changed(results.identities.networks, networks))
     yield from (Check(f"network {text}", "mismatch", detail) for text, detail in changed)
     names = {text.partition(": ")[0] for text, _ in changed}
     usable = [m for m in scorer.image_metrics if not names & {network.card.name for network in m.networks}]
     trusted = Scorer(usable, [], scorer.resolution, scorer.device)
     for dataset in plan.datasets:
         if usable:
-            yield from _scores_in(dataset, trusted, published, depth)
+            yield from _scores_in(dataset, trusted, results, depth)
 
 
-def _scores_in(plan: DatasetPlan, scorer: Scorer, published: Published, depth: Depth) -> Iterator[Check]:
-    models = [name for name, entry in published.record["models"].items() if plan.name in entry]
+def _scores_in(plan: DatasetPlan, scorer: Scorer, results: RunResults, depth: Depth) -> Iterator[Check]:
+    models = sorted(results.record.models_on(plan.name))
     draw = np.random.default_rng(depth.seed)
     everything = range(len(plan.shards))
     chosen = {
@@ -220,7 +204,7 @@ def _scores_in(plan: DatasetPlan, scorer: Scorer, published: Published, depth: D
     for number, loaded in zip(numbers, loaded_shards, strict=True):
         references = shard_references(loaded.edits, loaded.failures, scorer)
         for name in (name for name in models if number in chosen[name]):
-            found, recorded = _again(name, plan, number, references, scorer, published.store)
+            found, recorded = _again(name, plan, number, references, scorer, results.store)
             counts[name] += len(recorded)
             differing[name] += _differing(recorded, found, KEYS, ["value"], depth.tolerance)
     for name in models:
@@ -233,10 +217,10 @@ def _scores_in(plan: DatasetPlan, scorer: Scorer, published: Published, depth: D
 def _again(
     name: str, plan: DatasetPlan, number: int, references: References, scorer: Scorer, store: RunStore
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A shard's rows as computed now, and as recorded; of the metrics that can be computed."""
-    recorded = store.read_part(name, plan.name, number)
+    """Return a shard's rows as computed now, and as recorded; of the metrics that can be computed."""
+    recorded = store.parts.read_rows(name, plan.name, number)
     columns = [column for column in scorer.columns if column in set(recorded["metric"])]
-    failed = set(recorded.loc[recorded["reason"].str.startswith(FAILED, na=False), "edit"])
+    failed = set(recorded.loc[have_reason(recorded["reason"], *WITHOUT_OUTPUT), "edit"])
     outputs = [_output(store, name, plan.name, edit, scorer.resolution, failed) for edit in references.edits]
     found = score_shard(outputs, references, scorer).rows.assign(generator=name, dataset=plan.name)
     return tuple(rows[rows["metric"].isin(columns)] for rows in (found, recorded))  # type: ignore[return-value]
@@ -245,11 +229,11 @@ def _again(
 def _output(
     store: RunStore, name: str, dataset: str, edit: Edit, size: int, failed: set[str]
 ) -> Image | Failure:
-    """The stored image; an answer that is missing or of another size counts as none, and so shows."""
+    """Return the stored image; an answer that is missing or of another size counts as none, and so shows."""
     if edit.id in failed:
         return Failure("recorded as failed")
     try:
-        image = load_image(store.output_path(name, dataset, edit.id))
+        image = store.read_output(name, dataset, edit.id)
     except ImageError as error:
         return Failure(str(error))
     return image if image.shape == (size, size, 3) else Failure(f"its stored image is {image.shape}")

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import Block, Direction
+from ..core.contracts import COPY, STUDIO, Block, Direction
 from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
 from .measures import Measure, joint_column
 from .multiplicity import holm
 
 ALL, OOD = "all", "ood"
-IN_DISTRIBUTION = "studio"
+IN_DISTRIBUTION = STUDIO
 SIGNIFICANT = 0.05
 
 CELL_COLUMNS = [
@@ -150,7 +150,7 @@ def interval_columns(found: Estimates) -> dict[str, object]:
     }
 
 
-def gain_over(differences: pd.DataFrame, baseline: str = "copy") -> pd.DataFrame:
+def gain_over(differences: pd.DataFrame, baseline: str = COPY) -> pd.DataFrame:
     """How much each generator's score is above that of ``baseline`` on the same edits.
 
     Args:

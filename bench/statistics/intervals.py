@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from scipy import stats
 from ..core.contracts import Floats
 
 Bounds = tuple[float, float]
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 LEVEL = 0.95
 UNBOUNDED: Bounds = (-np.inf, np.inf)
@@ -236,11 +237,33 @@ def _base_interval(moments: _Moments, bounds: Bounds, quantile: Floats) -> tuple
         half = quantile * np.sqrt(moments.variance)
         return moments.mean - half, moments.mean + half
     share = (moments.mean - low) / (high - low)
+    lower, upper = score_interval(share, moments.variance, quantile, high - low)
+    return low + (high - low) * lower, low + (high - low) * upper
+
+
+def score_interval(
+    share: Number, variance: Number, quantile: Number, width: float = 1.0
+) -> tuple[Number, Number]:
+    """Return the ends of the score (Wilson) interval of a share, scaled to any variance.
+
+    E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 22, 1927.
+
+    Args:
+        share: Between 0 and 1, both excluded.
+        variance: The cluster-robust variance of ``width`` × ``share``.
+        quantile: The two-sided quantile of the normal or t distribution.
+        width: The distance between the values of a failure and a success.
+    """
     spread = share * (1 - share)
-    k = quantile**2 * moments.variance / (high - low) ** 2 / spread
-    centre = (share + k / 2) / (1 + k)
-    half = np.sqrt(k * spread + k**2 / 4) / (1 + k)
-    return low + (high - low) * (centre - half), low + (high - low) * (centre + half)
+    k = quantile**2 * variance / width**2 / spread
+    centre, half = (share + k / 2) / (1 + k), np.sqrt(k * spread + k**2 / 4) / (1 + k)
+    return centre - half, centre + half
+
+
+def zero_count_limit(n: Number) -> Number:
+    """Return the upper end of the exact binomial (Clopper-Pearson) 95% interval for 0 successes in ``n``."""
+    limit: Number = 1 - ((1 - LEVEL) / 2) ** (1 / n)
+    return limit
 
 
 def _unskew(y: Floats, moments: _Moments) -> Floats:
@@ -280,7 +303,7 @@ def _agreed_interval(moments: _Moments, bounds: Bounds) -> tuple[Floats, Floats]
     low, high = bounds
     if not np.isfinite(high - low):
         return np.full_like(moments.mean, np.nan), np.full_like(moments.mean, np.nan)
-    share = 1 - ((1 - LEVEL) / 2) ** (1 / np.maximum(moments.clusters, 1))
+    share = zero_count_limit(np.maximum(moments.clusters, 1))
     return moments.mean - (moments.mean - low) * share, moments.mean + (high - moments.mean) * share
 
 

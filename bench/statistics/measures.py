@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from math import inf, isfinite, isnan
-from typing import Any
+from dataclasses import dataclass
 
-from ..core.contracts import SHARE, Column, Direction, MetricCard
+from ..core.contracts import SHARE, Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
 
 JOINT = "joint"
 OUTPUT = "output"
 """The metric of rows that record whether an edit has an output: 1, or 0 with the reason."""
-UNSCORED = "not scored: "
-"""Prefix of the reason of a score that is missing because its metric failed."""
 PREDICTED = "ecs.predicted"
 """Columns of this stem hold the predicted label, as a position in the classifier's labels."""
 SEEN = "ecs.seen."
 """Columns whose stem begins so hold the probability of one label, whatever the target."""
-_EARLIER_SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
-"""Stems of columns with ``Column.same_order``, in records that do not hold it."""
 
 
 @dataclass(frozen=True)
@@ -62,58 +56,6 @@ def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
         for place, column in enumerate(card.described_columns)
         if column.score
     }
-
-
-def measure_from(record: Mapping[Any, Any]) -> Measure:
-    """Return a measure from its record in ``summary.json``, where the end of an endless range is null."""
-    direction = record["direction"] if isinstance(record["direction"], str) else None
-    return Measure(**(_with_endless_ranges(record) | {"direction": direction}))
-
-
-def metric_record(card: MetricCard) -> dict[str, Any]:
-    """Return the record of a card in ``run.json``: ``columns`` holds names, ``details`` what they mean.
-
-    The ends of endless ranges are null.
-    """
-    details = [_with_null_ranges(asdict(column)) for column in card.described_columns]
-    return _with_null_ranges(asdict(card)) | {"columns": list(card.column_names), "details": details}
-
-
-def recorded_card(record: Mapping[str, Any], measures: Mapping[str, Measure]) -> MetricCard:
-    """Return a card from its record in ``run.json``.
-
-    Args:
-        record: What ``metric_record`` returned, or an earlier version without ``details`` and ``citations``.
-        measures: Column id to measure, from the same run's summary; describes the columns of earlier records.
-    """
-    details = record.get("details")
-    columns = (
-        tuple(_earlier_column(name, measures.get(name)) for name in record["columns"])
-        if details is None
-        else tuple(Column(**_with_endless_ranges(detail)) for detail in details)
-    )
-    citations = tuple(record.get("citations", ()))
-    fields = {name: value for name, value in record.items() if name != "details"}
-    return MetricCard(**(_with_endless_ranges(fields) | {"columns": columns, "citations": citations}))
-
-
-def _earlier_column(name: str, measure: Measure | None) -> Column:
-    """Return a column of a record without details; those without a measure held no score."""
-    if measure is None:
-        return Column(name, name, score=False)
-    return Column(
-        *(name, measure.title, measure.direction, measure.low, measure.high, measure.unit),
-        same_order=stem(name) in _EARLIER_SAME_ORDER,
-    )
-
-
-def _with_endless_ranges(record: Mapping[Any, Any]) -> dict[str, Any]:
-    endless = (("low", -inf), ("high", inf))
-    return dict(record) | {name: end for name, end in endless if record[name] is None or isnan(record[name])}
-
-
-def _with_null_ranges(record: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(record) | {name: None for name in ("low", "high") if not isfinite(record[name])}
 
 
 def macro_measure(judge: str) -> Measure:

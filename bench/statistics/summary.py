@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.contracts import Block, MetricCard
+from ..core.contracts import COPY, Block, MetricCard
 from .breakdown import cells_by_expression, confusions
 from .classification import with_classification
 from .comparisons import (
@@ -90,7 +90,7 @@ def summarise(
     cards: Iterable[MetricCard],
     blocks: Mapping[tuple[str, str], Block],
     in_distribution: str = IN_DISTRIBUTION,
-    baseline: str = "copy",
+    baseline: str = COPY,
     unfit: Collection[tuple[str, str, str]] = (),
     set_differences: pd.DataFrame | None = None,
 ) -> Summary:

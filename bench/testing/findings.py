@@ -1,19 +1,11 @@
-"""Conformance suites: what the harness takes for granted about a generator, a data set or a metric.
-
-Each ``check_…`` runs every check of its suite, returns the findings and raises one ``ConformanceError`` that
-lists all that failed. Use them in the tests of your own parts, or run ``bench check-model``.
-"""
+"""Findings of the conformance checks of generators, data sets and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ..core.contracts import (
-    Generator,
-    ImageMetric,
-    SetMetric,
-)
+from ..core.contracts import Generator, ImageMetric, SetMetric
 from ..core.errors import BenchError
 
 Part = TypeVar("Part")
@@ -27,7 +19,7 @@ class Finding(NamedTuple):
 
 
 class ConformanceError(BenchError, AssertionError):
-    """A part that breaks its contract; ``findings`` holds the outcome of every check, passed ones too."""
+    """A plug-in breaks its contract; ``findings`` holds the outcome of every check, passed ones too."""
 
     def __init__(self, subject: str, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -38,7 +30,12 @@ class ConformanceError(BenchError, AssertionError):
 def run_checks(
     subject: str, part: Part, checks: dict[str, Callable[[Part], str | None]]
 ) -> tuple[Finding, ...]:
-    """The outcome of every check of a part.
+    """Run every check on a plug-in.
+
+    Args:
+        subject: What is checked, for the message.
+        part: The plug-in.
+        checks: By title; each returns the problem, or None.
 
     Raises:
         ConformanceError: a check failed.
@@ -52,11 +49,11 @@ def run_checks(
 def _outcome(check: Callable[[Part], str | None], part: Part) -> str | None:
     try:
         return check(part)
-    except Exception as error:  # a part under test may raise anything
+    except Exception as error:  # a plug-in may raise anything
         return f"raised {type(error).__name__}: {error}"
 
 
 def part_name(part: Generator | ImageMetric | SetMetric) -> str:
-    """The name on a part's card, or that of its class."""
+    """Return the name or the id on a plug-in's card, or the name of its class."""
     card = getattr(part, "card", None)
     return str(getattr(card, "name", None) or getattr(card, "id", None) or type(part).__name__)

@@ -8,10 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..core.contracts import (
-    UNKNOWN_LABEL,
-    Generator,
-)
+from ..core.contracts import UNKNOWN_LABEL, Generator
 from ..core.errors import UnsupportedEdit
 from .datasets import SAFE_NAME
 from .findings import Finding, part_name, run_checks
@@ -21,10 +18,10 @@ TOLERANCE = 1e-4
 
 
 def check_generator(generator: Generator) -> tuple[Finding, ...]:
-    """Check a generator against ``contracts.Generator``.
+    """Check a generator against the contract ``fesbench.Generator``.
 
     Returns:
-        One finding per check.
+        One finding for each check.
 
     Raises:
         ConformanceError: any check failed.
@@ -33,7 +30,7 @@ def check_generator(generator: Generator) -> tuple[Finding, ...]:
 
 
 class Probe(NamedTuple):
-    """Inputs of one call of ``synthesize``."""
+    """Arguments of one call of ``synthesize``."""
 
     images: Tensor
     source: Tensor
@@ -41,7 +38,7 @@ class Probe(NamedTuple):
 
 
 def _probe(generator: Generator, batch: int = 3) -> Probe:
-    """Smooth colourful images, every one different, with targets that run through the labels."""
+    """Return different smooth images in colour, with the labels in turn as targets."""
     size = generator.card.resolution or 64
     y, x = torch.meshgrid(torch.linspace(0, 6, size), torch.linspace(0, 6, size), indexing="ij")
     phase = torch.arange(3 * batch).reshape(batch, 3, 1, 1)

@@ -18,17 +18,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
-from ..core.contracts import NEUTRAL, UNKNOWN_LABEL, Dataset, Image
+from fesbench.datasets.image_grid import ImageGrid
+
+from ..core.contracts import NEUTRAL, STUDIO, UNKNOWN_LABEL, Dataset, Image
 from ..core.errors import BenchError, CheckpointError, SpecError
 from ..core.files import written_whole
 from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import TUNED_BY, NeuralGenerator
-from ..generators.training_data import STUDIO, TrainingImages, load_images
+from ..generators.training_data import TrainingImages, load_images
 from ..weights.tensors import read_tensors
 from .checkpoint_selection import Selection, Validation
 from .log import TrainingLog
@@ -278,7 +281,7 @@ def sample_grid(generator: NeuralGenerator, images: Tensor) -> Image:
     for label in range(len(labels) if answerable else 0):
         targets = torch.full((len(inputs),), label, device=device)
         columns.append(generator.synthesize(inputs, torch.full_like(targets, neutral), targets))
-    pixels = ((torch.stack(columns, 1) + 1) * 127.5).round().byte().cpu()
-    rows, across, _, height, width = pixels.shape
-    grid: Image = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, across * width, 3).numpy()
-    return grid
+    pixels = ((torch.stack(columns, 1) + 1) * 127.5).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
+    rows, across, height, width, _ = pixels.shape
+    grid = ImageGrid(across, rows, (width, height))
+    return np.asarray(grid.sheet(map(PILImage.fromarray, line) for line in pixels))

@@ -10,11 +10,10 @@ import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader, load_ahead
 
-from ..core.contracts import Dataset, Edit
+from ..core.contracts import STUDIO, Dataset, Edit
 from ..core.errors import SpecError
 from ..generators.neural import NeuralGenerator
 from ..generators.synthesis import GeneratorSynthesizer, at_size
-from ..generators.training_data import STUDIO
 from ..metrics.ecs import ExpressionConsistency
 from ..metrics.registry import load_metric
 from ..scoring.scorer import Scorer

@@ -1,4 +1,4 @@
-"""The weight files of the metric backends: which there are, where they lie, and how to get them."""
+"""Weight files of the metric backends: the manifest, and how files are found, checked and fetched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Downloads a file by its URL: goes on where it broke off, takes no more than it was told to, ends whole.
+"""Downloads a file from a URL: resumable, limited in size, complete or absent at its path.
 
-What has arrived lies in ``NAME.part`` beside the file, with the server's mark of the version in
-``NAME.part.version``: another version on the server is never joined to the old beginning.
+Received bytes are kept in ``NAME.part`` beside the file, and the server's ETag or date in
+``NAME.part.version``, so that the beginning of one version is never joined to the rest of another.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ PATIENCE = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 
 Report = Callable[[int, int | None], None]
-"""Hears how many bytes have arrived, and of how many where the server says so."""
+"""Called with the bytes received and the total, None where the server does not state it."""
 
 _BROKEN = (OSError, http.client.HTTPException)
 _RANGE_NOT_SATISFIABLE = 416
 
 
 class _Broken(OSError):
-    """The connection ended before the file did."""
+    """The connection ended before the whole file was received."""
 
 
 class _Part(NamedTuple):
-    """The beginning of a file, and the mark of the version that it is the beginning of."""
+    """The beginning of a file, and the version of the file that it belongs to."""
 
     content: Path
     version: Path
 
     def size(self) -> int:
-        """Bytes that can be built upon; without a mark nobody knows of what they are."""
+        """Return the bytes that a download can resume from: 0 where their version is unknown."""
         return self.content.stat().st_size if self.content.is_file() and self.version.is_file() else 0
 
     def discard(self) -> None:
-        """Forget what has arrived."""
+        """Delete the received bytes."""
         self.content.unlink(missing_ok=True)
         self.version.unlink(missing_ok=True)
 
 
 def download(url: str, path: Path, limit: int, report: Report) -> None:
-    """Get a file; what an earlier call left unfinished is continued where the server can.
+    """Download a file, resuming an unfinished download if the server supports it.
 
-    Broken connections are taken up again as long as each brings something new.
+    A broken connection is opened again as long as each attempt receives new bytes.
 
     Args:
-        url: Where it is.
-        path: Where it is to lie; nothing is there until all of it has arrived.
-        limit: Bytes that it may have.
-        report: Hears of progress.
+        url: Address of the file.
+        path: Where to put it; it appears there only when it is complete.
+        limit: Largest size in bytes.
+        report: Called with the progress.
 
     Raises:
-        WeightsMissing: the server cannot be reached, has no such file, offers more than ``limit`` bytes,
-            stopped answering, or another program downloads the same; says what was tried, and what is kept.
+        WeightsMissing: the server cannot be reached, has no such file, offers more than ``limit`` bytes or
+            stopped answering, or another process downloads the same file. The message says what is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.version"))
@@ -89,7 +89,7 @@ def _why_not(url: str, error: Exception, arrived: int) -> str:
 
 
 def _continue(url: str, part: _Part, limit: int, report: Report) -> None:
-    """Ask for what is missing, and add it to the part; returns when all is there."""
+    """Request the missing bytes and append them to the part until the file is complete."""
     arrived = part.size()
     headers = {"User-Agent": "fesbench", "Accept-Encoding": "identity"}
     if arrived:
@@ -118,7 +118,7 @@ def _continue(url: str, part: _Part, limit: int, report: Report) -> None:
 
 
 def _mark(part: _Part, headers: http.client.HTTPMessage) -> None:
-    """Remember which version this is, where the server tells; weak marks do not stand for the same bytes."""
+    """Record the version that the server states; a weak ETag does not identify bytes, so it is ignored."""
     tag = headers.get("ETag", "")
     version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
     if version:

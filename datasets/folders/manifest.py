@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.files import read_limited
 
 from ..expressions import canonical
 from ..images import SUFFIXES
@@ -80,14 +81,9 @@ def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_limited(file, MAX_BYTES, "split the data set")
     except OSError as error:
-        raise DatasetError(
-            f"{file} cannot be read: {error.strerror}; the manifest layout needs it"
-        ) from error
-    if len(data) > MAX_BYTES:
-        raise DatasetError(f"{file} is larger than {MAX_BYTES >> 20} MB; split the data set")
+        raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
     try:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:

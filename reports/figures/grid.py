@@ -16,6 +16,7 @@ from PIL import ImageDraw, ImageFont
 from fesbench.core.contracts import Failure, Image
 from fesbench.core.errors import BenchError
 from fesbench.core.files import written_whole
+from fesbench.datasets.image_grid import ImageGrid
 
 TILE = 128
 """Side of a tile in pixels; other sizes are resized to it."""
@@ -55,21 +56,15 @@ def qualitative_grid(rows: Sequence[GridRow], columns: Sequence[str], title: str
     _check(rows, columns)
     heads = [_lines(name, TILE) for name in columns]
     top = _LINE * (1 + max(len(lines) for lines in heads)) + 3 * _GAP
-    width = _LABEL_WIDTH + len(columns) * (TILE + _GAP)
-    sheet = PillowImage.new("RGB", (width, top + len(rows) * (TILE + _GAP)), _PAPER)
+    grid = ImageGrid(len(columns), len(rows), (TILE + _GAP, TILE + _GAP), (_LABEL_WIDTH, top))
+    sheet = grid.sheet(map(_tile, row.images) for row in rows)
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (_GAP, _GAP), _fitted(title, width - 2 * _GAP))
-    for j, lines in enumerate(heads):
-        left = _LABEL_WIDTH + j * (TILE + _GAP)
+    _write(draw, (_GAP, _GAP), _fitted(title, grid.size[0] - 2 * _GAP))
+    for column, lines in enumerate(heads):
+        left, _ = grid.corner(column, 0)
         _write_centred(draw, lines, left, top - _GAP - _LINE * len(lines))
-    for i, row in enumerate(rows):
-        y = top + i * (TILE + _GAP)
-        labels = _lines(row.label, _LABEL_WIDTH - 2 * _GAP)
-        for k, line in enumerate(labels):
-            _write(draw, (_GAP, y + TILE // 2 - _LINE * len(labels) // 2 + _LINE * k), line)
-        for j, image in enumerate(row.images):
-            tile = _hatched(image.reason) if isinstance(image, Failure) else _tile(image)
-            sheet.paste(tile, (_LABEL_WIDTH + j * (TILE + _GAP), y))
+    for number, row in enumerate(rows):
+        _write_label(draw, row.label, grid.corner(0, number)[1])
     with written_whole(path) as unfinished:
         sheet.save(unfinished, "PNG")
 
@@ -82,6 +77,14 @@ def _check(rows: Sequence[GridRow], columns: Sequence[str]) -> None:
             raise BenchError(
                 f"grid row {row.label!r} has {len(row.images)} images for {len(columns)} columns"
             )
+
+
+def _write_label(draw: ImageDraw.ImageDraw, label: str, top: int) -> None:
+    """Write the label of a row whose images begin at ``top``."""
+    lines = _lines(label, _LABEL_WIDTH - 2 * _GAP)
+    first = top + TILE // 2 - _LINE * len(lines) // 2
+    for number, line in enumerate(lines):
+        _write(draw, (_GAP, first + _LINE * number), line)
 
 
 @cache
@@ -116,7 +119,9 @@ def _fitted(text: str, width: int) -> str:
     return line + "…"
 
 
-def _tile(image: Image) -> PillowImage.Image:
+def _tile(image: Image | Failure) -> PillowImage.Image:
+    if isinstance(image, Failure):
+        return _hatched(image.reason)
     picture = PillowImage.fromarray(np.ascontiguousarray(image))
     return (
         picture

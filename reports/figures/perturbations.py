@@ -1,4 +1,4 @@
-"""The figure of what misaligned inputs do to each model."""
+"""Curves of scores over the misalignment of inputs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _UNITS = {"shift": "shift of the input (px)", "size": "size of the face", "rotat
 
 
 @styled
-def move_curves(
+def perturbation_curves(
     cells: Mapping[str, pd.DataFrame], models: Sequence[Model], metrics: Sequence[Axis]
 ) -> Figure:
-    """A row of panels for each metric, a column for each kind of move, a line for each model.
+    """Draw a row of panels for each metric, a column for each kind of perturbation, a line for each model.
 
     Args:
-        cells: Kind of move to generator, metric, amount, value.
+        cells: Kind of perturbation to generator, metric, amount, value.
         models: The models to show.
         metrics: The metrics to show, of those that the cells have.
     """

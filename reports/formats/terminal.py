@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from fesbench.core.contracts import Block
+from fesbench.core.plurals import counted
 
 from ..tables.table import (
     BLOCKS,
@@ -74,7 +75,7 @@ def _footnotes(table: Table) -> Iterator[str]:
     yield from (f"{note.mark} {note.text}".lstrip() for note in table.notes if not note.detail)
     more = sum(note.detail for note in table.notes)
     if more:
-        yield f"{more} more note{'s' * (more > 1)}, on methods, in report/table.md."
+        yield f"{counted(more, 'more note')}, on methods, in report/table.md."
 
 
 def _layout(table: Table, width: int) -> _Layout:

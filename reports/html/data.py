@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fesbench.core.contracts import FAILED
+from fesbench.core.reasons import FAILED
 from fesbench.statistics.measures import OUTPUT
 
 from ..figures.palette import looks

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fesbench.statistics.comparisons import ALL, OOD
+
 from ..tables.table import BLOCKS, MISSING, Cell, Column, Row, Table, metric_title
 from .content import Measured
 
@@ -74,7 +76,7 @@ class View:
 def main_views(table: Table, measured: Mapping[str, Measured]) -> list[View]:
     """Every view of a main table, the one to begin with first: metrics in a domain, domains of a metric."""
     domains = list(dict.fromkeys(column.domain for column in table.columns))
-    ahead = [name for name in ("ood", "all") if name in domains][:1]
+    ahead = [name for name in (OOD, ALL) if name in domains][:1]
     order = [*ahead, *(name for name in domains if name not in ahead)]
     views = [_view(table, measured, _domain_part(table, name), "All metrics in", "domain") for name in order]
     if not table.has_domains:

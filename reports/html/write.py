@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from fesbench.core.contracts import FAILED
 from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
+from fesbench.core.reasons import FAILED
 from fesbench.statistics.measures import OUTPUT
 
 from ..figures.palette import looks

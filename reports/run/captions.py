@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fesbench.core.names import safe_name
+from fesbench.runs.results import DatasetResults
 
 from ..tables.table import metric_title
-from .further_tables import Results
 
 CAPTIONS = {
     "dots": "{metric} of each model in each domain. Lines are 95% intervals.",
@@ -36,7 +36,7 @@ def file_name(column: str) -> str:
     return safe_name(column.replace("@", "-"))
 
 
-def caption_of(results: Results, stem: str) -> str:
+def caption_of(results: DatasetResults, stem: str) -> str:
     """The caption of the figure with this stem, with the data set that it shows."""
     kind = max((name for name in CAPTIONS if f"{stem}-".startswith(f"{name}-")), key=len, default="")
     part = stem.removeprefix(kind).strip("-")

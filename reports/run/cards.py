@@ -1,4 +1,4 @@
-"""Gathers what the cards of models and data sets are made of, and makes them."""
+"""Model and data cards, with the results of a run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from fesbench.datasets.overview import overview
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.splits import PARTS
 from fesbench.generators.registry import identifying_files, load_model
-from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
+from fesbench.runs.results import RunResults
+from fesbench.weights.tensors import read_checkpoint
 
 from ..cards import data_card, model_card, origin_of
+from ..citations import KEYS, bibtex, bibtex_of_card
 from ..tables.table import Table
-from .publish import Published, card_of, provenance
+from .main_tables import main_table, main_tables, origin_line
 
-SPEAKING = ("attribution", "copying", "license", "licence", "readme", "terms")
-"""How the names of files begin that speak of a data set's licence or origin."""
+LICENCE_FILES = ("attribution", "copying", "license", "licence", "readme", "terms")
+"""Beginnings of the names of files that state a data set's licence or origin."""
 
 
-def card_of_model(reference: str, checkpoint: Path | None = None, run: Published | None = None) -> str:
-    """The model card of a registered name, FILE.py:CLASS or outputs:DIR, as Markdown.
+def card_of_model(reference: str, checkpoint: Path | None = None, run: RunResults | None = None) -> str:
+    """Return the model card of a registered name, FILE.py:CLASS or outputs:DIR, as Markdown.
 
     With a run, card and results are those that the run recorded.
 
@@ -34,31 +36,28 @@ def card_of_model(reference: str, checkpoint: Path | None = None, run: Published
     card = load_model(reference, checkpoint).card
     tables: Sequence[Table] = ()
     if run is not None:
-        name = run.record["names"].get(reference, card.name)
-        entries = run.record["models"].get(name)
+        entries = run.record.models.get(run.record.names.get(reference, card.name))
         if not entries:
-            known = ", ".join(run.record["models"])
+            known = ", ".join(run.record.models)
             raise BenchError(
-                f"the run in {run.store.folder} has no results of {reference}; it has {known or 'none'}"
+                f"the run in {run.store.location} has no results of {reference}; it has {known or 'none'}"
             )
-        card = card_of(next(iter(entries.values()))["card"])
-        tables = run.tables
+        card = next(iter(entries.values())).card
+        tables = main_tables(run)
     entry = bibtex(reference) if reference in KEYS else bibtex_of_card(card)
-    return model_card(card, _training(reference, checkpoint), tables, entry, provenance(run) if run else "")
+    return model_card(card, _training(reference, checkpoint), tables, entry, origin_line(run) if run else "")
 
 
 def _training(reference: str, checkpoint: Path | None) -> Mapping[str, Any]:
-    """The training record of the weights in use; empty where they have none."""
-    from fesbench.weights.tensors import read_checkpoint
-
+    """Return the training record of the weights in use; empty where they have none."""
     weights = [
         path for path in identifying_files(reference, checkpoint).values() if path.suffix == ".safetensors"
     ]
     return read_checkpoint(weights[0]).training if weights else {}
 
 
-def card_of_data(name_or_path: str, run: Published | None = None) -> str:
-    """The data card of a registered, built-in or installed data set, or of a folder, as Markdown.
+def card_of_data(name_or_path: str, run: RunResults | None = None) -> str:
+    """Return the data card of a registered, built-in or installed data set, or of a folder, as Markdown.
 
     Raises:
         BenchError: there is no such data set, or the run has no results on it.
@@ -66,20 +65,18 @@ def card_of_data(name_or_path: str, run: Published | None = None) -> str:
     splits: dict[str, Dataset] = {part: load_dataset(name_or_path, part) for part in PARTS}
     any_split = splits["test"]
     layout = str(getattr(any_split, "layout", ""))
-    tables: Sequence[Table] = ()
-    if run is not None:
-        tables = [table for table in run.tables if table.title == safe_name(any_split.name)]
-        if not tables:
-            raise BenchError(f"the run in {run.store.folder} has no results on {any_split.name}")
+    tables = [main_table(run.dataset(safe_name(any_split.name)))] if run else []
     root = getattr(any_split, "root", None)
     entry = bibtex(any_split.name) if any_split.name in KEYS else ""
     origin = origin_of(any_split.name, layout)
-    return data_card(overview(splits) | {"layout": layout}, origin, _speaking(root), tables, entry)
+    return data_card(overview(splits) | {"layout": layout}, origin, _licence_files(root), tables, entry)
 
 
-def _speaking(root: Path | None) -> list[str]:
+def _licence_files(root: Path | None) -> list[str]:
     if root is None:
         return []
     return sorted(
-        path.name for path in root.iterdir() if path.is_file() and path.name.casefold().startswith(SPEAKING)
+        path.name
+        for path in root.iterdir()
+        if path.is_file() and path.name.casefold().startswith(LICENCE_FILES)
     )

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fesbench.core.contracts import NO_TRUTH, Edit, Failure, Image
-from fesbench.core.errors import ImageError
 from fesbench.core.names import safe_name
 from fesbench.datasets.loading import load_sample
 from fesbench.runs.plan import DatasetPlan
+from fesbench.runs.results import DatasetResults
 from fesbench.statistics.breakdown import confusion
 from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
 from fesbench.statistics.measures import backend, stem
@@ -23,13 +23,13 @@ from ..figures.canvas import Axis, Model, models_of, save
 from ..figures.grid import GridRow
 from ..figures.images import image_grid
 from ..figures.matrices import confusions, metric_agreement
-from ..figures.perturbations import move_curves
+from ..figures.perturbations import perturbation_curves
 from ..figures.scores import dots, rank_lines, slopes, trade_off
 from ..figures.truth import metric_truth
 from ..html.content import Picture
 from .captions import caption_of, file_name
-from .further_tables import Results
-from .publish import chosen_edits
+from .further_tables import robustness_cells
+from .grids import chosen_edits, load_image_of, read_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ GRID_ROWS = 8
 
 
 def write_figures(
-    results: Sequence[Results], plans: Mapping[str, DatasetPlan], folder: Path
+    results: Sequence[DatasetResults], plans: Mapping[str, DatasetPlan], folder: Path
 ) -> dict[str, list[Picture]]:
     """Draw every figure that a run allows, each as PDF and PNG.
 
@@ -56,22 +56,22 @@ def write_figures(
     }
 
 
-def _saved(results: Results, plan: DatasetPlan | None, folder: Path, prefix: str) -> Iterator[Picture]:
+def _saved(results: DatasetResults, plan: DatasetPlan | None, folder: Path, prefix: str) -> Iterator[Picture]:
     for stem_, figure in score_figures(results):
         _, png = save(figure, folder, prefix + stem_)
         yield Picture(folder / png, caption_of(results, stem_), of_images=False)
     if plan:
-        seed = int(results.published.record["spec"]["seed"])
+        seed = results.run.spec.seed
         for stem_, figure in image_figures(results, plan.edits, seed):
             _, png = save(figure, folder, prefix + stem_)
             yield Picture(folder / png, caption_of(results, stem_), of_images=True)
 
 
-def _prefix(results: Sequence[Results], one: Results) -> str:
+def _prefix(results: Sequence[DatasetResults], one: DatasetResults) -> str:
     return f"{safe_name(one.dataset)}-" if len(results) > 1 else ""
 
 
-def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
+def score_figures(results: DatasetResults) -> Iterator[tuple[str, Figure]]:
     """The figures of scores of one data set, by the stem of their files."""
     models, axes = _models(results), _axes(results)
     domains = [name for name in results.domains if name != ALL or OOD not in results.domains]
@@ -89,19 +89,20 @@ def score_figures(results: Results) -> Iterator[tuple[str, Figure]]:
             yield "slopes", slopes(results.cells, models, both, IN_DISTRIBUTION, OOD)
     yield from _rank_figure(results, models, axes, domains)
     yield from _agreement_figures(results, domains)
-    if results.moved:
-        yield "robustness", move_curves(results.moved, models, axes)
+    perturbed = robustness_cells(results)
+    if perturbed:
+        yield "robustness", perturbation_curves(perturbed, models, axes)
     for column, labels in results.labels.items():
         seen = confusion(results.scores, column, labels)
         yield f"confusion-{safe_name(backend(column))}", confusions(seen, models, labels)
 
 
-def _models(results: Results) -> list[Model]:
+def _models(results: DatasetResults) -> list[Model]:
     cards = sorted(results.cards.items(), key=lambda item: item[1].control)
     return models_of([(name, card.title or name, card.control) for name, card in cards])
 
 
-def _axes(results: Results) -> list[Axis]:
+def _axes(results: DatasetResults) -> list[Axis]:
     """The headline metrics."""
     present = list(dict.fromkeys(results.cells["metric"]))
     measures = [results.measures[name] for name in present]
@@ -112,17 +113,17 @@ def _stems(axes: Sequence[Axis], name: str) -> list[Axis]:
     return [axis for axis in axes if stem(axis.column) == name]
 
 
-def _known(results: Results, axis: Axis, domains: Sequence[str]) -> list[str]:
+def _known(results: DatasetResults, axis: Axis, domains: Sequence[str]) -> list[str]:
     """The domains in which a metric has a number."""
     cells = results.cells[(results.cells["metric"] == axis.column) & results.cells["value"].notna()]
     return [name for name in domains if name in set(cells["domain"])]
 
 
 def _rank_figure(
-    results: Results, models: Sequence[Model], axes: Sequence[Axis], domains: Sequence[str]
+    results: DatasetResults, models: Sequence[Model], axes: Sequence[Axis], domains: Sequence[str]
 ) -> Iterator[tuple[str, Figure]]:
     """Ranks over domains, where several models are ranked in several domains."""
-    ranks = results.published.summary.ranks
+    ranks = results.run.summary.ranks
     own = ranks[(ranks["dataset"] == results.dataset) & (ranks["block"] == "main")].dropna(subset="rank")
     ranked = [model for model in models if model.name in set(own["generator"])]
     own = own[own["domain"].isin(list(domains))]
@@ -132,9 +133,9 @@ def _rank_figure(
         yield "ranks", rank_lines(own, ranked, shown, domains)
 
 
-def _agreement_figures(results: Results, domains: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+def _agreement_figures(results: DatasetResults, domains: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Metrics against the truth and against each other, where several models are compared."""
-    if sum(not card.control for card in results.cards.values()) < 2:
+    if len(results.compared) < 2:
         return
     truth = results.truthfulness
     if truth["tau"].notna().any():
@@ -148,13 +149,13 @@ def _agreement_figures(results: Results, domains: Sequence[str]) -> Iterator[tup
         yield "metrics", metric_agreement(found[found["domain"] == scope], columns)
 
 
-def image_figures(results: Results, edits: Sequence[Edit], seed: int) -> Iterator[tuple[str, Figure]]:
+def image_figures(results: DatasetResults, edits: Sequence[Edit], seed: int) -> Iterator[tuple[str, Figure]]:
     """The figures of images of one data set, by the stem of their files."""
-    models = [model for model in _models(results) if model.name not in ("copy", "truth")]
+    models = [model for model in _models(results) if model.name not in results.run.record.controls]
     columns = ["Input", *(model.label for model in models), *(["Truth"] if _has_truth(edits) else [])]
     for name, picked in _selections(results, edits, seed):
         rows = [
-            GridRow(label, [_source(edit), *_answers(results, models, edit), *_truth(edit, columns)])
+            GridRow(label, [load_image_of(edit), *_answers(results, models, edit), *_truth(edit, columns)])
             for label, edit in picked
         ]
         yield name, image_grid(rows, columns)
@@ -166,7 +167,7 @@ def _has_truth(edits: Sequence[Edit]) -> bool:
 
 
 def _selections(
-    results: Results, edits: Sequence[Edit], seed: int
+    results: DatasetResults, edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, list[tuple[str, Edit]]]]:
     """Named picks of edits, each with its label: curated, random, and the best and worst by each metric.
 
@@ -189,16 +190,16 @@ def _labelled(edit: Edit) -> tuple[str, Edit]:
     return f"{edit.source.domain} {edit.target}", edit
 
 
-def _order(results: Results, column: str) -> pd.Series[float]:
+def _order(results: DatasetResults, column: str) -> pd.Series[float]:
     """Edit to the mean score of the models that are no controls, the best first."""
-    models = [name for name, card in results.cards.items() if not card.control]
-    rows = results.scores[(results.scores["metric"] == column) & results.scores["generator"].isin(models)]
+    scored = results.scores["metric"] == column
+    rows = results.scores[scored & results.scores["generator"].isin(results.compared)]
     means = rows.groupby("edit")["value"].mean().dropna()
     return means.sort_values(ascending=results.measures[column].direction == "lower", kind="stable")
 
 
 def _strips(
-    results: Results, models: Sequence[Model], edits: Sequence[Edit], seed: int
+    results: DatasetResults, models: Sequence[Model], edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, Figure]]:
     """One subject of each domain in every expression, where there are several: a row for each model."""
     domains = list(dict.fromkeys(edit.source.domain for edit in edits))
@@ -208,19 +209,15 @@ def _strips(
         own = [edit for edit in edits if edit.source.id == source]
         if len(own) < 2:
             continue
+        first = load_image_of(own[0])
         rows = [
-            GridRow(model.label, [_source(own[0]), *(_output(results, model.name, edit) for edit in own)])
+            GridRow(model.label, [first, *(_output(results, model.name, edit) for edit in own)])
             for model in models
         ]
         if _has_truth(own):
-            rows.append(GridRow("Truth", [_source(own[0]), *(_shown_truth(edit) for edit in own)]))
+            rows.append(GridRow("Truth", [first, *(_shown_truth(edit) for edit in own)]))
         if rows:
             yield f"strip-{safe_name(domain)}", image_grid(rows, ["Input", *(edit.target for edit in own)])
-
-
-def _source(edit: Edit) -> Image | Failure:
-    loaded = load_sample(edit.source.load, None)
-    return loaded if isinstance(loaded, Failure) else loaded[0]
 
 
 def _shown_truth(edit: Edit) -> Image | Failure:
@@ -234,12 +231,9 @@ def _truth(edit: Edit, columns: Sequence[str]) -> list[Image | Failure]:
     return [_shown_truth(edit)] if columns[-1] == "Truth" else []
 
 
-def _answers(results: Results, models: Sequence[Model], edit: Edit) -> list[Image | Failure]:
+def _answers(results: DatasetResults, models: Sequence[Model], edit: Edit) -> list[Image | Failure]:
     return [_output(results, model.name, edit) for model in models]
 
 
-def _output(results: Results, model: str, edit: Edit) -> Image | Failure:
-    try:
-        return results.published.store.read_output(model, results.dataset, edit.id)
-    except ImageError:
-        return Failure("no output")
+def _output(results: DatasetResults, model: str, edit: Edit) -> Image | Failure:
+    return read_output(results.run.store, model, results.dataset, edit)

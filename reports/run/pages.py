@@ -5,21 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from fesbench.core.contracts import SHARE
+from fesbench.core.contracts import SHARE, MetricCard
+from fesbench.core.plurals import counted
+from fesbench.runs.results import DatasetResults, RunResults
+from fesbench.runs.spec import RunSpec
+from fesbench.runs.store.records import DatasetRecord, Identities, plain
 from fesbench.statistics.measures import Measure, backend, stem
 
 from ..cards import origin_of
 from ..html.content import Further, Group, Measured, Picture, Provenance, Sheet
 from ..tables.table import Table
-from .further_tables import Results, further_tables, group_tables, results_of
-from .publish import Published, provenance
+from .further_tables import NamedTables, further_tables, group_tables
+from .main_tables import lost_edits, main_table, origin_line, times
 
 TITLES = {
     "expressions": "By expression",
@@ -39,26 +43,21 @@ OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference")
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run under the name that it has in a report, with all of its tables.
+    """A run under its name in a report, with all of its tables.
 
-    ``groups`` holds what ``read_groups`` gave, of each data set whose subjects something is known of.
+    ``groups`` maps data sets to the return value of ``read_groups``, where anything is known of the subjects.
     """
 
     name: str
-    published: Published
+    results: RunResults
     groups: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
-    def results(self) -> list[Results]:
-        """The results of each data set with scores."""
-        return results_of(self.published)
+    def further(self) -> dict[str, list[NamedTables]]:
+        """Data set to its tables beside the main one."""
+        return {results.dataset: list(self._further(results)) for results in self.results.datasets}
 
-    @cached_property
-    def further(self) -> dict[str, list[tuple[str, list[Table]]]]:
-        """Data set to its tables beside the main one, each group behind the stem of its files."""
-        return {results.dataset: list(self._further(results)) for results in self.results}
-
-    def _further(self, results: Results) -> Iterator[tuple[str, list[Table]]]:
+    def _further(self, results: DatasetResults) -> Iterator[NamedTables]:
         yield from further_tables(results)
         if results.dataset in self.groups:
             yield from group_tables(results, self.groups[results.dataset])
@@ -66,7 +65,7 @@ class ReportedRun:
     @cached_property
     def mains(self) -> dict[str, Table]:
         """Data set to its main table."""
-        return {table.title: table for table in self.published.tables}
+        return {results.dataset: main_table(results) for results in self.results.datasets}
 
 
 def sheets_of(
@@ -79,9 +78,7 @@ def sheets_of(
         copied: Data sets whose images go into the report.
         figures: Data set to its figures; empty where none were drawn.
     """
-    published = run.published
-    origin = provenance(published)
-    about = provenance_of(published, run.name)
+    origin, about = origin_line(run.results), provenance_of(run)
     return [
         Sheet(
             provenance=about,
@@ -92,30 +89,21 @@ def sheets_of(
             cards=results.cards,
             measured=list(_measured(results)),
             scores=results.scores,
-            output_path=_Paths(published, results.dataset),
-            problems=[
-                (item["path"], item["reason"])
-                for item in published.record["datasets"][results.dataset]["problems"]
-            ],
+            output_path=partial(_output_path, results),
+            problems=[(item.path, item.reason) for item in results.record.problems],
             copied=results.dataset in copied,
             credit=origin_of(results.dataset).credit,
             figures=figures.get(results.dataset, ()),
         )
-        for results in run.results
+        for results in run.results.datasets
     ]
 
 
-class _Paths:
-    """(generator, edit) to where the image of an output lies."""
-
-    def __init__(self, published: Published, dataset: str) -> None:
-        self._store, self._dataset = published.store, dataset
-
-    def __call__(self, generator: str, edit: str) -> Path:
-        return self._store.output_path(generator, self._dataset, edit)
+def _output_path(results: DatasetResults, generator: str, edit: str) -> Path:
+    return results.run.store.output_path(generator, results.dataset, edit)
 
 
-def _further(named: Iterable[tuple[str, list[Table]]]) -> Iterator[Further]:
+def _further(named: Iterable[NamedTables]) -> Iterator[Further]:
     for name, tables in named:
         kind = name.partition("-")[0]
         judge = name.removeprefix(kind).strip("-")
@@ -123,10 +111,10 @@ def _further(named: Iterable[tuple[str, list[Table]]]) -> Iterator[Further]:
         yield Further(name, title, tables, by_target=name == "expressions")
 
 
-def _measured(results: Results) -> Iterator[Measured]:
+def _measured(results: DatasetResults) -> Iterator[Measured]:
     """The columns of single outputs and of sets, headline ones first, then the labels that judges gave."""
     scored = set(results.scores["metric"])
-    meanings = _meanings(results.published.record["metrics"])
+    meanings = _meanings(results.run.metrics)
     for measure in sorted(results.measures.values(), key=lambda item: not item.headline):
         kind = ("share" if measure.unit == SHARE else "score") if measure.column in scored else "set"
         yield _column(measure, meanings, scored, kind)
@@ -145,44 +133,41 @@ def _column(measure: Measure, meanings: Mapping[str, str], scored: Collection[st
     )
 
 
-def _meanings(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Headline column to what it means."""
-    return {(card["columns"] or [name])[0]: card["meaning"] for name, card in cards.items()}
+def _meanings(cards: Iterable[MetricCard]) -> dict[str, str]:
+    """Return headline column to what it means."""
+    return {card.column_names[0]: card.meaning for card in cards}
 
 
-def provenance_of(published: Published, name: str) -> Provenance:
-    """Where the numbers of a run come from: command, specification, code, device, digests, times."""
-    record = published.record
-    device, code = record["device"], record["code"]
+def provenance_of(run: ReportedRun) -> Provenance:
+    """Return where the numbers of a run come from: command, specification, code, device, digests, times."""
+    record, spec = run.results.record, run.results.spec
+    commit = f"{record.code.commit or 'installed package'}{', with changes' if record.code.dirty else ''}"
+    device = f"{record.device.name} ({record.device.device}), {record.device.threads} threads"
     groups = [
-        Group("Versions and device", [
-            *_facts(record["versions"]),
-            ("commit", f"{code['commit'] or 'installed package'}{', with changes' if code['dirty'] else ''}"),
-            ("device", f"{device['name']} ({device['device']}), {device['threads']} threads"),
-        ]),
-        Group("Data sets", list(_dataset_facts(record["datasets"]))),
+        Group("Versions and device", [*_facts(record.versions), ("commit", commit), ("device", device)]),
+        Group("Data sets", list(_dataset_facts(record.datasets))),
         Group("Networks behind the metrics", [
-            (network, f"{card['source']} · sha256 {card['digest']} · {card['preprocessing']}")
-            for network, card in record["networks"].items()
+            (network, f"{card.source} · sha256 {card.digest} · {card.preprocessing}")
+            for network, card in record.networks.items()
         ]),
-        Group("Files of models and metrics", list(_file_facts(published))),
-        Group("Specification", _facts(record["spec"])),
+        Group("Files of models and metrics", list(_file_facts(run.results.identities))),
+        Group("Specification", _facts(plain(spec))),
         Group("Time", [(stage, f"{seconds:.1f} s") for stage, seconds in sorted(
-            record["seconds"].items(), key=lambda item: -item[1])]),
-        Group("Counts", _facts(record["counts"])),
+            record.seconds.items(), key=lambda item: -item[1])]),
+        Group("Counts", _facts(plain(record.counts) if record.counts else {})),
     ]  # fmt: skip
-    return Provenance(name, command_of(record["spec"]), _warnings(record), [g for g in groups if g.facts])
+    return Provenance(
+        run.name, command_of(spec), list(_warnings(run.results)), [g for g in groups if g.facts]
+    )
 
 
-def command_of(spec: Mapping[str, Any]) -> str:
-    """The command that computes a run again, for a shell."""
+def command_of(spec: RunSpec) -> str:
+    """Return the command that computes a run again, for a shell."""
     words = ["bench", "run"]
-    for flag, names in (("--model", spec["models"]), ("--data", spec["data"]), ("--metric", spec["metrics"])):
-        words += [word for name in names for word in (flag, str(name))]
-    words += [
-        word for name, file in spec["checkpoints"].items() for word in ("--checkpoint", f"{name}={file}")
-    ]
-    given = [(name, spec[name]) for name in OPTIONS if spec.get(name) is not None]
+    for flag, names in (("--model", spec.models), ("--data", spec.data), ("--metric", spec.metrics)):
+        words += [word for name in names for word in (flag, name)]
+    words += [word for name, file in spec.checkpoints.items() for word in ("--checkpoint", f"{name}={file}")]
+    given = [(name, value) for name in OPTIONS if (value := getattr(spec, name)) is not None]
     return shlex.join([*words, *(word for name, value in given for word in (f"--{name}", str(value)))])
 
 
@@ -198,37 +183,36 @@ def _text(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _dataset_facts(datasets: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _dataset_facts(datasets: Mapping[str, DatasetRecord]) -> Iterator[tuple[str, str]]:
     for name, entry in datasets.items():
-        trained = entry["trained_on"]
-        yield name, f"{entry['edits']} edits · sha256 {entry['digest']}"
-        yield f"{name}, references", _text(entry["references"])
+        trained = entry.trained_on
+        references = {domain: plain(found) for domain, found in entry.references.items()}
+        yield name, f"{entry.edits} edits · sha256 {entry.digest}"
+        yield f"{name}, references", _text(references)
         yield (
             f"{name}, training",
-            f"closed-form models: {trained['home']}, {trained['protocol']} · sha256 {trained['digest']}",
+            f"closed-form models: {trained.home}, {trained.protocol} · sha256 {trained.digest}",
         )
 
 
-def _file_facts(published: Published) -> Iterator[tuple[str, str]]:
-    for kind, named in published.store.identities.items():
+def _file_facts(identities: Identities) -> Iterator[tuple[str, str]]:
+    for kind, named in identities.kinds():
         for name, parts in named.items():
             for part, digest in parts.items():
                 yield f"{kind.removesuffix('s')} {name}, {part}", digest
 
 
-def _warnings(record: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of a run before believing its numbers."""
-    found = []
-    if record["status"] != "complete":
-        found.append(f"The run's status is {record['status']}: something in it failed or is missing.")
-    if record["code"]["dirty"]:
-        found.append("The code had changes that no commit holds.")
-    if record["failed"]:
-        found.append(f"{record['failed']} edits have no output.")
-    if record["unscored"]:
-        found.append(f"Metrics failed {record['unscored']} times: see run.log.")
-    limit = record["spec"].get("limit")
-    if limit:
-        found.append(f"Limited to {limit} subjects of each domain.")
-    unavailable = [f"Not available: {name}: {reason}" for name, reason in record["unavailable"].items()]
-    return [*found, *unavailable]
+def _warnings(run: RunResults) -> Iterator[str]:
+    """Yield what a reader must know of a run before believing its numbers."""
+    record = run.record
+    if record.status != "complete":
+        yield f"The run's status is {record.status}: something in it failed or is missing."
+    if record.code.dirty:
+        yield "The code had changes that no commit holds."
+    if record.failed:
+        yield f"{lost_edits(record.failed)} no output."
+    if record.unscored:
+        yield f"Metrics failed {times(record.unscored)}: see run.log."
+    if run.spec.limit:
+        yield f"Limited to {counted(run.spec.limit, 'subject')} of each domain."
+    yield from (f"Not available: {name}: {reason}" for name, reason in record.unavailable.items())

@@ -13,8 +13,7 @@ from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
 from fesbench.runs.plan import make_plan
-from fesbench.runs.spec import validate
-from fesbench.runs.store.store import RunStore
+from fesbench.runs.results import RunResults
 from fesbench.statistics.comparisons import IN_DISTRIBUTION, OOD
 
 from ..cards import origin_of
@@ -26,8 +25,8 @@ from ..html.content import Picture
 from ..html.write import write_html
 from ..tables.table import Table, compact
 from .figures import write_figures
+from .main_tables import origin_line
 from .pages import ReportedRun, sheets_of
-from .publish import Published, load_published, provenance
 from .subject_groups import own_groups, read_groups
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class Request:
 
 
 def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[ReportedRun]:
-    """The runs in folders, under names that tell them apart.
+    """Return the runs in folders, under names that tell them apart.
 
     Args:
         folders: The folders of runs.
@@ -64,31 +63,19 @@ def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[Rep
     names = [folder.resolve().name for folder in folders]
     before = [names[:place].count(name) for place, name in enumerate(names)]
     runs = [
-        ReportedRun(f"{name} ({count + 1})" if count else name, _read(folder))
+        ReportedRun(f"{name} ({count + 1})" if count else name, RunResults.open(folder))
         for name, count, folder in zip(names, before, folders, strict=True)
     ]
     if subjects is None:
-        return [replace(run, groups=own_groups(run.published.record["spec"]["data"])) for run in runs]
+        return [replace(run, groups=own_groups(run.results.spec.data)) for run in runs]
     groups = read_groups(subjects)
-    shown = {str(name) for run in runs for part in run.results for name in part.scores["subject"].unique()}
+    shown = {str(name) for run in runs for name in run.results.scores["subject"].unique()}
     if not shown & set(groups.index):
         raise BenchError(
             f"{subjects} names none of the subjects of these runs, such as {min(shown)}: its column "
             "'subject', or its first one, must hold their names"
         )
-    return [replace(run, groups=dict.fromkeys(run.published.record["datasets"], groups)) for run in runs]
-
-
-def _read(folder: Path) -> Published:
-    if not (folder / "run.json").is_file():
-        raise BenchError(f"{folder} holds no run.json: give the folder of a run")
-    missing = [name for name in ("summary.json", "scores.parquet") if not (folder / name).is_file()]
-    if missing:
-        raise BenchError(
-            f"{folder} has no {missing[0]}: the run was stopped before its end; give the command that began "
-            "it again, it goes on where it was stopped"
-        )
-    return load_published(RunStore(folder))
+    return [replace(run, groups=dict.fromkeys(run.results.record.datasets, groups)) for run in runs]
 
 
 def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
@@ -100,7 +87,7 @@ def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
     Raises:
         BenchError: nothing can be written there, or images are asked for of a data set that no run has.
     """
-    known = {name for run in request.runs for name in run.published.record["datasets"]}
+    known = {name for run in request.runs for name in run.results.record.datasets}
     strangers = sorted(set(request.images) - known)
     if strangers:
         raise BenchError(f"no data set {strangers[0]!r} in these runs; there are: {', '.join(sorted(known))}")
@@ -144,7 +131,7 @@ RENDERERS: Mapping[str, Mapping[str, Render]] = {
 
 def _write_tables(kind: str, request: Request) -> Iterator[Path]:
     for run in request.runs:
-        folder, origin = request.place("tables", run), provenance(run.published)
+        folder, origin = request.place("tables", run), origin_line(run.results)
         for stem, tables in _named_tables(run):
             for end, render in RENDERERS[kind].items():
                 write_text(folder / f"{stem}{end}", render(tables, origin))
@@ -163,11 +150,11 @@ def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
 
 def _draw(request: Request, run: ReportedRun) -> dict[str, list[Picture]]:
     """The figures of a run, written; images only of data sets that are free or asked for."""
-    record = run.published.record
-    shown = [name for name in record["datasets"] if name in request.images or origin_of(name).free]
-    plans = make_plan(validate(record["spec"], f"run.json of {run.name}")).datasets if shown else ()
+    results = run.results
+    shown = [name for name in results.record.datasets if name in request.images or origin_of(name).free]
+    plans = make_plan(results.spec).datasets if shown else ()
     allowed = {plan.name: plan for plan in plans if plan.name in shown}
-    return write_figures(run.results, allowed, request.place("figures", run))
+    return write_figures(results.datasets, allowed, request.place("figures", run))
 
 
 def _write_figures(request: Request) -> Iterator[Path]:

@@ -1,21 +1,21 @@
-"""What a run holds for a human study: the edits that every model answered, and their pictures."""
+"""The material and the scores that a run provides for a study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
 
 from fesbench.core.contracts import Dataset, Edit, Image, Sample
-from fesbench.core.errors import BenchError, UnknownName
+from fesbench.core.errors import UnknownName
 from fesbench.datasets.folders.folder import FolderDataset
 from fesbench.datasets.images import resize
 from fesbench.datasets.selection import Selection
 from fesbench.runs.identities import check_unchanged
 from fesbench.runs.plan import DatasetPlan, make_plan
-from fesbench.runs.spec import validate
-from fesbench.runs.store.store import RunStore
+from fesbench.runs.results import RunResults
+from fesbench.statistics.comparisons import ALL, OOD
 
+from ..study.analysis.results import Metric, RunScores
 from ..study.material import UNKNOWN, Candidate, Material
 
 
@@ -25,32 +25,28 @@ def _layout(dataset: Dataset) -> str:
 
 
 class RunMaterial(Material):
-    """The pictures of a run directory, at the size at which the run was scored.
+    """The images of a run, at the size at which the run was scored.
 
     Args:
-        store: The run.
-        models: The models to compare, by name; none means all but the controls.
+        run: The finished run.
+        models: The names of the models to compare; empty for all except controls.
 
     Raises:
-        BenchError: there is no run, it is not finished, or its data changed since.
+        BenchError: the data of the run changed since.
         UnknownName: a model is not in the run.
     """
 
-    def __init__(self, store: RunStore, models: Sequence[str] = ()) -> None:
-        record: dict[str, Any] = store.record
-        if not record.get("models") or not record.get("spec"):
-            raise BenchError(f"{store.folder} holds no finished run; give the folder that `bench run` wrote")
-        spec = validate(record["spec"], str(store.folder / "run.json"))
-        plan = make_plan(spec)
-        check_unchanged(plan, store)
-        cards = {name: next(iter(entry.values()))["card"] for name, entry in record["models"].items()}
-        controls = [name for name, card in cards.items() if card["control"]]
+    def __init__(self, run: RunResults, models: Sequence[str] = ()) -> None:
+        plan = make_plan(run.spec)
+        check_unchanged(plan, run.store)
+        cards = {name: next(iter(entries.values())).card for name, entries in run.record.models.items()}
+        controls = [name for name, card in cards.items() if card.control]
         for name in models:
             if name not in cards:
                 raise UnknownName("model of the run", name, cards)
-        self.run, self.size, self._store = store.folder.name, spec.resolution, store
+        self.run, self.size, self._store = run.name, run.spec.resolution, run.store
         self.models = tuple(dict.fromkeys(models)) or tuple(n for n in cards if n not in controls)
-        self.titles = {name: card["title"] or name for name, card in cards.items()}
+        self.titles = {name: card.title or name for name, card in cards.items()}
         self._edits: dict[tuple[str, str], Edit] = {}
         self.left_out: dict[str, str] = {}
         self.layouts = {item.name: _layout(item.dataset) for item in plan.datasets}
@@ -80,25 +76,47 @@ class RunMaterial(Material):
         return found
 
     def _has_output(self, model: str, dataset: str, edit: str) -> bool:
-        return self._store.output_path(model, dataset, edit).is_file()
+        return self._store.has_output(model, dataset, edit)
 
     def _answered_all(self, control: str) -> bool:
         return all(self._has_output(control, found.dataset, found.edit) for found in self.candidates)
 
     def output(self, candidate: Candidate, model: str) -> Image:
-        """A model's or an anchor's output."""
+        """Return the output of a model or an anchor."""
         return self._store.read_output(model, candidate.dataset, candidate.edit)
 
     def source(self, candidate: Candidate) -> Image:
-        """The real input."""
+        """Return the real input."""
         return self._load(self._edits[candidate.dataset, candidate.edit].source)
 
     def truth(self, candidate: Candidate) -> Image:
-        """The real picture of the target expression."""
+        """Return the real photo of the target expression."""
         truth = self._edits[candidate.dataset, candidate.edit].truth
         assert truth is not None
         return self._load(truth)
 
-    @lru_cache(maxsize=256)  # noqa: B019 - lives as long as the command
+    @lru_cache(maxsize=256)  # noqa: B019 - the material lives as long as the command
     def _load(self, sample: Sample) -> Image:
         return resize(sample.load(), self.size)
+
+
+def run_scores(run: RunResults, datasets: Collection[str]) -> RunScores:
+    """Return the scores of the headline metrics of a run on some data sets.
+
+    The score of a model is the plain mean over domains, because set metrics have no mean over all domains.
+
+    Args:
+        run: A finished run.
+        datasets: The names of the data sets.
+    """
+    measures = run.summary.measures
+    shown = measures[measures["headline"]]
+    metrics = tuple(
+        Metric(str(column), direction == "higher")
+        for column, direction in zip(shown["column"], shown["direction"], strict=True)
+    )
+    rows, cells = run.scores, run.cells
+    complete = cells[cells["dataset"].isin(list(datasets)) & cells["complete"].astype(bool)]
+    domains = complete[~complete["domain"].isin([ALL, OOD])]
+    models = domains.groupby(["generator", "metric"], sort=False)["value"].mean().reset_index()
+    return RunScores(metrics, rows[rows["dataset"].isin(list(datasets))], models)

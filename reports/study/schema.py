@@ -1,11 +1,12 @@
-"""The one description of a study that everything else is made from: packets, pages, platforms, analysis.
+"""The data model of a study: design, forms, key, responses and participants.
 
-What participants may see is a ``Study`` and its ``Form``s, one for each participant. What tells a picture's
-model, and which trials are checks, is the ``Key``, which lies in a folder of its own. A ``Response`` is one
-answer to one trial, whatever platform it came through. All are stored as JSON; see ``storage``.
+A ``Study`` and its ``Form``s, one for each participant, are all that participants may see. The ``Key``, which
+is stored in a separate folder, says which model made each image and which trials are checks. A ``Response``
+is one answer to one trial, on any platform; a ``Rater`` summarises the responses of one participant. Studies,
+forms and keys are stored as JSON; see ``storage``.
 
-An answer is always one of its trial's ``choices``. With ``best-of-n`` and ``2afc`` these are the letters of
-the pictures, in the order of ``stimuli``, so the picture that ``answer`` stands for is
+An answer is always one of the ``choices`` of its trial. With ``best-of-n`` and ``2afc`` the choices are the
+letters of the images, in the order of ``stimuli``, so the image that ``answer`` stands for is
 ``trial.stimuli[trial.choices.index(answer)]`` (``Trial.chosen``).
 """
 
@@ -20,20 +21,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 SCHEMA_VERSION: Literal[1] = 1
 
 Design = Literal["best-of-n", "2afc", "rating", "naming", "same-different"]
-"""``best-of-n``: all models at once, which is best. ``2afc``: two models, which is better. ``rating``: one
-picture on a scale. ``naming``: one picture, which expression. ``same-different``: is it the same person."""
+"""``best-of-n``: choose the best of all models. ``2afc``: choose the better of two models. ``rating``: rate
+one image on a scale. ``naming``: name the expression of one image. ``same-different``: say whether two images
+show the same person."""
 Question = Literal["expression", "identity", "realism"]
 Kind = Literal["practice", "main", "gold", "repeat", "attention"]
-"""What a trial is for. ``gold`` has an obvious answer; ``repeat`` asks a main trial again, its pictures in
-reversed order; ``attention`` says which answer to give; answers to ``practice`` count for nothing."""
+"""The purpose of a trial. ``gold`` has an obvious answer; ``repeat`` shows a main trial again, its images in
+reversed order; ``attention`` says which answer to give; ``practice`` trials are not analysed."""
 Role = Literal["output", "source", "truth", "other-person", "damaged"]
-"""What a picture is: a model's output; the real input; the real photo of the target; a real photo
-of another subject; a real photo spoilt on purpose."""
+"""The content of an image: a model's output; the real input; the real photo of the target expression; a real
+photo of another subject; a real photo that was degraded deliberately."""
 Measurement = Literal["nominal", "ordinal"]
 Platform = Literal["web", "server", "paper", "mturk", "qualtrics", "gforms", "potato"]
 
 GENUINE, IMPOSTOR = "#truth", "#other-person"
-"""Real pairs with same-different: the same person with another expression; somebody else."""
+"""The real pairs of same-different: the same person with another expression; another person."""
 
 DESIGNS: tuple[Design, ...] = get_args(Design)
 QUESTIONS: tuple[Question, ...] = get_args(Question)
@@ -41,9 +43,9 @@ PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 StimulusName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-"""The stem of a picture's file, ``stimuli/<name>.png``: 128 bits that tell nothing without the key."""
+"""The stem of an image file, ``stimuli/<name>.png``: 128 bits that reveal nothing without the key."""
 TrialId = Annotated[str, StringConstraints(pattern=r"^t[0-9a-f]{12}$")]
-"""Unique in the study, over all forms; tells neither form, nor place, nor kind."""
+"""Unique in the study, over all forms; reveals neither the form, nor the position, nor the kind."""
 FormId = Annotated[str, StringConstraints(pattern=r"^F[0-9]{4}$")]
 StudyId = Annotated[str, StringConstraints(pattern=r"^s[0-9a-f]{12}$")]
 SCREEN = r"^[0-9]{1,5}x[0-9]{1,5}$"
@@ -54,13 +56,13 @@ class _Frozen(BaseModel):
 
 
 class Exclusion(_Frozen):
-    """Rules, fixed before any data, by which a participant's answers are left out of the analysis.
+    """Rules, fixed before any data, that exclude a participant's answers from the analysis.
 
-    ``gold_share`` is the smallest share of gold trials answered rightly; ``median_rt_ms`` the shortest median
-    time for an answer (platforms that measure none are not judged by it); ``same_slot_share`` the largest
-    share of answers in one and the same place, where there are several pictures; a participant with at least
-    ``repeats`` repeated trials that agree less often than by chance is left out (fewer say too little about
-    anyone), and one who did not finish where ``complete``.
+    ``gold_share`` is the smallest share of gold trials answered correctly; ``median_rt_ms`` the shortest
+    median response time (not applied where the platform measures none); ``same_slot_share`` the largest
+    share of answers in one slot, over trials with several images. A participant with at least ``repeats``
+    repeated trials that agree less often than by chance is excluded (fewer repeats say too little), and with
+    ``complete`` one who did not finish.
     """
 
     gold_share: float = Field(default=0.8, ge=0, le=1)
@@ -71,12 +73,12 @@ class Exclusion(_Frozen):
 
 
 class Options(_Frozen):
-    """How large the study is and how it is checked.
+    """The size of a study and its checks.
 
-    ``items`` are drawn once for all models and participants; ``models`` counts the models compared. Counts of
-    ``practice``, ``gold``, ``repeats`` are for each question of a form; of ``attention`` for a whole form.
-    ``pixels`` is the side of every stimulus; ``scale`` the number of points of a rating. ``pairs`` holds with
-    ``2afc``: ``focus`` sets one model against each other one, ``all`` is every pair.
+    ``items`` are drawn once for all models and participants; ``models`` counts the models compared. The
+    counts ``practice``, ``gold`` and ``repeats`` are for each question of a form, ``attention`` for a whole
+    form. ``pixels`` is the side of every stimulus; ``scale`` the number of points of a rating. ``pairs``
+    applies to ``2afc``: ``focus`` compares one model with each other one, ``all`` compares every pair.
     """
 
     items: int = Field(ge=1)
@@ -93,11 +95,11 @@ class Options(_Frozen):
 
 
 class Study(_Frozen):
-    """What a study asks, without anything that would tell a model.
+    """The public description of a study; nothing in it reveals a model.
 
-    ``seed`` repeats the draw of the items; what hides the models also needs the key. ``outputs``
-    names the kinds of files that the packet may hold: those of a web page or crowd platform are missing where
-    a data set's licence forbids showing its faces in public and no permission is stated.
+    ``seed`` reproduces the draw of the items; the blinding also needs the secret of the key. ``outputs``
+    names the kinds of files in the packet: those of a web page or crowd platform are missing where the
+    licence of a data set forbids showing its faces in public and no permission is stated.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -113,22 +115,22 @@ class Study(_Frozen):
     institution: str = ""
     contact: str = ""
     minutes: int = Field(ge=1)
-    """Rough length of one form, told to participants."""
+    """Approximate duration of one form, shown to participants."""
 
     @property
     def measurement(self) -> Measurement:
-        """The level of the answers: points of a scale have an order, choices have none."""
+        """The level of measurement: ratings are ordinal, choices nominal."""
         return "ordinal" if self.design == "rating" else "nominal"
 
 
 class Trial(_Frozen):
-    """One thing to answer, as a participant sees it: neither its kind nor its item is told, practice apart.
+    """One trial, as a participant sees it: without its kind (except practice) and its item.
 
-    ``prompt`` is the question in words. ``target`` is the expression asked for, empty with naming.
-    ``reference`` is the picture shown above as the original, None where the design shows none.
-    ``stimuli`` are the pictures to judge, by slot: all models' with best-of-n, two with 2afc, else one.
-    ``choices`` are the possible answers in order, and ``labels`` what they are called on a page: equal to
-    the choices but for scales, words and yes-no.
+    ``prompt`` is the text of the question. ``target`` is the expression asked for, empty with naming.
+    ``reference`` is the image shown as the original, None where the design shows none. ``stimuli`` are the
+    images to judge, by slot: one for each model with best-of-n, two with 2afc, else one. ``choices`` are the
+    possible answers in order, and ``labels`` their texts on a page; they differ from the choices for rating
+    scales, expressions and same-different.
     """
 
     id: TrialId
@@ -142,7 +144,7 @@ class Trial(_Frozen):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
 
     def chosen(self, answer: str) -> str:
-        """The name of the picture that an answer is about: the chosen one, or the only one.
+        """Return the name of the image that an answer concerns: the chosen one, or the only one.
 
         Raises:
             ValueError: ``answer`` is none of the choices.
@@ -152,7 +154,7 @@ class Trial(_Frozen):
 
 
 class Form(_Frozen):
-    """What one participant is asked, in order: practice first, then one block for each of ``blocks``."""
+    """The trials of one participant, in order: practice first, then one block for each of ``blocks``."""
 
     study: StudyId
     id: FormId
@@ -161,7 +163,7 @@ class Form(_Frozen):
 
     @property
     def parts(self) -> list[tuple[str, tuple[Trial, ...]]]:
-        """The practice, where there is one, and the blocks, each with its title; between them are breaks."""
+        """The practice, if any, and the blocks, each with its title; breaks go between them."""
         groups = groupby(self.trials, lambda trial: "" if trial.practice else trial.question)
         places = count(1)
         return [
@@ -171,7 +173,7 @@ class Form(_Frozen):
 
     @property
     def stimuli(self) -> tuple[str, ...]:
-        """Every picture of the form, references too, each once, in order of first appearance."""
+        """Every image of the form, references included, once each, in order of first appearance."""
         shown = (
             name
             for trial in self.trials
@@ -192,10 +194,10 @@ class ItemKey(_Frozen):
 
 
 class StimulusKey(_Frozen):
-    """What a picture is. ``model`` is set for outputs alone; ``sha256`` is of the published file.
+    """The origin of an image. ``model`` is set only for outputs; ``sha256`` is of the published file.
 
-    ``expression`` is what the picture shows, or was meant to show: for an output the target, for the source
-    its own expression. ``item`` is None for pictures that belong to checks alone.
+    ``expression`` is the expression that the image shows or should show: for an output the target, for the
+    source its own expression. ``item`` is None for images that only checks use.
     """
 
     name: StimulusName
@@ -211,16 +213,16 @@ class StimulusKey(_Frozen):
 
     @property
     def entrant(self) -> str:
-        """What it is compared as: its model, or a real photo's role, which no control is called by."""
+        """The name under which it is compared: its model, or "#" and the role of a real photo."""
         return self.model or f"#{self.role}"
 
 
 class TrialKey(_Frozen):
-    """What a trial is for.
+    """The purpose of a trial.
 
-    ``item`` is None for checks made of real photos. ``gold`` holds the answers that count as right: for kinds
-    ``gold`` and ``attention`` always, for ``practice`` too, else empty. ``repeats`` is the trial that
-    a ``repeat`` asks again. ``row`` is the row of the counterbalancing design, None outside it.
+    ``item`` is None for checks made of real photos. ``gold`` holds the correct answers of gold, attention and
+    practice trials; it is empty for other kinds. ``repeats`` is the trial that a ``repeat`` shows again.
+    ``row`` is the row of the counterbalancing design, None outside it.
     """
 
     id: TrialId
@@ -234,12 +236,12 @@ class TrialKey(_Frozen):
 
 
 class Key(_Frozen):
-    """What must never lie with the packet: it tells which model made which picture.
+    """The secret part of a study, never stored with the packet: it says which model made which image.
 
-    ``models`` are the models compared, in the run's order; ``titles`` their names in print. ``anchors`` are
-    the controls of the run that a rating shows among them. ``focus`` is the model that the hypotheses are
-    about. ``secret`` (hexadecimal) made the names and makes the pseudonyms of participants. ``permission`` is
-    the organiser's statement for data sets that may not be shown in public.
+    ``models`` are the models compared, in the order of the run; ``titles`` their display names. ``anchors``
+    are the controls of the run that a rating shows among them. ``focus`` is the model that the hypotheses
+    concern. ``secret`` (hexadecimal) generates the names of images and trials and the pseudonyms of
+    participants. ``permission`` is the organiser's statement for data sets that may not be shown in public.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -258,11 +260,11 @@ class Key(_Frozen):
 
 
 class Response(_Frozen):
-    """One answer. ``participant`` is a pseudonym, never an id of a platform; see ``pseudonym``.
+    """One answer. ``participant`` is a pseudonym, never the id on a platform; see ``storage.pseudonym``.
 
-    ``rt_ms`` and ``timestamp`` (when the answer was given, with its zone) are None where the platform tells
-    neither, as on paper; ``screen`` is the size of the participant's, as ``WIDTHxHEIGHT`` in pixels, None
-    where it is not known.
+    ``rt_ms`` is the response time and ``timestamp`` the time of the answer, with its zone; both are None
+    where the platform records neither, as on paper. ``screen`` is the size of the participant's screen as
+    ``WIDTHxHEIGHT`` in pixels, None where it is not known.
     """
 
     study_id: StudyId
@@ -274,3 +276,37 @@ class Response(_Frozen):
     timestamp: datetime | None = None
     screen: Annotated[str, StringConstraints(pattern=SCREEN)] | None = None
     platform: Platform
+
+
+class Rater(_Frozen):
+    """The answers of one participant in numbers. Shares are None where they cannot be computed.
+
+    ``asked`` and ``answered`` count the trials of the participant's forms, practice excluded. ``gold_share``
+    is over gold trials, ``attention_share`` over attention checks; ``repeat_share`` is the share of the
+    ``repeats`` that agree with the first answer, ``repeat_chance`` the share expected by chance.
+    ``slot_share`` is the largest share of answers in one slot, over trials with several images.
+    ``duration_s`` is the time from the presentation of the first trial, practice included, to the last
+    answer, where the platform records response times. ``excluded`` names the rules that exclude the
+    participant.
+    """
+
+    participant: str
+    forms: tuple[str, ...]
+    platform: str
+    asked: int
+    answered: int
+    gold_share: float | None
+    attention_share: float | None
+    repeats: int
+    repeat_share: float | None
+    repeat_chance: float | None
+    slot_share: float | None
+    median_rt_ms: float | None
+    duration_s: float | None
+    screen: str | None
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule excludes the participant."""
+        return not self.excluded

@@ -1,8 +1,8 @@
-"""Where the files of a study lie, and how they are read and written.
+"""Read and write the files of a study.
 
-A packet is ``PACKET/public`` (what participants may see), ``PACKET/admin`` (for the organiser and the ethics
-board) and ``PACKET/manifest.json``. The private folder, with the key, is somewhere else: by default
-``studies/<study id>`` in the suite's own home.
+A packet consists of ``PACKET/public`` (for participants), ``PACKET/admin`` (for the organiser and the ethics
+board) and ``PACKET/manifest.json``. The private folder, with the key, is stored elsewhere: by default in
+``studies/<study id>`` in the suite's data folder.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fesbench.core.errors import BenchError
-from fesbench.core.files import file_digest, write_text
+from fesbench.core.errors import BenchError, invalid_fields
+from fesbench.core.files import file_digest, read_limited, write_text
 from fesbench.core.paths import home
 
 from .schema import Form, Key, Study
@@ -26,35 +26,31 @@ PUBLIC, ADMIN = "public", "admin"
 MANIFEST = "manifest.json"
 STUDY, KEY = "study.json", "key.json"
 LARGEST = 256 * 2**20
-"""Bytes; a larger study file is refused unread."""
+"""Largest size of a study file in bytes."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def write_model(path: Path, content: BaseModel) -> None:
-    """Write JSON, whole or not at all."""
+    """Write a model as JSON, whole or not at all."""
     write_text(path, content.model_dump_json(indent=1) + "\n")
 
 
 def read_model(path: Path, kind: type[Model]) -> Model:
-    """Read JSON that ``write_model`` wrote.
+    """Read a JSON file that ``write_model`` wrote.
 
     Raises:
         BenchError: the file is missing, too large, damaged or of another version.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise BenchError(f"{path} is larger than {LARGEST} bytes, so it is no file of a study")
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_limited(path, LARGEST, "it is not a file of a study"))
     except FileNotFoundError as error:
         raise BenchError(f"{path} is missing; give the folder that `bench study make` wrote") from error
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "its content"
         raise BenchError(
-            f"{path} was changed or is of another version: {place}: {first['msg']}; make the packet anew"
+            f"{path} was changed or is of another version: {invalid_fields(error)}; make the packet again"
         ) from error
 
 
@@ -74,26 +70,26 @@ def _check_unchanged(packet: Path, paths: Sequence[Path]) -> None:
     for path in paths:
         if digests.get(path.relative_to(packet).as_posix()) != file_digest(path):
             raise BenchError(
-                f"{path} was changed since the packet was made; answers would be read by another study than "
-                "they were given to: restore it from a copy"
+                f"{path} was changed since the packet was made, so answers may not match its questions; "
+                "restore it from a copy"
             )
 
 
 def stimulus_path(packet: Path, name: str) -> Path:
-    """The picture of a stimulus name."""
+    """Return the path of the image of a stimulus."""
     return packet / PUBLIC / "stimuli" / f"{name}.png"
 
 
 def form_path(packet: Path, form: str) -> Path:
-    """The file of a form."""
+    """Return the path of a form."""
     return packet / PUBLIC / "forms" / f"{form}.json"
 
 
 def read_study(packet: Path) -> Study:
-    """The study of a packet.
+    """Read the study of a packet.
 
     Raises:
-        BenchError: see ``read_model``; or it was changed.
+        BenchError: see ``read_model``; or the file was changed.
     """
     path = packet / PUBLIC / STUDY
     study = read_model(path, Study)
@@ -102,7 +98,7 @@ def read_study(packet: Path) -> Study:
 
 
 def read_forms(packet: Path, study: Study) -> list[Form]:
-    """All forms of a study, in order.
+    """Read all forms of a study, in order.
 
     Raises:
         BenchError: see ``read_model``; or a form belongs to another study, or was changed.
@@ -116,15 +112,15 @@ def read_forms(packet: Path, study: Study) -> list[Form]:
 
 
 def private_folder(study: str) -> Path:
-    """Where the key of a study lies unless the organiser chose another place; not created."""
+    """Return the default folder for the key of a study, without creating it."""
     return home() / "studies" / study
 
 
 def read_key(study: Study, folder: Path | None = None) -> Key:
-    """The key of a study, from ``folder`` or ``private_folder``.
+    """Read the key of a study from ``folder``, by default ``private_folder``.
 
     Raises:
-        BenchError: see ``read_model``; or the key is another study's.
+        BenchError: see ``read_model``; or the key belongs to another study.
     """
     path = (folder or private_folder(study.id)) / KEY
     key = read_model(path, Key)
@@ -139,7 +135,7 @@ def check_apart(packet: Path, private: Path) -> None:
     """Refuse a private folder that could be uploaded, zipped or moved together with the packet.
 
     Raises:
-        BenchError: it is the packet, lies inside or around it, or beside it in one parent folder.
+        BenchError: it is the packet, one contains the other, or both have the same parent folder.
     """
     inner, outer = packet.resolve(), private.resolve()
     together = (
@@ -147,20 +143,20 @@ def check_apart(packet: Path, private: Path) -> None:
     )
     if together:
         raise BenchError(
-            f"the key must not lie in, around or beside the packet: {private} is too near {packet}; leave "
-            "--private out, or choose a folder elsewhere"
+            f"the key must not lie in, around or beside the packet: {private} is too near {packet}; omit "
+            "--private, or choose a folder elsewhere"
         )
 
 
 def pseudonym(secret: str, platform_id: str) -> str:
-    """What a participant is called in all results: 16 hexadecimal digits of an HMAC of the platform's id."""
+    """Return the pseudonym of a participant: 16 hexadecimal digits of an HMAC of the id on the platform."""
     return hmac.new(bytes.fromhex(secret), f"participant:{platform_id}".encode(), hashlib.sha256).hexdigest()[
         :16
     ]
 
 
 def file_digests(folder: Path, leave_out: Sequence[str] = ()) -> dict[str, str]:
-    """Relative posix path to sha256 of every file in a folder, sorted."""
+    """Return the sha256 of every file in a folder by its relative POSIX path, sorted."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         name: file_digest(path)

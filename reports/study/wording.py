@@ -1,4 +1,4 @@
-"""What participants read beside the pictures."""
+"""The texts of trials: prompts, choices and labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS: dict[Design, int] = {
     "naming": 6,
     "same-different": 6,
 }
-"""What one answer is assumed to take, to tell participants a rough length before any was timed."""
+"""Assumed seconds for one answer, from which the approximate duration of a form is computed."""
 
 _PICK: dict[Question, str] = {
     "expression": "Which picture shows the expression “{target}” {best}?",
@@ -36,7 +36,7 @@ _ENDS: dict[Question, tuple[str, str]] = {
 
 
 def prompt(design: Design, question: Question, target: str) -> str:
-    """The question of a trial."""
+    """Return the prompt of a trial."""
     target = target.replace("-", " ")
     if design == "naming":
         return "Which expression does this face show?"
@@ -49,13 +49,13 @@ def prompt(design: Design, question: Question, target: str) -> str:
 
 
 def instructed(design: Design, label: str) -> str:
-    """The question of an attention check, whose only right answer is ``label``."""
+    """Return the prompt of an attention check, whose only correct answer is ``label``."""
     thing = "picture" if design in ("best-of-n", "2afc") else "answer"
     return f"To show that you read each question, please choose {thing} “{label}” here."
 
 
 def has_reference(design: Design, question: Question) -> bool:
-    """Whether the original is shown above what is judged."""
+    """Whether the original is shown above the images to judge."""
     if design == "rating":
         return question != "realism"
     return design != "naming"
@@ -64,14 +64,14 @@ def has_reference(design: Design, question: Question) -> bool:
 def answers(
     design: Design, question: Question, slots: int, scale: int, expressions: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Choices and their labels.
+    """Return the choices of a trial and their labels.
 
     Args:
-        design: The study's.
-        question: The trial's.
-        slots: Pictures to choose from.
-        scale: Points of a rating.
-        expressions: What a face can be named.
+        design: The design of the study.
+        question: The question of the trial.
+        slots: The number of images to choose from.
+        scale: The number of points of a rating.
+        expressions: The expressions that a face can be named.
     """
     if design == "naming":
         words = tuple(name.replace("-", " ") for name in expressions)

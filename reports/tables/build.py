@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import floor, isfinite, log10
 from statistics import median
 from string import ascii_lowercase
@@ -13,6 +13,8 @@ import pandas as pd
 
 from fesbench.core.contracts import Block, GeneratorCard
 from fesbench.core.errors import BenchError
+from fesbench.core.plurals import counted
+from fesbench.statistics.comparisons import ALL, OOD
 
 from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, mark_best, metric_title
 
@@ -23,47 +25,83 @@ ONE_MORE_BELOW = 3.0
 Record = Mapping[Hashable, Any]
 
 
+@dataclass(frozen=True)
+class TableContext:
+    """What the tables of one data set share.
+
+    Attributes:
+        dataset: The name of the data set.
+        measures: ``Summary.measures``: column, direction, unit, headline.
+        cards: Generator name to card; their order is the order of rows within a block.
+        blocks: (generator, dataset) to block. Generators that are left out are controls where their card says
+            so, else in the main block.
+    """
+
+    dataset: str
+    measures: pd.DataFrame
+    cards: Mapping[str, GeneratorCard]
+    blocks: Mapping[tuple[str, str], Block] = field(default_factory=dict)
+
+
 def build_table(
     cells: pd.DataFrame,
-    measures: pd.DataFrame,
-    cards: Mapping[str, GeneratorCard],
-    blocks: Mapping[tuple[str, str], Block],
-    dataset: str,
-    notes: Iterable[str] = (),
-    details: Iterable[str] = (),
+    context: TableContext,
     metrics: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
     unfit: Collection[tuple[str, str]] = (),
 ) -> Table:
-    """The table of one data set.
+    """Build the table of one data set.
 
     Args:
         cells: ``Summary.cells`` of a run.
-        measures: ``Summary.measures``: column, direction, unit, headline.
-        cards: Generator name to card; their order is the order of rows within a block.
-        blocks: (generator, dataset) to block; generators that are left out are controls where their card
-            says so, else in the main block.
-        dataset: The data set to show.
-        notes: Sentences for below the table, such as those of ``Summary.notes``.
-        details: Sentences for below the table in files only, such as those of ``Summary.methods``.
-        metrics: Column ids to show; None takes the headline ones.
-        domains: Domains to show; None takes each domain and, where there are several, 'ood' or else 'all'.
+        context: The data set, its measures and generators.
+        metrics: Column ids to show; None shows the headline ones.
+        domains: Domains to show; None shows each domain and, where there are several, 'ood' or else 'all'.
         unfit: (domain, metric) whose numbers cannot rank models: nothing is marked there.
 
     Raises:
         BenchError: the data set has no cells, or not those that are asked for.
     """
+    part = _cells_of(cells, context.dataset)
+    scopes = domains or _default_domains(list(dict.fromkeys(part["domain"])))
+    _require("domain", scopes, part["domain"])
+    columns = _columns(part, context.measures, metrics, scopes, unfit)
+    rows = _rows(context, set(part["generator"]))
+    records = {(r["generator"], r["metric"], r["domain"]): cast(Record, r) for r in part.to_dict("records")}
+    grid = tuple(
+        tuple(
+            _cell(records.get((row.name, column.metric, column.domain)), column.digits) for column in columns
+        )
+        for row in rows
+    )
+    table = mark_best(Table(context.dataset, rows, columns, grid))
+    explained = _with_lettered_notes(table, records, context.cards)
+    return explained.with_notes([*_count_notes(part, scopes), *_reference_notes(part)])
+
+
+def _cells_of(cells: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The cells of a data set, values and ends of intervals as floats."""
     part = cells[cells["dataset"] == dataset]
     if part.empty:
         raise BenchError(f"no scores for data set {dataset!r}; there are {sorted(set(cells['dataset']))}")
-    part = part.assign(**{name: pd.to_numeric(part[name]).astype(float) for name in ("value", "low", "high")})
+    numbers = {name: pd.to_numeric(part[name]).astype(float) for name in ("value", "low", "high")}
+    return part.assign(**numbers)
+
+
+def _columns(
+    part: pd.DataFrame,
+    measures: pd.DataFrame,
+    metrics: Sequence[str] | None,
+    domains: Sequence[str],
+    unfit: Collection[tuple[str, str]],
+) -> tuple[Column, ...]:
+    """The columns that have cells, by metric, then by domain."""
     facts = {record["column"]: record for record in measures.to_dict("records")}
     shown = metrics or [name for name in dict.fromkeys(part["metric"]) if facts[name]["headline"]]
-    scopes = domains or _default_domains(list(dict.fromkeys(part["domain"])))
     _require("metric", shown, part["metric"])
-    _require("domain", scopes, part["domain"])
     digits = {metric: _digits(part[part["metric"] == metric]) for metric in shown}
-    columns = tuple(
+    present = set(zip(part["metric"], part["domain"], strict=True))
+    return tuple(
         Column(
             metric,
             domain,
@@ -73,20 +111,9 @@ def build_table(
             fit_to_rank=(domain, metric) not in unfit,
         )
         for metric in shown
-        for domain in scopes
-        if ((part["metric"] == metric) & (part["domain"] == domain)).any()
+        for domain in domains
+        if (metric, domain) in present
     )
-    rows = _rows(cards, blocks, dataset, set(part["generator"]))
-    found = {(r["generator"], r["metric"], r["domain"]): cast(Record, r) for r in part.to_dict("records")}
-    grid = tuple(
-        tuple(_cell(found.get((row.name, column.metric, column.domain)), column.digits) for column in columns)
-        for row in rows
-    )
-    table = mark_best(Table(dataset, rows, columns, grid))
-    counted = [*_count_notes(part, scopes), *_reference_notes(part)]
-    essential = [Note("", text) for text in dict.fromkeys([*counted, *notes])]
-    background = [Note("", text, detail=True) for text in details]
-    return _with_notes(table, found, cards, [*essential, *background])
 
 
 def _require(kind: str, asked: Sequence[str], present: Iterable[str]) -> None:
@@ -97,7 +124,7 @@ def _require(kind: str, asked: Sequence[str], present: Iterable[str]) -> None:
 
 
 def _default_domains(present: list[str]) -> list[str]:
-    return [name for name in present if name != "all" or ("ood" not in present and len(present) > 1)]
+    return [name for name in present if name != ALL or (OOD not in present and len(present) > 1)]
 
 
 def _digits(cells: pd.DataFrame) -> int:
@@ -115,21 +142,16 @@ def decimals(size: float, significant: int) -> int:
     return significant - 1 - exponent + int(size / 10.0**exponent < ONE_MORE_BELOW)
 
 
-def _rows(
-    cards: Mapping[str, GeneratorCard],
-    blocks: Mapping[tuple[str, str], Block],
-    dataset: str,
-    present: set[str],
-) -> tuple[Row, ...]:
+def _rows(context: TableContext, present: set[str]) -> tuple[Row, ...]:
     rows = [
         Row(
             name=name,
             label=card.title or name,
-            block=blocks.get((name, dataset), "control" if card.control else "main"),
+            block=context.blocks.get((name, context.dataset), "control" if card.control else "main"),
             trained_on=card.trained_on,
             supervision=card.supervision,
         )
-        for name, card in cards.items()
+        for name, card in context.cards.items()
         if name in present
     ]
     order = list(BLOCKS)
@@ -155,12 +177,12 @@ def _fixed(value: float, digits: int) -> str:
 
 
 def _count_notes(part: pd.DataFrame, scopes: Sequence[str]) -> list[str]:
-    counts = part[part["domain"].isin(list(scopes)) & ~part["domain"].isin(["ood", "all"])]
+    counts = part[part["domain"].isin(list(scopes)) & ~part["domain"].isin([OOD, ALL])]
     counts = counts[counts["subjects"] > 0].groupby("domain", sort=False)[["n_asked", "subjects"]].max()
     texts: dict[str, list[str]] = {}
     for domain, edits, subjects in counts.itertuples():
-        people = f"{subjects} subject{'s' * (subjects != 1)}"
-        texts.setdefault(f"{edits} edits of {people}", []).append(str(domain))
+        text = f"{counted(edits, 'edit')} of {counted(subjects, 'subject')}"
+        texts.setdefault(text, []).append(str(domain))
     return [f"{text} in {', '.join(domains)}." for text, domains in texts.items()]
 
 
@@ -172,21 +194,18 @@ def _reference_notes(part: pd.DataFrame) -> list[str]:
     for metric, label, count in zip(known["metric"], known["references"], known["n_references"], strict=True):
         by_label.setdefault((str(label), int(count)), []).append(metric_title(str(metric)))
     return [
-        f"{', '.join(dict.fromkeys(metrics))}: against {count} reference images ({label})."
+        f"{', '.join(dict.fromkeys(metrics))}: against {counted(count, 'reference image')} ({label})."
         for (label, count), metrics in by_label.items()
     ]
 
 
-def _with_notes(
-    table: Table,
-    found: Mapping[tuple[str, str, str], Record],
-    cards: Mapping[str, GeneratorCard],
-    notes: Iterable[Note],
+def _with_lettered_notes(
+    table: Table, records: Mapping[tuple[str, str, str], Record], cards: Mapping[str, GeneratorCard]
 ) -> Table:
-    """The table with ``notes``, after a lettered one for each reason why rows or their cells need one."""
+    """The table with a lettered note for each reason why a row or an incomplete cell needs one."""
     marks = _Marks()
     rows = tuple(replace(row, note=marks.of(row.label, _caution(cards[row.name]))) for row in table.rows)
-    why = [_why_missing(table, i, found) for i in range(len(table.rows))]
+    why = [_why_missing(table, i, records) for i in range(len(table.rows))]
     grid = tuple(
         tuple(
             cell if cell.complete else replace(cell, note=marks.of(row.label, gaps[column.metric]))
@@ -194,17 +213,17 @@ def _with_notes(
         )
         for row, cells, gaps in zip(table.rows, table.cells, why, strict=True)
     )
-    return replace(table, rows=rows, cells=grid, notes=(*marks.notes(), *notes))
+    return replace(table, rows=rows, cells=grid, notes=tuple(marks.notes()))
 
 
 class _Marks:
-    """Gives out letters, one for each different text, however many rows it is said of."""
+    """Letters of footnotes: one for each text, however many rows refer to it."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[str]] = {}
 
     def of(self, row: str, text: str) -> str:
-        """The letter of ``text``, said of a row: a..z, then aa, bb and so on; empty for an empty text."""
+        """Return the letter of a note on ``row``: a..z, then aa, bb and so on; empty for an empty text."""
         if not text:
             return ""
         rows = self._rows.setdefault(text, [])
@@ -213,32 +232,32 @@ class _Marks:
         return _letter(list(self._rows).index(text))
 
     def notes(self) -> list[Note]:
-        """All notes that were given a letter, after the rows that they are about."""
+        """Return all notes in the order of their letters, each with the labels of its rows."""
         texts = enumerate(self._rows.items())
-        return [Note(_letter(place), f"{'; '.join(rows)}: {text}") for place, (text, rows) in texts]
+        return [Note(_letter(index), f"{'; '.join(rows)}: {text}") for index, (text, rows) in texts]
 
 
-def _letter(place: int) -> str:
-    return ascii_lowercase[place % 26] * (1 + place // 26)
+def _letter(index: int) -> str:
+    return ascii_lowercase[index % 26] * (1 + index // 26)
 
 
 def _caution(card: GeneratorCard) -> str:
     return f"{card.weights}." if card.weights.startswith("untrained") else ""
 
 
-def _why_missing(table: Table, row: int, found: Mapping[tuple[str, str, str], Record]) -> dict[str, str]:
+def _why_missing(table: Table, row: int, records: Mapping[tuple[str, str, str], Record]) -> dict[str, str]:
     """Metric to the sentence that explains its incomplete cells in this row."""
     name = table.rows[row].name
-    places: dict[str, dict[str, Cell]] = {}
+    by_reason: dict[str, dict[str, Cell]] = {}
     reasons: dict[str, str] = {}
     for column, cell in zip(table.columns, table.cells[row], strict=True):
         if cell.complete:
             continue
-        record = found.get((name, column.metric, column.domain))
+        record = records.get((name, column.metric, column.domain))
         reason = str(record["reason"] or "not scored") if record else "not scored"
-        places.setdefault(reason, {}).setdefault(column.domain_title, cell)
+        by_reason.setdefault(reason, {}).setdefault(column.domain_title, cell)
         reasons[column.metric] = reason
-    return {metric: f"{reason}; {_where(places[reason])}." for metric, reason in reasons.items()}
+    return {metric: f"{reason}; {_where(by_reason[reason])}." for metric, reason in reasons.items()}
 
 
 def _where(cells: Mapping[str, Cell]) -> str:

@@ -1,72 +1,58 @@
-"""Further tables from a run: by expression or group, pairs of models, truth, cost, confusion, claims.
+"""Further tables of a run: by expression or group, pairs of models, truth, cost, confusion, claims.
 
-All are made by ``build_table``: what divides the columns stands in the place of the domain, and what the
-rows compare in the place of the generator.
+All are built by ``build_table``, which reads columns from ``domain`` and rows from ``generator``: the
+functions here put there whatever divides the columns and rows of their table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import floor, log10
 
 import pandas as pd
 
-from fesbench.core.contracts import FROM_FILES, Block, GeneratorCard
+from fesbench.core.contracts import FROM_FILES, GeneratorCard
+from fesbench.core.plurals import counted
 
-from .build import build_table, decimals
+from .build import TableContext, build_table, decimals
 from .table import DOMAIN_TITLES, STARS, Cell, Column, Row, Table, metric_title
 
 TAU = "Kendall's τ"
 _STARS = "Differences are first minus second; *, **, ***: p below 0.05, 0.01, 0.001 after Holm's adjustment."
 MOST_DECIMALS = 4
-"""Of a difference: a smaller one that tests tell from 0 matters to nobody."""
+"""Of a difference; significant differences that would need more are too small to matter."""
 REPORTED, MEASURED = "reported", "measured here"
 """The two columns of published and own numbers."""
 FEWEST_IN_GROUP = 10
-"""A group with fewer subjects is small: its numbers stand, but nothing is best in it."""
+"""Fewest subjects of a group in which best and second are marked."""
 
-Blocks = Mapping[tuple[str, str], Block]
 Cards = Mapping[str, GeneratorCard]
 
 
-def divided_table(
-    cells: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str, division: str
-) -> Table:
-    """Scores by expression, or by whatever else divides the edits.
+def divided_table(cells: pd.DataFrame, context: TableContext, division: str) -> Table:
+    """Return scores by expression, or by whatever else divides the edits.
 
     Args:
-        cells: What ``statistics.cells_by`` gave: the part of the data set stands as the domain.
-        measures: ``Summary.measures``.
-        cards: Generator name to card.
-        blocks: (generator, dataset) to block.
-        dataset: The data set to show.
+        cells: Cells of ``statistics.breakdown.cells_by``: the domain is the part of the data set.
+        context: The data set, its measures and generators.
         division: What divides the columns, such as 'expression'.
     """
     note = f"Columns are divided by {division}; each number is the plain mean over domains."
-    table = build_table(cells, measures, cards, blocks, dataset, [note])
-    return replace(table, title=f"{dataset}, by {division}")
+    table = build_table(cells, context).with_notes([note])
+    return replace(table, title=f"{context.dataset}, by {division}")
 
 
 def group_table(
-    cells: pd.DataFrame,
-    measures: pd.DataFrame,
-    cards: Cards,
-    blocks: Blocks,
-    dataset: str,
-    division: str,
-    subjects: Mapping[str, int],
+    cells: pd.DataFrame, context: TableContext, division: str, subjects: Mapping[str, int]
 ) -> Table:
-    """Scores by group of subjects, each headed by how many there are; nothing is marked in small groups.
+    """Return scores by group of subjects; headings hold the sizes, and nothing is marked in small groups.
 
     Args:
-        cells: What ``statistics.cells_by`` gave: the group stands as the domain.
-        measures: ``Summary.measures``.
-        cards: Generator name to card.
-        blocks: (generator, dataset) to block.
-        dataset: The data set to show.
+        cells: Cells of ``statistics.breakdown.cells_by``: the domain is the group.
+        context: The data set, its measures and generators.
         division: What divides the subjects, such as 'gender'.
-        subjects: How many belong to each group.
+        subjects: Group to number of subjects.
     """
     titles = {name: f"{name} (n = {count})" for name, count in subjects.items()}
     small = [titles[name] for name, count in subjects.items() if count < FEWEST_IN_GROUP]
@@ -76,46 +62,38 @@ def group_table(
     ]
     if small:
         notes.append(f"Fewer than {FEWEST_IN_GROUP} subjects, nothing is marked there: {', '.join(small)}.")
-    table = build_table(
-        cells.assign(domain=cells["domain"].map(titles)),
-        measures,
-        cards,
-        blocks,
-        dataset,
-        notes,
-        unfit=[(title, metric) for title in small for metric in set(cells["metric"])],
-    )
-    return replace(table, title=f"{dataset}, by {division}")
+    unfit = [(title, metric) for title in small for metric in set(cells["metric"])]
+    table = build_table(cells.assign(domain=cells["domain"].map(titles)), context, unfit=unfit)
+    return replace(table.with_notes(notes), title=f"{context.dataset}, by {division}")
 
 
-def moved_table(
-    cells: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str, kind: str
-) -> Table:
-    """Scores by how far inputs were moved.
+def perturbation_table(cells: pd.DataFrame, context: TableContext, kind: str) -> Table:
+    """Return scores by how far inputs were misaligned.
 
     Args:
-        cells: One kind of move from ``reporting.robustness.cells_by_move``: the move stands as the domain.
-        measures: ``Summary.measures``.
-        cards: Generator name to card.
-        blocks: (generator, dataset) to block.
-        dataset: The data set to show.
-        kind: The kind of move, such as 'shift'.
+        cells: One kind of ``review.robustness.cells_by_perturbation``: the domain is the perturbation.
+        context: The data set, its measures and generators.
+        kind: The kind of perturbation, such as 'shift'.
     """
-    notes = [
-        "A part of the edits, each with its input moved so; truths are moved alike. Each number is the plain "
-        "mean over domains. The controls show how far the metrics themselves mind a face that is not aligned."
-    ]
-    table = build_table(cells, measures, cards, blocks, dataset, notes)
-    return replace(table, title=f"{dataset}, inputs misaligned by {kind}")
+    note = (
+        "A part of the edits, their inputs misaligned as the column says; truths are misaligned alike. Each "
+        "number is the plain mean over domains. The controls show how misalignment changes the metrics "
+        "themselves."
+    )
+    table = build_table(cells, context).with_notes([note])
+    return replace(table, title=f"{context.dataset}, inputs misaligned by {kind}")
 
 
-def pair_table(
-    differences: pd.DataFrame, measures: pd.DataFrame, cards: Cards, blocks: Blocks, dataset: str
-) -> Table | None:
-    """Each model against each other one on the same edits; None where fewer than two are ranked together."""
-    models = [name for name in cards if blocks.get((name, dataset)) == "main"]
+def pair_table(differences: pd.DataFrame, context: TableContext) -> Table | None:
+    """Return the differences of every two ranked models on the same edits; None of fewer than two models.
+
+    Args:
+        differences: ``Summary.differences``.
+        context: The data set, its measures and generators.
+    """
+    models = [name for name in context.cards if context.blocks.get((name, context.dataset)) == "main"]
     part = differences[
-        (differences["dataset"] == dataset)
+        (differences["dataset"] == context.dataset)
         & differences["generator"].isin(models)
         & differences["versus"].isin(models)
     ]
@@ -123,7 +101,7 @@ def pair_table(
         return None
     names = part["generator"] + " vs " + part["versus"]
     pairs = {
-        name: GeneratorCard(name, " − ".join(cards[model].title or model for model in pair))
+        name: GeneratorCard(name, " − ".join(context.cards[model].title or model for model in pair))
         for name, *pair in zip(names, part["generator"], part["versus"], strict=True)
     }
     cells = part.assign(
@@ -131,32 +109,32 @@ def pair_table(
         value=part["difference"],
         complete=part["n_scored"] == part["n_asked"],
     )
-    better = dict(zip(measures["column"], measures["direction"], strict=True))
-    table = build_table(cells, measures.assign(direction=None), pairs, {}, dataset, [_STARS])
-    finer = {str(name): _digits_of_pairs(part) for name, part in cells.groupby("metric", sort=False)}
-    columns = tuple(
-        replace(
-            column,
-            direction=None if pd.isna(better[column.metric]) else better[column.metric],
-            digits=max(column.digits, finer[column.metric]),
-        )
-        for column in table.columns
-    )
-    table = replace(table, title=f"{dataset}, pairs of models", kind="difference", columns=columns)
+    unmarked = TableContext(context.dataset, context.measures.assign(direction=None), pairs)
+    table = build_table(cells, unmarked).with_notes([_STARS])
+    columns = tuple(_columns_of_pairs(table, cells, context.measures))
+    table = replace(table, title=f"{context.dataset}, pairs of models", kind="difference", columns=columns)
     return replace(table, cells=_with_p(table, cells))
 
 
-def _digits_of_pairs(cells: pd.DataFrame) -> int:
-    """Decimals that differences of one metric need.
+def _columns_of_pairs(table: Table, cells: pd.DataFrame, measures: pd.DataFrame) -> Iterator[Column]:
+    """The columns with the directions of their measures and the decimals that differences need."""
+    directions = dict(zip(measures["column"], measures["direction"], strict=True))
+    digits = {str(name): _digits_of_pairs(part) for name, part in cells.groupby("metric", sort=False)}
+    for column in table.columns:
+        needed = max(column.digits, digits[column.metric])
+        yield replace(column, direction=directions[column.metric], digits=needed)
 
-    Pairs differ in how sure they are: the surer quarter must not be rounded as the others are, and no
-    difference that tests tell from 0 may be shown as 0.
+
+def _digits_of_pairs(cells: pd.DataFrame) -> int:
+    """Decimals that the differences of one metric need.
+
+    They suit the narrowest quarter of the intervals, and show no significant difference as 0.
     """
     numbers = cells[["value", "low", "high", "p_holm"]].astype(float)
     halves = (numbers["high"] - numbers["low"]) / 2
-    told = numbers.loc[(numbers["p_holm"] < STARS[-1][0]) & (numbers["value"] != 0), "value"].abs()
-    sure, smallest = halves[halves > 0].quantile(0.25), told.min()
-    wanted = decimals(float(sure), 1) if sure > 0 else 0
+    significant = numbers.loc[(numbers["p_holm"] < STARS[-1][0]) & (numbers["value"] != 0), "value"].abs()
+    narrow, smallest = halves[halves > 0].quantile(0.25), significant.min()
+    wanted = decimals(float(narrow), 1) if narrow > 0 else 0
     needed = -floor(log10(smallest)) if smallest > 0 else 0
     return min(max(wanted, needed, 0), MOST_DECIMALS)
 
@@ -180,10 +158,10 @@ def _with_p(table: Table, cells: pd.DataFrame) -> tuple[tuple[Cell, ...], ...]:
 
 
 def truth_table(agreement: pd.DataFrame, dataset: str, models: Sequence[str]) -> Table | None:
-    """Do the metrics tell the truth: how each ranks the models within an edit, and how the truth does.
+    """Return how well each metric ranks the models of an edit as comparisons with the truth do.
 
     Args:
-        agreement: What ``statistics.agreement`` gave, of metrics against comparisons with the truth.
+        agreement: Rows of ``statistics.metric_agreement.agreement``: metrics against comparisons.
         dataset: The data set to show.
         models: The labels of the models that were ranked.
 
@@ -201,17 +179,18 @@ def truth_table(agreement: pd.DataFrame, dataset: str, models: Sequence[str]) ->
     notes = [
         f"{TAU} between metric and comparison with the truth, over the models of one edit, averaged over "
         "edits; 1: the metric ranks as the truth does, 0: it says nothing, -1: it ranks the other way round.",
-        f"{len(models)} models are ranked: {', '.join(models)}. Controls take no part. Metrics of sets "
+        f"{counted(len(models), 'model is', 'models are')} ranked: {', '.join(models)}. Controls are left "
+        "out. Metrics of sets "
         "(FID, KID) have no value within an edit.",
         "No single comparison is the whole truth: a pixel error is what a regression minimises, in unchanged "
         "regions the best output is the input, and landmarks and action units see shape alone.",
     ]
-    table = build_table(cells, measures, cards, {}, dataset, notes)
+    table = build_table(cells, TableContext(dataset, measures, cards)).with_notes(notes)
     return replace(table, title=f"{dataset}, metrics against the truth", kind="metric")
 
 
 def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequence[str]) -> Table:
-    """Places in rankings: those that papers report beside those that were measured here.
+    """Return places in rankings, as papers report them and as they were measured here.
 
     Args:
         places: model, scope (the domain that was ranked in), metric, domain (``REPORTED`` or ``MEASURED``),
@@ -235,11 +214,12 @@ def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequenc
         "a difference refutes nobody."
     )
     measures = _measures(dict.fromkeys(places["metric"], "place"), None)
-    table = build_table(cells, measures, rows, {}, dataset, [protocols, *notes])
-    whole = tuple(replace(column, digits=0) for column in table.columns)
-    grid = tuple(tuple(_whole(cell) for cell in line) for line in table.cells)
+    table = build_table(cells, TableContext(dataset, measures, rows)).with_notes([protocols, *notes])
     return replace(
-        table, title=f"{dataset}, reported by the paper and measured here", columns=whole, cells=grid
+        table,
+        title=f"{dataset}, reported by the paper and measured here",
+        columns=tuple(replace(column, digits=0) for column in table.columns),
+        cells=tuple(tuple(_whole(cell) for cell in line) for line in table.cells),
     )
 
 
@@ -256,19 +236,15 @@ def _measures(units: Mapping[str, str], direction: str | None) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"direction": object})
 
 
-def cost_table(
-    seconds: Mapping[str, float], cards: Cards, blocks: Blocks, dataset: str, device: str
-) -> Table | None:
-    """Parameters of each model and the time it took for an image; None where there are controls alone.
+def cost_table(seconds: Mapping[str, float], context: TableContext, device: str) -> Table | None:
+    """Return parameters of each model and its time for an image; None where all are controls.
 
     Args:
-        seconds: Generator name to seconds an output, of those whose time is known.
-        cards: Generator name to card.
-        blocks: (generator, dataset) to block.
-        dataset: The data set.
+        seconds: Generator name to seconds per output, of those whose time is known.
+        context: The data set and its generators.
         device: What the times were measured on.
     """
-    shown = {name: card for name, card in cards.items() if not card.control}
+    shown = {name: card for name, card in context.cards.items() if not card.control}
     if not shown:
         return None
     values = [
@@ -276,19 +252,14 @@ def cost_table(
         *(("time an image", name, _milliseconds(seconds.get(name), card)) for name, card in shown.items()),
     ]
     units = {"parameters": "millions", "time an image": "ms"}
-    table = build_table(
-        _plain_cells(values, dataset),
-        _measures(units, "lower"),
-        shown,
-        blocks,
-        dataset,
-        [f"Times are of synthesis alone, loading and scoring left out, on {device}."],
-    )
-    return replace(table, title=f"{dataset}, cost")
+    costs = replace(context, measures=_measures(units, "lower"), cards=shown)
+    note = f"Times are of synthesis alone, loading and scoring left out, on {device}."
+    table = build_table(_plain_cells(values, context.dataset), costs).with_notes([note])
+    return replace(table, title=f"{context.dataset}, cost")
 
 
 def _milliseconds(seconds: float | None, card: GeneratorCard) -> float | None:
-    """None where it is not known, or is the time of reading a file."""
+    """None where it is unknown, or only the time of reading a file."""
     return None if seconds is None or card.weights == FROM_FILES else 1e3 * seconds
 
 
@@ -306,12 +277,12 @@ def _plain_cells(values: Iterable[tuple[str, str, float | None]], dataset: str) 
 def confusion_table(
     shares: pd.DataFrame, labels: Sequence[str], column: str, dataset: str, model: str
 ) -> Table:
-    """What the judge saw in one model's outputs.
+    """Return how often a classifier gave each label to one model's outputs.
 
     Args:
-        shares: What ``statistics.confusion`` gave, of one model on one data set.
-        labels: The judge's labels, in order.
-        column: The id of the column that the judge's labels came from.
+        shares: Rows of ``statistics.breakdown.confusion`` of one model on one data set.
+        labels: The classifier's labels, in order.
+        column: The id of the column with the predicted labels.
         dataset: The data set.
         model: The model's label.
     """
@@ -332,13 +303,7 @@ def confusion_table(
         }
     )
     targets = {name: GeneratorCard(name, name) for name in labels if name in set(shares["target"])}
-    table = build_table(
-        cells,
-        _measures({column: "share"}, None),
-        targets,
-        {},
-        dataset,
-        ["Rows: expression asked for; columns: expression that the judge sees in the output."],
-        domains=list(labels),
-    )
+    context = TableContext(dataset, _measures({column: "share"}, None), targets)
+    note = "Rows: expression asked for; columns: expression that the judge sees in the output."
+    table = build_table(cells, context, domains=list(labels)).with_notes([note])
     return replace(table, title=f"{dataset}, {model}: asked for and seen", kind="asked for")

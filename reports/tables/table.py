@@ -1,16 +1,17 @@
-"""The table model: what every renderer (terminal, LaTeX, Markdown, CSV) shows, decided once.
+"""The table model that every renderer (terminal, LaTeX, Markdown, CSV) shows.
 
-A table holds semantic values beside displayed ones. Best and second are judged by the displayed values,
+A cell holds its value and the text that is displayed. Best and second are decided by the displayed text,
 among complete cells of the main block only, and never in a column with fewer than two of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from fesbench.core.contracts import Block, Direction
+from fesbench.statistics.comparisons import OOD
 
 Mark = Literal["best", "second", ""]
 
@@ -19,11 +20,11 @@ BLOCKS: Mapping[Block, str] = {
     "transfer": "transfer: trained on other data, not ranked with the rows above",
     "control": "controls: floor, ceiling and simple references, not ranked",
 }
-DOMAIN_TITLES = {"ood": "mean OOD"}
+DOMAIN_TITLES = {OOD: "mean OOD"}
 MISSING = "–"
 ARROWS: Mapping[Direction | None, str] = {"higher": "↑", "lower": "↓", None: ""}
 FEWEST_TO_MARK = 2
-"""A best among fewer complete models says nothing."""
+"""Fewest complete models of a column in which best and second are marked."""
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """A p value below the number has so many stars."""
@@ -34,9 +35,12 @@ _WRITTEN = {"qualiclip": "QualiCLIP", "action-units": "Action units"} | {
 
 
 class Note(NamedTuple):
-    """A footnote; ``mark`` is the letter by which cells and rows refer to it, empty where none does.
+    """A footnote.
 
-    A ``detail`` stands in files, where there is room, and not in the terminal.
+    Attributes:
+        mark: The letter by which cells and rows refer to it; empty where none does.
+        text: One or more sentences.
+        detail: Whether it is shown in files only, not in the terminal.
     """
 
     mark: str
@@ -120,7 +124,7 @@ class Cell:
 class Table:
     """Rows by columns of cells, with footnotes; ``cells[i][j]`` belongs to ``rows[i]`` and ``columns[j]``.
 
-    ``kind`` says what the rows are: it stands over them.
+    ``kind`` is the heading over the labels of rows.
     """
 
     title: str
@@ -139,6 +143,19 @@ class Table:
     def has_domains(self) -> bool:
         """Whether columns differ in more than the metric."""
         return len({column.domain for column in self.columns}) > 1
+
+    def with_notes(self, notes: Iterable[str], details: Iterable[str] = ()) -> Table:
+        """Return the table with further sentences below it, each once.
+
+        Args:
+            notes: Sentences that every reader needs.
+            details: Sentences for files only, such as ``Summary.methods``.
+        """
+        added = [
+            *(Note("", text) for text in notes),
+            *(Note("", text, detail=True) for text in details),
+        ]
+        return replace(self, notes=tuple(dict.fromkeys([*self.notes, *added])))
 
     def blocks(self) -> Iterator[tuple[Block, list[int]]]:
         """Each block that has rows, with their indices: main first, controls last."""
@@ -163,22 +180,21 @@ class Table:
 
 
 def compact(table: Table, domains: Collection[str]) -> Table:
-    """The table of some domains, or of all where it has none of them, without intervals: it fits a page."""
-    places = range(len(table.columns))
-    shown = [j for j in places if table.columns[j].domain in domains] or list(places)
+    """Return the columns of some domains, or all where none is there, without intervals, to fit a page."""
+    indices = range(len(table.columns))
+    shown = [j for j in indices if table.columns[j].domain in domains] or list(indices)
     cells = tuple(tuple(replace(row[j], low=None, high=None) for j in shown) for row in table.cells)
-    note = Note("", "Intervals, and further domains if any, stand in the main table.")
-    return replace(
+    part = replace(
         table,
         title=f"{table.title}, compact",
         columns=tuple(table.columns[j] for j in shown),
         cells=cells,
-        notes=(*table.notes, note),
     )
+    return part.with_notes(["Intervals, and further domains if any, stand in the main table."])
 
 
 def metric_title(metric: str) -> str:
-    """``FSS verified@dlib`` of ``fss.verified@dlib``; the backend always shows."""
+    """Return a column id as a heading, with its backend: ``FSS verified@dlib`` of ``fss.verified@dlib``."""
     stem, at, backend = metric.partition("@")
     first, *rest = stem.split(".")
     head = _WRITTEN.get(first, first.capitalize())
@@ -186,14 +202,14 @@ def metric_title(metric: str) -> str:
 
 
 def half_width(cell: Cell) -> float | None:
-    """The distance from the value to the farther end of its interval; None without one."""
+    """Return the distance from the value to the farther end of its interval; None without one."""
     if cell.value is None or cell.low is None or cell.high is None:
         return None
     return max(cell.high - cell.value, cell.value - cell.low)
 
 
 def training_lines(table: Table) -> Iterator[str]:
-    """A line for each way of training, with the models trained so."""
+    """Return a line for each way of training, with the models trained so."""
     models: dict[str, list[str]] = {}
     for row in table.rows:
         if row.trained_on:
@@ -202,7 +218,7 @@ def training_lines(table: Table) -> Iterator[str]:
 
 
 def mark_best(table: Table) -> Table:
-    """The table with best and second marked in every column; ties share the mark."""
+    """Return the table with best and second marked in every column; ties share the mark."""
     columns = [_marks(table, index) for index in range(len(table.columns))]
     cells = tuple(
         tuple(replace(cell, mark=columns[j][i]) for j, cell in enumerate(row))

@@ -79,6 +79,6 @@ class Reference:
 
 
 @pytest.fixture(scope="module")
-def reference(shared):
+def reference(parity_folder):
     """``reference("stargan_G")`` gives the reference of that name."""
-    return lambda name: Reference(shared / "parity", name)
+    return lambda name: Reference(parity_folder, name)

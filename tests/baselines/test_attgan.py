@@ -108,6 +108,12 @@ def test_settings_of_another_network_are_refused(official_file, entries, message
         AttGAN.from_checkpoint(official_file, NAMES)
 
 
+def test_settings_that_are_too_long_are_refused_for_their_length(official_file):
+    write_settings(official_file, attrs=list(NAMES), notes="x" * (1 << 20))
+    with pytest.raises(CheckpointError, match=r"setting\.txt.* is too long: it has 1048\d+ bytes"):
+        AttGAN.from_checkpoint(official_file)
+
+
 def test_foreign_tensors_are_refused():
     with pytest.raises(CheckpointError, match=r"missing keys: .*unexpected keys: conv\.0"):
         AttGAN.from_official(AttGANDiscriminator(32, 7, 4, 3).state_dict(), NAMES)

@@ -12,9 +12,9 @@ from fesbench.testing.generators import check_generator
 
 
 @pytest.fixture(scope="module")
-def reference(shared):
-    arrays = dict(np.load(shared / "parity" / "mr_ref_12x32.npz"))
-    return arrays, json.loads((shared / "parity" / "mr_ref_12x32.json").read_text())
+def reference(parity_folder):
+    arrays = dict(np.load(parity_folder / "mr_ref_12x32.npz"))
+    return arrays, json.loads((parity_folder / "mr_ref_12x32.json").read_text())
 
 
 class Pairs(Dataset):

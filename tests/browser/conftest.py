@@ -125,7 +125,7 @@ def visit(browser):
         contexts.append(context)
         context.route("**/*", route)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(600_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
@@ -161,7 +161,7 @@ def until():
     """Waits for an expression to hold; Playwright's own way evaluates strings, which the page forbids."""
 
     def wait(page, expression):
-        for _ in range(600):
+        for _ in range(12_000):
             if page.evaluate(expression):
                 return
             page.wait_for_timeout(50)

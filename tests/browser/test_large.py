@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,9 @@ def large_page(large_run, bench):
 
 
 def test_opening_loads_no_data_of_single_outputs(visit, large_page):
-    began = time.monotonic()
     page = visit(large_page)
     loaded = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert not [name for name in loaded if "values" in name or "edits" in name or name.endswith(".png")]
-    assert time.monotonic() - began < 30  # 2 s on an idle machine: see benchmarks/test_report.py
 
 
 def test_thumbnails_load_when_they_are_seen(visit, large_page):

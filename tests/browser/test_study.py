@@ -48,7 +48,7 @@ def window(browser):
     def open_window(address, **options):
         contexts.append(browser.new_context(viewport=SCREEN, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(600_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
@@ -77,7 +77,7 @@ def server(packet, tmp_path):
     yield start
     for process in running:
         process.terminate()
-        process.wait(20)
+        process.wait(1200)
         process.stdout.close()
 
 
@@ -96,7 +96,7 @@ def reopened(page):
     context, address = page.context, page.url
     page.close()
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(600_000)
     page.goto(address)
     return page
 
@@ -180,7 +180,7 @@ def test_a_served_study_that_loses_its_server(packet, window, imported, server, 
     given = answer(page, 2)
     page.wait_for_function("answers.state.sent === 2")
     process.send_signal(signal.SIGKILL)
-    process.wait(20)
+    process.wait(1200)
     given += answer(page, 2)
     page.wait_for_selector("#notice:has-text('connection is lost')")
     server(int(address.rstrip("/").rpartition(":")[2]))
@@ -249,14 +249,15 @@ def test_answers_are_posted_before_the_way_back_is_shown(bench, small_run, brows
         "https://app.prolific.com/**", lambda route: (visited.append(route.request.url), route.abort())
     )
     page = context.new_page()
+    page.set_default_timeout(600_000)
     page.goto(
         f"{(tmp_path / 'a/p/public/web/index.html').as_uri()}?PROLIFIC_PID=abc123&STUDY_ID=x&SESSION_ID=y"
     )
     begin(page)
     given = answer(page)
-    page.wait_for_selector("h1:has-text('Thank you')", timeout=60_000)
-    press(page, "Finish")
-    page.wait_for_timeout(500)
+    page.wait_for_selector("h1:has-text('Thank you')")
+    with page.expect_request("https://app.prolific.com/**"):
+        press(page, "Finish")
     context.close()
     assert visited == ["https://app.prolific.com/submissions/complete?cc=C1"]
     assert len(posted) == 2

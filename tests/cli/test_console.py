@@ -1,4 +1,6 @@
 import io
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -42,3 +44,9 @@ def test_a_long_run_tells_now_and_then_what_is_left(monkeypatch):
     lines = printed(False).splitlines()
     assert lines[1] == "2 of 3 shards, about 12 s left"
     assert len(lines) == 3
+
+
+def test_commands_make_no_console_of_their_own():
+    commands = Path(module.__file__).parent
+    makers = [path.name for path in commands.rglob("*.py") if re.search(r"\bConsole\(", path.read_text())]
+    assert makers == ["console.py"]

@@ -1,13 +1,10 @@
 import json
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 
 from fesbench.cli import cli
 from fesbench.cli import metrics as command
-from fesbench.core.errors import BenchError
 from fesbench.metrics.networks.base import load_once
 from fesbench.metrics.registry import METRICS
 from fesbench.testing.golden_scores import Comparison, Row
@@ -53,11 +50,10 @@ def test_show_describes_every_column():
     assert "structural similarity to the truth, face" in table
 
 
-def test_showing_a_metric_without_weights_is_an_error_with_the_remedy():
-    result = CliRunner().invoke(cli, ["metrics", "show", "fss", "--backend", "portable"])
-    assert isinstance(result.exception, BenchError)
-    assert result.stdout == ""
-    assert "bench weights fetch portable" in str(result.exception)
+def test_showing_a_metric_without_weights_is_an_error_with_the_remedy(call_bench):
+    done = call_bench("metrics", "show", "fss", "--backend", "portable", code=2)
+    assert done.stdout == ""
+    assert "bench weights fetch portable" in done.stderr
 
 
 def test_check_agrees_with_the_golden_scores():
@@ -78,12 +74,5 @@ def test_check_fails_where_a_score_differs_and_names_what_is_not_available(monke
         assert text in result.stdout
 
 
-def test_unknown_networks_cannot_be_trained():
-    process = subprocess.run(
-        [sys.executable, "-m", "fesbench", "train-nets", "--only", "judge3"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 2
-    assert "judge1" in process.stderr
+def test_unknown_networks_cannot_be_trained(call_bench):
+    assert "judge1" in call_bench("train-nets", "--only", "judge3", code=2).stderr

@@ -1,18 +1,25 @@
-"""``bench study make`` and ``power``, from a real run."""
+"""The commands of ``bench study``, from a real run."""
 
 import json
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from starlette.testclient import TestClient
 
 from fesbench.cli import cli
-from fesbench.core.errors import BenchError, UnknownName
 from fesbench.reports.study.storage import read_forms, read_key, read_study, stimulus_path
 
 
 def call(*arguments):
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def refused(message, *arguments):
+    """Check that a command fails with a message and exit code 2."""
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +78,129 @@ def test_answers_become_numbers_and_prolific_learns_whom_to_pay(run, tmp_path):
     assert set(linked["participant"]) == set(people["participant"])
 
 
+@pytest.fixture(scope="module")
+def packet(run, tmp_path_factory):
+    """A packet for the lab, its key in the default place."""
+    folder = tmp_path_factory.mktemp("lab") / "packet"
+    made = ("--design", "2afc", "--questions", "realism", "--output", "lab")
+    assert call("study", "make", run, *SMALL, *made, "--out", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The arguments of every server that is started; none really is."""
+    calls = []
+    monkeypatch.setattr("fesbench.cli.study.serve.run_server", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+def test_serve_offers_the_page_and_stores_answers(packet, started, tmp_path):
+    answers = tmp_path / "answers.sqlite"
+    done = call("study", "serve", packet, "--port", 0, "--answers", answers, "--completion-codes", "DONE")
+    assert done.exit_code == 0
+    assert done.stderr == f"answers are kept in {answers}\n"
+    ((app, host, port, _),) = started
+    assert (host, port) == ("127.0.0.1", 0)
+    with TestClient(app) as client:
+        assert '"completed": "DONE"' in client.get("/config.js").text
+        person = {"participant": "ann", "token": "a" * 32}
+        form = client.post("/api/start", json=person).json()["form"]
+        for trial in form["trials"]:
+            given = {"token": "a" * 32, "trial_id": trial["id"], "answer": "A", "rt_ms": 900}
+            assert client.post("/api/answer", json=given).json()["new"]
+    out = ("--packet", packet, "--out", tmp_path)
+    imported = call("study", "import", *out, "--platform", "server", answers)
+    assert f"{len(form['trials'])} answers of 1 participant" in imported.stdout
+
+
+def test_serve_warns_where_others_can_reach_it(packet, started, tmp_path):
+    for host, warned in (("192.0.2.10", True), ("lab.example", True), ("localhost", False), ("::1", False)):
+        done = call("study", "serve", packet, "--host", host, "--answers", tmp_path / "answers.sqlite")
+        assert ("anyone in this network" in done.stderr) == warned
+        with TestClient(started[-1][0]) as client:  # closes the answers
+            assert client.get("/").status_code == 200
+
+
+def test_the_answers_may_not_lie_in_the_packet(packet, started):
+    refused("lies in the packet", "study", "serve", packet, "--answers", packet / "public" / "x.sqlite")
+    assert not started
+
+
+def test_import_reports_what_fits_nothing(packet, tmp_path):
+    trial = read_forms(packet, read_study(packet))[0].trials[0]
+    lines = [f"Email,form_id,participant,{trial.id}", "x@y.z,,p,A", *[f",,q{n},Z" for n in range(25)]]
+    (tmp_path / "q.csv").write_text("\n".join(lines))
+    out = ("--packet", packet, "--out", tmp_path)
+    done = call("study", "import", *out, "--platform", "qualtrics", tmp_path / "q.csv")
+    assert done.exit_code == 0
+    assert "1 answer of 1 participant" in done.stdout
+    assert done.stderr.count("unmatched: q.csv") == 20
+    assert "and 5 more: see import.json" in done.stderr
+    assert "columns that were not read: Email" in done.stderr
+    report = json.loads((tmp_path / "import.json").read_text())
+    assert report["problems"] == {"unmatched": 25}
+    assert "x@y.z" not in (tmp_path / "responses.csv").read_text()
+
+
+def test_analyze_needs_a_place_for_its_results(packet):
+    refused("--run RUN or --out FOLDER", "study", "analyze", "--packet", packet)
+
+
+def test_analyze_without_answers_says_what_to_run_first(packet, tmp_path):
+    (tmp_path / "responses.csv").write_text("study_id\n")
+    refused(
+        "bench study import",
+        "study",
+        "analyze",
+        "--packet",
+        packet,
+        "--out",
+        tmp_path,
+        tmp_path / "responses.csv",
+    )
+
+
 def test_what_a_run_lacks_is_said(run, tmp_path):
-    with pytest.raises(UnknownName, match="stargan"):
-        call("study", "make", run, "--model", "stargan", "--out", tmp_path / "packet")
-    with pytest.raises(BenchError, match="--model"):
-        call("study", "make", run, "--out", tmp_path / "packet")
-    with pytest.raises(BenchError, match="no finished run"):
-        call("study", "make", tmp_path, "--out", tmp_path / "packet")
-    with pytest.raises(UnknownName, match="fax"):
-        call("study", "make", run, *SMALL, "--output", "fax", "--out", tmp_path / "packet")
+    refused("stargan", "study", "make", run, "--model", "stargan", "--out", tmp_path / "packet")
+    refused("--model", "study", "make", run, "--out", tmp_path / "packet")
+    refused("no finished run", "study", "make", tmp_path, "--out", tmp_path / "packet")
+    refused("fax", "study", "make", run, *SMALL, "--output", "fax", "--out", tmp_path / "packet")
     assert not (tmp_path / "packet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--questions", "beauty"), "'beauty' is none of"), (("--questions", ","), "'' is none of")],
+)
+def test_questions_are_checked_before_anything_is_made(run, tmp_path, options, message):
+    refused(message, "study", "make", run, *options, "--out", tmp_path / "packet")
+
+
+def test_codes_without_an_address_are_refused(run, tmp_path):
+    refused(
+        "--post-url", "study", "make", run, *SMALL, "--completion-codes", "DONE", "--out", tmp_path / "packet"
+    )
+
+
+@pytest.mark.parametrize(("design", "question"), [("naming", "expression"), ("same-different", "identity")])
+def test_a_design_of_one_question_needs_no_option(run, tmp_path, design, question):
+    packet = tmp_path / "packet"
+    made = ("--design", design, "--output", "lab", "--private", tmp_path / "key/x")
+    assert call("study", "make", run, *SMALL, *made, "--out", packet).exit_code == 0
+    assert read_study(packet).questions == (question,)
+
+
+def test_power_shows_a_table_and_where_no_number_is_enough(tmp_path):
+    options = ("--design", "best-of-n", "--models", 5, "--items", 2, "--icc-items", 0.5)
+    done = call("study", "power", *options, "--preference", 0.21, "--repetitions", 100)
+    assert done.exit_code == 0
+    assert "chance 0.2, 2 answers each" in done.stdout
+    assert "more than 512" in done.stdout
+
+
+def test_correlations_above_one_are_refused():
+    refused("their sum must be < 1", "study", "power", "--icc-people", 0.6, "--icc-items", 0.5)
 
 
 def test_power_prints_numbers_and_draws(tmp_path):
@@ -96,5 +216,4 @@ def test_power_prints_numbers_and_draws(tmp_path):
 
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setattr("fesbench.cli.study.PACKAGES", ("choix", "no_such_package"))
-    result = CliRunner().invoke(cli, ["study", "power"])
-    assert "need no_such_package; install with: pip install 'fesbench[study]'" in str(result.exception)
+    refused("need no_such_package; install with: pip install 'fesbench[study]'", "study", "power")

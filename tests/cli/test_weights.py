@@ -1,28 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from fesbench.cli import cli
+from fesbench.weights import WeightFile, resolve
 
 
-def _bench(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``bench weights`` in a process of its own, with ``folder`` as the weights folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "fesbench", "weights", *arguments],
-        env=os.environ | {"FESBENCH_WEIGHTS": str(folder), "COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _bench(folder: Path, *arguments: str, **environment: str) -> Result:
+    """``bench weights`` with ``folder`` as the weights folder."""
+    environment |= {"FESBENCH_WEIGHTS": str(folder), "COLUMNS": "200"}
+    return CliRunner(env=environment).invoke(cli, ["weights", *arguments])
 
 
 def test_the_list_shows_licences_and_what_is_missing(tmp_path: Path) -> None:
     done = _bench(tmp_path, "list")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     line = next(line for line in done.stdout.splitlines() if "qualiclip.pth" in line)
     assert "CC BY-NC 4.0 (non-commercial)" in line
     assert "missing" in line
@@ -43,7 +40,7 @@ def test_json_holds_every_file_and_nothing_else(tmp_path: Path) -> None:
 def test_verify_counts_missing_files_only_where_asked_for_them(
     tmp_path: Path, arguments: tuple[str, ...], code: int
 ) -> None:
-    assert _bench(tmp_path, *arguments).returncode == code
+    assert _bench(tmp_path, *arguments).exit_code == code
 
 
 def test_verify_finds_a_wrong_file(tmp_path: Path) -> None:
@@ -51,7 +48,7 @@ def test_verify_finds_a_wrong_file(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not it")
     done = _bench(tmp_path, "verify", "--json")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert {file["name"] for file in json.loads(done.stdout) if file["state"] == "wrong"} == {path.name}
 
 
@@ -74,12 +71,29 @@ def test_where_prints_folders_and_files(tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_message_on_stderr(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    nothing = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    done = _bench(tmp_path, *arguments, **nothing)
-    assert done.returncode == 2
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    done = _bench(tmp_path, *arguments, **offline)
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
+
+
+def test_fetch_names_the_files_their_licences_and_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    file = WeightFile("toy", "net.dat", "a test", "CC BY-NC", "here", digest, 2_000_000, True)
+    monkeypatch.setattr(resolve, "FILES", (file,))
+    missing = _bench(tmp_path, "list", "toy", "--json")
+    assert [entry["state"] for entry in json.loads(missing.stdout)] == ["missing"]
+    done = _bench(tmp_path, "fetch", "toy")
+    assert "net.dat: a test, 2.0 MB; licence: CC BY-NC, non-commercial" in done.stderr
+    path = tmp_path / "toy" / "net.dat"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    assert _bench(tmp_path, "fetch", "toy", "net.dat").stdout == ""
+    assert _bench(tmp_path, "verify", "toy").exit_code == 0
 
 
 def test_help_has_examples(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import pytest
 from fesbench.core.contracts import Edit, Sample
 from fesbench.datasets.perturbations import (
     ALIGNED,
-    MOVES,
-    Move,
-    Placement,
-    move_of,
-    moved,
-    moved_edit,
-    placement,
+    PERTURBATIONS,
+    Perturbation,
+    Transform,
+    perturbation_of,
+    perturbed_edit,
+    transform_of,
+    transformed,
 )
 
 SIDE = 64
@@ -32,44 +32,44 @@ def middle(image):
 
 
 def test_a_shift_moves_by_its_share(picture):
-    place = Placement(right=4 / SIDE, down=-2 / SIDE)
-    assert middle(moved(picture, place)) == pytest.approx((44, 26), abs=0.1)
+    shift = Transform(right=4 / SIDE, down=-2 / SIDE)
+    assert middle(transformed(picture, shift)) == pytest.approx((44, 26), abs=0.1)
 
 
 def test_a_scale_leaves_the_centre_and_stretches_the_rest(picture):
     centre = SIDE / 2
     expected = centre + 1.1 * (middle(picture) - centre)
-    assert middle(moved(picture, Placement(factor=1.1))) == pytest.approx(expected, abs=0.2)
+    assert middle(transformed(picture, Transform(factor=1.1))) == pytest.approx(expected, abs=0.2)
 
 
 def test_a_turn_goes_clockwise(picture):
     x, y = middle(picture) - SIDE / 2
     expected = (SIDE / 2 - y, SIDE / 2 + x)
-    assert middle(moved(picture, Placement(degrees=90))) == pytest.approx(expected, abs=0.2)
+    assert middle(transformed(picture, Transform(degrees=90))) == pytest.approx(expected, abs=0.2)
 
 
-def test_standing_still_changes_no_pixel(picture):
-    assert moved(picture, placement(ALIGNED, "anybody", SIDE)) is picture
+def test_the_aligned_image_keeps_every_pixel(picture):
+    assert transformed(picture, transform_of(ALIGNED, "anybody", SIDE)) is picture
 
 
 def test_a_subject_goes_one_way_and_exactly_so_far():
-    steps = [placement(Move("shift", pixels), "s1", 128) for pixels in (1.0, 8.0)]
+    steps = [transform_of(Perturbation("shift", pixels), "s1", 128) for pixels in (1.0, 8.0)]
     lengths = [128 * np.hypot(step.right, step.down) for step in steps]
     assert lengths == pytest.approx([1, 8])
     assert steps[1].right == pytest.approx(8 * steps[0].right)
 
 
-def test_moved_edits_move_source_truth_and_mask_alike_and_tell_their_move(picture):
+def test_perturbed_edits_change_source_truth_and_mask_alike_and_name_their_perturbation(picture):
     def sample(expression):
         return Sample(
             f"s1-{expression}", "s1", expression, "studio", lambda: picture, lambda: picture[..., 0] > 99
         )
 
     edit = Edit(sample("neutral"), "happy", sample("happy"))
-    edits = [moved_edit(edit, move, SIDE) for move in MOVES]
-    assert [move_of(edit.id) for edit in edits] == list(MOVES)
-    assert len({edit.id for edit in edits}) == len(MOVES)
-    far = edits[MOVES.index(Move("shift", 8.0))]
+    edits = [perturbed_edit(edit, one, SIDE) for one in PERTURBATIONS]
+    assert [perturbation_of(edit.id) for edit in edits] == list(PERTURBATIONS)
+    assert len({edit.id for edit in edits}) == len(PERTURBATIONS)
+    far = edits[PERTURBATIONS.index(Perturbation("shift", 8.0))]
     np.testing.assert_array_equal(far.source.load(), far.truth.load())
     assert np.linalg.norm(middle(far.source.load()) - middle(picture)) == pytest.approx(8, abs=0.2)
     inside = far.source.load()[..., 0] > 99

@@ -1,20 +1,16 @@
-"""What happens when parts of a run change between two calls, through the real command line."""
+"""What happens when parts of a run change between two calls."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-import pytest
 from PIL import Image
 
 GAN = """
 import torch
-from fesbench.core.contracts import Generator, GeneratorCard
+from fesbench import Generator, GeneratorCard
 
 class GAN(Generator):
     card = GeneratorCard(name="mine", title="Mine", control={control})
@@ -22,20 +18,6 @@ class GAN(Generator):
     def synthesize(self, images, source, target):
         {body}
 """
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    environment = os.environ | {"FESBENCH_HOME": str(tmp_path_factory.mktemp("home")), "OMP_NUM_THREADS": "1"}
-
-    def call(*arguments: object, code: int = 0, **extra: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "fesbench", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment | extra, timeout=120)
-        assert done.returncode == code, done.stderr[-3000:]
-        assert "Traceback" not in done.stderr
-        return done
-
-    return call
 
 
 def run(out, *more: object) -> tuple[object, ...]:
@@ -126,7 +108,7 @@ def test_outputs_may_be_added_but_not_changed(bench, tmp_path):
 
 METRICS = """
 import numpy as np
-from fesbench.core.contracts import ImageMetric, MetricCard, Network, NetworkCard
+from fesbench import ImageMetric, MetricCard, Network, NetworkCard
 
 class Eye(Network):
     card = NetworkCard("eye", "mine", "{digest}", "none", 3)
@@ -153,19 +135,19 @@ def install(site, body: str, digest: str = "1" * 64) -> None:
     )
 
 
-def test_an_installed_metric_that_changed_is_noticed_and_one_that_failed_may_be_mended(bench, tmp_path):
+def test_an_installed_metric_that_changed_is_noticed_and_a_failed_one_may_be_mended(bench_process, tmp_path):
     site, out = tmp_path / "site", tmp_path / "run"
     call = run(out, "--model", "copy", "--metric", "brightness")
     path = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
     install(site, "raise ValueError('half a metric')")
-    bench(*call, code=1, **path)
+    bench_process(*call, code=1, **path)
     assert "half a metric" in (out / "failures.jsonl").read_text()
     install(site, SCORE)
-    bench(*call, **path)
+    bench_process(*call, **path)
     scores = pd.read_parquet(out / "scores.parquet")
     assert scores.loc[scores["metric"] == "brightness", "value"].between(1, 254).all()
     install(site, SCORE, digest="2" * 64)
-    assert "bright.py of the metric brightness" in bench(*call, code=2, **path).stderr
+    assert "bright.py of the metric brightness" in bench_process(*call, code=2, **path).stderr
 
 
 def test_a_plan_is_data_too(bench, tmp_path):
@@ -197,7 +179,7 @@ def test_a_folder_with_an_odd_name_has_one_safe_name(bench, tmp_path):
 
 DATA = """
 import numpy as np
-from fesbench.core.contracts import Dataset, Sample
+from fesbench import Dataset, Sample
 
 class Odd(Dataset):
     name, expressions, digest = "my data/1", ("neutral", "happy"), "{digest}"
@@ -217,12 +199,13 @@ class Odd(Dataset):
 """
 
 
-def test_a_data_set_of_odd_code_cannot_stop_a_run_or_leave_its_folder(bench, tmp_path):
+def test_a_data_set_of_odd_code_cannot_stop_a_run_or_leave_its_folder(bench_process, tmp_path):
     site, out, model = tmp_path / "site", tmp_path / "deep/deeper/run", plug_in(tmp_path, "return images")
     (site / "odd-1.0.dist-info").mkdir(parents=True)
     (site / "odd.py").write_text(DATA.format(digest="0" * 64))
     (site / "odd-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
     (site / "odd-1.0.dist-info/entry_points.txt").write_text("[fesbench.datasets]\nodd = odd:Odd\n")
+    path = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
     call = (
         "run",
         "--data",
@@ -236,7 +219,7 @@ def test_a_data_set_of_odd_code_cannot_stop_a_run_or_leave_its_folder(bench, tmp
         "--metric",
         "fss",
     )
-    bench(*call, "--workers", 0, "--out", out, code=1, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1")
+    bench_process(*call, "--workers", 0, "--out", out, code=1, **path)
     failures = pd.read_json(out / "failures.jsonl", lines=True)
     assert len(failures) == 1
     assert "LookupError: the tape is torn" in failures["reason"][0]

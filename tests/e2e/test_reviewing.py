@@ -1,10 +1,8 @@
-"""What a reviewer does with a finished run, through the real command line."""
+"""What a reviewer does with a finished run."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +15,6 @@ from fesbench.generators.registry import GENERATORS
 from fesbench.metrics.registry import METRICS
 
 CONTROLS = ["--model", "copy", "--model", "truth", "--model", "masked-regression"]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    environment = os.environ | {"FESBENCH_HOME": str(home), "COLUMNS": "160"}
-
-    def call(*arguments: object, code: int = 0, **extra: str):
-        command = [sys.executable, "-m", "fesbench", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment | extra, timeout=500)
-        assert done.returncode == code, done.stdout[-2000:] + done.stderr[-4000:]
-        return done
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +234,7 @@ def test_bibtex_of_every_registered_model_and_metric(bench):
 def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
     source = tmp_path / "own.py"
     source.write_text(
-        "from fesbench.core.contracts import Generator, GeneratorCard\n"
+        "from fesbench import Generator, GeneratorCard\n"
         "class Mine(Generator):\n"
         "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026,\n"
         "        citation='Me, \\\\input{x} 50%')\n"
@@ -284,7 +268,7 @@ def test_a_sound_installation_is_found_so(bench):
         ),
     ],
 )
-def test_known_problems_are_found_with_a_remedy(bench, tmp_path, packages, modules, problem, remedy):
+def test_known_problems_are_found_with_a_remedy(bench_process, tmp_path, packages, modules, problem, remedy):
     for name, version in packages.items():
         folder = tmp_path / f"{name}-{version}.dist-info"
         folder.mkdir()
@@ -292,7 +276,7 @@ def test_known_problems_are_found_with_a_remedy(bench, tmp_path, packages, modul
     for name, text in modules.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    done = bench("doctor", "--json", code=1, PYTHONPATH=str(tmp_path))
+    done = bench_process("doctor", "--json", code=1, PYTHONPATH=str(tmp_path))
     (symptom,) = (item for item in json.loads(done.stdout) if item["what"] == problem)
     assert symptom["state"] == "broken"
     assert remedy in symptom["remedy"]

@@ -18,9 +18,9 @@ def sample(seed, n, d, scale=1.0, shift=0.0):
 
 
 @pytest.mark.parametrize("case", ["d64_full", "d64_low"])
-def test_equal_to_pytorch_fid(case, shared):
-    expected = json.loads((shared / "parity" / "fid.json").read_text("utf-8"))[case]
-    with np.load(shared / "parity" / "fid_features.npz") as arrays:
+def test_equal_to_pytorch_fid(case, parity_folder):
+    expected = json.loads((parity_folder / "fid.json").read_text("utf-8"))[case]
+    with np.load(parity_folder / "fid_features.npz") as arrays:
         found = frechet_distance(arrays[f"{case}_x"], arrays[f"{case}_y"])
     assert found == pytest.approx(expected["pytorch_fid"], rel=1e-6)
 

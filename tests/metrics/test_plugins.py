@@ -13,7 +13,7 @@ from fesbench.core import registry
 
 METRIC = """
 import numpy as np
-from fesbench.core.contracts import Column, ImageMetric, MetricCard
+from fesbench import Column, ImageMetric, MetricCard
 
 class Level(ImageMetric):
     card = MetricCard(
@@ -32,7 +32,7 @@ class Level(ImageMetric):
 """
 MODELS = """
 import torch
-from fesbench.core.contracts import Generator, GeneratorCard
+from fesbench import Generator, GeneratorCard
 
 class Dark(Generator):
     card = GeneratorCard("dark", "Dark")

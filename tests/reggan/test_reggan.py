@@ -175,7 +175,7 @@ def test_truth_counts_only_where_there_is_a_pair(pairs):
     trainer = Trainer(objective, lonely, replace(SETTINGS, batch_size=24, flip=False))
     batch = trainer._batch(torch.Generator().manual_seed(0))
     found = objective.generator_terms(batch, torch.Generator())["g_truth"]
-    outputs = objective.edit(batch).outputs
+    outputs = objective.edit_neutrals(batch).outputs
     expected = (outputs[batch.paired] - batch.images[batch.paired]).abs().mean()
     torch.testing.assert_close(found, expected)
 

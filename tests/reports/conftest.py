@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from fesbench.core.contracts import GeneratorCard
-from fesbench.reports.tables.build import build_table
+from fesbench.reports.tables.build import TableContext, build_table
 from fesbench.reports.tables.further import pair_table
 
 NASTY = r"=HYPERLINK(1)\input{/etc/passwd}_%&#$~^\{}|<img src=x>[a]`'\"--\\ é中" + "\n% \\end{tabular}\t*b*"
@@ -45,7 +45,7 @@ def make_cells(values, domain="studio", metric="ecs@embedded", **changes):
     return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
 
 
-def make_table(cells, blocks=None, cards=None, **options):
+def make_table(cells, blocks=None, cards=None, notes=(), details=(), **options):
     """A table of the data set 'set'; generators called copy or truth are controls."""
     known = cards or {
         name: GeneratorCard(
@@ -53,7 +53,8 @@ def make_table(cells, blocks=None, cards=None, **options):
         )
         for name in dict.fromkeys(cells["generator"])
     }
-    return build_table(cells, MEASURES, known, blocks or {}, "set", **options)
+    context = TableContext("set", MEASURES, known, blocks or {})
+    return build_table(cells, context, **options).with_notes(notes, details)
 
 
 @pytest.fixture
@@ -125,4 +126,4 @@ def pairs_table():
     )
     cards = {name: GeneratorCard(name, name.upper()) for name in "abc"}
     blocks = dict.fromkeys(((name, "set") for name in "abc"), "main")
-    return pair_table(differences, MEASURES, cards, blocks, "set")
+    return pair_table(differences, TableContext("set", MEASURES, cards, blocks))

@@ -10,7 +10,7 @@ from PIL import Image
 import fesbench
 from fesbench.api import open_run
 from fesbench.core.errors import BenchError
-from fesbench.datasets.perturbations import MOVES
+from fesbench.datasets.perturbations import PERTURBATIONS
 from fesbench.reports.run.report import Request, read_runs, write_reports
 from fesbench.review.robustness import chosen, measure_robustness
 
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
     fesbench.evaluate(["copy", "truth"], [str(folder / "photos")], ("fidelity",), out=folder / "run")
     listener = Silent()
     assert measure_robustness(open_run(folder / "run"), EDITS, "cpu", 0, listener) == 0
-    assert listener.shards == 2 * -(-EDITS * len(MOVES) // 32)
+    assert listener.shards == 2 * -(-EDITS * len(PERTURBATIONS) // 32)
     return folder
 
 
@@ -108,3 +108,47 @@ def test_chosen_edits_are_spread_over_domains_and_subjects():
     assert len(few) == 40
     assert len({edit.source.subject for edit in few}) == 40
     assert {sum(edit.source.domain == name for edit in few) for name in {e.source.domain for e in few}} == {8}
+
+
+BROKEN = """
+from fesbench.core.contracts import Generator, GeneratorCard
+
+class Broken(Generator):
+    card = GeneratorCard(name="truth", title="Not the true target")
+
+    def synthesize(self, images, source, target):
+        raise RuntimeError("a bug")
+"""
+
+
+def make_photos(folder):
+    random = np.random.default_rng(0)
+    for expression in ("neutral", "happy"):
+        (folder / expression).mkdir(parents=True)
+        for subject in range(2):
+            pixels = random.integers(60, 200, (64, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / expression / f"p{subject}.png")
+    return folder
+
+
+def test_inputs_that_cannot_be_read_are_no_fault_of_the_controls(tmp_path):
+    photos = make_photos(tmp_path / "photos")
+    torn = photos / "neutral" / "p0.png"
+    torn.write_bytes(torn.read_bytes()[:2000])
+    fesbench.evaluate(["copy", "truth"], [str(photos)], ("fidelity",), out=tmp_path / "run")
+    results = open_run(tmp_path / "run")
+    assert results.record.outputs["photos"]["copy"].answered < 2
+    assert measure_robustness(results, 2, "cpu", 0, Silent()) == 0
+
+
+def test_a_model_that_is_called_like_a_control_is_counted(tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    photos = make_photos(tmp_path / "photos")
+    models = [f"{tmp_path / 'broken.py'}:Broken", "copy"]
+    fesbench.evaluate(models, [str(photos)], ("fidelity",), out=tmp_path / "run")
+    assert measure_robustness(open_run(tmp_path / "run"), 2, "cpu", 0, Silent()) == 2 * len(PERTURBATIONS)
+
+
+def test_the_command_says_where_to_look(invoke, run):
+    text = invoke("robustness", run / "run", "--edits", EDITS, "--workers", 0).stdout
+    assert text.startswith(f"bench report {run / 'run'} makes tables and curves of")

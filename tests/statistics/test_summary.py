@@ -7,7 +7,7 @@ import pytest
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.reports.formats.delimited import csv_text
-from fesbench.reports.tables.build import build_table
+from fesbench.reports.tables.build import TableContext, build_table
 from fesbench.statistics import clustered_mean, summarise
 from fesbench.statistics.measures import OUTPUT
 
@@ -183,9 +183,7 @@ def test_same_scores_same_bytes(summary, scores, set_scores, cards, blocks):
 
 def test_summary_feeds_the_table(summary, blocks, quality):
     cards = {name: GeneratorCard(name, name.title()) for name in quality}
-    table = build_table(
-        summary.cells, summary.measures, cards, blocks, "rendered", summary.notes, summary.methods
-    )
+    table = build_table(summary.cells, TableContext("rendered", summary.measures, cards, blocks))
     ecs = [i for i, column in enumerate(table.columns) if (column.metric, column.domain) == (ECS, "studio")]
     marks = {row.name: cells[ecs[0]].mark for row, cells in zip(table.rows, table.cells, strict=True)}
     assert marks["reggan"] == "best"

@@ -18,8 +18,8 @@ def test_rendered_faces_keep_the_contract(split):
     check_dataset(RenderedDataset(split, subjects=4, size=64), *others, images=8)
 
 
-def test_a_folder_of_photos_keeps_the_contract(shared):
-    splits = [load_dataset(shared / "data" / "london", split=split) for split in ("test", "train", "val")]
+def test_a_folder_of_photos_keeps_the_contract(photos_folder):
+    splits = [load_dataset(photos_folder, split=split) for split in ("test", "train", "val")]
     check_dataset(*splits, images=4)
 
 

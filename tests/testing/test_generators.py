@@ -1,14 +1,8 @@
-"""The generator suite: every generator of ours passes it, every kind of broken one is caught."""
-
-import json
-import subprocess
-import sys
+"""The conformance checks of generators: every model of the suite passes, every broken one is caught."""
 
 import pytest
 import torch
-from click.testing import CliRunner
 
-from fesbench.cli import cli
 from fesbench.core.contracts import ClosedForm, Generator, GeneratorCard
 from fesbench.core.errors import UnsupportedEdit
 from fesbench.datasets.rendered.dataset import RenderedDataset
@@ -171,31 +165,3 @@ def test_a_crash_is_a_finding_of_every_check_that_met_it():
     problems = [finding.problem for finding in caught.value.findings if finding.problem]
     assert len(problems) >= 8
     assert set(problems) == {"raised RuntimeError: out of memory"}
-
-
-PLUGIN = """
-from fesbench.core.contracts import Generator, GeneratorCard
-
-class Half(Generator):
-    card = GeneratorCard("half", "Half", weights="none", expressions=("neutral", "happy"))
-
-    def synthesize(self, images, source, target):
-        return images * 0.5
-"""
-
-
-def test_command_line_prints_a_table_and_exits_1_on_a_broken_plug_in(tmp_path):
-    file = tmp_path / "my_model.py"
-    file.write_text(PLUGIN)
-    result = subprocess.run(
-        [sys.executable, "-m", "fesbench", "check-model", f"{file}:Half"], capture_output=True, text=True
-    )
-    assert result.returncode == 1, result.stderr
-    assert "the same output for every target" in result.stdout
-    assert "passed" in result.stdout
-
-
-def test_command_line_passes_a_registered_model_and_prints_json():
-    result = CliRunner().invoke(cli, ["check-model", "copy", "--json"])
-    assert result.exit_code == 0
-    assert all(finding["problem"] is None for finding in json.loads(result.stdout))

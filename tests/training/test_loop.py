@@ -136,7 +136,7 @@ def test_paired_methods_see_the_pairs_of_the_data_set():
 def test_a_data_set_of_one_expression_is_refused():
     dataset = Flat(2)
     dataset._samples = [sample for sample in dataset._samples if sample.expression == "neutral"]
-    with pytest.raises(DatasetError, match="2 usable labelled studio images of 1 expressions"):
+    with pytest.raises(DatasetError, match="2 usable labelled studio images of 1 expression;"):
         load_images(dataset, 16)
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from fesbench import weights
 from fesbench.cli.weights import weights as command
 from fesbench.core.errors import WeightsMissing
-from fesbench.weights import WeightFile
+from fesbench.weights import WeightFile, resolve
 from fesbench.weights.download import download
 
 CONTENT = bytes(range(256)) * 40
@@ -146,7 +146,7 @@ def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weig
     """The only file there is: published by the server, not for commercial use."""
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
     file = WeightFile("toy", "net.pth", "a test", "CC BY-NC", "here", noncommercial=True, url=server.url)
-    monkeypatch.setattr(weights, "FILES", (file,))
+    monkeypatch.setattr(resolve, "FILES", (file,))
     return file
 
 

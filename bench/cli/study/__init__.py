@@ -1,4 +1,4 @@
-"""``bench study``: from a run to blinded packets, and from answers to numbers."""
+"""``bench study``: from a run to blinded packets, and from answers to results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...core.errors import BenchError
 from .. import LazyCommand, LazyGroup
 
 PACKAGES = ("choix", "krippendorff", "reportlab", "starlette", "uvicorn")
-"""What the extra ``study`` brings."""
+"""The packages of the extra ``study``."""
 
 COMMANDS = {
     "make": LazyCommand(".study.make:make", "Make a blinded, counterbalanced packet from a run."),
@@ -21,9 +21,23 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS)
+class StudyGroup(LazyGroup):
+    """A lazy group whose commands need the packages of the extra ``study``."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command.
+
+        Raises:
+            BenchError: a package of the extra is not installed.
+        """
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            raise BenchError(
+                f"studies need {', '.join(missing)}; install with: pip install 'fesbench[study]'"
+            )
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=StudyGroup, lazy=COMMANDS)
 def study() -> None:
     """Make, run and analyse a human study."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        raise BenchError(f"studies need {', '.join(missing)}; install with: pip install 'fesbench[study]'")

@@ -1,16 +1,21 @@
-"""``bench study analyze``: from answers to preferences, intervals and tests."""
+"""``bench study analyze``: compute preferences, intervals and tests from answers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from fesbench.reports.run.publish import Published
-    from fesbench.reports.study.analysis.analysis import RunScores
-    from fesbench.reports.study.schema import Key
+from fesbench.reports.run.study_material import run_scores
+from fesbench.reports.study.analysis.analyse import analyse
+from fesbench.reports.study.analysis.report import results_json, write_analysis
+from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
+from fesbench.reports.study.collection.responses import read_responses
+from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
+
+from ... import __version__
+from ...api import open_run
+from ...core.files import write_text
 
 EXAMPLES = """
 \b
@@ -25,7 +30,7 @@ Examples:
 @click.option(
     "--packet", required=True, type=click.Path(path_type=Path), help="What `bench study make` wrote."
 )
-@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, where it was moved.")
+@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, if it was moved.")
 @click.option("--run", type=click.Path(path_type=Path), help="The run that the pictures come from.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: RUN/report/study]"
@@ -34,7 +39,7 @@ Examples:
     "--prolific",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Prolific's export of submissions: says whom to approve, in linkage.csv beside the key.",
+    help="Prolific's export of submissions; linkage.csv in the key folder then shows whom to approve.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON.")
 def analyze(
@@ -46,51 +51,23 @@ def analyze(
     prolific: Path | None,
     as_json: bool,
 ) -> None:
-    """Analyse RESPONSES, by default the responses.csv beside the key.
+    """Analyse RESPONSES, by default the responses.csv in the folder of the key.
 
-    Writes tables (LaTeX, Markdown, CSV), figures, every number as JSON and a page. With --run, answers are
-    compared with the metrics' scores of the same pictures. Participants are left out by the rules that the
+    Writes tables (LaTeX, Markdown, CSV), figures, all numbers as JSON and a page. With --run, answers are
+    correlated with the metrics' scores of the same images. Participants are excluded by the rules that the
     study fixed before any answer, and the page says how many.
     """
-    from fesbench.reports.study.analysis.analysis import analyse
-    from fesbench.reports.study.analysis.write import results_json, write_analysis
-    from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
-    from fesbench.reports.study.collection.responses import read_responses
-    from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
-
-    from ... import __version__
-    from ...api import open_run
-    from ...core.files import write_text
-
     folder = out or (run and run / "report" / "study")
     if folder is None:
-        raise click.UsageError("say where the results go: --run RUN or --out FOLDER")
+        raise click.UsageError("choose where the results are written: --run RUN or --out FOLDER")
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)
-    beside_key = private or private_folder(study.id)
-    answers = responses or beside_key / "responses.csv"
-    scores = _scores(open_run(run), key) if run else None
+    key_folder = private or private_folder(study.id)
+    answers = responses or key_folder / "responses.csv"
+    scores = run_scores(open_run(run), key.datasets) if run else None
     found = analyse(study, forms, key, read_responses(answers, study, forms), scores)
     if prolific:
-        write_text(beside_key / LINKAGE, linkage_csv(prolific, key.secret, found.raters))
-        click.echo(f"whom to approve: {beside_key / LINKAGE}", err=True)
+        write_text(key_folder / LINKAGE, linkage_csv(prolific, key.secret, found.raters))
+        click.echo(f"whom to approve: {key_folder / LINKAGE}", err=True)
     page = write_analysis(found, folder, __version__)
     click.echo(results_json(found) if as_json else str(page), nl=not as_json)
-
-
-def _scores(published: Published, key: Key) -> RunScores:
-    """What the run says of the models and data sets of the study: headline metrics only."""
-    from fesbench.reports.study.analysis.analysis import Metric, RunScores
-
-    measures = published.summary.measures
-    shown = measures[measures["headline"]]
-    metrics = tuple(
-        Metric(str(column), direction == "higher")
-        for column, direction in zip(shown["column"], shown["direction"], strict=True)
-    )
-    rows, cells = published.store.read_scores(), published.cells
-    here = cells[cells["dataset"].isin(list(key.datasets)) & cells["complete"].astype(bool)]
-    # A set metric has no mean over domains everywhere: the plain mean of domains stands for it.
-    plain = here[~here["domain"].isin(["all", "ood"])]
-    models = plain.groupby(["generator", "metric"], sort=False)["value"].mean().reset_index()
-    return RunScores(metrics, rows[rows["dataset"].isin(list(key.datasets))], models)

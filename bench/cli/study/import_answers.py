@@ -1,18 +1,25 @@
-"""``bench study import``: answers from any platform as one tidy table."""
+"""``bench study import``: turn the answers of any platform into one tidy table."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from fesbench.reports.study.schema import PLATFORMS
+from fesbench.reports.study.collection.responses import (
+    SHOWN_PROBLEMS,
+    Imported,
+    import_files,
+    merged,
+    read_responses,
+    write_import,
+)
+from fesbench.reports.study.schema import PLATFORMS, Platform
+from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
-if TYPE_CHECKING:
-    from fesbench.reports.study.collection.responses import Imported
-    from fesbench.reports.study.schema import Platform
+from ...core.files import write_text
+from ...core.plurals import counted
 
 EXAMPLES = """
 \b
@@ -28,9 +35,11 @@ Examples:
     "--packet", required=True, type=click.Path(path_type=Path), help="What `bench study make` wrote."
 )
 @click.option("--platform", required=True, type=click.Choice(PLATFORMS), help="Where the files come from.")
-@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, where it was moved.")
+@click.option("--private", type=click.Path(path_type=Path), help="Folder of the key, if it was moved.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for responses.csv.  [default: beside the key]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for responses.csv.  [default: the folder of the key]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the import report as JSON.")
 def import_(
@@ -43,15 +52,10 @@ def import_(
 ) -> None:
     """Turn answers of one platform into responses.csv and import.json.
 
-    Participants' ids become pseudonyms before anything is written, and names, addresses and places are never
-    read. An answer given twice counts once; that and every row which fits no trial is reported. Answers
-    already in responses.csv stay, so files can come in parts and from several platforms.
+    Participants' ids are replaced by pseudonyms before anything is written, and names, addresses and places
+    are never read. Repeated answers count once; they and all rows that match no trial are reported. Answers
+    already in responses.csv are kept, so files can be imported in parts and from several platforms.
     """
-    from fesbench.reports.study.collection.responses import import_files, merged, read_responses, write_import
-    from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
-
-    from ...core.files import write_text
-
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)
     folder = out or private or private_folder(study.id)
@@ -59,8 +63,7 @@ def import_(
     known = read_responses(earlier, study, forms) if earlier.exists() else []
     imported = merged(known, import_files(platform, files, study, forms, key.secret))
     path = write_import(folder, imported, forms, key)
-    report = imported.report()
-    text = json.dumps(report, indent=2, ensure_ascii=False)
+    text = json.dumps(imported.report(), indent=2, ensure_ascii=False)
     write_text(folder / "import.json", text + "\n")
     if as_json:
         click.echo(text)
@@ -69,11 +72,13 @@ def import_(
 
 
 def _show(imported: Imported, path: Path) -> None:
-    report = imported.report()
-    click.echo(f"{path}: {report['responses']} answers of {report['participants']} participants")
-    for problem in imported.problems[:20]:
+    problems = imported.problems
+    participants = {one.participant for one in imported.responses}
+    answers = counted(len(imported.responses), "answer")
+    click.echo(f"{path}: {answers} of {counted(len(participants), 'participant')}")
+    for problem in problems[:SHOWN_PROBLEMS]:
         click.echo(f"{problem.kind}: {problem.where}: {problem.detail}", err=True)
-    if len(imported.problems) > 20:
-        click.echo(f"… and {len(imported.problems) - 20} more: see import.json", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        click.echo(f"… and {len(problems) - SHOWN_PROBLEMS} more: see import.json", err=True)
     if imported.dropped:
         click.echo(f"columns that were not read: {', '.join(imported.dropped)}", err=True)

@@ -1,17 +1,26 @@
-"""``bench study power``: how many participants and answers a study needs."""
+"""``bench study power``: compute the participants and answers that a study needs."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import click
+from rich.table import Table
+
+from fesbench.reports.study.design.power import (
+    MOST,
+    Scenario,
+    answers_needed,
+    participants_needed,
+    simulate,
+)
+from fesbench.reports.study.design.power_figure import power_figure
 
 from ..console import make_console
-
-if TYPE_CHECKING:
-    from fesbench.reports.study.design.power import Scenario
 
 EXAMPLES = """
 \b
@@ -22,14 +31,43 @@ Examples:
 
 PREFERENCES = {"2afc": (0.55, 0.6, 0.65, 0.7, 0.75), "best-of-n": (0.2, 0.25, 0.3, 0.4)}
 CURVE = (4, 8, 16, 32, 64, 128)
-"""Participants at which the plot shows the power."""
+"""Numbers of participants at which the plot shows the power."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the command; ``--help`` describes them."""
+
+    design: str
+    models: int
+    preferences: tuple[float, ...]
+    items: int
+    icc_people: float
+    icc_items: float
+    tests: int
+    alpha: float
+    power: float
+    excluded: float
+    repetitions: int
+    seed: int
+
+    @property
+    def scenarios(self) -> list[Scenario]:
+        """A scenario of one participant for each preference."""
+        chance = 0.5 if self.design == "2afc" else 1 / self.models
+        return [
+            Scenario(
+                preference, 1, self.items, chance, self.icc_people, self.icc_items, self.alpha, self.tests
+            )
+            for preference in self.preferences or PREFERENCES[self.design]
+        ]
 
 
 class Needed(NamedTuple):
-    """What one true preference needs; None where even the largest number tried is not enough.
+    """The size of study that one true preference needs; None where the largest number tried is too small.
 
-    ``false_positives`` are those of the binomial and of the clustered test at so many participants where
-    there is no preference at all.
+    ``false_positives`` are the rejection rates of the binomial and the clustered test at that number of
+    participants without any preference.
     """
 
     preference: float
@@ -42,7 +80,9 @@ class Needed(NamedTuple):
 
 @click.command(epilog=EXAMPLES)
 @click.option("--design", type=click.Choice(["2afc", "best-of-n"]), default="2afc", show_default=True)
-@click.option("--models", type=click.IntRange(2), default=7, show_default=True, help="With best-of-n.")
+@click.option(
+    "--models", type=click.IntRange(2), default=7, show_default=True, help="Number of models, for best-of-n."
+)
 @click.option(
     "--preference",
     "preferences",
@@ -56,76 +96,55 @@ class Needed(NamedTuple):
 @click.option("--icc-people", type=click.FloatRange(0, 0.9), default=0.05, show_default=True)
 @click.option("--icc-items", type=click.FloatRange(0, 0.9), default=0.05, show_default=True)
 @click.option(
-    "--tests", type=click.IntRange(1), default=1, show_default=True, help="Corrected for, as Holm's first."
+    "--tests",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Tests to correct for, as in the first step of Holm's method.",
 )
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05)
 @click.option("--power", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.8)
 @click.option(
-    "--excluded", type=click.FloatRange(0, 0.9), default=0.1, show_default=True, help="Share left out."
+    "--excluded",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Share of participants excluded.",
 )
 @click.option("--repetitions", type=click.IntRange(100, 100_000), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for power.pdf, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def power(
-    design: str,
-    models: int,
-    preferences: tuple[float, ...],
-    items: int,
-    icc_people: float,
-    icc_items: float,
-    tests: int,
-    alpha: float,
-    power: float,
-    excluded: float,
-    repetitions: int,
-    seed: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Simulate studies in which people and items differ, and say how many participants are needed.
+def power(out: Path | None, as_json: bool, **options: Any) -> None:
+    """Simulate studies in which people and items differ, and print how many participants are needed.
 
     With 2afc a preference is the share that chooses the model over one other, with best-of-n over all.
     """
-    from fesbench.reports.study.design.power import Scenario
-
-    if icc_people + icc_items >= 1:
+    chosen = Options(**options)
+    if chosen.icc_people + chosen.icc_items >= 1:
         raise click.UsageError("--icc-people and --icc-items are shares of a whole: their sum must be < 1")
-    chance = 0.5 if design == "2afc" else 1 / models
-    scenarios = [
-        Scenario(preference, 1, items, chance, icc_people, icc_items, alpha, tests)
-        for preference in preferences or PREFERENCES[design]
-    ]
-    found = [_needed(scenario, power, excluded, repetitions, seed) for scenario in scenarios]
+    scenarios = chosen.scenarios
+    found = [_needed(scenario, chosen) for scenario in scenarios]
     if as_json:
         click.echo(json.dumps([row._asdict() for row in found], indent=2))
     else:
-        _show(found, scenarios[0], power)
+        _show(found, scenarios[0], chosen.power)
     if out:
-        _plot(scenarios, power, repetitions, seed, out)
+        _plot(scenarios, chosen, out)
 
 
-def _needed(scenario: Scenario, power: float, excluded: float, repetitions: int, seed: int) -> Needed:
-    from dataclasses import replace
-    from math import ceil
-
-    from fesbench.reports.study.design.power import answers_needed, participants_needed, simulate
-
-    alone = answers_needed(scenario.preference, scenario.chance, scenario.level, power)
-    people = participants_needed(scenario, power, repetitions, seed)
+def _needed(scenario: Scenario, options: Options) -> Needed:
+    alone = answers_needed(scenario.preference, scenario.chance, scenario.level, options.power)
+    people = participants_needed(scenario, options.power, options.repetitions, options.seed)
     if people is None:
         return Needed(scenario.preference, alone, None, None, None, None)
     null = replace(scenario, preference=scenario.chance, participants=people)
-    level = simulate(null, repetitions, seed)
-    recruits, answers = ceil(people / (1 - excluded)), people * scenario.items
+    level = simulate(null, options.repetitions, options.seed)
+    recruits, answers = ceil(people / (1 - options.excluded)), people * scenario.items
     return Needed(scenario.preference, alone, people, recruits, answers, (level.binomial, level.clustered))
 
 
 def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
-    from rich.table import Table
-
-    from fesbench.reports.study.design.power import MOST
-
     table = Table(
         "true preference",
         "independent answers",
@@ -152,18 +171,14 @@ def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
     )
 
 
-def _plot(scenarios: list[Scenario], power: float, repetitions: int, seed: int, out: Path) -> None:
-    from dataclasses import replace
-
-    from fesbench.reports.study.design.power import simulate
-    from fesbench.reports.study.design.power_figure import power_figure
-
+def _plot(scenarios: list[Scenario], options: Options, out: Path) -> None:
     curves = {
-        scenario.preference: [
-            (people, simulate(replace(scenario, participants=people), repetitions, seed).clustered)
-            for people in CURVE
-        ]
+        scenario.preference: [(people, _power_of(scenario, people, options)) for people in CURVE]
         for scenario in scenarios
     }
-    for name in power_figure(curves, power, out, "power"):
+    for name in power_figure(curves, options.power, out, "power"):
         click.echo(out / name, err=True)
+
+
+def _power_of(scenario: Scenario, people: int, options: Options) -> float:
+    return simulate(replace(scenario, participants=people), options.repetitions, options.seed).clustered

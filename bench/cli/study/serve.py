@@ -1,12 +1,18 @@
-"""``bench study serve``: collects answers in the lab."""
+"""``bench study serve``: collect answers in the lab."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
+
+from fesbench.reports.study.collection.server.app import make_app
+from fesbench.reports.study.collection.server.collection import Collection
+from fesbench.reports.study.collection.server.run import run_server
+from fesbench.reports.study.packet.prose import read_texts
+from fesbench.reports.study.packet.web.page import NO_CODES, Codes, served_files
+from fesbench.reports.study.storage import private_folder, read_forms, read_study
 
 from ...core.errors import BenchError
 
@@ -26,42 +32,33 @@ Examples:
 @click.option(
     "--answers",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file.  [default: beside the key]",
+    help="SQLite file.  [default: in the folder of the key]",
 )
 @click.option(
     "--completion-codes",
     metavar="CODES",
-    help="Prolific's, with commas: completed, no consent, screen too small.",
+    help="Codes of Prolific, separated by commas: completed, no consent, screen too small.",
 )
 def serve(packet: Path, host: str, port: int, answers: Path | None, completion_codes: str | None) -> None:
-    """Serve the study in PACKET, and keep the answers, until interrupted.
+    """Serve the study in PACKET and store the answers, until interrupted.
 
-    Each participant gets the next free form, and each answer is taken once. Whoever can reach the address can
-    take part; by default that is only this computer. What was acknowledged is on the disk, whatever happens
-    then.
+    Each participant gets the next free form, and each answer counts once. Everyone who can reach the address
+    can take part; by default that is only this computer. Acknowledged answers are on the disk, even if the
+    server is killed.
     """
-    if not find_spec("starlette") or not find_spec("uvicorn"):
-        raise BenchError("the server needs starlette and uvicorn: pip install 'fesbench[study]'")
-    from fesbench.reports.study.collection.server.app import make_app
-    from fesbench.reports.study.collection.server.collection import Collection
-    from fesbench.reports.study.collection.server.run import serve as run
-    from fesbench.reports.study.packet.prose import read_texts
-    from fesbench.reports.study.packet.web.page import NO_CODES, Codes
-    from fesbench.reports.study.storage import private_folder, read_forms, read_study
-
     study = read_study(packet)
     codes = Codes.parse(completion_codes) if completion_codes else NO_CODES
     path = answers or private_folder(study.id) / "answers.sqlite"
     if packet.resolve() in path.resolve().parents:
         raise BenchError(
-            f"{path} lies in the packet, which others may see; choose another place for --answers"
+            f"{path} lies in the packet, which participants may see; choose another file with --answers"
         )
     forms, texts = read_forms(packet, study), read_texts(packet)
-    collection = Collection(path, study.id, forms)
+    app = make_app(served_files(packet, study, forms, texts, codes), forms, Collection(path, study.id, forms))
     if not _loopback(host):
         click.echo("warning: anyone in this network can take part, and answers travel unencrypted", err=True)
     click.echo(f"answers are kept in {path}", err=True)
-    run(make_app(packet, study, forms, texts, collection, codes), host, port, click.echo)
+    run_server(app, host, port, click.echo)
 
 
 def _loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Gathers what a run holds beside scores of sets: rows of scores, calibrations, levels of real photos."""
+"""Results of a run from its parts: rows of scores, calibrations, and levels of real photos."""
 
 from __future__ import annotations
 
@@ -17,40 +17,38 @@ from ...scoring.scorer import Scorer
 from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
-from ..store.store import RunStore
+from ..store.parts import ShardParts
+from ..store.records import CalibrationGap, CalibrationRecord, CeilingRecord, FaceLevelRecord
 from .references import DomainReferences
 from .sets import References
 
 log = logging.getLogger(__name__)
 
 
-def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of all cells, in the order of cells, shards and edits."""
+def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the rows of all cells, in the order of cells, shards and edits."""
     return concatenate(
         [
-            store.read_part(cell.card.name, cell.dataset.name, shard)
+            parts.read_rows(cell.card.name, cell.dataset.name, shard)
             for cell in cells
             for shard in range(len(cell.dataset.shards))
         ]
     )
 
 
-def calibrations(scorer: Scorer, references: References) -> list[dict[str, object]]:
-    """Whether each set metric can rank models on each data set and domain; see ``metrics.calibration``.
-
-    Returns:
-        Records with dataset, domain, metric, images, references, value, gaps (version to difference, low and
-        high), fit_to_rank and verdict.
-    """
+def calibrations(scorer: Scorer, references: References) -> list[CalibrationRecord]:
+    """Return whether each set metric can rank models on each data set and domain."""
     return [
-        {"dataset": dataset, "domain": domain, "metric": metric.card.id} | _calibrated(metric, real)
+        _calibration(dataset, domain, metric, real)
         for dataset, domains in references.items()
         for metric in scorer.set_metrics
         for domain, real in domains.items()
     ]
 
 
-def _calibrated(metric: SetMetric, references: DomainReferences) -> dict[str, object]:
+def _calibration(
+    dataset: str, domain: str, metric: SetMetric, references: DomainReferences
+) -> CalibrationRecord:
     try:
         found = references.calibration(metric)
     except MemoryError:
@@ -58,53 +56,53 @@ def _calibrated(metric: SetMetric, references: DomainReferences) -> dict[str, ob
     except Exception as error:
         log.warning("%s cannot be calibrated", metric.card.id, exc_info=error)
         found = Calibration(0, 0, float("nan"), {}, f"{type(error).__name__}: {error}")
-    return {
-        "images": found.images,
-        "references": found.references,
-        "value": None if np.isnan(found.value) else found.value,
-        "gaps": {name: gap._asdict() for name, gap in found.gaps.items()},
-        "fit_to_rank": found.fit_to_rank,
-        "verdict": found.verdict,
-    }
-
-
-def face_levels(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
-    """What real photos of each data set and domain reach in each face similarity; see ``Levels``."""
-    metrics = [metric for metric in scorer.image_metrics if isinstance(metric, FaceSimilarity)]
-    return [row for plan in plans for metric in metrics for row in _levels_in(store, plan, metric)]
-
-
-def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> list[dict[str, object]]:
-    sources, truths = (
-        _features_of(store, plan, metric, role).astype(np.float64) for role in ("source", "truth")
+    return CalibrationRecord(
+        dataset=dataset,
+        domain=domain,
+        metric=metric.card.id,
+        images=found.images,
+        references=found.references,
+        value=found.value,
+        gaps={name: CalibrationGap(**gap._asdict()) for name, gap in found.gaps.items()},
+        fit_to_rank=found.fit_to_rank,
+        verdict=found.verdict,
     )
-    rows: list[dict[str, object]] = []
+
+
+def face_levels(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[FaceLevelRecord]:
+    """Return what real photos of each data set and domain reach in each face similarity."""
+    metrics = [metric for metric in scorer.image_metrics if isinstance(metric, FaceSimilarity)]
+    return [row for plan in plans for metric in metrics for row in _levels_in(parts, plan, metric)]
+
+
+def _levels_in(parts: ShardParts, plan: DatasetPlan, metric: FaceSimilarity) -> Iterator[FaceLevelRecord]:
+    sources, truths = (
+        _features_of(parts, plan, metric, role).astype(np.float64) for role in ("source", "truth")
+    )
     for domain in plan.dataset.domains:
         here = [i for i, edit in enumerate(plan.edits) if edit.source.domain == domain]
         subjects = [plan.edits[i].source.subject for i in here]
-        levels = metric.levels(sources[here], truths[here], subjects)._asdict()
-        finite = {key: None if np.isnan(value) else value for key, value in levels.items()}
-        rows.append({"dataset": plan.name, "domain": domain, "metric": metric.card.id} | finite)
-    return rows
+        levels = metric.levels(sources[here], truths[here], subjects)
+        yield FaceLevelRecord(dataset=plan.name, domain=domain, metric=metric.card.id, **levels._asdict())
 
 
-def _features_of(store: RunStore, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
-    """(N, d) what the metric's network made of the edits' sources or truths."""
+def _features_of(parts: ShardParts, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
+    """Return (N, d) features of the edits' sources or truths by the metric's network."""
     key = f"{metric.networks[0].card.name}/{role}"
     shards = range(len(plan.shards))
-    return np.concatenate([store.read_reference_features(plan.name, shard)[key] for shard in shards])
+    return np.concatenate([parts.read_reference_features(plan.name, shard)[key] for shard in shards])
 
 
-def ceilings(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[dict[str, object]]:
-    """What each judge of expression gets right on the true targets of each domain; see ``Ceiling``."""
+def ceilings(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[CeilingRecord]:
+    """Return what each expression classifier gets right on the true targets of each domain."""
     judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
-    return [row for plan in plans for judge in judges for row in _ceilings_in(store, plan, judge)]
+    return [row for plan in plans for judge in judges for row in _ceilings_in(parts, plan, judge)]
 
 
 def _ceilings_in(
-    store: RunStore, plan: DatasetPlan, judge: ExpressionConsistency
-) -> Iterator[dict[str, object]]:
-    seen = _features_of(store, plan, judge, "truth")
+    parts: ShardParts, plan: DatasetPlan, judge: ExpressionConsistency
+) -> Iterator[CeilingRecord]:
+    seen = _features_of(parts, plan, judge, "truth")
     for domain in plan.dataset.domains:
         truths = {
             edit.truth.id: (edit, row)
@@ -113,5 +111,10 @@ def _ceilings_in(
         }
         found = judge.ceiling(truths)
         if found.images:
-            place = {"dataset": plan.name, "domain": domain, "metric": judge.card.id}
-            yield {**place, "labels": list(judge.labels), **found._asdict()}
+            yield CeilingRecord(
+                dataset=plan.name,
+                domain=domain,
+                metric=judge.card.id,
+                labels=judge.labels,
+                **found._asdict(),
+            )

@@ -1,1 +1,1 @@
-"""Analyses the answers of a human study."""
+"""Analyse the answers of a study."""

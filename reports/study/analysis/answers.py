@@ -1,4 +1,4 @@
-"""Answers as numbers about models: a table with a row for each answer and a column for each model."""
+"""Answers as numbers: a table with a row for each answer and a column for each model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fesbench.core.contracts import Floats
 from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION
+from fesbench.statistics.two_way import Clusters
 
 from ..schema import GENUINE, IMPOSTOR, Form, ItemKey, Key, Question, Response, StimulusKey, Study, Trial
 from ..wording import SAME
-from .estimates import Clusters, Floats
 
 
 @dataclass(frozen=True)
 class Answers:
     """The answers to one question.
 
-    ``values`` is (N, K), a column for each of ``columns`` (models, controls and real pairs): 1 for the chosen
-    one of several, the rating, whether the name is right, whether 'same' was said; NaN where the answer says
-    nothing of the column. ``meant`` is the answer in words that do not depend on slots: the chosen model, or
-    the choice itself. ``units`` tells answers to one and the same thing, for agreement.
+    ``values`` is (N, K) float64, a column for each of ``columns`` (models, controls and real pairs): 1 for
+    the chosen one of several, the rating, or 1 where the expression is named correctly or "same" is answered;
+    NaN where the answer does not concern the column. ``meant`` is the answer independent of slots: the chosen
+    model, or the choice itself. ``units`` identifies answers to the same images, for agreement.
     """
 
     question: Question
@@ -36,28 +37,28 @@ class Answers:
     units: NDArray[np.object_]
     meant: NDArray[np.object_]
     options: int
-    """How many could be chosen from; the chance of each is one in so many."""
+    """The number of choices; by chance each is chosen with probability 1 / ``options``."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def clusters(self) -> Clusters:
-        """Who answered, about which item."""
+        """The participant and the item of each answer."""
         return Clusters.of(self.participants, self.items)  # type: ignore[arg-type]
 
     def column(self, name: str) -> Floats:
-        """(N,) the values of one column."""
+        """Return the (N,) values of one column."""
         found: Floats = self.values[:, self.columns.index(name)]
         return found
 
     def where(self, rows: NDArray[np.bool_]) -> Answers:
-        """Some of the answers."""
+        """Return some of the answers."""
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return Answers(**(vars(self) | arrays))
 
     def scopes(self) -> Iterator[tuple[str, Answers]]:
-        """Those of each domain, where there are several, the one of the training data first; then all."""
+        """Yield the answers of each domain, if there are several, the training domain first; then all."""
         names = sorted(set(self.domains), key=lambda name: (name != IN_DISTRIBUTION, name))
         if len(names) > 1:
             yield from ((str(name), self.where(self.domains == name)) for name in names)
@@ -77,7 +78,14 @@ class _Row:
 
 
 def gather(study: Study, forms: Sequence[Form], key: Key, responses: Sequence[Response]) -> list[Answers]:
-    """The answers to each question that count for the results: those to main trials alone."""
+    """Return the answers to each question, from main trials only.
+
+    Args:
+        study: The study.
+        forms: All its forms.
+        key: Its key.
+        responses: The responses of the participants that are kept.
+    """
     trials = {trial.id: trial for form in forms for trial in form.trials}
     about = {trial.id: trial for trial in key.trials}
     stimuli = {stimulus.name: stimulus for stimulus in key.stimuli}
@@ -116,7 +124,7 @@ def _row(
 
 
 def _value(study: Study, one: Response, shown: StimulusKey) -> float:
-    """What an answer about a single picture is worth."""
+    """Return the value of an answer about a single image."""
     if study.design == "rating":
         return float(one.answer)
     return float(one.answer == (shown.expression if study.design == "naming" else SAME))

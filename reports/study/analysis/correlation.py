@@ -1,4 +1,4 @@
-"""Do metrics say what people say? Correlations between answers and scores."""
+"""Correlations between the answers of participants and scores."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from itertools import permutations
 import numpy as np
 from scipy import stats
 
-from .estimates import Clusters, Estimate, Floats, smooth
+from fesbench.core.contracts import Floats
+from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 MOST_TO_PERMUTE = 8
-"""Models up to which the p value of a rank correlation counts all permutations."""
+"""Up to this many models, the p value of a rank correlation is exact, over all permutations."""
 
 
 def point_biserial(answers: Floats, scores: Floats, clusters: Clusters) -> Estimate:
-    """Pearson's correlation between answers (such as chosen or not) and the scores of what they are about.
+    """Return Pearson's correlation between answers (such as chosen or not) and scores.
 
     Args:
-        answers: (N,) zeros and ones, or ratings.
-        scores: (N,) the metric's score of the output that the answer is about.
-        clusters: Who gave the answers, and about what.
+        answers: (N,) float64, zeros and ones, or ratings.
+        scores: (N,) float64, the metric's score of the output that each answer concerns.
+        clusters: The participant and the item of each answer.
 
     Returns:
-        The estimate with a two-way clustered interval, inside [-1, 1]; undefined where either does not vary.
+        The estimate with a two-way clustered interval inside [-1, 1]; NaN where either side does not vary.
     """
     if len(answers) < 3 or np.ptp(answers) == 0 or np.ptp(scores) == 0:
         return Estimate(np.nan, n=len(answers), reason="answers or scores do not vary")
@@ -33,11 +34,11 @@ def point_biserial(answers: Floats, scores: Floats, clusters: Clusters) -> Estim
 
 
 def spearman(shares: Floats, scores: Floats) -> Estimate:
-    """Spearman's rank correlation over models, with an exact p where there are few models.
+    """Return Spearman's rank correlation over models, with an exact p value where there are few models.
 
     Args:
-        shares: (K,) what people gave each model.
-        scores: (K,) what the metric gave it.
+        shares: (K,) float64, the result of each model in the study.
+        scores: (K,) float64, its score by the metric.
     """
     known = ~(np.isnan(shares) | np.isnan(scores))
     x, y = shares[known], scores[known]

@@ -1,28 +1,29 @@
-"""Same person or not: sensitivity d′ of signal detection theory."""
+"""Sensitivity d′ of signal detection theory, for same-different."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import stats
 
-from .estimates import Clusters, Estimate, Floats, smooth
+from fesbench.core.contracts import Floats
+from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 
 def d_prime(signal: Floats, noise: Floats, clusters: Clusters) -> Estimate:
-    """d′ between two kinds of pairs, from 'same' and 'different'.
+    """Return d′ between two kinds of pairs, from the answers 'same' and 'different'.
 
-    Rates are corrected in the log-linear way, (count + 0.5) / (n + 1), so that none is 0 or 1 (M. J. Hautus,
+    Rates have the log-linear correction, (count + 0.5) / (n + 1), so that none is 0 or 1 (M. J. Hautus,
     'Corrections for extreme proportions and their biasing effects on estimated values of d′', Behav. Res.
     Methods 27, 1995).
 
     Args:
-        signal: (N,) 1 for 'same' and 0 for 'different' where the pair is of the first kind, such as an input
-            and a model's output; NaN for pairs of the other kind.
-        noise: (N,) the same for the second kind: pictures of two people.
-        clusters: Who gave the answers, and about what.
+        signal: (N,) float64, 1 for 'same' and 0 for 'different' where the pair is of the first kind, such as
+            an input and a model's output; NaN for pairs of the other kind.
+        noise: (N,) float64, the same for the second kind: images of two people.
+        clusters: The participant and the item of each answer.
 
     Returns:
-        The estimate; 0 where 'same' is said of both kinds equally often.
+        The estimate; 0 where both kinds are called 'same' equally often.
     """
     if not (~np.isnan(signal)).any() or not (~np.isnan(noise)).any():
         return Estimate(np.nan, reason="needs answers about both kinds of pairs")
@@ -32,7 +33,7 @@ def d_prime(signal: Floats, noise: Floats, clusters: Clusters) -> Estimate:
 
 
 def _probit(said: Floats) -> tuple[float, Floats]:
-    """The z of the corrected rate, and the influence of each answer on it."""
+    """Return the normal quantile of the corrected rate, and the influence of each answer on it."""
     known = ~np.isnan(said)
     n = int(known.sum())
     rate = (float(np.nansum(said)) + 0.5) / (n + 1)

@@ -1,48 +1,13 @@
-"""How carefully participants answered, and whom the rules that were fixed before the data leave out."""
+"""The quality of each participant's answers, and the exclusion rules that were fixed before any data."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from statistics import median
 
-from ..schema import Exclusion, Form, Key, Response, Trial, TrialKey
-
-
-@dataclass(frozen=True)
-class Rater:
-    """What one participant did. Shares are None where there is nothing to judge by.
-
-    ``asked`` and ``answered`` count trials of the form without practice. ``gold_share`` counts gold trials,
-    ``attention_share`` attention checks; ``repeat_share`` those of the ``repeats`` that agree with the first
-    answer, of which ``repeat_chance`` would by chance. ``slot_share`` is the largest share of answers in one
-    slot, where there are several pictures. ``duration_s`` is the time from seeing the first trial, practice
-    too, to the last answer, where the platform times single answers.
-    """
-
-    participant: str
-    forms: tuple[str, ...]
-    platform: str
-    asked: int
-    answered: int
-    gold_share: float | None
-    attention_share: float | None
-    repeats: int
-    repeat_share: float | None
-    repeat_chance: float | None
-    slot_share: float | None
-    median_rt_ms: float | None
-    duration_s: float | None
-    screen: str | None
-    excluded: tuple[str, ...] = ()
-
-    @property
-    def kept(self) -> bool:
-        """Whether no rule leaves the participant out."""
-        return not self.excluded
-
+from ..schema import Exclusion, Form, Key, Kind, Rater, Response, Trial, TrialKey
 
 RULES: Mapping[str, str] = {
     "incomplete": "did not finish",
@@ -52,7 +17,7 @@ RULES: Mapping[str, str] = {
     "same-slot": "nearly always the same place",
     "repeats": "repeats agree less often than by chance",
 }
-"""Each rule and its words, in the order in which the flow counts them."""
+"""Each exclusion rule and its description, in the order in which ``flow`` counts them."""
 
 
 def _broken(rules: Exclusion) -> Mapping[str, Callable[[Rater], bool]]:
@@ -70,7 +35,17 @@ def _broken(rules: Exclusion) -> Mapping[str, Callable[[Rater], bool]]:
 
 
 def judge(responses: Sequence[Response], forms: Sequence[Form], key: Key, rules: Exclusion) -> list[Rater]:
-    """Every participant with the rules that they broke, in order of first appearance."""
+    """Summarise every participant and apply the exclusion rules.
+
+    Args:
+        responses: All responses.
+        forms: All forms of the study.
+        key: The key of the study.
+        rules: The exclusion rules.
+
+    Returns:
+        One rater for each participant, in order of first appearance.
+    """
     trials = {trial.id: trial for form in forms for trial in form.trials}
     about = {trial.id: trial for trial in key.trials}
     lengths = {form.id: sum(not trial.practice for trial in form.trials) for form in forms}
@@ -80,7 +55,7 @@ def judge(responses: Sequence[Response], forms: Sequence[Form], key: Key, rules:
     raters = (_rater(name, own, trials, about, lengths) for name, own in by_participant.items())
     tests = _broken(rules)
     return [
-        Rater(**(vars(rater) | {"excluded": tuple(rule for rule, test in tests.items() if test(rater))}))
+        rater.model_copy(update={"excluded": tuple(rule for rule, test in tests.items() if test(rater))})
         for rater in raters
     ]
 
@@ -94,9 +69,6 @@ def _rater(
 ) -> Rater:
     counted = [one for one in responses if about[one.trial_id].kind != "practice"]
     forms = tuple(dict.fromkeys(one.form_id for one in responses))
-    kinds = {
-        kind: [one for one in counted if about[one.trial_id].kind == kind] for kind in ("gold", "attention")
-    }
     times = [one.rt_ms for one in counted if one.rt_ms is not None]
     repeated = _repeats(counted, trials, about)
     return Rater(
@@ -105,20 +77,29 @@ def _rater(
         platform=responses[0].platform,
         asked=sum(lengths[form] for form in forms),
         answered=len(counted),
-        gold_share=_share(one.answer in about[one.trial_id].gold for one in kinds["gold"]),
-        attention_share=_share(one.answer in about[one.trial_id].gold for one in kinds["attention"]),
+        gold_share=_share(_passed(counted, about, "gold")),
+        attention_share=_share(_passed(counted, about, "attention")),
         repeats=len(repeated),
         repeat_share=_share(agrees for agrees, _ in repeated),
         repeat_chance=sum(chance for _, chance in repeated) / len(repeated) if repeated else None,
-        slot_share=_slot_share([one for one in counted if about[one.trial_id].kind == "main"], trials),
+        slot_share=_slot_share(_of_kind(counted, about, "main"), trials),
         median_rt_ms=median(times) if times else None,
         duration_s=_duration(responses),
         screen=next((one.screen for one in responses if one.screen), None),
     )
 
 
+def _of_kind(responses: Sequence[Response], about: Mapping[str, TrialKey], kind: Kind) -> list[Response]:
+    return [one for one in responses if about[one.trial_id].kind == kind]
+
+
+def _passed(responses: Sequence[Response], about: Mapping[str, TrialKey], kind: Kind) -> Iterator[bool]:
+    """Yield for each check of a kind whether it was answered correctly."""
+    return (one.answer in about[one.trial_id].gold for one in _of_kind(responses, about, kind))
+
+
 def _duration(responses: Sequence[Response]) -> float | None:
-    """Seconds from the moment the first trial was seen to the last answer, breaks included."""
+    """Return the seconds from the presentation of the first trial to the last answer, breaks included."""
     answered = [
         (one.timestamp, timedelta(milliseconds=one.rt_ms))
         for one in responses
@@ -136,7 +117,10 @@ def _share(passed: Iterable[bool]) -> float | None:
 
 
 def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> float | None:
-    """Of trials with several pictures alone: 'same' or a 5 may be the honest answer all along."""
+    """Return the largest share of answers in one slot, over trials that show several images.
+
+    With a single image, "same" or the highest rating may honestly be the answer to every trial.
+    """
     chosen = ((trials[one.trial_id], one.answer) for one in responses)
     slots = Counter(trial.choices.index(answer) for trial, answer in chosen if len(trial.stimuli) > 1)
     return max(slots.values()) / slots.total() if slots else None
@@ -145,7 +129,7 @@ def _slot_share(responses: Sequence[Response], trials: Mapping[str, Trial]) -> f
 def _repeats(
     responses: Sequence[Response], trials: Mapping[str, Trial], about: Mapping[str, TrialKey]
 ) -> list[tuple[bool, float]]:
-    """For each repeat whether it agrees with the first answer, and how likely it would by chance."""
+    """Return for each repeat whether it agrees with the first answer, and its probability by chance."""
     meant = {one.trial_id: _meaning(one, trials) for one in responses}
     return [
         (meant[one.trial_id] == meant[first], 1 / len(trials[first].choices))
@@ -155,13 +139,13 @@ def _repeats(
 
 
 def _meaning(one: Response, trials: Mapping[str, Trial]) -> str:
-    """The chosen picture, where there are several; else the answer itself."""
+    """Return the chosen image where there are several, else the answer itself."""
     trial = trials[one.trial_id]
     return trial.chosen(one.answer) if len(trial.stimuli) > 1 else one.answer
 
 
 def flow(raters: Sequence[Rater]) -> list[tuple[str, int]]:
-    """Recruited, left out by each rule (by the first one broken), kept."""
+    """Count the participants recruited, excluded by each rule (the first that applies), and kept."""
     first = Counter(rater.excluded[0] for rater in raters if rater.excluded)
     left_out = [(text, first[rule]) for rule, text in RULES.items() if first[rule]]
     return [("recruited", len(raters)), *left_out, ("kept", sum(rater.kept for rater in raters))]

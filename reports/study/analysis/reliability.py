@@ -1,4 +1,4 @@
-"""How far participants agree with each other, and with themselves."""
+"""Agreement between participants."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fesbench.statistics.intervals import LEVEL
+from fesbench.statistics.two_way import Estimate
+
 from ..schema import Measurement
-from .estimates import LEVEL, Estimate
 
 RESAMPLES = 1000
 
@@ -21,19 +23,19 @@ def krippendorff_alpha(
     measurement: Measurement = "nominal",
     seed: int = 0,
 ) -> Estimate:
-    """Krippendorff's α of answers, with a 95% bootstrap interval over units.
+    """Return Krippendorff's α of answers, with a 95% bootstrap interval over units.
 
-    K. Krippendorff, 'Content Analysis', 4th ed., chapter 12: 1 where all agree, 0 where they agree as often
-    as chance has it. Low values are usual where taste is asked for; they are reported, never filtered by.
+    K. Krippendorff, 'Content Analysis', 4th ed., chapter 12: 1 for perfect agreement, 0 for agreement by
+    chance. Low values are usual for questions of taste; they are reported, and nothing is filtered by them.
 
     Args:
-        units: (N,) what each answer is about.
-        values: (N,) the answer; ordinal ones as numbers.
-        measurement: Whether any two answers differ alike, or the more the more answers lie between them.
-        seed: Of the resampling.
+        units: (N,) the unit that each answer concerns.
+        values: (N,) the answers; numbers where they are ordinal.
+        measurement: The level of measurement: 'nominal' or 'ordinal'.
+        seed: Seed of the resampling.
 
     Returns:
-        The estimate; ``items`` counts units with at least two answers. Undefined where all answers are alike.
+        The estimate; ``items`` counts units with at least two answers. NaN where all answers are equal.
     """
     counts = pd.crosstab(pd.Series(list(units), name="unit"), pd.Series(list(values), name="value"))
     table = counts.to_numpy(np.int64)
@@ -51,7 +53,7 @@ def krippendorff_alpha(
 
 
 def _alpha(counts: NDArray[np.int64], measurement: Measurement) -> float:
-    """α of (units, values) counts, values in order; NaN where one value is all there is."""
+    """Return α of (units, values) counts, values in order; NaN where there is only one value."""
     if (counts.sum(axis=0) > 0).sum() < 2:
         return float("nan")
     return float(krippendorff.alpha(value_counts=counts, level_of_measurement=measurement))

@@ -1,4 +1,4 @@
-"""Bradley–Terry and Luce strengths: one number a model that explains all choices between models.
+"""Bradley–Terry and Luce strengths: one number for each model that explains all choices between models.
 
 R. D. Luce, 'Individual Choice Behavior', 1959: an option is chosen with a probability in proportion to the
 exponential of its strength. With two options this is the model of R. A. Bradley and M. E. Terry (Biometrika
@@ -12,22 +12,23 @@ import choix
 import numpy as np
 from numpy.typing import NDArray
 
-from .estimates import Clusters, Estimate, Floats, smooth
+from fesbench.core.contracts import Floats
+from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 REGULARISATION = 0.01
-"""choix's ``alpha``: keeps the strength of a model that never wins, or never loses, finite."""
+"""choix's ``alpha``: keeps the strength finite of a model that never wins or never loses."""
 
 
 def luce(chosen: Floats, clusters: Clusters) -> list[Estimate]:
-    """The strength of each model, in natural logarithms, with mean 0.
+    """Return the strength of each model, in natural logarithms, with mean 0.
 
     Args:
-        chosen: (N, K) for each answer 1 at the chosen model, 0 at the others on offer, NaN at those that were
-            not on offer.
-        clusters: Who gave the answers, and about what.
+        chosen: (N, K) float64, for each answer 1 at the chosen model, 0 at the others shown, NaN at those
+            not shown.
+        clusters: The participant and the item of each answer.
 
     Returns:
-        K estimates; no interval where the choices do not connect a model with the others.
+        K estimates; without interval for a model that is always or never chosen.
     """
     offered = ~np.isnan(chosen)
     strengths = _strengths(chosen, offered)

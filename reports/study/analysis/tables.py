@@ -1,4 +1,4 @@
-"""The tables of a human study, in the form that every renderer of the suite shows."""
+"""The tables of a study, in the table model that every output format renders."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 
 from fesbench.core.contracts import Direction, GeneratorCard
 from fesbench.statistics.comparisons import ALL
+from fesbench.statistics.two_way import FEWEST_ITEMS
 
-from ...tables.build import build_table
+from ...tables.build import TableContext, build_table
 from ...tables.table import Cell, Note, Table, metric_title
 from ..schema import GENUINE, IMPOSTOR
-from .analysis import Analysis
-from .estimates import FEWEST_ITEMS
+from .results import Analysis
 
 PERCENT = 100.0
 _ROLES = {GENUINE: "real pairs, same person", IMPOSTOR: "real pairs, two people"}
@@ -27,7 +27,7 @@ _STARS = "*, **, ***: clustered p below 0.05, 0.01, 0.001 after Holm's adjustmen
 
 
 def study_tables(analysis: Analysis) -> list[Table]:
-    """All tables that the study allows, the main one first."""
+    """Return all tables that the design allows, the main one first."""
     return list(_tables(analysis))
 
 
@@ -52,7 +52,7 @@ def _tables(analysis: Analysis) -> Iterator[Table]:
 
 
 def value_title(analysis: Analysis) -> tuple[str, str, float]:
-    """What the main number of a design is called, its unit, and the factor that brings it there."""
+    """Return the title of the main number of a design, its unit, and the factor that converts to the unit."""
     return {
         "best-of-n": ("chosen as best", "% of answers", PERCENT),
         "2afc": ("preferred", "% of comparisons", PERCENT),
@@ -63,7 +63,7 @@ def value_title(analysis: Analysis) -> tuple[str, str, float]:
 
 
 def printed_names(analysis: Analysis) -> dict[str, str]:
-    """What models and real pairs are called in print."""
+    """Return the display names of models and real pairs."""
     return dict(analysis.titles) | _ROLES
 
 
@@ -79,7 +79,7 @@ def _shares(analysis: Analysis) -> Table:
             f"Where there are fewer than {FEWEST_ITEMS} items, intervals hold for other people who judge "
             "these, not for other items."
         )
-    shares = _scaled(analysis.shares, factor)
+    shares = scaled(analysis.shares, factor)
     return _table(title, shares, printed_names(analysis), unit, "higher", notes)
 
 
@@ -96,14 +96,14 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
         ("points", "minus", factor, unit.replace("%", "percentage points", 1)),
         ("ratio", "over", 1.0, "ratio"),
     ):
-        part = _scaled(whole[whole["kind"] == kind], scale).rename(columns={"versus": "model"})
+        part = scaled(whole[whole["kind"] == kind], scale).rename(columns={"versus": "model"})
         labels = {model: f"{focus} {sign} {label}" for model, label in printed_names(analysis).items()}
         table = _table(f"{focus} against each model, {name}", part, labels, name, None, notes)
         yield _starred(table, part)
 
 
 def _votes(whole: pd.DataFrame, focus: str) -> Iterator[str]:
-    """The exact test that papers do, for the best competitor, where models stood side by side."""
+    """Yield a note on the exact test against the best competitor, where models are shown side by side."""
     if "p_exact_holm" in whole:
         rows = whole[whole["best"] & (whole["kind"] == "points")]
         columns = rows[["question", "wins", "losses", "p_exact_holm"]]
@@ -114,7 +114,8 @@ def _votes(whole: pd.DataFrame, focus: str) -> Iterator[str]:
         )
 
 
-def _scaled(frame: pd.DataFrame, factor: float) -> pd.DataFrame:
+def scaled(frame: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """Return the frame with values and intervals multiplied by ``factor``."""
     return frame.assign(**{name: factor * frame[name] for name in ("value", "low", "high")})
 
 
@@ -152,9 +153,23 @@ def _table(
     direction: Direction | None,
     notes: list[str],
 ) -> Table:
-    """A row for each model, a column for each question (or one of all) and domain."""
+    """Build a table with a row for each model and a column for each question (or one for all) and domain."""
     questions = frame["question"] if "question" in frame else pd.Series(title, index=frame.index)
-    cells = pd.DataFrame(
+    cells = _cells(title, frame, questions)
+    measures = pd.DataFrame(
+        {"column": list(dict.fromkeys(questions)), "direction": direction, "unit": unit, "headline": True}
+    ).astype({"direction": object})
+    names = dict.fromkeys(frame["model"])
+    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
+    domains = list(dict.fromkeys(cells["domain"]))
+    table = build_table(cells, TableContext(title, measures, cards), domains=domains)
+    lettered = tuple(note for note in table.notes if note.mark)
+    return replace(table, notes=(*lettered, *(Note("", text) for text in notes)))
+
+
+def _cells(title: str, frame: pd.DataFrame, questions: pd.Series[str]) -> pd.DataFrame:
+    """Return the frame with the columns of cells; the questions are the metrics of the table."""
+    return pd.DataFrame(
         {
             "generator": frame["model"],
             "dataset": title,
@@ -170,19 +185,10 @@ def _table(
             "reason": frame["reason"],
         }
     )
-    measures = pd.DataFrame(
-        {"column": list(dict.fromkeys(questions)), "direction": direction, "unit": unit, "headline": True}
-    ).astype({"direction": object})
-    names = dict.fromkeys(frame["model"])
-    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
-    domains = list(dict.fromkeys(cells["domain"]))
-    table = build_table(cells, measures, cards, {}, title, domains=domains)
-    lettered = tuple(note for note in table.notes if note.mark)
-    return replace(table, notes=(*lettered, *(Note("", text) for text in notes)))
 
 
 def _starred(table: Table, frame: pd.DataFrame) -> Table:
-    """The table with the adjusted clustered p of each difference."""
+    """Return the table with the adjusted clustered p value of each difference in its cell."""
     keys = zip(frame["model"], frame["question"], strict=True)
     found = dict(zip(keys, frame["p_holm"].astype(float), strict=True))
 

@@ -1,1 +1,1 @@
-"""Collects the answers of a human study."""
+"""Collect the answers of a study."""

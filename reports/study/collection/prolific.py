@@ -1,7 +1,6 @@
-"""Prolific's export of submissions (``prolific_export_<study>.csv``): whom to approve.
+"""Link the submissions in Prolific's export (``prolific_export_<study>.csv``) to participants.
 
-Of its columns only the participant's id, the status and the time taken are read; age, sex and the rest never
-leave the file.
+Only the participant's id, the status and the time taken are read; age, sex and other columns are ignored.
 """
 
 from __future__ import annotations
@@ -12,26 +11,26 @@ from pathlib import Path
 from fesbench.core.errors import BenchError
 
 from ...formats.delimited import csv_rows
-from ..analysis.quality import Rater
+from ..schema import Rater
 from ..storage import pseudonym
 from .importers.raw import read_rows
 
 LINKAGE = "linkage.csv"
-"""Names people: it lies beside the key, and can be deleted without loss to the analysis."""
+"""File that identifies participants. It is stored with the key; the analysis does not need it."""
 COLUMNS = ("platform_id", "participant", "form_id", "status", "taken_s", "asked", "answered", "excluded")
 _ID, _STATUS, _TAKEN = "participant id", "status", "time taken"
 
 
 def linkage_csv(path: Path, secret: str, raters: Sequence[Rater]) -> str:
-    """Each submission beside what the study says of the same person: ``COLUMNS``, in the export's order.
+    """Return a CSV text with a row for each submission, in the order of the export.
 
-    ``excluded`` holds the rules that leave the person out, and is empty for a careful one; somebody whose
-    answers were not imported has no form.
+    The columns are ``COLUMNS``. ``excluded`` names the rules that exclude the participant, and is empty if
+    there are none. A participant whose answers were not imported has no form.
 
     Args:
         path: The export.
-        secret: The key's, for pseudonyms.
-        raters: Everyone whose answers were analysed.
+        secret: The secret of the key, for pseudonyms.
+        raters: All participants whose answers were analysed.
 
     Raises:
         BenchError: the file cannot be read, or has no column of participants.
@@ -44,7 +43,7 @@ def linkage_csv(path: Path, secret: str, raters: Sequence[Rater]) -> str:
 
 
 def _plain(column: str) -> str:
-    """Prolific has changed case and separators over the years."""
+    """Normalise case and separators, which differ between versions of the export."""
     return column.strip().lower().replace("_", " ")
 
 

@@ -1,7 +1,7 @@
-"""From raw answers of any platform to one tidy table: matched with the trials, pseudonymous, each once.
+"""Import raw answers of any platform into one tidy table: matched, pseudonymous, without duplicates.
 
-Platform ids of participants become pseudonyms (an HMAC with the secret in the study's private folder) before
-anything is written; names, addresses and places are never read.
+Participants' ids are replaced by pseudonyms (an HMAC with the secret of the key) before anything is written;
+names, addresses and places are never read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from fesbench.core.errors import BenchError
+from fesbench.core.errors import BenchError, invalid_fields
 from fesbench.core.files import write_text
 
 from ...formats.delimited import csv_rows
@@ -31,7 +31,7 @@ SHOWN_PROBLEMS = 20
 
 
 class Problem(NamedTuple):
-    """A row that is not among the responses, and why. ``detail`` never holds a platform's id."""
+    """A row that was not imported, and the reason. ``detail`` never contains the id of a participant."""
 
     kind: str
     where: str
@@ -40,11 +40,11 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Imported:
-    """Responses, each participant's to each trial once, and what came of the other rows.
+    """The imported responses, at most one of a participant to a trial, and the rows that were not imported.
 
-    ``read`` counts the answers in the files. Kinds of problems: ``skipped`` (a row that is no participant's
-    answer), ``unmatched`` (fits no trial), ``duplicate`` and ``conflict`` (answered before, alike or
-    otherwise).
+    ``read`` counts the answers in the files, ``dropped`` names the columns that were ignored. Kinds of
+    problems: ``skipped`` (not an answer of a participant), ``unmatched`` (matches no trial), ``duplicate``
+    and ``conflict`` (the trial was answered before, with the same or another answer).
     """
 
     responses: Sequence[Response]
@@ -53,7 +53,7 @@ class Imported:
     read: int
 
     def report(self) -> dict[str, object]:
-        """For ``import.json`` and the screen: counts, columns left behind, and the first problems."""
+        """Return the content of ``import.json``: counts, ignored columns and the first problems."""
         return {
             "read": self.read,
             "responses": len(self.responses),
@@ -67,14 +67,14 @@ class Imported:
 def import_files(
     platform: Platform, paths: Sequence[Path], study: Study, forms: Sequence[Form], secret: str
 ) -> Imported:
-    """The answers in files of one platform.
+    """Import the answers in files of one platform.
 
     Args:
-        platform: Where the files come from.
-        paths: The files, in the order of which answer counts where two are given.
+        platform: The platform.
+        paths: The files; of two answers to one trial, the first in this order counts.
         study: The study.
         forms: All its forms.
-        secret: The key's, for pseudonyms.
+        secret: The secret of the key, for pseudonyms.
 
     Raises:
         BenchError: a file cannot be read.
@@ -132,7 +132,7 @@ def _unmatched(one: RawAnswer, form: str, trial: Trial | None) -> str:
 
 
 def resolve(one: RawAnswer, trial: Trial) -> str | None:
-    """Which choice is meant: by its name, its label, or its place; None where it is none of them."""
+    """Return the choice that an answer names, by its name, label or position; None if there is none."""
     if one.slot is not None:
         return trial.choices[one.slot] if one.slot < len(trial.choices) else None
     spoken = one.answer.casefold()
@@ -146,7 +146,7 @@ def resolve(one: RawAnswer, trial: Trial) -> str | None:
 
 
 def responses_csv(responses: Iterable[Response], forms: Iterable[Form], key: Key) -> str:
-    """The tidy table: ``COLUMNS``, one row for each answer; it names no model."""
+    """Return the tidy table as CSV text: ``COLUMNS``, one row for each answer; it names no model."""
     trials = {trial.id: trial for form in forms for trial in form.trials}
     return csv_rows([COLUMNS, *_rows(responses, trials, key)])
 
@@ -165,14 +165,14 @@ def _rows(responses: Iterable[Response], trials: Mapping[str, Trial], key: Key) 
 
 
 def write_import(folder: Path, imported: Imported, forms: Sequence[Form], key: Key) -> Path:
-    """Write ``responses.csv`` into a folder; returns its path."""
+    """Write ``responses.csv`` into a folder and return its path."""
     path = folder / "responses.csv"
     write_text(path, responses_csv(imported.responses, forms, key))
     return path
 
 
 def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Response]:
-    """The responses of a tidy table; only the columns of ``Response`` count.
+    """Read the responses in a tidy table; only the columns of ``Response`` are used.
 
     Raises:
         BenchError: the file cannot be read, or a row was changed or belongs to another study.
@@ -184,10 +184,8 @@ def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Resp
         try:
             one = Response.model_validate(fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
             raise BenchError(
-                f"{path}, line {number}: {place}: {first['msg']}; import the answers again"
+                f"{path}, line {number}: {invalid_fields(error)}; import the answers again"
             ) from error
         form, trial = trials.get(one.trial_id, ("", None))
         if (
@@ -207,7 +205,7 @@ def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Resp
 
 
 def merged(earlier: Sequence[Response], imported: Imported) -> Imported:
-    """Earlier responses with the new ones; one that is there already is a duplicate or a conflict."""
+    """Add new responses to earlier ones; an answer to an answered trial is a duplicate or a conflict."""
     found = {(one.participant, one.trial_id): one for one in earlier}
     problems = list(imported.problems)
     for one in imported.responses:

@@ -1,1 +1,1 @@
-"""Designs human studies: trials, counterbalancing, checks and power."""
+"""Design a study: items, trials, counterbalancing, checks and power."""

@@ -1,4 +1,4 @@
-"""Proves that a finished study is balanced, by counting what its forms show."""
+"""Verify that a study is balanced, by counting the exposures in its forms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..schema import Form, Key, Study
 
 
 class Exposure(NamedTuple):
-    """How often one entrant is met in one slot (1 is the first), in one stratum.
+    """One entrant in one slot (from 1) of one stratum.
 
     An entrant is a model, an anchor, or one of the two kinds of real pairs (``StimulusKey.entrant``).
     """
@@ -26,11 +26,12 @@ class Exposure(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """What was counted in main trials.
+    """The counts of exposures in main trials.
 
-    ``exposures`` counts each item apart, zeros included. ``spread`` is the largest difference of counts of
-    one item, question and slot between entrants that could stand there; ``shares`` the fewest and the most
-    times that a model is met at all. ``exact`` says that participants are a multiple of the design's rows.
+    ``exposures`` counts each item separately, zeros included. ``spread`` is the largest difference between
+    the counts of the possible entrants of one item, question and slot; ``shares`` the smallest and the
+    largest count of a model over all trials. ``exact`` says that the number of participants is a multiple of
+    the ``rows`` of the design.
     """
 
     exposures: dict[Exposure, int]
@@ -41,11 +42,17 @@ class Balance(NamedTuple):
 
 
 def balance(study: Study, forms: Sequence[Form], key: Key, rows: int) -> Balance:
-    """Count exposures and check them.
+    """Count the exposures and check that they are balanced.
+
+    Args:
+        study: The study.
+        forms: All its forms.
+        key: Its key.
+        rows: The number of rows of the counterbalancing design.
 
     Raises:
-        BenchError: an item is not met once for each question of each form, the counts differ by more than
-            the design allows, or a repeat does not show the pictures of its original.
+        BenchError: an item does not appear once for each question of each form, the counts differ by more
+            than the design allows, or a repeat does not show the images of its original.
     """
     _check_repeats(forms, key)
     seen = list(_shown(forms, key))
@@ -67,7 +74,7 @@ def balance(study: Study, forms: Sequence[Form], key: Key, rows: int) -> Balance
 
 
 def _shown(forms: Sequence[Form], key: Key) -> Iterator[tuple[Exposure, str]]:
-    """Every picture of every main trial, with the form it is in."""
+    """Yield the exposure and the form of every image of every main trial."""
     stimuli = {stimulus.name: stimulus for stimulus in key.stimuli}
     items = {item.id: item for item in key.items}
     trials = {trial.id: trial for trial in key.trials}
@@ -125,7 +132,7 @@ def _with_zeros(counts: Counter[Exposure]) -> dict[Exposure, int]:
 
 
 def _spread(study: Study, exposures: dict[Exposure, int], key: Key) -> int:
-    """The largest difference between entrants of one slot, or with focus pairs between its two slots."""
+    """Return the largest difference between entrants of one slot, or with focus pairs between two slots."""
     focus = study.design == "2afc" and study.options.pairs == "focus"
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, count in exposures.items():
@@ -135,7 +142,7 @@ def _spread(study: Study, exposures: dict[Exposure, int], key: Key) -> int:
 
 
 def by_stratum(exposures: dict[Exposure, int]) -> dict[Exposure, int]:
-    """The counts of all items of a domain and expression together."""
+    """Return the counts summed over the items of each domain and expression."""
     sums: Counter[Exposure] = Counter()
     for place, count in exposures.items():
         sums[place._replace(item="")] += count

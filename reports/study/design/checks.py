@@ -1,4 +1,4 @@
-"""Trials with an obvious answer, made of real photos: practice, and golds that tell who reads questions."""
+"""Checks made of real photos, with an obvious answer: practice and gold trials."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..wording import DIFFERENT, SAME
 from .gallery import Gallery
 
 EASY = ("happy", "surprised")
-"""Expressions that people recognise most surely, so golds ask for them where they can."""
+"""The expressions that people recognise most reliably; golds prefer them."""
 LOW = ("1", "2")
-"""Points of a scale that are right for a picture which plainly does not show what is asked."""
+"""Correct ratings of an image that clearly does not show what is asked."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Pictures for one check.
+    """The images of one check.
 
-    ``right`` is to be chosen among ``wrong`` where there are several; a check of one picture has it as
-    ``right``, no ``wrong``, and says in ``gold`` which answers are right.
+    With several images, ``right`` is the correct choice and ``wrong`` are the others. With a single image,
+    ``right`` is that image, ``wrong`` is empty, and ``gold`` holds the correct answers.
     """
 
     question: Question
@@ -36,12 +36,12 @@ class Check:
 
 
 class CheckMaker:
-    """Makes checks from candidates that are no items, as long as there are any.
+    """Makes checks, preferably from candidates that are not items.
 
     Args:
-        gallery: Where their pictures go.
-        items: What is not to be used.
-        rng: Orders the candidates.
+        gallery: Collects the images.
+        items: The items of the study.
+        rng: Random generator for the order of the candidates.
     """
 
     def __init__(self, gallery: Gallery, items: Sequence[Candidate], rng: np.random.Generator) -> None:
@@ -54,7 +54,7 @@ class CheckMaker:
         self._two_people = cycle((False, True))
 
     def make(self, design: Design, question: Question, slots: int) -> Check | None:
-        """The next check; None where nobody knows the right answer about any real photo."""
+        """Return the next check, or None if the correct answer is not known for any real photo."""
         candidates = islice(self._next, len(self._all))
         candidate = next((one for one in candidates if _has_answer(one, design, question)), None)
         if candidate is None:
@@ -98,7 +98,7 @@ class CheckMaker:
         return Check(question, candidate.expression, shown, shown, gold=(candidate.expression,))
 
     def _same(self, candidate: Candidate, question: Question) -> Check:
-        """By turns the same and different, the practice first: no one answer is right for all golds."""
+        """Alternate between the two answers, so that no single answer is correct for all golds."""
         add = self._gallery.add
         source, other = add("source", candidate), next(self._others(candidate), None)
         if next(self._two_people) and other:
@@ -108,7 +108,7 @@ class CheckMaker:
         return Check(question, candidate.expression, source, source, gold=(SAME,))
 
     def _siblings(self, candidate: Candidate) -> Iterator[Candidate]:
-        """Other expressions of the same person, each once."""
+        """Yield the other expressions of the same person, once each."""
         seen = {candidate.expression}
         for other in self._all:
             same = (other.dataset, other.domain, other.subject) == (
@@ -121,12 +121,12 @@ class CheckMaker:
                 yield other
 
     def _others(self, candidate: Candidate) -> Iterator[Candidate]:
-        """Other people in the same domain, each once, with the same target where they have it."""
+        """Yield other people of the same domain, once each, preferably with the same target expression."""
         return others(self._pool, candidate)
 
 
 def others(pool: Sequence[Candidate], candidate: Candidate) -> Iterator[Candidate]:
-    """Other people of a candidate's domain, each once, with the same target expression where they have it."""
+    """Yield other people of a candidate's domain, once each, preferably with the same target expression."""
     here = [c for c in pool if (c.dataset, c.domain) == (candidate.dataset, candidate.domain)]
     here.sort(key=lambda c: c.expression != candidate.expression)
     seen = {candidate.subject}
@@ -141,7 +141,7 @@ def _ease(candidate: Candidate) -> int:
 
 
 def _has_answer(candidate: Candidate, design: Design, question: Question) -> bool:
-    """Whether a real photo plainly shows the expression, or for a rating plainly does not."""
+    """Whether a real photo is known to show the expression, or for a rating not to show it."""
     if question != "expression":
         return True
     if design == "rating":

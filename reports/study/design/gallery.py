@@ -1,4 +1,4 @@
-"""The pictures of one study: each gets its blind name, its file and its entry in the key once."""
+"""Collect the images of a study, each with a blinded name, a file and an entry in the key."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .stimuli import damaged, png, secret_hex
 
 
 class Gallery:
-    """Collects pictures as they are asked for.
+    """Collects images as they are requested.
 
     Attributes:
         files: Stimulus name to the PNG file.
-        keys: Stimulus name to what it shows.
+        keys: Stimulus name to its entry in the key.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Gallery:
         self.keys: dict[str, StimulusKey] = {}
 
     def add(self, role: Role, candidate: Candidate, model: str | None = None) -> str:
-        """The name of a picture."""
+        """Add an image, unless it is there already, and return its name."""
         place = candidate.dataset, candidate.domain, candidate.subject
         shot = candidate.source if _of_source(role, candidate) else candidate.edit
         name = secret_hex(self._secret, f"stimulus:{role}:{model}:{place}:{shot}", 32)
@@ -63,5 +63,5 @@ class Gallery:
 
 
 def _of_source(role: Role, candidate: Candidate) -> bool:
-    """Whether a picture is the photo that is edited, and so the same for all edits of that photo."""
+    """Whether an image is the photo that is edited, and so the same for all edits of that photo."""
     return role in ("source", "damaged") or (role == "other-person" and not candidate.has_truth)

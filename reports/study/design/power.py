@@ -1,12 +1,12 @@
-"""How many participants and answers a study needs, by simulating one with people and items that differ.
+"""Compute the participants and answers that a study needs, by simulating people and items that differ.
 
 An answer prefers the model in question with a probability that depends on who answers and on the item: on
 the scale of the normal distribution, probability = Φ(mean + person + item). The mean is set so that the share
 over all people and items is exactly the preference asked for. An intraclass correlation is the share of the
 latent variance (answer, person, item) that lies between people, or between items.
 
-Two tests are simulated. The exact binomial test takes answers as independent; with one answer each, or no
-differences between people and items, it is right, and ``exact_power`` is its power in closed form. The
+Two tests are simulated. The exact binomial test assumes independent answers; with one answer each, or no
+differences between people and items, it is correct, and ``exact_power`` is its power in closed form. The
 clustered test divides by a standard error that is robust to both groupings (Cameron, Gelbach and Miller,
 "Robust inference with multiway clustering", JBES 29(2), 2011) and takes Student's t with one degree of
 freedom less than there are people or items, whichever are fewer.
@@ -26,11 +26,11 @@ from scipy import special, stats
 Array = NDArray[np.float64]
 
 MOST = 512
-"""Participants; the search for a number ends here."""
+"""Largest number of participants that is tried."""
 MOST_ANSWERS = 4096
-"""Independent answers; the search for a number ends here."""
+"""Largest number of independent answers that is tried."""
 _AT_ONCE = 4_000_000
-"""Simulated answers in memory at one time."""
+"""Number of simulated answers in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Scenario:
 
     Args:
         preference: True share of answers that prefer the model.
-        participants: People.
-        items: Answers of each person, one to each item.
+        participants: Number of people.
+        items: Number of items; each person gives one answer about each.
         chance: The share under the null hypothesis: 1/2 for pairs, 1/n for the best of n.
         icc_people: Share of the latent variance between people.
         icc_items: Share of the latent variance between items.
         alpha: Level of all tests together.
-        tests: How many there are; each is done at ``alpha / tests``, as Holm's first step.
+        tests: Number of tests; each is done at ``alpha / tests``, like the first step of Holm's method.
     """
 
     preference: float
@@ -64,7 +64,7 @@ class Scenario:
 
 
 class Power(NamedTuple):
-    """Share of simulated studies in which each test rejects."""
+    """The share of simulated studies in which each test rejects."""
 
     binomial: float
     clustered: float
@@ -72,7 +72,7 @@ class Power(NamedTuple):
 
 @cache
 def _rejects(answers: int, chance: float, level: float) -> NDArray[np.bool_]:
-    """(answers + 1,) whether the exact two-sided binomial test rejects, by the count of preferences."""
+    """Return (answers + 1,) bool: whether the exact two-sided binomial test rejects, for each count."""
     counts = np.arange(answers + 1)
     probabilities = stats.binom.pmf(counts, answers, chance)
     order = np.argsort(probabilities, kind="stable")
@@ -83,15 +83,15 @@ def _rejects(answers: int, chance: float, level: float) -> NDArray[np.bool_]:
 
 
 def exact_power(answers: int, preference: float, chance: float, level: float) -> float:
-    """The power of the exact two-sided binomial test (SciPy's ``binomtest``) with independent answers."""
+    """Return the power of the exact two-sided binomial test (SciPy's ``binomtest``), independent answers."""
     probabilities = stats.binom.pmf(np.arange(answers + 1), answers, preference)
     return float(probabilities[_rejects(answers, chance, level)].sum())
 
 
 def answers_needed(preference: float, chance: float, level: float, power: float) -> int | None:
-    """The fewest independent answers from which on the power stays so high; it rises in a sawtooth.
+    """Return the number of independent answers from which on the power is at least ``power``.
 
-    None where more than ``MOST_ANSWERS`` would be needed.
+    The power rises with the number of answers in a sawtooth. None if more than ``MOST_ANSWERS`` are needed.
     """
     low, high = 1, 16
     while exact_power(high, preference, chance, level) < power:
@@ -103,7 +103,10 @@ def answers_needed(preference: float, chance: float, level: float, power: float)
 
 
 def simulate(scenario: Scenario, repetitions: int, seed: int) -> Power:
-    """Simulate studies; the Monte Carlo error of a power p is sqrt(p (1 − p) / repetitions)."""
+    """Simulate studies and return the power of both tests.
+
+    The Monte Carlo error of a power p is sqrt(p (1 − p) / repetitions).
+    """
     rng = np.random.default_rng(seed)
     answers = scenario.participants * scenario.items
     rejects = _rejects(answers, scenario.chance, scenario.level)
@@ -115,7 +118,7 @@ def simulate(scenario: Scenario, repetitions: int, seed: int) -> Power:
 
 
 def _studies(scenario: Scenario, repetitions: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Some (studies, participants, items) of 0 and 1 at a time."""
+    """Yield batches of (studies, participants, items) float64, zeros and ones."""
     shape = scenario.participants, scenario.items
     some = max(1, _AT_ONCE // (shape[0] * shape[1]))
     total = 1 / (1 - scenario.icc_people - scenario.icc_items)
@@ -143,7 +146,7 @@ def _clustered_rejects(choices: Array, scenario: Scenario) -> NDArray[np.bool_]:
 
 
 def participants_needed(scenario: Scenario, power: float, repetitions: int, seed: int) -> int | None:
-    """The fewest participants with which the clustered test has so much power; None beyond ``MOST``."""
+    """Return the fewest participants with whom the clustered test reaches a power, None above ``MOST``."""
 
     def enough(people: int) -> bool:
         return simulate(replace(scenario, participants=people), repetitions, seed).clustered >= power

@@ -1,4 +1,4 @@
-"""Power against participants, one line for each true preference."""
+"""The figure of power against participants, one line for each true preference."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def power_figure(
 
     Args:
         curves: True preference to (participants, power) of the clustered test.
-        wanted: The power that is asked for, drawn as a line.
-        folder: Where the files go.
-        stem: Their name.
+        wanted: The desired power, drawn as a horizontal line.
+        folder: The output folder.
+        stem: The stem of the file names.
 
     Returns:
         The names of the files.

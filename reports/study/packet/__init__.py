@@ -1,1 +1,1 @@
-"""Writes the packets of a human study."""
+"""Write the packets of a study."""

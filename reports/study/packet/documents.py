@@ -1,22 +1,15 @@
-"""The texts of a study: filled from templates; what the organiser has not said yet stays visible as a gap."""
+"""Fill the texts of a study from templates; facts that the organiser has not stated stay visible as gaps."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from fesbench.core.errors import SpecError
-
-from ..schema import KINDS, PLATFORMS, QUESTIONS, Design
-from .licences import Licence
+from ..design.request import BuiltStudy
+from ..material import Material
+from ..schema import Design, Exclusion, Key, Study
+from .details import Details
 
 PARTICIPANT_TEXTS = ("consent", "instructions", "debrief")
 ADMIN_TEXTS = ("README", "protocol", "recruitment", "privacy", "risk", "CHANGELOG")
@@ -53,147 +46,96 @@ MEASURES: dict[Design, tuple[str, str]] = {
         "Sensitivity d′ against real pairs of two people, log-linear correction.",
     ),
 }
-"""What the analysis reports for each model, and what beside it."""
-
-
-class Details(BaseModel):
-    """What only the organiser can say; an empty field stays a gap, and its pages are marked DRAFT."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: str = "Pictures of faces"
-    institution: str = ""
-    researcher: str = ""
-    contact: str = ""
-    ethics_board: str = ""
-    approval: str = ""
-    payment: str = ""
-    storage_period: str = ""
-    deletion_date: str = ""
-    results_link: str = ""
-    power: str = ""
-
-    @property
-    def missing(self) -> list[str]:
-        """The fields still to be filled in."""
-        return [name for name, value in self.model_dump().items() if not value.strip()]
-
-
-def read_details(path: Path) -> Details:
-    """Details from a YAML file.
-
-    Raises:
-        SpecError: it cannot be read, is no mapping, or has a field that is not known.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Details.model_validate({name: _text(value) for name, value in (content or {}).items()})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise SpecError(f"{path} cannot be read as a YAML mapping: {error}") from error
-    except ValidationError as error:
-        names = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
-        raise SpecError(f"{path}: {names}: not known; fields: {', '.join(Details.model_fields)}") from error
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def details_yaml(details: Details) -> str:
-    """The details as a file to be filled in."""
-    head = "# Fill in, then make the packet again: bench study make … --details details.yaml\n"
-    return head + yaml.safe_dump(details.model_dump(), allow_unicode=True, sort_keys=False)
+"""The main result of the analysis for each model, and the further results."""
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:
-    """Fill the gaps ``{{name}}`` of a text; one without a value stays, and puts a draft notice on top."""
+    """Fill the gaps ``{{name}}`` of a text; gaps without a value stay, below a draft notice."""
     missing = sorted({name for name in _GAP.findall(text) if not str(values.get(name, "")).strip()})
     filled = _GAP.sub(lambda gap: gap[0] if gap[1] in missing else str(values[gap[1]]), text)
     return DRAFT.format(missing=", ".join(missing)) + filled if missing else filled
 
 
 def is_draft(text: str) -> bool:
-    """Whether ``fill`` left a gap."""
+    """Whether ``fill`` left a gap in the text."""
     return text.startswith(DRAFT[:12])
 
 
 def documents(names: Iterable[str], values: Mapping[str, object]) -> dict[str, str]:
-    """Name to filled text."""
+    """Return the filled texts by name."""
     folder = files(__package__) / "texts"
     return {name: fill((folder / f"{name}.md").read_text(encoding="utf-8"), values) for name in names}
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV text; a cell that a spreadsheet would take for a formula gets an apostrophe."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
-    return stream.getvalue()
+def template_values(
+    built: BuiltStudy, material: Material, details: Details, image_url: str
+) -> dict[str, object]:
+    """Return the values for the gaps of the texts.
+
+    Args:
+        built: The study.
+        material: The material that it is built from.
+        details: The facts that the organiser states.
+        image_url: The address of the images, for platforms.
+    """
+    return (
+        details.model_dump()
+        | _study_values(built.study)
+        | _key_values(built.key)
+        | _exclusion_values(built.study.options.exclusion)
+        | {
+            "trials": max(len(form.trials) for form in built.forms),
+            "rows": built.rows,
+            "exact_text": _balance_text(built),
+            "image_url": image_url,
+            "eligible": len(material.candidates),
+            "left_out": str(len(material.left_out)),
+        }
+    )
 
 
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+def _study_values(study: Study) -> dict[str, object]:
+    options, (measure, further) = study.options, MEASURES[study.design]
+    return {
+        "study_id": study.id,
+        "design": study.design,
+        "design_text": f"{study.design}: {TASKS[study.design]}",
+        "task": TASKS[study.design],
+        "measure": measure,
+        "extra": further,
+        "measurement": study.measurement,
+        "questions": ", ".join(study.questions),
+        "items": options.items,
+        "participants": options.participants,
+        "minutes": study.minutes,
+        "outputs": ", ".join(study.outputs),
+        "seed": str(study.seed),
+        "gold": options.gold,
+        "repeats": options.repeats,
+        "attention": options.attention,
+    }
 
 
-_TRIAL_ID = "t and 12 hexadecimal digits"
-_RESPONSES = {
-    "study_id": ("text", "", "s and 12 hexadecimal digits", "the study", "no"),
-    "form_id": ("text", "", "F0001 …", "the form that was answered", "no"),
-    "participant": (
-        "text",
-        "",
-        "16 hexadecimal digits",
-        "pseudonym: HMAC of the person's code",
-        "indirectly",
-    ),
-    "platform": ("text", "", " ".join(PLATFORMS), "where the answer was given", "no"),
-    "trial_id": ("text", "", _TRIAL_ID, "the trial; its models are in the key", "no"),
-    "question": ("text", "", " ".join(QUESTIONS), "what was asked about", "no"),
-    "kind": ("text", "", " ".join(KINDS), "what the trial is for", "no"),
-    "answer": ("text", "", "one of the trial's choices", "what was chosen", "no"),
-    "slot": ("number", "", "0 or more", "the place of the answer among the choices, from 0", "no"),
-    "stimulus": ("text", "", "32 hexadecimal digits", "the picture that the answer is about", "no"),
-    "rt_ms": ("number", "ms", "0 or more, or empty", "time from showing to answering", "no"),
-    "timestamp": ("time", "ISO 8601", "with zone, or empty", "when the answer was given", "indirectly"),
-    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "the participant's screen", "indirectly"),
-    "gold_pass": ("number", "", "1 0, or empty", "whether a check was passed", "no"),
-}
-_RATERS = {
-    "participant": ("text", "", "16 hexadecimal digits", "as in responses.csv", "indirectly"),
-    "forms": ("text", "", "F0001 …", "the forms answered", "no"),
-    "platform": ("text", "", " ".join(PLATFORMS), "where the first answer was given", "no"),
-    "asked": ("number", "trials", "0 or more", "trials of the forms, practice apart", "no"),
-    "answered": ("number", "trials", "0 or more", "of these answered", "no"),
-    "gold_share": ("number", "", "0 to 1, or empty", "golds answered rightly", "no"),
-    "attention_share": ("number", "", "0 to 1, or empty", "instructed answers that were given", "no"),
-    "repeats": ("number", "trials", "0 or more", "trials answered twice", "no"),
-    "repeat_share": ("number", "", "0 to 1, or empty", "of these answered alike", "no"),
-    "repeat_chance": ("number", "", "0 to 1, or empty", "of these alike by chance", "no"),
-    "slot_share": ("number", "", "0 to 1, or empty", "answers in the most frequent of several places", "no"),
-    "median_rt_ms": ("number", "ms", "0 or more, or empty", "median time for an answer", "no"),
-    "duration_s": ("number", "s", "0 or more, or empty", "from the first trial to the last answer", "no"),
-    "screen": ("text", "pixels", "WIDTHxHEIGHT, or empty", "as in responses.csv", "indirectly"),
-    "excluded": ("text", "", "rules, blanks between", "rules that leave the participant out", "no"),
-}
+def _key_values(key: Key) -> dict[str, object]:
+    return {
+        "models_count": len(key.models),
+        "focus": key.titles[key.focus],
+        "competitors": ", ".join(key.titles[name] for name in key.models if name != key.focus) or "none",
+        "datasets": ", ".join(key.datasets),
+        "permission": key.permission or "none stated",
+    }
 
 
-def data_dictionary(retention: str) -> str:
-    """Every column of ``responses.csv`` and ``participants.csv``, as CSV."""
-    columns = ("file", "column", "type", "unit", "allowed_values", "description", "identifying", "retention")
-    files_of = {"responses.csv": _RESPONSES, "participants.csv": _RATERS}
-    rows = [
-        (file, name, *meaning, retention)
-        for file, meanings in files_of.items()
-        for name, meaning in meanings.items()
-    ]
-    return table(columns, rows)
+def _exclusion_values(rules: Exclusion) -> dict[str, object]:
+    return {
+        "gold_share": f"{rules.gold_share:.0%}",
+        "median_rt_ms": f"{rules.median_rt_ms:g}",
+        "same_slot_share": f"{rules.same_slot_share:.0%}",
+        "repeats_judged": rules.repeats,
+    }
 
 
-def stimulus_licences(terms: Mapping[str, Licence], permission: str | None) -> str:
-    """What may be done with the pictures of each data set, as CSV."""
-    columns = ("dataset", "licence", "public_showing", "note", "permission_stated")
-    rows = [
-        (name, found.licence, found.public, found.note, permission or "") for name, found in terms.items()
-    ]
-    return table(columns, rows)
+def _balance_text(built: BuiltStudy) -> str:
+    if len(built.forms) % built.rows == 0:
+        return "So each model stands in each place equally often with each item."
+    return f"Participants are no multiple of {built.rows}, so counts within an item differ by a few."

@@ -1,4 +1,4 @@
-"""What the licences of known data sets say about showing their faces in public."""
+"""The licences of known data sets: whether their faces may be shown in public."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Literal, NamedTuple
 
 from fesbench.core.errors import BenchError
 
+from ...formats.delimited import csv_rows
+
 PUBLIC_OUTPUTS = ("web", "mturk", "qualtrics", "gforms", "potato")
-"""Outputs that anyone on a network could see; print and the lab server stay in the room."""
+"""Outputs that are published on a network; print and the server in the lab are not."""
 
 
 class Licence(NamedTuple):
-    """The terms of a data set, and whether they let its pictures be shown in public."""
+    """The terms of a data set, and whether they allow its images to be shown in public."""
 
     licence: str
     public: Literal["allowed", "forbidden", "unknown"]
@@ -32,11 +34,11 @@ _UNKNOWN = Licence("unknown", "unknown", "check its licence, and the rights of t
 
 
 def licence_of(dataset: str, layout: str = "") -> Licence:
-    """The terms of a data set, told by a name that begins with a known one (``cfee-128``), else its layout.
+    """Return the terms of a data set.
 
     Args:
-        dataset: Its name.
-        layout: The layout of its files, where they lie in one of a known data set.
+        dataset: The name of the data set; a known one is its prefix, as in ``cfee-128``.
+        layout: The file layout, used where the name is unknown.
     """
     names = dataset.lower(), layout.lower()
     found = (terms for name in names for known, terms in _KNOWN.items() if name.startswith(known))
@@ -46,16 +48,16 @@ def licence_of(dataset: str, layout: str = "") -> Licence:
 def allowed_outputs(
     terms: Mapping[str, Licence], asked: tuple[str, ...], known: tuple[str, ...], permission: str | None
 ) -> tuple[str, ...]:
-    """The outputs to write; all that may be, where none are asked for.
+    """Return the outputs to write: those asked for, or all that the licences allow.
 
     Args:
-        terms: The licence of each data set whose pictures are in the packet.
-        asked: What the organiser wants; empty means whatever is allowed.
+        terms: The licence of each data set whose images are in the packet.
+        asked: The outputs that the organiser asks for; empty for all that are allowed.
         known: All outputs, in order.
-        permission: The organiser's statement that public showing is permitted.
+        permission: The organiser's statement that showing the faces in public is permitted.
 
     Raises:
-        BenchError: an output is asked for that a licence forbids, and no permission is stated.
+        BenchError: a licence forbids an output that is asked for, and no permission is stated.
     """
     closed = [name for name, found in terms.items() if found.public == "forbidden" and not permission]
     if not closed:
@@ -68,3 +70,12 @@ def allowed_outputs(
             "--include-images-permission TEXT, which is recorded"
         )
     return asked or tuple(name for name in known if name not in PUBLIC_OUTPUTS)
+
+
+def stimulus_licences(terms: Mapping[str, Licence], permission: str | None) -> str:
+    """Return the terms of each data set as CSV text, with the permission that the organiser states."""
+    columns = ("dataset", "licence", "public_showing", "note", "permission_stated")
+    rows = [
+        (name, found.licence, found.public, found.note, permission or "") for name, found in terms.items()
+    ]
+    return csv_rows([columns, *rows])

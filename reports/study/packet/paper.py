@@ -1,4 +1,4 @@
-"""The printable packet: one PDF for each participant and paper size, and the table to type answers into."""
+"""Write the printable packet: one PDF for each participant and paper size, and a data-entry table."""
 
 from __future__ import annotations
 
@@ -38,22 +38,23 @@ from reportlab.platypus import (
 
 from fesbench.core.files import written_whole
 
+from ...formats.delimited import csv_rows
 from ..schema import Form, Study, Trial
 from ..storage import stimulus_path
-from .documents import is_draft, table
+from .documents import is_draft
 from .sheets import QUALITY, grid, shape, split
 
 RED = HexColor("#B00020")
 PAPERS = {"A4": A4, "Letter": LETTER}
 DPI = 300
 LARGEST = 50
-"""Millimetres: the side of a picture where there is room."""
+"""Largest side of an image, in millimetres."""
 GAP, LINE, MARGIN = 3, 6, 15
-"""Millimetres: between pictures, for a line below one, around a page."""
+"""Distance between images, height of a caption, and page margin, in millimetres."""
 WIDTH = 180
-"""Millimetres: what A4 leaves between the margins; Letter is wider, and pictures are of one size on both."""
+"""Width between the margins of A4, in millimetres; images have the same size on Letter, which is wider."""
 HALF = 100
-"""Millimetres: what half a page of Letter leaves for pictures, so that two questions fit on it."""
+"""Height for the images of a question, in millimetres, so that two questions fit on a page of Letter."""
 
 _BODY = ParagraphStyle("body", fontName="Sans", fontSize=10, leading=14, spaceAfter=5)
 _STYLES = {
@@ -63,7 +64,7 @@ _STYLES = {
     ">": ParagraphStyle("draft", _BODY, textColor=RED),
 }
 PROMPT, ANSWER = ("Sans-Bold", 11.0, 14.0), ("Sans", 9.0, 12.0)
-"""Font, size and distance of lines, in points. Paragraphs can do more, but take most of a packet's time."""
+"""Font, size and leading in points. These lines are not reportlab paragraphs, which are much slower."""
 
 
 def write_print(packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str]) -> None:
@@ -92,14 +93,14 @@ def write_print(packet: Path, study: Study, forms: Sequence[Form], texts: Mappin
 
 
 def data_entry(forms: Sequence[Form]) -> str:
-    """A row for each trial of each form, its answer left empty: what ``--platform paper`` imports."""
+    """Return the data-entry table as CSV text, a row for each trial; ``--platform paper`` imports it."""
     columns = ("form_id", "number", "trial_id", "answer", "choices")
     rows = [
         (form.id, number, trial.id, "", " ".join(trial.choices))
         for form in forms
         for number, trial in enumerate(form.trials, start=1)
     ]
-    return table(columns, rows)
+    return csv_rows([columns, *rows])
 
 
 def _register_fonts() -> None:
@@ -114,8 +115,8 @@ def _register_fonts() -> None:
 class _Photo(ImageReader):
     """A stimulus as a JPEG at the resolution of print.
 
-    reportlab puts it into the file as it is, under a name made of ``getRGBData``: of the JPEG's bytes here,
-    which takes no decoding and is the same wherever the packet is made. It has no mask (``_dataA``).
+    reportlab embeds the JPEG as it is, under a name derived from ``getRGBData``. Here that is the bytes of
+    the JPEG, which needs no decoding and is equal on every machine. The image has no mask (``_dataA``).
     """
 
     _dataA = None  # noqa: N815 - reportlab's name
@@ -129,23 +130,23 @@ class _Photo(ImageReader):
         super().__init__(stream)
 
     def getRGBData(self) -> bytes:  # noqa: N802 - reportlab's name
-        """What tells this picture from others."""
+        """Return the bytes that identify the image."""
         return self._bytes
 
 
 Photos = Callable[[str, int], _Photo]
-"""A stimulus name and the millimetres of a side to the picture."""
+"""Loads the image of a stimulus name at a side in millimetres."""
 
 
 def picture_side(trial: Trial) -> int:
-    """Millimetres: as large as the width allows, with two questions on a page."""
+    """Return the largest side of the images in millimetres with which two questions fit on a page."""
     (columns, rows), originals = shape(len(trial.stimuli)), bool(trial.reference)
     gaps = GAP * (columns - 1 + 3 * originals)
     return min(LARGEST, (WIDTH - gaps) // (columns + originals), HALF // rows - LINE)
 
 
 class _Question(Flowable):
-    """One trial: number, question, original on the left, lettered pictures on the right, choices below."""
+    """One trial: number, question, original on the left, lettered images on the right, choices below."""
 
     def __init__(self, number: int, trial: Trial, photos: Photos, width: float) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class _Question(Flowable):
         self.height = self.above + rows * (self.side + LINE) * mm + self.below
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:
-        """Its size in points."""
+        """Return the size in points."""
         return self.width, self.height
 
     def draw(self) -> None:
@@ -208,7 +209,7 @@ def _pdf(study: Study, form: Form, texts: Mapping[str, str], paper: str, photos:
 
 
 def _story(form: Form, texts: Mapping[str, str], photos: Photos, width: float) -> Iterator[Flowable]:
-    """All pages. The consent bears a name, so it does not bear the number of the form."""
+    """Yield all pages. The consent has a signature, so it does not show the number of the form."""
     code = _text(f"Your code is **{form.id}**.")
     yield from (*_text(texts["consent"]), _signature(width), NextPageTemplate("form"), PageBreak())
     yield from _text(texts["instructions"])
@@ -231,7 +232,7 @@ def _page(name: str, frame: Frame, footer: str, size: tuple[float, float], draft
 
 
 def _furniture(canvas: Canvas, footer: str, size: tuple[float, float], draft: bool) -> None:
-    """Footer, and the mark of a draft."""
+    """Draw the footer and the draft mark."""
     canvas.saveState()
     canvas.setFont("Sans", 8)
     canvas.setFillGray(0.35)
@@ -245,7 +246,7 @@ def _furniture(canvas: Canvas, footer: str, size: tuple[float, float], draft: bo
 
 
 def _text(markdown: str) -> list[Flowable]:
-    """Headings, paragraphs, items and boxes of a simple Markdown text."""
+    """Return the headings, paragraphs, items and boxes of a simple Markdown text."""
     flowables: list[Flowable] = []
     for line in filter(None, (line.strip() for line in markdown.splitlines())):
         mark, _, rest = line.partition(" ")
@@ -274,15 +275,17 @@ def _signature(width: float) -> Flowable:
 
 
 def _answer_sheet(form: Form, width: float) -> list[Flowable]:
-    """A line of circles for each trial, in as many columns as the choices leave room for."""
+    """Return a line of circles for each trial, in two columns if the choices are short enough."""
     title = Paragraph("Answers", _STYLES["#"])
     help_text = Paragraph(f"Form {form.id}. Fill in one circle for each question.", _BODY)
     cells = [_line(number, trial) for number, trial in enumerate(form.trials, start=1)]
     widest = max(pdfmetrics.stringWidth(circles, "Sans", 10) for _, circles in cells)
     columns = 2 if 2 * (widest + 20 * mm) <= width else 1
     down = -(-len(cells) // columns)
-    beside = (cells[start : start + down] for start in range(0, len(cells), down))
-    rows = [[text for cell in row for text in cell] for row in zip_longest(*beside, fillvalue=("", ""))]
+    columns_of_cells = (cells[start : start + down] for start in range(0, len(cells), down))
+    rows = [
+        [text for cell in row for text in cell] for row in zip_longest(*columns_of_cells, fillvalue=("", ""))
+    ]
     sheet = Table(rows, colWidths=[10 * mm, width / columns - 10 * mm] * columns, rowHeights=[17] * down)
     bold = [("FONT", (2 * column, 0), (2 * column, -1), "Sans-Bold", 10) for column in range(columns)]
     sheet.setStyle(TableStyle([("FONT", (0, 0), (-1, -1), "Sans", 10), *bold]))

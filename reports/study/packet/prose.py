@@ -1,4 +1,4 @@
-"""The texts for participants, in the forms in which pages and platforms take them."""
+"""Read the texts for participants and convert them to the formats of pages and platforms."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..storage import PUBLIC
 from .documents import PARTICIPANT_TEXTS
 
 BOX = "- [ ] "
-"""How the two lines of the consent begin that are buttons on a screen."""
+"""Prefix of the two lines of the consent that are buttons on a screen."""
 
 
 def read_texts(packet: Path) -> dict[str, str]:
-    """What participants read, from a packet.
+    """Read the texts for participants from a packet.
 
     Raises:
         BenchError: a text is missing.
@@ -29,23 +29,23 @@ def read_texts(packet: Path) -> dict[str, str]:
             for name in PARTICIPANT_TEXTS
         }
     except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{packet} lacks a text for participants: {error}; make the packet anew") from error
+        raise BenchError(f"{packet} lacks a text for participants: {error}; make the packet again") from error
 
 
 def consent_choices(consent: str) -> list[str]:
-    """The two answers to a consent in Markdown: to agree, and not to."""
+    """Return the two answers to a consent in Markdown: agreement and refusal."""
     boxes = (line for line in consent.splitlines() if line.startswith(BOX))
     return [line.removeprefix(BOX).rstrip(".") for line in boxes]
 
 
 def to_plain(markdown: str) -> str:
-    """A simple Markdown text without its marks and its first heading; boxes are left out."""
+    """Convert a simple Markdown text to plain text, without its first heading and without boxes."""
     kept = [line for line in markdown.splitlines() if not line.startswith((BOX, "# "))]
     return re.sub(r"^(#+|>) |\*\*", "", "\n".join(kept), flags=re.MULTILINE).strip()
 
 
 def to_html(markdown: str) -> str:
-    """HTML of a simple Markdown text: headings, paragraphs, items, notes, bold; boxes are left out."""
+    """Convert a simple Markdown text to HTML: headings, paragraphs, items, notes, bold; without boxes."""
     lines = [line.strip() for line in markdown.splitlines()]
     kept = [line for line in lines if line and not line.startswith(BOX)]
     return "\n".join(_blocks(kept))

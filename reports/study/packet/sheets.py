@@ -1,4 +1,4 @@
-"""Pictures of a trial side by side, in the arrangement of every page: the original, then lettered rows."""
+"""The arrangement of a trial's images on every page: the original, then lettered rows."""
 
 from __future__ import annotations
 
@@ -9,61 +9,64 @@ from matplotlib import font_manager
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from fesbench.datasets.image_grid import ImageGrid
+
 from ..schema import Trial
 from ..wording import DIFFERENT, SAME
 
 ACROSS = 4
-"""Pictures in a row."""
+"""Largest number of images in a row."""
 QUALITY = 92
 
 
 def shape(count: int) -> tuple[int, int]:
-    """Columns and rows of ``count`` pictures, rows as even as they can be: 7 stand as 4 and 3."""
+    """Return the columns and rows of ``count`` images, in rows of nearly equal length: 7 are 4 and 3."""
     rows = -(-count // ACROSS)
     return -(-count // rows), rows
 
 
 def grid(count: int) -> list[tuple[int, int]]:
-    """(column, row) of each of ``count`` pictures, row by row."""
+    """Return the (column, row) of each of ``count`` images, row by row."""
     across, _ = shape(count)
     return [(place % across, place // across) for place in range(count)]
 
 
 def contact_sheet(trial: Trial, picture: Callable[[str], Pillow.Image], side: int) -> bytes:
-    """One JPEG of all pictures of a trial, the original on the left, letters below.
+    """Return a JPEG file with all images of a trial, the original on the left, letters below.
 
     Args:
-        trial: What to show.
-        picture: A stimulus name to its picture, ``side`` pixels square.
-        side: Pixels.
+        trial: The trial.
+        picture: Loads the image of a stimulus name, ``side`` pixels square.
+        side: The side of an image in pixels.
     """
     gap, line = side // 10, side // 5
-    places = grid(len(trial.stimuli))
-    columns, rows = shape(len(trial.stimuli))
     original, judged = split(trial)
+    columns, rows = shape(len(judged))
     left = (side + 2 * gap) if original else 0
-    size = (left + columns * (side + gap) + gap, rows * (side + line) + gap)
-    sheet = Pillow.new("RGB", size, "white")
-    write = ImageDraw.Draw(sheet)
+    layout = ImageGrid(columns, rows, (side + gap, side + line), (left + gap, gap))
+    pictures = [picture(name) for name, _ in judged]
+    sheet = layout.sheet(pictures[start : start + columns] for start in range(0, len(judged), columns))
+    corners = [layout.corner(column, row) for column, row in grid(len(judged))]
+    if original:
+        sheet.paste(picture(original[0][0]), (gap, gap))
+        corners = [(gap, gap), *corners]
+    draw = ImageDraw.Draw(sheet)
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), line * 2 // 3)
-    corners = [(left + gap + column * (side + gap), gap + row * (side + line)) for column, row in places]
-    corners = [(gap, gap), *corners] if original else corners
-    for (name, caption), corner in zip((*original, *judged), corners, strict=True):
-        sheet.paste(picture(name), corner)
-        write.text((corner[0] + side // 2, corner[1] + side), caption, "black", font, anchor="ma")
+    for (_, caption), (x, y) in zip((*original, *judged), corners, strict=True):
+        draw.text((x + side // 2, y + side), caption, "black", font, anchor="ma")
     stream = BytesIO()
     sheet.save(stream, format="JPEG", quality=QUALITY, subsampling=0)
     return stream.getvalue()
 
 
 Captioned = tuple[str, str]
-"""A stimulus name, and what stands below the picture."""
+"""A stimulus name and its caption."""
 
 
 def split(trial: Trial) -> tuple[list[Captioned], list[Captioned]]:
-    """The original, where one is shown, and the pictures to judge, each with its caption.
+    """Return the original, if shown, and the images to judge, each with its caption.
 
-    Neither of two faces that may be one person's is called the original: that would tell which was changed.
+    With same-different, no image is called the original: that would reveal which image was changed.
     """
     if len(trial.stimuli) > 1:
         judged = list(zip(trial.stimuli, trial.choices, strict=True))
@@ -75,6 +78,6 @@ def split(trial: Trial) -> tuple[list[Captioned], list[Captioned]]:
 
 
 def captioned(trial: Trial) -> list[Captioned]:
-    """Every picture of a trial with its caption, the original first."""
+    """Return every image of a trial with its caption, the original first."""
     original, judged = split(trial)
     return original + judged

@@ -1,6 +1,7 @@
 """Golden renders: one 64-pixel face per domain.
 
-After an intended change raise RENDERER_VERSION and regenerate: python tests/datasets/rendered/test_golden.py
+After an intended change raise RENDERER_VERSION and run ``python tests/datasets/rendered/test_golden.py``. On
+another kind of machine the same command records its digests beside the others.
 """
 
 import hashlib
@@ -31,10 +32,9 @@ def digest(domain):
 
 
 def machine():
-    return {
-        "numpy": np.__version__,
-        "simd": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
-    }
+    """The kind of machine, as far as it may tip the last bit of a number."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return " ".join(["NumPy", np.__version__, *extensions])
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +43,15 @@ def golden():
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_same_bytes_on_this_kind_of_machine(golden, domain):
-    if machine() != golden["machine"]:
-        pytest.skip("the digests were made with another NumPy or another kind of processor")
-    assert digest(domain) == golden["digests"][domain]
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_nearly_all_values_equal_on_any_machine(domain):
-    strip = np.asarray(Image.open(STRIP))
-    index = DOMAINS.index(domain)
-    expected = strip[:, index * SIZE : (index + 1) * SIZE]
-    assert (golden_face(domain) == expected).mean() >= 0.99
+def test_same_picture_on_any_machine_and_same_bytes_on_a_recorded_one(golden, domain):
+    face, index = golden_face(domain), DOMAINS.index(domain)
+    expected = np.asarray(Image.open(STRIP))[:, index * SIZE : (index + 1) * SIZE]
+    difference = np.abs(face.astype(int) - expected)
+    assert (difference == 0).mean() >= 0.99
+    # The filter of portraits chooses among four regions by their variance: a last bit may tip a choice.
+    assert (difference > 1).mean() <= (0.005 if domain == "portrait" else 0)
+    recorded = golden["digests"].get(machine())
+    assert recorded is None or recorded[domain] == digest(domain)
 
 
 def test_version_is_raised_with_the_pictures(golden):
@@ -76,12 +73,12 @@ def test_another_process_renders_the_same_bytes():
 
 
 def regenerate():
-    Image.fromarray(np.concatenate([golden_face(domain) for domain in DOMAINS], axis=1)).save(STRIP)
-    content = {
-        "renderer_version": RENDERER_VERSION,
-        "machine": machine(),
-        "digests": {domain: digest(domain) for domain in DOMAINS},
-    }
+    """Write the picture if the version was raised; add or replace the digests of this kind of machine."""
+    content = json.loads(DIGESTS.read_text())
+    if content["renderer_version"] != RENDERER_VERSION:
+        Image.fromarray(np.concatenate([golden_face(domain) for domain in DOMAINS], axis=1)).save(STRIP)
+        content = {"renderer_version": RENDERER_VERSION, "digests": {}}
+    content["digests"][machine()] = {domain: digest(domain) for domain in DOMAINS}
     DIGESTS.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -23,17 +23,17 @@ def portable(weights_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def face_api(shared: Path) -> Path:
+def face_api(weights_folder_with_face_api: Path) -> Path:
     """The folder of the face-api files."""
-    return shared / "data" / "nets" / "face-api"
+    return weights_folder_with_face_api / "face-api"
 
 
 @pytest.fixture(scope="session")
-def london(shared: Path) -> Photos:
+def london(photos_folder: Path) -> Photos:
     """(B, 3, size, size) uint8 photos of one expression, subjects in order."""
 
     def load(expression: str, size: int) -> Tensor:
-        paths = sorted((shared / "data" / "london" / expression).glob("*.jpg"))
+        paths = sorted((photos_folder / expression).glob("*.jpg"))
         images = [
             Image.open(path).convert("RGB").resize((size, size), Image.Resampling.BILINEAR) for path in paths
         ]

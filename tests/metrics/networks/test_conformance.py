@@ -32,11 +32,10 @@ BFLOAT16 = {
 
 
 @pytest.fixture(scope="module")
-def weight_files(tmp_path_factory, shared, weights_folder, deepface_weights, inception_file, qualiclip_file):
-    """A weights folder for all backends."""
+def weight_files(tmp_path_factory, weights_folder, deepface_weights, inception_file, qualiclip_file):
+    """A weights folder for all backends but ``face-api``, whose files are added when they are needed."""
     root = tmp_path_factory.mktemp("weights")
     (root / "portable").symlink_to(weights_folder / "portable")
-    (root / "face-api").symlink_to(shared / "data" / "nets" / "face-api")
     (root / "paper").mkdir()
     for path in (*deepface_weights.glob("*.pth"), inception_file, qualiclip_file):
         (root / "paper" / path.name).symlink_to(path)
@@ -63,9 +62,16 @@ def tensor(images):
 
 
 @pytest.fixture(scope="module")
-def loaded(weight_files):
+def loaded(weight_files, request):
     """Metric by id, each loaded once."""
-    return cache(load_metric)
+
+    @cache
+    def load(name):
+        if name.endswith("@face-api"):
+            (weight_files / "face-api").symlink_to(request.getfixturevalue("face_api"))
+        return load_metric(name)
+
+    return load
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """DeepFace's networks in batches against the package itself, run live on the same files and pixels."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,20 +26,26 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def photos(shared):
+def photos(photos_folder):
     """Four people, neutral and smiling: (8, H, W, 3) uint8, square and so narrow that borders are added."""
-    folder = shared / "data" / "london"
-    paths = [path for name in ("neutral", "happy") for path in sorted((folder / name).glob("*.jpg"))[:4]]
+    paths = [
+        path for name in ("neutral", "happy") for path in sorted((photos_folder / name).glob("*.jpg"))[:4]
+    ]
     square = np.stack([np.asarray(Image.open(path).convert("RGB").resize((128, 128))) for path in paths])
     return {"square": square, "narrow": square[:, 10:110, 24:104]}
 
 
-def network_of(model, weights):
-    return (
-        DeepFaceDlib(weights / DLIB)
-        if model == "Dlib"
-        else DeepFaceRecognition(model, weights / FILES[model])
-    )
+@pytest.fixture(scope="module")
+def network_of(deepface_weights):
+    """Recogniser by name, each loaded once."""
+
+    @cache
+    def load(model):
+        if model == "Dlib":
+            return DeepFaceDlib(deepface_weights / DLIB)
+        return DeepFaceRecognition(model, deepface_weights / FILES[model])
+
+    return load
 
 
 def cosine(a, b):
@@ -45,9 +53,9 @@ def cosine(a, b):
 
 
 @pytest.mark.parametrize("model", ["Facenet512", "ArcFace", "Dlib", "VGG-Face"])
-def test_batches_equal_the_package_image_by_image(model, vgg_face_weights, deepface, photos):
+def test_batches_equal_the_package_image_by_image(model, network_of, vgg_face_weights, deepface, photos):
     """Measured: embeddings differ by 7e-6 of the largest value at most, similarities by 5e-7."""
-    network = network_of(model, vgg_face_weights)
+    network = network_of(model)
     options = {"model_name": model, "detector_backend": "skip"}
     some = slice(4, 5) if model == "VGG-Face" else slice(4, 8)  # VGG-Face takes 1.6 s an image
     for smiling, neutral in ((images[some], images[:4][: some.stop - 4]) for images in photos.values()):
@@ -61,12 +69,12 @@ def test_batches_equal_the_package_image_by_image(model, vgg_face_weights, deepf
         np.testing.assert_allclose(1 - cosine(*found), distances, atol=1e-4)
 
 
-def test_rounded_pixels_of_represent_hardly_move_a_similarity(deepface_weights, deepface, photos):
+def test_rounded_pixels_of_represent_hardly_move_a_similarity(network_of, deepface, photos):
     """``represent`` of 8-bit pixels rounds after its resize; measured: 1.1e-6 with these weights."""
     images = photos["square"][[0, 4]]
     options = {"model_name": "Facenet512", "detector_backend": "skip"}
     wanted = np.array([deepface.represent(image[..., ::-1], **options)[0]["embedding"] for image in images])
-    found = network_of("Facenet512", deepface_weights)(images).astype(np.float64)
+    found = network_of("Facenet512")(images).astype(np.float64)
     np.testing.assert_allclose(cosine(found[:1], found[1:]), cosine(wanted[:1], wanted[1:]), atol=1e-4)
 
 
@@ -91,8 +99,8 @@ def test_thresholds_are_those_of_the_package(deepface_weights, monkeypatch):
         assert 1 - verification.threshold == pytest.approx(find_threshold(model, "cosine"), abs=1e-12)
 
 
-def test_an_image_is_seen_alike_alone_and_among_others(deepface_weights, photos):
-    for network in (network_of("Facenet512", deepface_weights), network_of("Dlib", deepface_weights)):
+def test_an_image_is_seen_alike_alone_and_among_others(network_of, photos):
+    for network in (network_of("Facenet512"), network_of("Dlib")):
         together = network(photos["square"][:3])
         alone = np.concatenate([network(image[None]) for image in photos["square"][:3]])
         np.testing.assert_allclose(together, alone, atol=1e-5 * np.abs(together).max())

@@ -20,10 +20,10 @@ def network(portable: Path) -> DlibResNet:
     return DlibResNet(portable / FILE)
 
 
-def test_descriptors_are_those_of_dlib(network: DlibResNet, portable: Path, shared: Path) -> None:
+def test_descriptors_are_those_of_dlib(network: DlibResNet, portable: Path, photos_folder: Path) -> None:
     dlib = pytest.importorskip("dlib", reason="needs dlib-bin (extra 'prepare')")
     theirs = dlib.face_recognition_model_v1(str(portable / FILE))
-    faces = sorted((shared / "data" / "london" / "happy").glob("*.jpg"))[:4]
+    faces = sorted((photos_folder / "happy").glob("*.jpg"))[:4]
     chips = [np.asarray(Image.open(face).convert("RGB").resize((150, 150))) for face in faces]
     chips.append(np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8))
     wanted = np.array([theirs.compute_face_descriptor(chip) for chip in chips])
@@ -32,12 +32,12 @@ def test_descriptors_are_those_of_dlib(network: DlibResNet, portable: Path, shar
 
 
 def test_real_people_are_told_apart(network: DlibResNet, london: Callable[[str, int], Tensor]) -> None:
-    """Measured on 102 subjects: equal error rate 0.00%, all genuine and 0.8% of impostor pairs below 0.6."""
+    """Of all 102 people: equal error rate 0.00%, all genuine and 0.8% of impostor pairs below 0.6."""
     distances = torch.cdist(network.features(london("neutral", 128)), network.features(london("happy", 128)))
     genuine, impostor = distances.diag(), distances[~torch.eye(len(distances), dtype=torch.bool)]
     assert (genuine < VERIFICATION.threshold).all()
-    assert (impostor < VERIFICATION.threshold).float().mean() < 0.015
-    assert (impostor <= genuine.max()).float().mean() < 0.001
+    assert (impostor < VERIFICATION.threshold).sum() <= 2
+    assert impostor.min() > genuine.max() + 0.2
 
 
 def test_an_image_is_described_by_itself(network: DlibResNet) -> None:

@@ -70,12 +70,12 @@ def test_descriptors_are_those_of_face_api(recognition: FaceApiRecognition) -> N
 def test_recall_on_real_photos(
     expression: FaceApiExpression, london: Callable[[str, int], Tensor], size: int
 ) -> None:
-    """Measured on 102 subjects: 0.990 neutral, 0.647 happy."""
+    """Of these twelve people; of all 102 in the set 0.990 neutral, 0.647 happy."""
     recall = {}
     for label in ("neutral", "happy"):
         predicted = expression.features(london(label, size)).argmax(1)
         recall[label] = (predicted == expression.card.labels.index(label)).float().mean().item()
-    assert recall == pytest.approx({"neutral": 0.99, "happy": 0.66}, abs=0.04)
+    assert recall == pytest.approx({"neutral": 1, "happy": 10 / 12})
 
 
 def test_real_people_are_told_apart(
@@ -84,9 +84,10 @@ def test_real_people_are_told_apart(
     distances = torch.cdist(
         recognition.features(london("neutral", 128)), recognition.features(london("happy", 128))
     )
-    strangers = distances[~torch.eye(len(distances), dtype=torch.bool)]
-    assert (distances.diag() < VERIFICATION.threshold).all()
-    assert (strangers < VERIFICATION.threshold).float().mean() < 0.015
+    genuine, impostor = distances.diag(), distances[~torch.eye(len(distances), dtype=torch.bool)]
+    assert (genuine < VERIFICATION.threshold).all()
+    assert (impostor < VERIFICATION.threshold).sum() <= 2
+    assert impostor.min() > genuine.max() + 0.2
 
 
 @pytest.mark.parametrize("kind", [FaceApiExpression, FaceApiRecognition])

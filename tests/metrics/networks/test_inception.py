@@ -18,10 +18,10 @@ def relative(found, expected):
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
-def test_equal_to_the_features_of_the_peer(network, parity_images, shared):
+def test_equal_to_the_features_of_the_peer(network, parity_images, parity_folder):
     found = network(list(parity_images.values()))
     assert (found.shape, found.dtype) == ((3, 2048), np.float32)
-    with np.load(shared / "parity" / "inception_features.npz") as expected:
+    with np.load(parity_folder / "inception_features.npz") as expected:
         for name, features in zip(parity_images, found, strict=True):
             assert relative(features, expected[f"{name}__2048"]) < 2e-6  # the peer here: 1.1e-6
 

@@ -1,10 +1,7 @@
 """``bench score --backend paper`` with filled weights, against the peers run on the same files."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,18 +10,18 @@ from PIL import Image
 
 from fesbench.metrics.qualiclip import QualiCLIP
 
-COUNT = 16
+COUNT = 6
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, shared):
+def folders(tmp_path_factory, photos_folder):
     """Smiles as outputs of neutral photos, and smiles of others as reference."""
-    root, photos = tmp_path_factory.mktemp("folders"), shared / "data" / "london"
-    names = sorted(path.name for path in (photos / "happy").glob("*.jpg"))
+    root = tmp_path_factory.mktemp("folders")
+    names = sorted(path.name for path in (photos_folder / "happy").glob("*.jpg"))
     wanted = {
-        "sources": [(photos / "neutral" / name, f"{name[:-4]}.png") for name in names[:COUNT]],
-        "images": [(photos / "happy" / name, f"{name[:-4]}--happy.png") for name in names[:COUNT]],
-        "real": [(photos / "happy" / name, f"{name[:-4]}.png") for name in names[COUNT : 2 * COUNT]],
+        "sources": [(photos_folder / "neutral" / name, f"{name[:-4]}.png") for name in names[:COUNT]],
+        "images": [(photos_folder / "happy" / name, f"{name[:-4]}--happy.png") for name in names[:COUNT]],
+        "real": [(photos_folder / "happy" / name, f"{name[:-4]}.png") for name in names[COUNT : 2 * COUNT]],
     }
     for folder, files in wanted.items():
         (root / folder).mkdir()
@@ -34,7 +31,7 @@ def folders(tmp_path_factory, shared):
 
 
 @pytest.fixture(scope="module")
-def scores(folders, deepface_weights, inception_file, qualiclip_file, tmp_path_factory):
+def scores(call_bench, folders, deepface_weights, inception_file, qualiclip_file, tmp_path_factory):
     """What the command prints: five metrics of the paper, from one folder of weight files."""
     weights = tmp_path_factory.mktemp("W") / "paper"
     weights.mkdir()
@@ -42,19 +39,16 @@ def scores(folders, deepface_weights, inception_file, qualiclip_file, tmp_path_f
         shutil.copy(deepface_weights / name, weights)
     for file in (inception_file, qualiclip_file):
         shutil.copy(file, weights)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "fesbench", "score", "--images", folders / "images"),
-            *("--sources", folders / "sources", "--reference", folders / "real"),
-            *("--metric", "ecs,fss,qualiclip,fid,kid", "--backend", "paper", "--weights-dir", weights.parent),
-            "--json",
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        check=False,
+    images = (
+        "--images",
+        folders / "images",
+        "--sources",
+        folders / "sources",
+        "--reference",
+        folders / "real",
     )
-    assert done.returncode == 0, done.stderr
+    metrics = ("--metric", "ecs,fss,qualiclip,fid,kid", "--backend", "paper", "--weights-dir", weights.parent)
+    done = call_bench("score", *images, *metrics, "--json")
     return json.loads(done.stdout)
 
 

@@ -17,16 +17,16 @@ def network(qualiclip_file):
     return QualiClipNetwork(qualiclip_file)
 
 
-def test_equal_to_the_official_scores(network, parity_images, shared):
-    expected = json.loads((shared / "parity" / "qualiclip_official.json").read_text("utf-8"))
+def test_equal_to_the_official_scores(network, parity_images, parity_folder):
+    expected = json.loads((parity_folder / "qualiclip_official.json").read_text("utf-8"))
     scores = QualiCLIP(network)(list(parity_images.values()))
     assert (scores.shape, scores.dtype) == ((3,), np.float64)
     for name, score in zip(parity_images, scores, strict=True):
         assert score == pytest.approx(expected[f"mix/{name}"]["score"], abs=1e-5)
 
 
-def test_equal_to_the_official_features_and_cosines(network, parity_images, shared):
-    with np.load(shared / "parity" / "qualiclip_official_features.npz") as expected:
+def test_equal_to_the_official_features_and_cosines(network, parity_images, parity_folder):
+    with np.load(parity_folder / "qualiclip_official_features.npz") as expected:
         for name, image in parity_images.items():
             pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy())
             features, wanted = (
@@ -37,8 +37,8 @@ def test_equal_to_the_official_features_and_cosines(network, parity_images, shar
             np.testing.assert_allclose(network([image])[0], expected[f"mix__{name}__cos"], atol=1e-6)
 
 
-def test_equal_to_pyiqa_under_its_own_name_only(network, parity_images, shared):
-    expected = json.loads((shared / "parity" / "qualiclip_pyiqa.json").read_text("utf-8"))
+def test_equal_to_pyiqa_under_its_own_name_only(network, parity_images, parity_folder):
+    expected = json.loads((parity_folder / "qualiclip_pyiqa.json").read_text("utf-8"))
     metric = PyiqaQualiCLIP(network)
     assert metric.card.id == "qualiclip@pyiqa"
     for name, score in zip(parity_images, metric(list(parity_images.values())), strict=True):

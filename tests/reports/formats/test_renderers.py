@@ -174,7 +174,7 @@ def test_latex_compiles(kind, request, tmp_path):
     for name in ("paper", "standalone"):
         command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", f"{name}.tex"]
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+            command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=1200
         )
         assert done.returncode == 0, done.stdout[-2000:]
         assert (tmp_path / f"{name}.pdf").stat().st_size > 1000

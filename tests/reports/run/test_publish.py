@@ -10,8 +10,9 @@ from PIL import Image
 import fesbench
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.kid import KernelDistance
-from fesbench.reports.run.publish import load_published
-from fesbench.runs.store.store import RunStore
+from fesbench.reports.run.main_tables import main_tables
+from fesbench.runs.results import RunResults
+from fesbench.runs.store.records import OutputsRecord
 
 MODEL = """
 from fesbench.core.contracts import Generator, GeneratorCard
@@ -73,10 +74,10 @@ def test_edits_without_output_show_though_only_sets_are_scored(moody, photos, tm
     assert not by_model["moody"]["complete"].any()
     assert by_model["moody"]["reason"].str.contains("out of luck").all()
     assert by_model["copy"]["complete"].all()
-    published = load_published(RunStore(out))
-    assert published.exit_code == 1
-    assert published.record["failed"] == 1
-    assert published.record["outputs"]["photos"]["moody"] == {"asked": 20, "answered": 19}
+    results = RunResults.open(out)
+    assert results.exit_code == 1
+    assert results.record.failed == 1
+    assert results.record.outputs["photos"]["moody"] == OutputsRecord(asked=20, answered=19)
     assert len((out / "failures.jsonl").read_text().splitlines()) == 1
     text = (out / "report" / "table.md").read_text()
     assert "Moody: 1 of 20 edits have no output" in text
@@ -89,8 +90,8 @@ def test_a_metric_that_raises_ends_nothing_and_is_counted(monkeypatch, photos, t
 
     def run():
         cells = fesbench.evaluate(["copy"], [photos], ("ecs", "fidelity", "kid"), out=tmp_path / "run")
-        published = load_published(RunStore(tmp_path / "run"))
-        return cells.set_index("metric"), published.exit_code, published.record["status"]
+        results = RunResults.open(tmp_path / "run")
+        return cells.set_index("metric"), results.exit_code, results.record.status
 
     with monkeypatch.context() as patch:
         patch.setattr(Fidelity, "score", broken)
@@ -132,11 +133,11 @@ def test_files_without_a_name_hold_all_data_sets_and_none_is_left_behind(photos,
 
 def test_what_the_terminal_leaves_out_stands_in_the_files(tmp_path):
     fesbench.evaluate(["copy", "truth"], metrics=("ecs", "fss"), limit=2, out=tmp_path / "run")
-    published = load_published(RunStore(tmp_path / "run"))
+    results = RunResults.open(tmp_path / "run")
     content = json.loads((tmp_path / "run/summary.json").read_text())
     assert any("Holm" in text for text in content["methods"])
     assert not any("Holm" in text for text in content["notes"])
-    (table,) = published.tables
+    (table,) = main_tables(results)
     shown = [note.text for note in table.notes if not note.detail]
     assert any("FSS@embedded of real images" in text and "avatar" in text for text in shown)
     assert any("rendered, not photographed" in text for text in shown)
@@ -146,16 +147,16 @@ def test_what_the_terminal_leaves_out_stands_in_the_files(tmp_path):
 def test_sets_say_what_they_are_compared_with_and_differ_with_intervals(photos, tmp_path):
     """Twenty photos cannot show what a distance tells apart: intervals, but no test and no rank."""
     fesbench.evaluate(["copy", "truth"], [photos], ("fid", "kid"), out=tmp_path / "run")
-    published = load_published(RunStore(tmp_path / "run"))
-    (table,) = published.tables
+    results = RunResults.open(tmp_path / "run")
+    (table,) = main_tables(results)
     shown = " ".join(note.text for note in table.notes if not note.detail)
     assert "KID@embedded: against 20 reference images (true targets of the same subjects)" in shown
     assert "ranks nothing in studio" in shown
-    found = published.summary.differences.set_index("metric")
+    found = results.summary.differences.set_index("metric")
     assert list(found.index) == ["fid@embedded", "kid@embedded"]
     assert (found["n_scored"] == 20).all()
     assert (found["low"] < found["difference"]).all()
     assert (found["difference"] < found["high"]).all()
     assert found["p_holm"].isna().all()
     assert found["reason"].str.contains("calibration").all()
-    assert list(published.summary.gains["generator"]) == ["truth", "truth"]
+    assert list(results.summary.gains["generator"]) == ["truth", "truth"]

@@ -70,7 +70,7 @@ def test_the_command_on_the_page_says_every_field_of_the_specification():
         models=("a b",), data=("d",), metrics=("fss",), checkpoints={"m": "f"}, backend="portable",
         resolution=64, limit=3, folds=7, seed=11, inference="bfloat16",
     )  # fmt: skip
-    command = command_of(spec.model_dump(mode="json"))
+    command = command_of(spec)
     assert command == (
         "bench run --model 'a b' --data d --metric fss --checkpoint m=f --backend portable --resolution 64 "
         "--limit 3 --folds 7 --seed 11 --inference bfloat16"

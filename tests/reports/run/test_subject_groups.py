@@ -34,6 +34,6 @@ def test_what_is_no_table_of_subjects_says_why(tmp_path, text, part):
         read_groups(write(tmp_path / "info.csv", text))
 
 
-def test_londons_own_table(shared):
-    groups = read_groups(shared / "data" / "london" / "info.csv")
+def test_londons_own_table(photos_folder):
+    groups = read_groups(photos_folder / "info.csv")
     assert set(groups["face_gender"].dropna()) == {"female", "male"}

@@ -5,8 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from fesbench.reports.study.design.build import Request, build
+from fesbench.reports.study.design.build import build
+from fesbench.reports.study.design.request import StudyRequest
 from fesbench.reports.study.material import Candidate, Material
+from fesbench.reports.study.packet.details import Details
+from fesbench.reports.study.packet.licences import licence_of
+from fesbench.reports.study.packet.web.page import Hosting
+from fesbench.reports.study.packet.write import Contents, write_packet
 from fesbench.reports.study.schema import (
     Exclusion,
     Form,
@@ -78,7 +83,7 @@ def make_request(**changes):
         "focus": "modelname0",
         "outputs": ("print", "mturk", "qualtrics", "gforms", "potato"),
     }
-    return Request(**fields | changes)
+    return StudyRequest(**fields | changes)
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +99,26 @@ def request_of():
 @pytest.fixture(scope="session")
 def material():
     return Synthetic()
+
+
+SUITE = {"fesbench": "1.2.3", "commit": "abc", "dirty": False}
+
+
+def write(packet, private, built, material, details=None):
+    """Write a packet whose images are hosted at https://host/stimuli."""
+    terms, hosting = {"setname": licence_of("setname")}, Hosting(image_url="https://host/stimuli")
+    write_packet(packet, private, Contents(built, material, details or Details(), terms, SUITE, hosting))
+    return packet
+
+
+@pytest.fixture(scope="session")
+def write_study():
+    return write
+
+
+@pytest.fixture(scope="session")
+def suite():
+    return SUITE
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from fesbench.reports.formats.latex import latex_table
 from fesbench.reports.formats.markdown import markdown_table
 from fesbench.reports.formats.siunitx import siunitx_table, siunitx_tables
 from fesbench.reports.formats.structured import json_tables
+from fesbench.reports.tables.build import TableContext
 from fesbench.reports.tables.further import (
     MEASURED,
     REPORTED,
@@ -31,6 +32,7 @@ BLOCKS = {("a", "set"): "main", ("b", "set"): "main", ("copy", "set"): "control"
 MEASURES = pd.DataFrame(
     {"column": ["ecs@embedded"], "direction": ["higher"], "unit": ["share"], "headline": [True]}
 )
+CONTEXT = TableContext("set", MEASURES, CARDS, BLOCKS)
 
 
 def shown(table):
@@ -62,14 +64,14 @@ def test_a_small_difference_that_is_sure_is_not_rounded_away():
     }
     cards = {name: GeneratorCard(name, name) for name in "abc"}
     blocks = {(name, "set"): "main" for name in "abc"}
-    table = pair_table(differences.assign(**ends), MEASURES, cards, blocks, "set")
+    table = pair_table(differences.assign(**ends), TableContext("set", MEASURES, cards, blocks))
     assert [line[0].display for line in table.cells] == ["+0.200", "+0.004", "-0.200"]
 
 
 def test_groups_are_headed_by_their_number_and_small_ones_mark_nothing(cells_of):
     cells = pd.concat([cells_of({"a": 0.9, "b": 0.5}, group) for group in ("few", "many")])
     subjects = {"few": 9, "many": 10}
-    table = group_table(cells, MEASURES, CARDS, BLOCKS, "set", "team", subjects)
+    table = group_table(cells, CONTEXT, "team", subjects)
     assert [column.domain for column in table.columns] == ["few (n = 9)", "many (n = 10)"]
     assert [cell.mark for cell in table.cells[0]] == ["", "best"]
     assert any("Fewer than 10 subjects" in note.text and "few (n = 9)" in note.text for note in table.notes)
@@ -93,12 +95,12 @@ def test_one_model_alone_makes_no_pair():
     differences = pd.DataFrame(
         columns=["dataset", "generator", "versus", "n_asked", "n_scored", "difference"]
     )
-    assert pair_table(differences, MEASURES, CARDS, BLOCKS, "set") is None
+    assert pair_table(differences, CONTEXT) is None
 
 
 def test_scores_by_expression_have_a_column_for_each(cells_of):
     cells = pd.concat([cells_of({"a": 0.9, "b": 0.5}, domain) for domain in ("happy", "sad")])
-    table = divided_table(cells, MEASURES, CARDS, BLOCKS, "set", "expression")
+    table = divided_table(cells, CONTEXT, "expression")
     assert table.title == "set, by expression"
     assert [column.domain for column in table.columns] == ["happy", "sad"]
     assert table.cells[0][1].mark == "best"
@@ -122,18 +124,20 @@ def test_the_truth_table_ranks_metrics_and_leaves_out_what_has_no_number():
 
 
 def test_costs_are_of_models_only_and_an_unknown_time_is_a_dash():
-    table = cost_table({"a": 0.0125}, CARDS, BLOCKS, "set", "cpu")
+    table = cost_table({"a": 0.0125}, CONTEXT, "cpu")
     values = shown(table)
     assert values["a", "parameters", "one"] == "2.50"
     assert float(values["a", "time an image", "one"]) == 12.5
     assert values["b", "time an image", "one"] == "–"
     assert "copy" not in {row.name for row in table.rows}
-    assert cost_table({}, {"copy": CARDS["copy"]}, BLOCKS, "set", "cpu") is None
+    assert cost_table({}, TableContext("set", MEASURES, {"copy": CARDS["copy"]}, BLOCKS), "cpu") is None
 
 
 def test_images_made_elsewhere_have_no_costs_to_win_by():
     cards = CARDS | {"b": GeneratorCard("b", "Model B", weights=FROM_FILES)}
-    values = shown(cost_table({"a": 0.0125, "b": 0.0001}, cards, BLOCKS, "set", "cpu"))
+    values = shown(
+        cost_table({"a": 0.0125, "b": 0.0001}, TableContext("set", MEASURES, cards, BLOCKS), "cpu")
+    )
     assert values["b", "parameters", "one"] == values["b", "time an image", "one"] == "–"
     assert values["a", "parameters", "one"] == "2.50"
 
@@ -202,7 +206,7 @@ def test_siunitx_compiles_beside_a_paper_of_its_own_taste(
     (tmp_path / "paper.tex").write_text(paper, encoding="utf-8")
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=1200
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").stat().st_size > 1000

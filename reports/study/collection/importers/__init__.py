@@ -1,6 +1,6 @@
-"""Readers for the files in which platforms give answers back; one module for each platform.
+"""Read the result files of platforms; one module for each platform.
 
-A reader takes only the columns it needs, by name: names, addresses and places never leave the file.
+A reader uses only the columns that it needs, by name: names, addresses and places are never read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Google Forms: the sheet of answers, downloaded as CSV.
 
-One form of the study is one Google form. A question's title carries its trial id in brackets. A response is
-one person: the form, the ``Timestamp`` and the code (``participant``) stand for it together, since two people
-may type the same word. They are the same in each download, whatever the file is called.
+One form of the study is one Google form. The title of a question contains its trial id in brackets. A
+response is one person, identified by form, ``Timestamp`` and code (``participant``) together, since two
+people may type the same code. These are the same in every download.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .raw import RawAnswer, Reading, read_rows, text_of, trial_in
 
 
 def read(path: Path) -> Reading:
-    """The answers of one sheet.
+    """Read the answers in a sheet.
 
     Raises:
         BenchError: it cannot be read.
@@ -40,7 +40,7 @@ def read(path: Path) -> Reading:
 
 
 def _people(rows: Sequence[Mapping[str, str]], trials: Mapping[str, str]) -> Iterator[str]:
-    """Who gave each response; no trial is on two forms, so one of them tells the form."""
+    """Yield the participant of each response; a trial id identifies the form, as no two forms share one."""
     form = min(trials.values(), default="")
     met: Counter[str] = Counter()
     for row in rows:

@@ -1,9 +1,9 @@
 """Mechanical Turk: ``Batch_<n>_batch_results.csv``.
 
-A trial's answer stands in ``Answer.<trial>`` (a radio group) or, one column for each choice, in
-``Answer.<trial>.<choice>`` or ``Answer.<trial>.<choice>.on`` with ``true`` in the chosen one. Columns come in
-any order, and one that nobody chose is missing, so all are found by name. A HIT's own name for a trial, such
-as ``t03``, is resolved by ``Input.t03_trial_id``.
+The answer to a trial is in ``Answer.<trial>`` (a radio group) or, with one column for each choice, in
+``Answer.<trial>.<choice>`` or ``Answer.<trial>.<choice>.on``, ``true`` for the chosen one. Columns have no
+fixed order, and those that nobody chose are missing, so all are found by name. The name of a trial within a
+HIT, such as ``t03``, is resolved by ``Input.t03_trial_id``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOURS = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7}
 
 
 def read(path: Path) -> Reading:
-    """The answers of one batch; those of rejected assignments are passed over.
+    """Read the answers of one batch; rejected assignments are skipped.
 
     Raises:
         BenchError: it cannot be read.
@@ -57,7 +57,7 @@ def _answers(row: Mapping[str, str], where: str) -> Iterator[RawAnswer]:
 
 
 def submitted(text: str) -> datetime | None:
-    """A moment such as ``Thu Oct 09 07:30:20 UTC 2025``; None where it is written otherwise."""
+    """Parse a time such as ``Thu Oct 09 07:30:20 UTC 2025``; None for another format."""
     words = text.split()
     if len(words) != 6 or words[4] not in _HOURS:
         return None

@@ -1,7 +1,7 @@
 """Paper: the data-entry table of the packet, typed in from the answer sheets.
 
-Columns: ``form_id``, ``trial_id``, ``answer`` and, where people had numbers, ``participant``; else a form is
-a participant, since each is printed for one.
+Columns: ``form_id``, ``trial_id``, ``answer`` and, optionally, ``participant``; without it the form
+identifies the participant, since each form is printed for one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .raw import Reading, read_rows, tidy_answers
 
 
 def read(path: Path) -> Reading:
-    """The answers of one table; empty cells are trials left unanswered.
+    """Read the answers in a table; empty cells are unanswered trials.
 
     Raises:
         BenchError: it cannot be read.

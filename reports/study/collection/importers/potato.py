@@ -1,9 +1,9 @@
-"""Potato: what it keeps of one annotator, in the folder that bears the annotator's name.
+"""Potato: the state of one annotator, in the folder named after the annotator.
 
 Version 2: ``user_state.json``, whose ``instance_id_to_label_to_value`` has for each instance (a trial) a
-list of ``[{"schema": question, "name": choice}, value]``. Version 1: ``annotated_instances.jsonl``, lines
-of which hold the instance's id and ``label_annotations``: for each question either ``{"selection":
-choice}`` (pairwise) or ``{choice: value}`` with the chosen one alone (radio).
+list of ``[{"schema": question, "name": choice}, value]``. Version 1: ``annotated_instances.jsonl``, whose
+lines have the id of an instance and ``label_annotations``: for each question either ``{"selection": choice}``
+(pairwise) or ``{choice: value}`` with only the chosen one (radio).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STATE = "instance_id_to_label_to_value"
 
 
 def read(path: Path) -> Reading:
-    """The answers of one annotator.
+    """Read the answers of one annotator.
 
     Raises:
         BenchError: it cannot be read.
@@ -37,7 +37,7 @@ def read(path: Path) -> Reading:
 
 
 def _instances(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """One record for each instance: those of version 2 are rewritten as lines of version 1."""
+    """Yield one record for each instance, converting version 2 to the format of version 1."""
     for record in records:
         states = record.get(STATE)
         if not isinstance(states, Mapping):
@@ -48,7 +48,7 @@ def _instances(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, An
 
 
 def _labels(chosen: Any) -> dict[str, dict[str, Any]]:
-    """Question to choice to value."""
+    """Return the values by question and choice."""
     found: dict[str, dict[str, Any]] = {}
     for pair in chosen if isinstance(chosen, list) else ():
         if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], Mapping):
@@ -58,7 +58,7 @@ def _labels(chosen: Any) -> dict[str, dict[str, Any]]:
 
 
 def _choice(annotations: Any) -> str | None:
-    """The one choice inside the one question of an instance; None where there is not exactly one."""
+    """Return the only choice of the only question of an instance; None if there is not exactly one."""
     if not isinstance(annotations, Mapping) or len(annotations) != 1:
         return None
     question = next(iter(annotations.values()))

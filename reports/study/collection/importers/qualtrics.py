@@ -1,7 +1,7 @@
 """Qualtrics: the CSV export, with its three header rows.
 
-The first row names the fields (a question's is its trial id), the second repeats the question, the third
-holds ``{"ImportId": …}``. Answers are the words of the choice or its recode value, the place counted from 1.
+The first row names the fields (the trial id for a question), the second repeats the question, the third holds
+``{"ImportId": …}``. Answers are the text of the choice or its recode value, the position counted from 1.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .raw import RawAnswer, Reading, read_rows, text_of, trial_in
 _PEOPLE = ("PROLIFIC_PID", "participant", "ResponseId")
 _FORM = ("form_id", "form")
 _PREVIEW = ("Survey Preview", "1")
-"""``Status`` of answers that the organiser gave while looking at the survey, in words and as a number."""
+"""``Status`` of previews of the survey by the organiser, as text and as a number."""
 
 
 def read(path: Path) -> Reading:
-    """The answers of one export; previews are passed over.
+    """Read the answers in an export; previews are skipped.
 
     Raises:
         BenchError: it cannot be read.

@@ -1,6 +1,6 @@
-"""What readers of all platforms share: the raw answer, and files that strangers have filled in.
+"""The raw answer, and reading of untrusted files: the shared parts of all platform readers.
 
-Files are untrusted: their size, rows and cells are limited, and nothing in them is evaluated.
+The size, rows and cells of files are limited, and nothing in them is evaluated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fesbench.core.errors import BenchError
+from fesbench.core.files import read_limited
 
 from ...schema import SCREEN
 
 LARGEST = 64 * 2**20
-"""Bytes of a file."""
+"""Largest size of a file in bytes."""
 MOST_ROWS = 1_000_000
 TRIAL = re.compile(r"t[0-9a-f]{12}")
 
@@ -29,10 +30,10 @@ _FORM = ("form_id", "form")
 
 
 class RawAnswer(NamedTuple):
-    """One answer as the platform gives it; ``participant`` is its own id, not yet a pseudonym.
+    """One answer as the platform reports it; ``participant`` is the id on the platform, not a pseudonym.
 
-    ``slot`` counts the choices from 0 where the platform tells the place instead of the words. ``form`` is
-    empty where the platform does not say it.
+    ``slot`` is the position of the choice, from 0, where the platform reports it instead of the text.
+    ``form`` is empty where the platform does not report it.
     """
 
     participant: str
@@ -48,7 +49,7 @@ class RawAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """A file's answers, the names of the columns that were left behind, and rows that were passed over."""
+    """The answers in a file, the names of ignored columns, and the skipped rows with reasons."""
 
     answers: Sequence[RawAnswer]
     dropped: Sequence[str] = ()
@@ -56,15 +57,13 @@ class Reading:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Read the text of a file.
 
     Raises:
         BenchError: it is missing, too large or not UTF-8.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise BenchError(f"{path} is larger than {LARGEST // 2**20} MiB: give the answers in parts")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_limited(path, LARGEST, "give the answers in parts").decode("utf-8-sig")
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -72,15 +71,15 @@ def read_text(path: Path) -> str:
             f"{path} is not UTF-8 text (byte {error.start}): export it again as UTF-8"
         ) from error
     if "\0" in text:
-        raise BenchError(f"{path} holds NUL characters, so it is no table: export it again as CSV")
+        raise BenchError(f"{path} holds NUL characters, so it is not a table: export it again as CSV")
     return text
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV or TSV file, by column name; cells that are missing are empty.
+    """Read the rows of a CSV or TSV file as dictionaries; missing cells are empty.
 
     Raises:
-        BenchError: see ``read_text``; or there are too many rows, repeated columns or a cell that never ends.
+        BenchError: see ``read_text``; or there are too many rows, repeated columns or an unclosed cell.
     """
     text = read_text(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
@@ -102,10 +101,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_json(path: Path, text: str) -> Any:
-    """Parsed JSON.
+    """Parse JSON.
 
     Raises:
-        BenchError: it is not JSON, or is nested too deeply.
+        BenchError: the text is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text)
@@ -114,10 +113,10 @@ def read_json(path: Path, text: str) -> Any:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Rows of a CSV or TSV file, of a JSON list, or of JSON lines, by the file's ending.
+    """Read the records of a CSV or TSV file, a JSON list or JSON lines, by the suffix of the file.
 
     Raises:
-        BenchError: see ``read_rows`` and ``read_json``; or the JSON holds something else than objects.
+        BenchError: see ``read_rows`` and ``read_json``; or the JSON holds values that are not objects.
     """
     if path.suffix == ".jsonl":
         lines = [line for line in read_text(path).splitlines() if line.strip()]
@@ -133,9 +132,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def tidy_answers(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[RawAnswer]:
-    """Answers of records with a column for each thing: participant, form, trial, answer, time.
+    """Yield the answers in records with the columns participant, form, trial, answer and time.
 
-    Records without a trial id (instructions, consent) or without an answer are passed over.
+    Records without a trial id (instructions, consent) or without an answer are skipped.
     """
     for number, record in enumerate(records, start=1):
         trial, answer = text_of(record, "trial_id", "trial"), text_of(record, "answer")
@@ -155,19 +154,19 @@ def tidy_answers(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[R
 
 
 def _slot(response: Any) -> int | None:
-    """The index that jsPsych gives of the pressed button."""
+    """Return the index of the button that jsPsych reports."""
     text = str(response).strip()
     return int(text) if text.isdecimal() and len(text) < 3 else None
 
 
 def text_of(record: Mapping[str, Any], *names: str) -> str:
-    """The first of these columns that is not empty, as text without blanks around it."""
+    """Return the stripped text of the first of these columns that is not empty."""
     values = (record.get(name) for name in names)
     return next((text for value in values if value is not None and (text := str(value).strip())), "")
 
 
 def number_of(value: Any) -> float | None:
-    """A time in milliseconds; None where it is missing, negative or no finite number."""
+    """Parse a time in milliseconds; None if it is missing, negative or not finite."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -176,7 +175,7 @@ def number_of(value: Any) -> float | None:
 
 
 def time_of(text: str) -> datetime | None:
-    """A moment from ISO 8601; None where it is something else or has no zone."""
+    """Parse an ISO 8601 time; None if it is malformed or has no zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -185,11 +184,11 @@ def time_of(text: str) -> datetime | None:
 
 
 def screen_of(text: str) -> str | None:
-    """The size of a screen, such as 1024x768; None where it is something else."""
+    """Parse the size of a screen, such as 1024x768; None if it is malformed."""
     return text if re.fullmatch(SCREEN, text) else None
 
 
 def trial_in(text: str) -> str:
-    """The trial id inside a column name or a question's title; empty without one."""
+    """Return the trial id in a column name or the title of a question; empty if there is none."""
     found = TRIAL.search(text)
     return found.group() if found else ""

@@ -1,4 +1,4 @@
-"""The lab's own server: the SQLite file in which it keeps answers, or those answers as JSON lines or CSV.
+"""The lab's own server: its SQLite file, or the same answers as JSON lines or CSV.
 
 Columns: ``participant``, ``form_id``, ``trial_id``, ``answer``, ``rt_ms``, ``timestamp``, ``screen``.
 """
@@ -11,11 +11,11 @@ from ..server import collection
 from .raw import Reading, read_records, tidy_answers
 
 _SQLITE = b"SQLite format 3\0"
-"""How such a file begins, whatever it is called (sqlite.org/fileformat.html)."""
+"""The first bytes of an SQLite file (sqlite.org/fileformat.html)."""
 
 
 def read(path: Path) -> Reading:
-    """The answers of one file; its server may still be running.
+    """Read the answers in a file; the server may still be running.
 
     Raises:
         BenchError: it cannot be read.
@@ -25,7 +25,7 @@ def read(path: Path) -> Reading:
 
 
 def _is_database(path: Path) -> bool:
-    """Whether it is called or begins like one; whoever reads a file that cannot be opened says why."""
+    """Whether the suffix or the first bytes are those of SQLite; unreadable files are reported later."""
     if path.suffix == ".sqlite":
         return True
     try:

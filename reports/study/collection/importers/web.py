@@ -1,7 +1,7 @@
-"""The web page: what jsPsych 8 saves, as CSV or JSON.
+"""The web page: the data that jsPsych 8 saves, as CSV or JSON.
 
-Every row of a trial carries ``participant`` (or Prolific's ``PROLIFIC_PID``), ``form_id``, ``trial_id`` and
-``answer``; without ``answer``, ``response`` counts the choices from 0. ``rt`` is in milliseconds.
+Every row of a trial has ``participant`` (or Prolific's ``PROLIFIC_PID``), ``form_id``, ``trial_id`` and
+``answer``; without ``answer``, ``response`` is the position of the choice, from 0. ``rt`` is in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .raw import Reading, read_records, tidy_answers
 
 
 def read(path: Path) -> Reading:
-    """The answers of one saved file.
+    """Read the answers in a saved file.
 
     Raises:
         BenchError: it cannot be read.

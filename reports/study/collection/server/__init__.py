@@ -1,5 +1,5 @@
-"""The lab's own server: hands out forms, and takes each answer once.
+"""The lab's own server: assigns forms and stores each answer once.
 
-``collection`` keeps the answers, ``commits`` writes them together, ``limits`` slows down who asks too often,
-``app`` speaks HTTP, and ``run`` listens.
+``collection`` stores the answers, ``commits`` groups them into transactions, ``limits`` limits the rate of
+requests, ``app`` is the HTTP application, and ``run`` runs it.
 """

@@ -1,7 +1,7 @@
-"""The answers that a server has collected, in one SQLite file that survives being killed at any moment.
+"""Store the answers of a server in one SQLite file that survives a kill at any moment.
 
-Write-ahead logging with ``synchronous=FULL``: what was committed is on the disk. A participant holds one
-form, shown by a token that only the participant's browser knows; each trial is answered once.
+With write-ahead logging and ``synchronous=FULL``, committed answers are on the disk. A participant has one
+form, identified by a token that only the participant's browser knows; each trial is answered once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fesbench.core.errors import BenchError
 from ...schema import Form, Trial
 
 RELEASE_AFTER = timedelta(hours=12)
-"""A form left unfinished for so long is free again; whoever comes back may still finish it."""
+"""An unfinished form without answers for this long is assigned again; its participant may still finish it."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS study (id TEXT PRIMARY KEY);
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS answers (
 
 
 class Refused(Exception):
-    """A request that the study does not allow; ``status`` is HTTP's."""
+    """A request that the study does not allow; ``status`` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -43,24 +43,24 @@ class Refused(Exception):
 
 
 class Collection:
-    """The open file. All calls come from one thread; the writing ones inside ``transaction``."""
+    """The open file. All calls must come from one thread, writing calls inside ``transaction``."""
 
     def __init__(self, path: Path, study: str, forms: Sequence[Form]) -> None:
         """Open or create the file.
 
         Raises:
-            BenchError: it cannot be opened, or holds another study's answers.
+            BenchError: it cannot be opened, or holds the answers of another study.
         """
         self.forms = {form.id: {trial.id: trial for trial in form.trials} for form in forms}
         self.connection = _opened(path, study)
 
     def close(self) -> None:
-        """Fold the log into the file."""
+        """Close the file, which merges the write-ahead log into it."""
         self.connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is on the disk when this ends, or nothing."""
+        """Commit everything inside to the disk, or nothing."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -70,7 +70,7 @@ class Collection:
             raise
 
     def start(self, participant: str, token: str, screen: str = "") -> str:
-        """The participant's form: the one held already, else the next free one.
+        """Return the form of a participant: the one assigned already, else the next free one.
 
         Raises:
             Refused: the participant has another token, or no form is free.
@@ -92,7 +92,7 @@ class Collection:
         return form
 
     def _free(self) -> str:
-        """The first form that nobody has finished or is at work on."""
+        """Return the first form that is neither finished nor in progress."""
         since = (datetime.now(UTC) - RELEASE_AFTER).isoformat()
         rows = self.connection.execute("SELECT form, answers, seen FROM sessions")
         taken = {
@@ -106,10 +106,10 @@ class Collection:
         raise Refused(409, "All places of this study are taken. Thank you for your interest.")
 
     def answer(self, token: str, trial: str, answer: str, rt_ms: float) -> bool:
-        """Keep an answer; False where the same one is kept already.
+        """Store an answer; return False if the same one is stored already.
 
         Raises:
-            Refused: the token is unknown, the trial is not of the participant's form, the answer is none of
+            Refused: the token is unknown, the trial is not in the participant's form, the answer is none of
                 its choices, or another answer was given before.
         """
         session = self._row("SELECT participant, form FROM sessions WHERE token = ?", _hash(token))
@@ -171,10 +171,10 @@ def _opened(path: Path, study: str) -> sqlite3.Connection:
 
 
 def read_records(path: Path) -> list[Mapping[str, Any]]:
-    """All answers of a file, also while a server writes to it, in the order in which they came.
+    """Read all answers in a file in the order of arrival, also while a server writes to it.
 
     Returns:
-        Records with the keys ``participant`` (the id that the browser gave), ``form_id``, ``trial_id``,
+        Records with the keys ``participant`` (the id sent by the browser), ``form_id``, ``trial_id``,
         ``answer``, ``rt_ms``, ``timestamp`` and ``screen``.
 
     Raises:

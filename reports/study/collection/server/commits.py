@@ -1,4 +1,4 @@
-"""Writes what many requests ask for at once in one transaction: one wait for the disk instead of many."""
+"""Group the writes of concurrent requests into one transaction, which waits for the disk once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Job = Callable[[], Any]
 
 
 class Commits:
-    """A queue before a collection. A job is answered only after the commit that holds it."""
+    """A queue of jobs for a collection. The result of a job is returned only after its commit."""
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
@@ -23,7 +23,7 @@ class Commits:
         self._task: asyncio.Task[None] | None = None
 
     async def do(self, job: Callable[[], T]) -> T:
-        """Run a job in a transaction and return what it returns, once that is on the disk.
+        """Run a job in a transaction and return its result, once it is on the disk.
 
         Raises:
             Refused: the job raised it; nothing of it is written.
@@ -59,7 +59,7 @@ class Commits:
         return results
 
     async def close(self) -> None:
-        """Wait for what is queued, then close the collection."""
+        """Wait for the queued jobs, then close the collection."""
         if self._task:
             await self._task
         self._pool.shutdown()

@@ -1,4 +1,4 @@
-"""Slows down whoever asks too often."""
+"""Limit the rate of requests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ MOST_KEYS = 20_000
 
 
 class Limit:
-    """Lets each key ask ``burst`` times at once, and ``rate`` times a second in the long run."""
+    """A token bucket for each key: ``burst`` requests at once, ``rate`` requests a second in the long run."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self.rate, self.burst = rate, burst
         self._left: dict[str, tuple[float, float]] = {}
 
     def wait(self, key: str, now: float) -> float:
-        """Count one request at ``now`` seconds; returns 0, or how long to wait where it is one too many."""
+        """Count a request at ``now`` seconds; return 0, or the seconds to wait if it exceeds the limit."""
         left, then = self._left.pop(key, (float(self.burst), now))
         left = min(self.burst, left + (now - then) * self.rate)
         allowed = left >= 1

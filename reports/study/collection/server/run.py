@@ -1,4 +1,4 @@
-"""Starts the lab's server in this process."""
+"""Run the lab's server in this process."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from starlette.types import ASGIApp
 from fesbench.core.errors import BenchError
 
 MOST_CONNECTIONS = 1000
-"""Open at once; one more is answered 503, and the page tries again."""
+"""Connections open at once; further ones get status 503, and the page tries again."""
 LONGEST_HEAD = 16 * 2**10
-"""Bytes of a request's first line and headers."""
+"""Largest size of the first line and headers of a request, in bytes."""
 
 
-def serve(app: ASGIApp, host: str, port: int, ready: Callable[[str], None]) -> None:
+def run_server(app: ASGIApp, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until interrupted.
 
     Args:
-        app: What to serve.
+        app: The ASGI application.
         host: The address to listen on.
-        port: The port; 0 takes a free one.
-        ready: Told the address when requests are taken.
+        port: The port; 0 chooses a free one.
+        ready: Called with the address as soon as the server listens.
 
     Raises:
-        BenchError: the address cannot be listened on.
+        BenchError: the server cannot listen on the address.
     """
     config = uvicorn.Config(
         app,
@@ -54,9 +54,13 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(MOST_CONNECTIONS)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(MOST_CONNECTIONS)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise BenchError(f"cannot listen on {host}, port {port}: {error}; choose another --port") from error
     return listener

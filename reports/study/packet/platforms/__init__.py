@@ -1,1 +1,1 @@
-"""Files for platforms that collect answers: each module writes one platform's, and reads nothing else."""
+"""Write the files for platforms that collect answers: one module for each platform."""

@@ -1,9 +1,9 @@
 """Google Forms: one Apps Script for each form, and a contact sheet for each trial.
 
-The form begins with the consent, which sends away who does not agree, and instructions; what it shows at the
-end is the debrief. Pictures cannot stand inside choices by script, so a trial is one picture with letters. A
-question's title carries the trial's id, by which the answers are imported. Calls: Apps Script's reference of
-``FormApp``.
+The form begins with the consent, without which it is submitted at once, and the instructions; the debrief is
+its confirmation message. A script cannot put images into choices, so a trial is one image with letters. The
+title of a question contains the id of the trial, by which answers are imported. Calls: the reference of
+``FormApp`` in Apps Script.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Mechanical Turk: a layout with Crowd HTML elements, and a manifest with a row for each HIT.
 
-A HIT shows up to ``PER_HIT`` trials of one form, after the consent, which must be given, and instructions.
-Crowd HTML does not check that radio groups are answered, so the layout does. Formats: Amazon's reference of
-Crowd HTML elements.
+A HIT shows the consent, which is required, the instructions and up to ``PER_HIT`` trials of one form. Crowd
+HTML does not check that radio groups are answered, so the layout does. Formats: Amazon's reference of Crowd
+HTML elements.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fesbench.core.files import write_text
 
+from ....formats.delimited import csv_rows
 from ...schema import Form, Study, Trial
-from ..documents import table
 from ..prose import consent_choices, read_texts, to_html
 from ..sheets import split
 
@@ -67,7 +67,7 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
     # Trials of a design differ only in whether the original is shown: one that shows it is the pattern.
     example = max(forms[0].trials, key=lambda trial: bool(trial.reference))
     rows = [[form, part, *_cells(trials, size, image_url)] for form, part, trials in parts]
-    write_text(folder / "manifest.csv", table(["form_id", "part", *_columns(size, example)], rows))
+    write_text(folder / "manifest.csv", csv_rows([["form_id", "part", *_columns(size, example)], *rows]))
     sections = "\n".join(_section(place, example) for place in range(size))
     texts = read_texts(packet)
     page = _PAGE.format(
@@ -83,7 +83,7 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
 
 
 def _parts(form: Form) -> Iterator[tuple[str, str, tuple[Trial, ...]]]:
-    """The trials of a form in parts of nearly one size, each with its number."""
+    """Yield (form id, part number, trials) for each part of a form; parts have nearly equal sizes."""
     count = -(-len(form.trials) // PER_HIT)
     size = -(-len(form.trials) // count)
     for part in range(count):

@@ -1,7 +1,7 @@
-"""Potato: one task configuration and item file for each form; its pages show HTML inside items.
+"""Potato: one task configuration and one item file for each form.
 
-Consent and instructions are phases of their own, each a file of questions. Keys: Potato 2's, most of which
-version 1 knows too.
+Consent and instructions are separate phases, each a file of questions. The keys are those of Potato 2;
+version 1 knows most of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
 
 
 def _phases(texts: Mapping[str, str]) -> dict[str, list[dict[str, object]]]:
-    """The pages before the task: a text and a question each."""
+    """Return the pages before the task, each with a text and a question."""
     questions = {
         "consent": _question("consent", "Do you agree?", consent_choices(texts["consent"])),
         "instructions": _question("instructions", "Ready?", ["I have read this"]),
@@ -43,7 +43,7 @@ def _phases(texts: Mapping[str, str]) -> dict[str, list[dict[str, object]]]:
 
 
 def _shown(name: str, text: str) -> dict[str, object]:
-    """A text in HTML; Potato shows the marks of one inside a question's description as they are."""
+    """Return an HTML text as an item of its own: Potato shows tags in a description literally."""
     return {
         "annotation_type": "pure_display",
         "name": f"{name}_text",
@@ -64,7 +64,7 @@ def _question(name: str, text: str, labels: Sequence[str]) -> dict[str, object]:
 
 
 def _exit(refusal: str) -> dict[str, object]:
-    """Ends the study for who does not agree."""
+    """Return the rule that ends the study for participants who do not agree."""
     condition = {"schema": "consent", "operator": "equals", "value": refusal}
     return {"show_when": [condition], "message": "You have not agreed. Thank you for your time."}
 

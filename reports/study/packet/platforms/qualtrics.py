@@ -1,8 +1,8 @@
 """Qualtrics: one survey for each form, in the Advanced Format of its text import.
 
-A question is one line of HTML; its id is the trial's, and recode values count the choices from 1. The survey
-begins with the consent (question ``consent``) and instructions, and ends with the debrief. Logic, forced
-responses and embedded data cannot be imported: the packet's README lists what to do by hand.
+A question is one line of HTML; its id is that of the trial, and recode values count the choices from 1. The
+survey begins with the consent (question ``consent``) and the instructions, and ends with the debrief. Logic,
+forced responses and embedded data cannot be imported: the README of the packet lists the manual steps.
 """
 
 from __future__ import annotations

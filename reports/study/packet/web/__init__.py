@@ -1,1 +1,1 @@
-"""The study as a web page: works from a disk, any static host, and the lab's own server."""
+"""The web page of a study, for a disk, any static host and the lab's own server."""

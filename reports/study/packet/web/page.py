@@ -1,7 +1,7 @@
-"""Makes the web page of a study: fixed scripts, a configuration, and one file for each form.
+"""Write or serve the web page of a study: fixed scripts, a configuration and one file for each form.
 
-The scripts are jsPsych 8 (``vendor/``, with its licence) and ours (``assets/``). A page on a disk may read no
-other file but scripts and pictures, so configuration and forms are scripts too.
+The scripts are jsPsych 8 (``vendor/``, with its licence) and our own (``assets/``). A page opened from a disk
+may load only scripts and images, so configuration and forms are scripts too.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from ..prose import consent_choices, to_html
 
 FOLDER = "web"
 ASSETS = ("assets", "vendor")
+IMAGE_URL = "https://YOUR-HOST/public/stimuli"
+"""The address of the images in files for platforms, where none is given."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Prolific's completion codes; a page without them sends nobody back.
+    """Prolific's completion codes; without them the page does not redirect participants at the end.
 
-    There is none for failed checks: the page does not know which trials are checks.
+    There is no code for failed checks, because the page does not know which trials are checks.
     """
 
     completed: str = ""
@@ -42,15 +44,15 @@ class Codes:
 
     @classmethod
     def parse(cls, text: str) -> Codes:
-        """From one to three codes with commas between: completed, no consent, screen too small.
+        """Parse one to three codes separated by commas: completed, no consent, screen too small.
 
         Raises:
-            BenchError: it is something else.
+            BenchError: the text is not a list of codes.
         """
         codes = [code.strip() for code in text.split(",")]
         if len(codes) > 3 or not all(re.fullmatch(r"\w{1,40}", code, re.ASCII) for code in codes):
             raise BenchError(
-                f"completion codes {text!r} are not one to three words with commas between: "
+                f"completion codes {text!r} are not one to three words separated by commas: "
                 "COMPLETED,NO_CONSENT,SCREENED_OUT"
             )
         return cls(*codes)
@@ -61,18 +63,23 @@ NO_CODES = Codes()
 
 @dataclass(frozen=True)
 class Hosting:
-    """Where answers go from a page without a server of its own: to ``post_url``, else only into a file.
+    """The addresses of a packet on the web.
 
-    ``datapipe`` is the experiment's id at DataPipe, sent along as ``experimentID``.
+    Attributes:
+        post_url: Where a page without its own server posts answers; empty saves them to a file only.
+        datapipe: The id of the experiment at DataPipe, sent as ``experimentID``.
+        codes: The completion codes.
+        image_url: Where the images are hosted, for platforms.
 
     Raises:
-        BenchError: the address is no https address, or codes are given without an address: participants of a
-            platform would be sent away with their answers left on their own computers.
+        BenchError: ``post_url`` is not an https address, or codes are given without it: participants would be
+            redirected while their answers stay on their own computers.
     """
 
     post_url: str = ""
     datapipe: str = ""
     codes: Codes = NO_CODES
+    image_url: str = IMAGE_URL
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.post_url)
@@ -88,20 +95,17 @@ class Hosting:
             )
 
 
-ON_DISK = Hosting()
-
-
 def write_web(
-    packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str], hosting: Hosting = ON_DISK
+    packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str], hosting: Hosting
 ) -> Path:
-    """Write ``public/web``: all that a host needs, its pictures too; returns the page's path.
+    """Write ``public/web``, all files that a static host needs, and return the path of the page.
 
     Args:
         packet: The packet, with its stimuli written.
         study: The study.
         forms: All its forms.
         texts: ``consent``, ``instructions`` and ``debrief`` in Markdown.
-        hosting: Where answers go.
+        hosting: Where answers are posted.
     """
     folder = packet / PUBLIC / FOLDER
     for name, content in asset_files().items():
@@ -116,8 +120,26 @@ def write_web(
     return folder / "index.html"
 
 
+def served_files(
+    packet: Path, study: Study, forms: Sequence[Form], texts: Mapping[str, str], codes: Codes = NO_CODES
+) -> dict[str, str | Path]:
+    """Return the files of the page for the lab's own server: path to text, or to an image file.
+
+    Args:
+        packet: The packet.
+        study: The study.
+        forms: All its forms.
+        texts: ``consent``, ``instructions`` and ``debrief`` in Markdown.
+        codes: The completion codes.
+    """
+    served: dict[str, str | Path] = dict(asset_files())
+    served["config.js"] = config_script(study, texts, codes, {"server": True})
+    names = {name for form in forms for name in form.stimuli}
+    return served | {f"stimuli/{name}.png": stimulus_path(packet, name) for name in names}
+
+
 def asset_files() -> dict[str, str]:
-    """File name to text of everything that is the same for all studies."""
+    """Return the files that are equal for all studies: file name to text."""
     folders = (files(__package__) / name for name in ASSETS)
     found = [file for folder in folders for file in folder.iterdir()]
     return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
@@ -126,14 +148,14 @@ def asset_files() -> dict[str, str]:
 def config_script(
     study: Study, texts: Mapping[str, str], codes: Codes, collector: Mapping[str, object]
 ) -> str:
-    """The configuration of the page as a script.
+    """Return the configuration of the page as a script.
 
     Args:
         study: The study.
-        texts: See ``write_web``.
-        codes: Where participants are sent at the end.
-        collector: Who takes the answers: ``{"server": True}`` where forms come from and answers go to the
-            server of the page itself; else ``post_url`` and ``datapipe`` of ``Hosting``.
+        texts: ``consent``, ``instructions`` and ``debrief`` in Markdown.
+        codes: The completion codes.
+        collector: Where answers are sent: ``{"server": True}`` for the server that serves the page, else
+            ``post_url`` and ``datapipe`` of ``Hosting``.
     """
     content = {
         "id": study.id,

@@ -9,25 +9,16 @@ from collections import Counter, defaultdict
 import pytest
 
 from fesbench.core.errors import BenchError
-from fesbench.reports.study.design.balance import balance
 from fesbench.reports.study.design.build import build
-from fesbench.reports.study.packet.documents import Details
-from fesbench.reports.study.packet.licences import licence_of
-from fesbench.reports.study.packet.packet import write_packet
 from fesbench.reports.study.storage import check_apart, read_forms, read_key, read_study
 
 
-def write(tmp_path, made, material, packet="out/packet", private="elsewhere/key"):
-    folders = tmp_path / packet, tmp_path / private
-    counted = balance(made.study, made.forms, made.key, made.rows)
-    terms = {"setname": licence_of("setname")}
-    write_packet(*folders, made, counted, material, Details(), "https://host/stimuli", terms, {})
-    return folders
-
-
 @pytest.fixture(scope="module")
-def packet(tmp_path_factory, made, material):
-    return write(tmp_path_factory.mktemp("packet"), made, material)
+def packet(tmp_path_factory, write_study, made, material):
+    """The packet and the private folder."""
+    folder = tmp_path_factory.mktemp("packet")
+    write_study(folder / "out/packet", folder / "elsewhere/key", made, material)
+    return folder / "out/packet", folder / "elsewhere/key"
 
 
 def inflated(data):
@@ -133,9 +124,9 @@ def test_another_secret_gives_other_names_and_orders(material, request_of, made)
 
 
 @pytest.mark.parametrize("private", ["out/packet", "out/packet/private", "out/key", "out", "."])
-def test_the_key_is_refused_in_around_and_beside_the_packet(tmp_path, made, material, private):
+def test_the_key_is_refused_in_around_and_beside_the_packet(tmp_path, write_study, made, material, private):
     with pytest.raises(BenchError, match="must not lie"):
-        write(tmp_path, made, material, private=private)
+        write_study(tmp_path / "out/packet", tmp_path / private, made, material)
     assert not (tmp_path / "out").exists()
 
 
@@ -165,6 +156,6 @@ def test_the_private_folder_holds_what_the_packet_does_not(packet, made):
     assert not everything & {"key.json", "draw.csv", "exposures.csv", "design.md"}
 
 
-def test_a_packet_is_never_overwritten(packet, made, material):
+def test_a_packet_is_never_overwritten(packet, write_study, made, material):
     with pytest.raises(BenchError, match="not empty"):
-        write(packet[0].parent.parent, made, material)
+        write_study(*packet, made, material)

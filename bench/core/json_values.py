@@ -1,0 +1,15 @@
+"""Values that JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def json_value(value: Any) -> Any:
+    """Return a scalar as JSON holds it: None where it is missing or not finite, NumPy scalars as Python's."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,68 @@
+"""The file of answers: forms are assigned and released, transactions are whole, other files refused."""
+
+from pathlib import Path
+
+import pytest
+
+from fesbench.core.errors import BenchError
+from fesbench.reports.study.collection.importers import server as importer
+from fesbench.reports.study.collection.server.collection import Collection, Refused
+
+
+def test_the_file_is_imported_whatever_it_is_called(made, tmp_path, token):
+    lab, trial = Collection(tmp_path / "lab.db", made.study.id, made.forms), made.forms[0].trials[0]
+    with lab.transaction():
+        lab.start("fay", token("fay"))
+        lab.answer(token("fay"), trial.id, "A", 900)
+    (answer,) = importer.read(tmp_path / "lab.db").answers
+    lab.close()
+    assert (answer.participant, answer.trial, answer.answer) == ("fay", trial.id, "A")
+
+
+def test_a_form_left_alone_is_free_again(collection, made):
+    assert collection.start("ann", "a" * 32) == "F0001"
+    collection.connection.execute("UPDATE sessions SET seen = '2020-01-01T00:00:00+00:00'")
+    assert collection.start("bob", "b" * 32) == "F0001"
+    assert collection.start("ann", "a" * 32) == "F0001"
+    assert collection.start("cat", "c" * 32) == "F0002"
+
+
+def test_a_finished_form_stays_taken(collection, made):
+    collection.start("ann", "a" * 32)
+    for trial in made.forms[0].trials:
+        collection.answer("a" * 32, trial.id, trial.choices[0], 900)
+    collection.connection.execute("UPDATE sessions SET seen = '2020-01-01T00:00:00+00:00'")
+    assert collection.start("bob", "b" * 32) == "F0002"
+
+
+def test_the_study_is_full_after_its_last_form(collection, made):
+    for number in range(len(made.forms)):
+        collection.start(f"p{number}", f"{number:032x}")
+    with pytest.raises(Refused, match="taken"):
+        collection.start("late", "f" * 32)
+
+
+def test_a_transaction_that_fails_leaves_nothing(collection):
+    def start_and_fail():
+        with collection.transaction():
+            collection.start("ann", "a" * 32)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        start_and_fail()
+    assert collection.start("bob", "b" * 32) == "F0001"
+
+
+def test_answers_of_another_study_are_refused(collection, store, made):
+    with pytest.raises(BenchError, match="another with --answers"):
+        Collection(store, "s000000000000", made.forms)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+def test_a_file_that_no_server_wrote_is_refused(tmp_path, content):
+    path = tmp_path / "x.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(BenchError, match="bench study serve"):
+        importer.read(path)
+    with pytest.raises(BenchError, match="missing"):
+        importer.read(Path(tmp_path, "none.sqlite"))
