@@ -29,7 +29,7 @@ MODELS = {
 }
 DATA = {"rendered": ("fesbench",), "london": ("debruine2017london",), "cfee": ("du2014compound",)}
 KEYS = {"fesbench": ("fesbench",)} | MODELS | DATA | {name: row.citations for name, row in ROWS.items()}
-"""What can be cited, to the keys of its entries."""
+"""Names that can be cited to the keys of their entries."""
 
 
 def bibtex(name: str) -> str:

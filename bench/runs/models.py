@@ -21,6 +21,7 @@ from ..scoring.scorer import Scorer
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
+from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def _check_card(model: Model) -> None:
     card = getattr(model, "card", None)
     if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
         raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
+    check_recordable(card)
 
 
 def make_cell(

@@ -16,6 +16,7 @@ from fesbench.runs.store.records import (
     ModelRecord,
     NetworkRecord,
     RunRecord,
+    check_recordable,
 )
 
 
@@ -127,3 +128,14 @@ def test_the_columns_of_a_card_come_back_from_the_record(name):
     again = reread(record).metrics[name]
     assert tuple(map(vars, again.described_columns)) == tuple(map(vars, card.described_columns))
     assert again.citations == card.citations
+
+
+@pytest.mark.parametrize("fields", [{"title": None}, {"parameters": "12"}])
+def test_a_card_that_could_not_be_read_back_is_refused(fields):
+    card = GeneratorCard(**{"name": "mine", "title": "Mine"} | fields)
+    with pytest.raises(BenchError, match=f"card of mine cannot be recorded: {next(iter(fields))}"):
+        check_recordable(card)
+
+
+def test_lists_in_a_card_are_as_good_as_tuples():
+    check_recordable(GeneratorCard("mine", "Mine", choices=["a"], expressions=["happy"]))

@@ -113,7 +113,7 @@ def test_a_run_lies_on_another_file_system_as_on_this_one(location):
     again = RunStore(location)
     assert (again.read_output("copy", "rendered", "edit") == image).all()
     assert again.has_output("copy", "rendered", "edit")
-    assert again.record["status"] == "started"
+    assert again.record.status == "started"
     again.write_digests()
     assert set(again.read_digests()) == {"run.json", "outputs/copy/rendered/edit.png"}
     with pytest.raises(ImageError, match="no such file"):
