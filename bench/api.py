@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,8 @@ from .runs.store.store import RunStore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .runs.execution.executor import ShardDone
     from .runs.execution.progress import Listener
-    from .runs.models import Cell
 
 
 class _Silent:
@@ -29,7 +29,7 @@ class _Silent:
     def begin(self, shards: int, edits: int) -> None:
         """Do nothing."""
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
+    def done(self, done: ShardDone) -> None:
         """Do nothing."""
 
 
@@ -74,7 +74,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         store: The run directory.
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
-        listener: Is told of each shard that is done.
+        listener: Receives progress.
 
     Raises:
         BenchError: the directory is in use, its data or models changed, or it cannot be written.
@@ -93,7 +93,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
                 run_plan(plan, store, device, workers, listener)
                 publish(plan, RunResults.read(store))
                 finish(store)
-        return RunResults.open(store.folder)
+        return RunResults.open(store.location)
 
 
 def open_run(folder: Path) -> RunResults:
@@ -107,21 +107,19 @@ def open_run(folder: Path) -> RunResults:
 
 @contextmanager
 def _logged(store: RunStore) -> Iterator[None]:
-    """Write the log messages of the suite to ``run.log`` of the run."""
-    handler = logging.FileHandler(store.folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
     """Return whether the run directory holds the finished results of everything that the plan asks for."""
     record = store.record
-    published = (store.folder / "summary.json").is_file() and (store.folder / "report").is_dir()
-    return published and record.status == "complete" and record.spec == plan.spec
+    return store.is_published() and record.status == "complete" and record.spec == plan.spec

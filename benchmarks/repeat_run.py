@@ -16,9 +16,10 @@ from fesbench.runs.store.store import RunStore
 from fesbench.scoring.shards import SCORES
 
 
-def repeat_run(small: RunStore, large: RunStore, outputs: int) -> None:
+def repeat_run(small_folder: Path, large_folder: Path, outputs: int) -> None:
     """Write a run of at least so many outputs, whose images are hard links to those of the small one."""
-    scores = pd.read_parquet(small.folder / "scores.parquet")
+    small, large = RunStore(small_folder), RunStore(large_folder)
+    scores = small.read_scores()
     places = scores[["generator", "dataset", "edit"]].drop_duplicates()
     copies = -(-outputs // len(places))
     parts = []
@@ -33,8 +34,8 @@ def repeat_run(small: RunStore, large: RunStore, outputs: int) -> None:
                 os.link(source, target)
     large.write_scores(pd.concat(parts, ignore_index=True)[SCORES.names])
     for name in ("run.json", "identities.json", "summary.json"):
-        content = json.loads((small.folder / name).read_text(encoding="utf-8"))
-        (large.folder / name).write_text(json.dumps(content), encoding="utf-8")
+        content = json.loads((small_folder / name).read_text(encoding="utf-8"))
+        (large_folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -43,4 +44,4 @@ if __name__ == "__main__":
     parser.add_argument("large", type=Path)
     parser.add_argument("--outputs", type=int, default=50_000)
     given = parser.parse_args()
-    repeat_run(RunStore(given.small), RunStore(given.large), given.outputs)
+    repeat_run(given.small, given.large, given.outputs)

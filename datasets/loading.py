@@ -1,4 +1,4 @@
-"""Loads the images of edits ahead of need, in worker processes."""
+"""Loading of images in worker processes, before they are needed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LoadedImage = tuple[Image, Mask | None] | Failure
 Pending = Callable[[], LoadedImage]
 
 AHEAD = 64
-"""Images that may wait in memory for their turn."""
+"""The most images that wait in memory."""
 
 log = logging.getLogger(__name__)
 
 
 def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None) -> LoadedImage:
-    """The image and the mask of a sample, or why they are unusable; a data set may be anybody's code."""
+    """Load the image and the mask of a sample, or return why they are unusable, whatever ``load`` raises."""
     try:
         image, mask = load(), load_mask() if load_mask else None
     except ImageError as error:
@@ -46,7 +46,7 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
 
 
 def is_image(value: object) -> bool:
-    """Whether something is an array (H, W, 3) uint8 with at least one pixel."""
+    """Return whether a value is an array (H, W, 3) uint8 with at least one pixel."""
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         return False
     return value.ndim == 3 and value.shape[2] == 3 and value.size > 0
@@ -57,16 +57,16 @@ def _is_mask(value: object, image: Image) -> bool:
 
 
 def described(value: object) -> str:
-    """What something is that should have been an image."""
+    """Describe a value that is not an image: its shape and dtype, or its type."""
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
     return type(value).__name__
 
 
 class ImageLoader:
-    """A pool of processes that load samples; with no workers, everything loads where it is asked for.
+    """A pool of processes that load samples.
 
-    Samples that cannot travel to another process, and all samples once a worker died, load in this one.
+    Samples load in this process where there are no workers, if they cannot be pickled, or once a worker died.
     """
 
     def __init__(self, workers: int) -> None:
@@ -74,7 +74,7 @@ class ImageLoader:
         self._pool = ProcessPoolExecutor(workers, context, serve_parent_only) if workers else None
 
     def submit(self, sample: Sample) -> Pending:
-        """Start loading a sample; call the answer for its image."""
+        """Start to load a sample; return a function that waits for the image."""
         task = partial(load_sample, sample.load, sample.load_mask)
         if self._pool is None or not picklable(task):
             return task
@@ -96,7 +96,7 @@ class ImageLoader:
         return task()
 
     def load(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, LoadedImage]]:
-        """Each sample with its image, in order, a bounded number ahead."""
+        """Yield each sample with its image, in order; at most ``AHEAD`` images are loaded ahead."""
         waiting: deque[tuple[Sample, Pending]] = deque()
         for sample in samples:
             waiting.append((sample, self.submit(sample)))
@@ -107,13 +107,13 @@ class ImageLoader:
             yield first, pending()
 
     def close(self) -> None:
-        """Stop the workers; what is in flight is dropped."""
+        """Stop the workers; images that are being loaded are dropped."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
-    """The same sample with its image already loaded, or with an ``ImageError`` in its place."""
+    """Return the sample with its image in memory, or with a ``load`` that raises ``ImageError``."""
     if isinstance(loaded, Failure):
         return replace(sample, load=partial(_refuse, loaded.reason), load_mask=None)
     image, mask = loaded
@@ -132,16 +132,16 @@ def _refuse(reason: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class LoadedEdits:
-    """Edits whose images are in memory; ``failures[i]`` says why edit i cannot be answered at all."""
+    """Edits whose images are in memory; ``failures[i]`` tells why the source of edit i is unusable."""
 
     edits: Sequence[Edit]
     failures: dict[int, Failure]
 
 
 def load_ahead(
-    shards: Sequence[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
+    shards: Iterable[Sequence[Edit]], loader: ImageLoader, ahead: int = 2
 ) -> Iterator[LoadedEdits]:
-    """The shards in order, each loaded while the ones before it are worked on."""
+    """Yield the shards in order; the next ``ahead`` are loaded while one is worked on."""
     waiting: deque[tuple[Sequence[Edit], dict[str, Pending]]] = deque()
     for shard in shards:
         waiting.append((shard, _submit(shard, loader)))

@@ -1,4 +1,4 @@
-"""Processes that load images for another one: how many there may be, and how they end."""
+"""Worker processes: how many there may be, and how they end."""
 
 from __future__ import annotations
 
@@ -6,24 +6,58 @@ import multiprocessing
 import os
 import pickle
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from threading import Thread
+
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
-    """How many cores this process may use: a scheduler or container may leave it fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores this process may use, at least 1.
+
+    Fewer than the machine has where a scheduler binds the process to some of them, or a container has a quota
+    of processor time (cgroup v1 or v2); a quota of 2.5 cores counts as 2.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min([cores, *_quotas()])))
+
+
+def _quotas() -> Iterator[float]:
+    """Yield the cores that each control group of this process and the groups above it allow."""
+    try:
+        lines = MEMBERSHIP.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            root = CGROUPS / controllers
+            below = root / group.strip("/")
+            for folder in (below, *below.parents):
+                if folder.is_relative_to(root):
+                    yield from _quota(folder)
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    """Yield the cores that a control group allows: ``cpu.max`` of version 2, two files of version 1."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = (int(word) for name in names for word in (folder / name).read_text().split())
+            if quota > 0:
+                yield quota / period
 
 
 def serve_parent_only() -> None:
-    """Make a worker leave Ctrl-C to its parent, and end with it even where that is killed."""
+    """Make a worker ignore Ctrl-C, which its parent handles, and end when its parent does, even by a kill."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
 
 
 def picklable(task: object) -> bool:
-    """Whether a task can travel to another process."""
+    """Return whether a task can be sent to another process."""
     try:
         pickle.dumps(task)
     except (pickle.PicklingError, AttributeError, TypeError):

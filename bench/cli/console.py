@@ -16,9 +16,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..core.plurals import counted
+
 if TYPE_CHECKING:
+    from ..runs.execution.executor import ShardDone
     from ..runs.execution.progress import Listener
-    from ..runs.models import Cell
 
 PLAIN_WIDTH = 110
 """Characters in a line of a file or a pipe, unless ``COLUMNS`` is set in the environment."""
@@ -50,8 +52,8 @@ def shown_progress(console: Console) -> Iterator[Listener]:
         yield _Bar(progress)
 
 
-def _failure_line(cell: Cell, edits: int, failed: int) -> str:
-    return f"{cell.card.name}: {failed} of {edits} edits have no output"
+def _failure_line(done: ShardDone) -> str:
+    return f"{done.task.generator}: {done.failed} of {counted(done.edits, 'edit')} have no output"
 
 
 class _Bar:
@@ -65,11 +67,12 @@ class _Bar:
         """Set the length of the bar."""
         self._progress.reset(self._task, total=shards, description="shards of 32 edits")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Advance the bar by one shard; print how many of its edits failed, if any."""
-        self._progress.update(self._task, advance=1, description=f"{cell.card.name} on {cell.dataset.name}")
-        if failed:
-            self._progress.console.print(_failure_line(cell, edits, failed), markup=False, highlight=False)
+    def done(self, done: ShardDone) -> None:
+        """Advance the bar by one shard."""
+        description = f"{done.task.generator} on {done.task.dataset}"
+        self._progress.update(self._task, advance=1, description=description)
+        if done.failed:
+            self._progress.console.print(_failure_line(done), markup=False, highlight=False)
 
 
 class _Lines:
@@ -84,18 +87,18 @@ class _Lines:
         """Print how much there is to do, and start the clock."""
         self._total, self._start = shards, time.monotonic()
         self._printed = self._start
-        self._print(f"{shards} shards to do, {edits} edits")
+        self._print(f"{counted(shards, 'shard')} to do, {counted(edits, 'edit')}")
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """Count one shard; print a line where one is due, and how many of its edits failed, if any."""
+    def done(self, done: ShardDone) -> None:
+        """Print a line where edits have no output, and one of progress where it is time for one."""
         self._finished += 1
-        if failed:
-            self._print(_failure_line(cell, edits, failed))
+        if done.failed:
+            self._print(_failure_line(done))
         now = time.monotonic()
         if now - self._printed >= PAUSE or self._finished == self._total:
             self._printed = now
             left = (now - self._start) / self._finished * (self._total - self._finished)
-            self._print(f"{self._finished} of {self._total} shards, about {left:.0f} s left")
+            self._print(f"{self._finished} of {counted(self._total, 'shard')}, about {left:.0f} s left")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False)

@@ -16,6 +16,7 @@ from fesbench.reports.run.publish import show, show_times
 from ..api import complete_run, is_complete
 from ..core.contracts import Inference
 from ..core.errors import SpecError
+from ..core.plurals import counted
 from ..runs.plan import Plan, make_plan, resolve
 from ..runs.spec import RunSpec, read_config, validate
 from ..runs.store.store import RunStore
@@ -128,7 +129,7 @@ def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str,
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
-    table = Table(title=f"{store.folder}", title_justify="left")
+    table = Table(title=store.location, title_justify="left")
     for column in (
         "data set",
         "domains",
@@ -144,19 +145,20 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             ", ".join(item.dataset.domains),
             str(len({edit.source.subject for edit in item.edits})),
             str(len(item.edits)),
-            _protocol_text(item.protocol, item.home, plan.spec.folds),
-            f"{len(item.dataset.problems)} files",
+            _protocol_text(item.protocol, item.training_set, plan.spec.folds),
+            counted(len(item.dataset.problems), "file"),
         )
     console.print(table)
     console.print(
-        f"{len(plan.spec.models)} models ({', '.join(plan.spec.models)}), {plan.edit_count} edits each; "
+        f"{counted(len(plan.spec.models), 'model')} ({', '.join(plan.spec.models)}), "
+        f"{counted(plan.edit_count, 'edit')} each; "
         f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
         f"{plan.spec.resolution} px; seed {plan.spec.seed}"
     )
 
 
 def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
-    """The plan as data: what ``_print_plan`` shows."""
+    """Return what ``_print_plan`` shows as JSON content."""
     datasets = [
         {
             "name": item.name,
@@ -164,13 +166,13 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
             "subjects": len({edit.source.subject for edit in item.edits}),
             "edits": len(item.edits),
             "protocol": item.protocol,
-            "home": item.home,
+            "home": item.training_set,
             "left_out": len(item.dataset.problems),
         }
         for item in plan.datasets
     ]
     return {
-        "folder": str(store.folder),
+        "folder": store.location,
         "complete": is_complete(plan, store),
         "spec": plan.spec.model_dump(mode="json"),
         "edits_per_model": plan.edit_count,
@@ -178,7 +180,7 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     }
 
 
-def _protocol_text(protocol: str, home: str, folds: int) -> str:
+def _protocol_text(protocol: str, training_set: str, folds: int) -> str:
     if protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
-    return f"{home}, train split"
+    return f"{training_set}, train split"

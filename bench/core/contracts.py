@@ -382,13 +382,10 @@ class SetMetric(ABC):
 Metric = ImageMetric | SetMetric
 
 
-FAILED = "no output: "
-"""How the reason of a row begins whose edit has no output."""
-
-
 SHARD = 32
-"""Edits in a shard: the unit of work, and of what a kill can lose.
+"""Edits in a shard: the unit of work, and the most that a kill can lose.
 
-Also the images in every pass through a network: fixed, so that a score never depends on which other images
-were scored with it or on what was resumed.
+Also the most images in one pass through a network. A pass holds images of one shard alone, and is padded to
+a multiple of ``scoring.scorer.PADDING`` where there are fewer. Shards are cut by position in the plan, so no
+score depends on what was resumed, or on how many other shards there are.
 """

@@ -1,4 +1,4 @@
-"""The device that computes."""
+"""Torch devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import BenchError
 
 
 def device_description(device: str) -> dict[str, str | int]:
-    """The device's name and the threads in use."""
+    """Return the name of a torch device and the number of threads in use."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
     return {"device": device, "name": name, "threads": torch.get_num_threads()}
 
@@ -26,10 +26,10 @@ def _processor() -> str:
 
 
 def check_device(device: str) -> None:
-    """Try the device.
+    """Check that PyTorch can compute on a device.
 
     Raises:
-        BenchError: PyTorch cannot compute there.
+        BenchError: it cannot.
     """
     try:
         torch.zeros(1, device=device)

@@ -1,4 +1,4 @@
-"""Versions and commit that a result was computed with."""
+"""Versions of packages and the commit of the code that computes a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("fesbench", "torch", "torchvision", "numpy", "scipy", "pandas", "pya
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that can move a number; None where not installed."""
+    """Return the versions of Python and of packages that can change numbers; None where not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
@@ -23,7 +23,7 @@ def _version(package: str) -> str | None:
 
 
 def commit() -> dict[str, str | bool | None]:
-    """Git commit of the checkout that runs, and whether it has changes; None for an installed package."""
+    """Return the git commit of the checkout and whether it has changes; None for an installed package."""
     revision = _git("rev-parse", "HEAD")
     return {"commit": revision, "dirty": bool(_git("status", "--porcelain")) if revision else None}
 

@@ -65,3 +65,8 @@ class SpecError(BenchError):
 
 class UnsupportedEdit(BenchError):
     """An edit that a model cannot answer: a target outside its labels, or a source it needs to know."""
+
+
+def explain(error: Exception) -> str:
+    """Return an error as a reason in a table: its message, after its type where it is unexpected."""
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"

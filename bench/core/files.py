@@ -12,12 +12,12 @@ from pathlib import Path
 from .errors import BenchError
 
 TEMPORARY = ".tmp-"
-"""How the names of half-written files begin; a killed program may leave some behind."""
+"""Prefix of the names of half-written files; a killed program may leave some behind."""
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
+    """Yield a temporary path in the same folder, which replaces ``path`` when the block succeeds.
 
     Raises:
         BenchError: the disk is full or the folder cannot be written.
@@ -28,10 +28,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise BenchError(
-            f"cannot write {path}: {error.strerror or error}. Make room or choose another place, and run the "
-            "same command again; everything finished so far is kept."
-        ) from error
+        raise write_error(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -56,6 +53,14 @@ def read_limited(path: Path, limit: int, remedy: str) -> bytes:
     return content
 
 
+def write_error(place: Path | str, error: OSError) -> BenchError:
+    """Return the error that tells a user why a place cannot be written, and what to do."""
+    return BenchError(
+        f"cannot write {place}: {error.strerror or error}. Make room or choose another place, and run the "
+        "same command again; everything finished so far is kept."
+    )
+
+
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal.
 
@@ -70,6 +75,6 @@ def file_digest(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

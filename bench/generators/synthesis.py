@@ -1,54 +1,106 @@
-"""Lets a generator answer edits: sizes, value ranges and labels are translated here and nowhere else."""
+"""Answers of generators to edits: conversion of images and labels, batches, and isolation of failures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fesbench.datasets.images import resize
+from fesbench.datasets.loading import described, is_image
 
 from ..core.contracts import SHARD, UNKNOWN_LABEL, Edit, Failure, Generator, Image, Inference, Synthesizer
-from ..core.errors import BenchError, UnsupportedEdit
+from ..core.errors import BenchError, explain
 from .neural import NeuralGenerator
 
 CPU_BATCH = 8
 
+log = logging.getLogger(__name__)
+
 
 def batch_size(device: str) -> int:
-    """Images that go through a generator together: on a CPU few, as many would not stay in its cache."""
+    """Return how many images go through a generator at once: few on a CPU, so that they fit its cache."""
     return CPU_BATCH if device == "cpu" else SHARD
 
 
 def image_to_input(image: Image) -> Tensor:
-    """(H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
+    """Convert (H, W, 3) uint8 to (3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 127.5 - 1
 
 
 def output_to_image(output: Tensor) -> Image:
-    """(3, H, W) float in [-1, 1] to (H, W, 3) uint8, rounded to the nearest value."""
+    """Convert (3, H, W) float in [-1, 1] to (H, W, 3) uint8, rounded to the nearest value."""
     levels = ((output.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return levels.permute(1, 2, 0).cpu().numpy()
 
 
 def at_size(answers: Sequence[Image | Failure], size: int) -> list[Image | Failure]:
-    """The answers with their images at ``size``; see ``resize``."""
+    """Return the answers with their images resized to ``size``; see ``resize``."""
     return [answer if isinstance(answer, Failure) else resize(answer, size) for answer in answers]
 
 
+def answer_each(
+    answer: Callable[[Sequence[Edit]], Sequence[Image | Failure]], edits: Sequence[Edit], name: str
+) -> list[Image | Failure]:
+    """Return an image or a failure for each edit, whatever ``answer`` raises or returns.
+
+    Where it fails on several edits at once, it is called again for each of them, so that one bad edit costs
+    no other its output.
+
+    Args:
+        answer: Code of a model, which may be anybody's.
+        edits: The edits.
+        name: The name of the model, for reasons.
+
+    Raises:
+        MemoryError: ``answer`` ran out of memory.
+    """
+    try:
+        answers = list(answer(edits))
+        if len(answers) != len(edits):
+            raise BenchError(f"{name} gave {len(answers)} answers to {len(edits)} edits")
+    except MemoryError:
+        raise
+    except Exception as error:
+        if len(edits) == 1:
+            log.warning("%s on %s", name, edits[0].id, exc_info=error)
+            return [Failure(explain(error))]
+        return [single for edit in edits for single in answer_each(answer, [edit], name)]
+    return [_checked(single, name) for single in answers]
+
+
+def _checked(answer: Image | Failure, name: str) -> Image | Failure:
+    if isinstance(answer, Failure) or is_image(answer):
+        return answer
+    return Failure(f"{name} answered with {described(answer)}, not with (H, W, 3) uint8")
+
+
+class Guarded(Synthesizer):
+    """A synthesizer of foreign code that gives each edit an image or a failure; see ``answer_each``."""
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self.synthesizer, self.card = synthesizer, synthesizer.card
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Return the synthesizer's answers, and failures where it gives none."""
+        return answer_each(self.synthesizer.answer, edits, self.card.name)
+
+
 class GeneratorSynthesizer(Synthesizer):
-    """A generator behind the harness.
+    """A generator that answers edits: sources become tensors at its resolution, expressions labels.
 
     Args:
         generator: Any generator; sources reach it at its native resolution, or at ``resolution`` where it
             accepts any.
         expressions: The data set's expressions, which label the edits of a generator that names none.
         resolution: The run's resolution in pixels.
-        batch: Images at a time, None for ``batch_size``; shorter batches are padded, so that results never
-            depend on what else was in a batch.
-        device: Where the generator computes.
+        batch: The number of images in a batch, None for ``batch_size``. Shorter batches are padded, so that
+            no result depends on the other images of its batch.
+        device: The torch device that the generator computes on.
     """
 
     def __init__(
@@ -65,11 +117,12 @@ class GeneratorSynthesizer(Synthesizer):
         self.batch, self.device = batch or batch_size(device), device
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """One image at the generator's resolution, or a failure, for each edit."""
+        """Return an image at the generator's resolution, or a failure, for each edit."""
         refusals = [self._refusal(edit) for edit in edits]
         accepted = [edit for edit, refusal in zip(edits, refusals, strict=True) if refusal is None]
         batches = [accepted[i : i + self.batch] for i in range(0, len(accepted), self.batch)]
-        answers = (answer for batch in batches for answer in self._answer_batch(batch))
+        answered = (answer_each(self._synthesize, batch, self.card.name) for batch in batches)
+        answers = chain.from_iterable(answered)
         return [refusal or next(answers) for refusal in refusals]
 
     def _refusal(self, edit: Edit) -> Failure | None:
@@ -78,17 +131,6 @@ class GeneratorSynthesizer(Synthesizer):
         if self.card.needs_source and edit.source.expression not in self.labels:
             return Failure(f"{self.card.name} needs to know the source expression")
         return None
-
-    def _answer_batch(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        try:
-            return self._synthesize(edits)
-        except (KeyboardInterrupt, MemoryError):
-            raise
-        except Exception as error:
-            if len(edits) > 1:
-                return [answer for edit in edits for answer in self._answer_batch([edit])]
-            known = isinstance(error, UnsupportedEdit)
-            return [Failure(str(error) if known else f"{type(error).__name__}: {error}")]
 
     def _synthesize(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         images = torch.stack([image_to_input(resize(edit.source.load(), self.size)) for edit in edits])
@@ -115,7 +157,7 @@ class GeneratorSynthesizer(Synthesizer):
 
 
 def set_inference(generator: NeuralGenerator, inference: Inference) -> None:
-    """Change how ``generator.network`` computes, in place; it still takes and gives float32.
+    """Change how ``generator.network`` computes, in place; its inputs and outputs stay float32.
 
     Args:
         generator: On the device where it will run.

@@ -11,7 +11,6 @@ eigenvalues of ``S_a S_b``, which are those of the symmetric ``U S_a U^T`` with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,15 +140,6 @@ class FeatureStatistics:
         centred = array - mean
         return cls(len(array), mean, centred.T @ centred)
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> FeatureStatistics:
-        """What ``arrays`` gave."""
-        return cls(int(arrays["n"]), np.asarray(arrays["mean"]), np.asarray(arrays["scatter"]))
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The statistics as arrays, for a file."""
-        return {"n": np.array(self.n), "mean": self.mean, "scatter": self.scatter}
-
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics of both sets together."""
         n = self.n + other.n
@@ -157,10 +147,6 @@ class FeatureStatistics:
         share = other.n / n if n else 0.0
         scatter = self.scatter + other.scatter + self.n * share * np.outer(shift, shift)
         return FeatureStatistics(n, self.mean + share * shift, scatter)
-
-    def update(self, features: NDArray[np.floating]) -> FeatureStatistics:
-        """Statistics with the images behind (N, d) ``features`` added."""
-        return self.merge(FeatureStatistics.of(features))
 
     def gaussian(self) -> Gaussian:
         """The normal distribution with these statistics.
@@ -171,10 +157,6 @@ class FeatureStatistics:
         if self.n < 2:
             raise BenchError(f"a covariance needs two images or more, not {self.n}")
         return Gaussian(self.mean, known=self.scatter / (self.n - 1), count=self.n)
-
-    def distance(self, other: FeatureStatistics) -> float:
-        """The squared Fréchet distance to ``other``; both need two images or more."""
-        return self.gaussian().distance(other.gaussian())
 
 
 def frechet_distance(

@@ -6,8 +6,8 @@ statement that reads is accepted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -66,7 +66,7 @@ def _answer(sql: str, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 
 def _names(runs: Sequence[RunResults]) -> list[str]:
-    paths = [run.folder.resolve() for run in runs]
+    paths = [Path(run.store.location).resolve() for run in runs]
     if len(set(paths)) < len(paths):
         raise BenchError("a run is given twice; its rows would count twice")
     alike = len({path.name for path in paths}) < len(paths)
@@ -74,12 +74,7 @@ def _names(runs: Sequence[RunResults]) -> list[str]:
 
 
 def _failures(run: RunResults) -> pd.DataFrame:
-    path = run.folder / "failures.jsonl"
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return pd.DataFrame(lines, columns=FAILURE_COLUMNS, dtype="string")
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} cannot be read: {error}") from error
+    return pd.DataFrame(run.store.read_failures(), columns=FAILURE_COLUMNS, dtype="string")
 
 
 def _summary(run: RunResults) -> pd.DataFrame:

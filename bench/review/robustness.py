@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -28,13 +29,14 @@ from ..core.contracts import Dataset, Edit, Sample
 from ..core.device import check_device
 from ..core.errors import BenchError
 from ..generators.external import FolderOutputs
-from ..runs.execution.local import Executor
+from ..runs.execution.local import LocalExecutor
 from ..runs.execution.progress import Listener, Stopwatch
+from ..runs.execution.worker import ShardWorker, WorkerDescription
+from ..runs.execution.writer import RunWriter
 from ..runs.identities import check_identities, check_unchanged, identities, network_identities
-from ..runs.models import Roster, load_roster
+from ..runs.models import LoadedModels, load_models, load_scorer, make_cells
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
 from ..runs.results import RunResults
-from ..runs.run import load_scorer, make_cells
 from ..runs.scores.rows import collect_scores
 from ..runs.spec import RunSpec
 from ..runs.store.store import RunStore
@@ -117,27 +119,33 @@ def measure_robustness(results: RunResults, count: int, device: str, workers: in
     """
     check_device(device)
     run, spec = results.store, results.spec
-    plan = make_plan(spec)
-    check_unchanged(plan, run)
-    check_identities(identities(spec), run, spec.checkpoints)
-    scorer = load_scorer(plan, device)[0].of_images
-    found = identities(spec).updated(network_identities(scorer.networks))
+    check_unchanged(make_plan(spec), run)
+    found = identities(spec)
+    check_identities(found, run, spec.checkpoints)
+    scorer = load_scorer(spec, device)[0].of_images
+    found = found.updated(network_identities(scorer.networks))
     check_identities(found, run)
-    perturbed = {item.name: _perturbed(item, count, spec) for item in plan.datasets}
-    store = RunStore(run.folder / FOLDER)
+    perturbed = _perturbed_plan(spec, count)
+    store = run.inside(FOLDER)
     with store.writing(), closing(ImageLoader(workers)) as loader:
-        _claim(store, Plan(spec, list(perturbed.values())), count)
+        _claim(store, perturbed, count)
         check_identities(found, store, spec.checkpoints)
         store.update_identities(found)
-        roster = _load_computing(spec, device)
-        cells, _ = make_cells(plan, roster, loader, device)
-        cells = [replace(cell, dataset=perturbed[cell.dataset.name]) for cell in cells]
-        Executor(store, scorer, loader, Stopwatch(), listener).execute(cells)
-        scores = collect_scores(store, cells)
+        loaded = _load_computing(spec, device)
+        cells, _ = make_cells(perturbed, loaded, loader, device)
+        description = WorkerDescription(spec, device, make_plan=partial(_perturbed_plan, count=count))
+        worker = ShardWorker(description, cells, scorer, loader)
+        RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
+        scores = collect_scores(store.parts, cells)
         store.write_scores(scores)
         store.update_record(status="complete")
-    lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & ~scores["generator"].isin(roster.controls)
+    lost = (scores["metric"] == OUTPUT) & (scores["value"] == 0) & ~scores["generator"].isin(loaded.controls)
     return int(lost.sum())
+
+
+def _perturbed_plan(spec: RunSpec, count: int) -> Plan:
+    """Return the plan of a run with a few of its edits, perturbed, instead of all."""
+    return Plan(spec, [_perturbed(item, count, spec) for item in make_plan(spec).datasets])
 
 
 def _perturbed(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
@@ -145,11 +153,11 @@ def _perturbed(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     return replace(plan, dataset=PerturbedDataset(plan.dataset, few, spec.resolution))
 
 
-def _load_computing(spec: RunSpec, device: str) -> Roster:
-    """Return the models of a run but those whose outputs are files."""
-    roster = load_roster(spec, spec.models, device)
-    models = {name: model for name, model in roster.models.items() if not isinstance(model, FolderOutputs)}
-    return replace(roster, models=models)
+def _load_computing(spec: RunSpec, device: str) -> LoadedModels:
+    """Return the models of a run except those whose outputs are files."""
+    loaded = load_models(spec, device)
+    models = {name: model for name, model in loaded.models.items() if not isinstance(model, FolderOutputs)}
+    return replace(loaded, models=models)
 
 
 def _claim(store: RunStore, plan: Plan, count: int) -> None:
@@ -161,7 +169,7 @@ def _claim(store: RunStore, plan: Plan, count: int) -> None:
     recorded = store.record.edits
     if recorded not in (None, count):
         raise BenchError(
-            f"{store.folder} was made with --edits {recorded}; give the same number, or remove that folder"
+            f"{store.location} was made with --edits {recorded}; give the same number, or remove that folder"
         )
     check_unchanged(plan, store)
     store.update_record(edits=count, datasets=dataset_records(plan))
@@ -177,7 +185,7 @@ KINDS: Mapping[Kind, str] = {"shift": "shift", "scale": "size", "turn": "rotatio
 
 def read_robustness(run: RunStore, dataset: str) -> pd.DataFrame:
     """Return the rows of perturbed edits of one data set; none where they were not measured to the end."""
-    store = RunStore(run.folder / FOLDER)
+    store = run.inside(FOLDER)
     if store.record.status != "complete":
         return concatenate([])
     rows = store.read_scores()

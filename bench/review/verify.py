@@ -14,17 +14,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fesbench.datasets.images import load_image
 from fesbench.datasets.loading import ImageLoader, load_ahead
 
-from ..core.contracts import FAILED, Edit, Failure, Image
+from ..core.contracts import Edit, Failure, Image
 from ..core.device import check_device
 from ..core.errors import BenchError, ImageError
-from ..core.files import file_digest
+from ..core.reasons import WITHOUT_OUTPUT, have_reason
 from ..runs.identities import ABSENT, identities, network_identities
+from ..runs.models import load_scorer
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
 from ..runs.results import RunResults
-from ..runs.run import load_scorer
 from ..runs.store.store import DIGESTS, RunStore
 from ..scoring.scorer import Scorer
 from ..scoring.sets import COLUMNS
@@ -50,7 +49,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Depth:
-    """How much is scored again: every shard, or one of each generator and data set, drawn by ``seed``.
+    """How much to score again: every shard, or one of each generator and data set, drawn by ``seed``.
 
     ``tolerance`` is the largest difference of a score, relative to the score where that is above 1.
     """
@@ -85,14 +84,12 @@ def _file_checks(store: RunStore) -> Iterator[Check]:
     if not recorded:
         yield Check("files", "not checked", f"this run has no {DIGESTS}; runs of earlier versions have none")
         return
-    present = {path.relative_to(store.folder).as_posix(): path for path in store.digested_files()}
-    altered = [
-        name for name, path in present.items() if name in recorded and file_digest(path) != recorded[name]
-    ]
+    present = store.digested_files()
+    altered = [name for name in present if name in recorded and store.digest(name) != recorded[name]]
     problems = {
         "altered": altered,
-        "missing": sorted(recorded.keys() - present.keys()),
-        "added": sorted(present.keys() - recorded.keys()),
+        "missing": sorted(recorded.keys() - set(present)),
+        "added": sorted(set(present) - recorded.keys()),
     }
     for kind, names in problems.items():
         yield from (Check(f"file {name}", "mismatch", f"{kind} since the run was finished") for name in names)
@@ -103,7 +100,7 @@ def _file_checks(store: RunStore) -> Iterator[Check]:
 def _tables(results: RunResults) -> Iterator[Check]:
     """Check that the tables of the run agree with each other."""
     scores = results.scores
-    differing = _differing(scores, results.store.read_parts(), KEYS, ["value"], EXACT)
+    differing = _differing(scores, results.store.parts.read_all_rows(), KEYS, ["value"], EXACT)
     yield _compared("scores.parquet against the parts of its shards", len(scores), differing)
     again = summarise(scores, pd.DataFrame(columns=COLUMNS), results.metrics, results.blocks).cells
     cells = results.cells[results.cells["references"].isna()]
@@ -180,7 +177,7 @@ def _data(plan: Plan, results: RunResults) -> Iterator[Check]:
 
 def _scores(plan: Plan, results: RunResults, depth: Depth) -> Iterator[Check]:
     """Score stored outputs again."""
-    scorer, unavailable = load_scorer(plan, depth.device)
+    scorer, unavailable = load_scorer(plan.spec, depth.device)
     yield from (Check(f"metric {name}", "not checked", reason) for name, reason in unavailable.items())
     networks = network_identities(scorer.networks).networks
     changed = list(_changed(results.identities.networks, networks))
@@ -221,9 +218,9 @@ def _again(
     name: str, plan: DatasetPlan, number: int, references: References, scorer: Scorer, store: RunStore
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a shard's rows as computed now, and as recorded; of the metrics that can be computed."""
-    recorded = store.read_part(name, plan.name, number)
+    recorded = store.parts.read_rows(name, plan.name, number)
     columns = [column for column in scorer.columns if column in set(recorded["metric"])]
-    failed = set(recorded.loc[recorded["reason"].str.startswith(FAILED, na=False), "edit"])
+    failed = set(recorded.loc[have_reason(recorded["reason"], *WITHOUT_OUTPUT), "edit"])
     outputs = [_output(store, name, plan.name, edit, scorer.resolution, failed) for edit in references.edits]
     found = score_shard(outputs, references, scorer).rows.assign(generator=name, dataset=plan.name)
     return tuple(rows[rows["metric"].isin(columns)] for rows in (found, recorded))  # type: ignore[return-value]
@@ -236,7 +233,7 @@ def _output(
     if edit.id in failed:
         return Failure("recorded as failed")
     try:
-        image = load_image(store.output_path(name, dataset, edit.id))
+        image = store.read_output(name, dataset, edit.id)
     except ImageError as error:
         return Failure(str(error))
     return image if image.shape == (size, size, 3) else Failure(f"its stored image is {image.shape}")

@@ -1,4 +1,4 @@
-"""Fits closed-form generators, once for each training set, and remembers the result."""
+"""Fitting of closed-form generators, with a cache of the results."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from safetensors.numpy import load_file, save_file
 from fesbench.datasets.images import DECODER, resize
 from fesbench.datasets.loading import ImageLoader, in_memory
 
+from ..core.code import code_digest
 from ..core.contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image, Sample, Synthesizer
 from ..core.errors import BenchError
 from ..core.files import written_whole
 from ..core.names import safe_name
 from ..core.paths import home
-from ..scoring.feature_cache import code_digest
 
 
 class Preloaded(Dataset):
-    """A training set with its pairs in memory at one resolution, without pairs of unusable images."""
+    """A training set whose pairs are in memory at one resolution; pairs of unusable images are left out."""
 
     def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
         self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
@@ -44,22 +44,22 @@ class Preloaded(Dataset):
 
     @property
     def digest(self) -> str:
-        """That of the data set behind it."""
+        """The digest of the data set that was loaded."""
         return self._digest
 
     def samples(self) -> Sequence[Sample]:
-        """The samples of all usable pairs."""
+        """Return the samples of all usable pairs."""
         return list(self._samples.values())
 
     def pairs(self) -> Sequence[tuple[Sample, Sample]]:
-        """The usable pairs."""
+        """Return the usable pairs."""
         return self._pairs
 
 
 def fit(
     make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader, resolution: int
 ) -> ClosedForm:
-    """A generator fitted on images of ``resolution``, from the cache where the same fit was made before.
+    """Return a generator fitted on images of ``resolution``, from the cache where the fit is there.
 
     Raises:
         BenchError: the training set has no usable pairs.
@@ -85,7 +85,7 @@ def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -
 
 
 def _code_digests(model: type) -> list[str]:
-    """Of all that stands beside the files of a class and its bases: another solver gives another fit."""
+    """Return the digests of the code of a class and its bases: another solver gives another fit."""
     return [code_digest(base) for base in model.__mro__ if base not in (object, ABC)]
 
 
@@ -104,10 +104,10 @@ def _restore(model: ClosedForm, path: Path) -> bool:
 
 
 class CrossFitted(Synthesizer):
-    """Answers each subject's edits with the generator that was fitted without that subject.
+    """A synthesizer that answers the edits of each subject by the generator fitted without that subject.
 
     Args:
-        members: For each fold, its subjects and the synthesizer fitted on all others.
+        members: For each fold, its subjects and the synthesizer fitted on all other subjects.
         data: The name of the data set.
     """
 
@@ -118,7 +118,7 @@ class CrossFitted(Synthesizer):
         )
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """Each edit answered by the member that has not seen its subject."""
+        """Return the answer to each edit by the member that was not fitted on its subject."""
         answers: dict[str, Image | Failure] = {}
         for member in dict.fromkeys(self._by_subject.values()):
             own = [edit for edit in edits if self._by_subject.get(edit.source.subject) is member]

@@ -1,4 +1,4 @@
-"""What a result depends on besides its data: files of models and metrics, versions, commit, device."""
+"""Identities of models, metrics and networks, so that a run does not mix results of different ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ABSENT = "absent"
 
 
 def identities(spec: RunSpec) -> Identities:
-    """Return the sha256 of every file that decides what the models and metrics of a run answer.
+    """Return the sha256 of each file that the models and metrics of a run depend on.
 
     Returns:
-        ``models`` and ``metrics`` by reference and id, each from the part that a file is to its digest, or
-        to ``absent``. Metrics of the suite itself are known by their networks, once they are loaded.
+        ``models`` by how they were asked for and ``metrics`` by id, each with the digest of each of its
+        files, or ``absent``. Metrics of the suite itself are identified by their networks, once loaded.
     """
     metrics = {metric_id(name, spec.backend) for name in spec.metrics}
     return Identities(
@@ -34,7 +34,7 @@ def identities(spec: RunSpec) -> Identities:
 
 
 def network_identities(networks: Mapping[str, Network]) -> Identities:
-    """Return what makes features of loaded networks comparable with those of another day."""
+    """Return what must agree for features of networks to be comparable between runs."""
     cards = {name: network.card for name, network in networks.items()}
     return Identities(
         networks={
@@ -44,9 +44,9 @@ def network_identities(networks: Mapping[str, Network]) -> Identities:
     )
 
 
-def _model_files(reference: str, spec: RunSpec) -> dict[str, Path]:
+def _model_files(model_spec: str, spec: RunSpec) -> dict[str, Path]:
     try:
-        return identifying_files(reference, spec.checkpoints.get(reference))
+        return identifying_files(model_spec, spec.checkpoints.get(model_spec))
     except BenchError:  # loading the model will say the same, and stop no other
         return {}
 
@@ -58,15 +58,15 @@ def _digests(files: dict[str, Path]) -> dict[str, str]:
 def check_identities(
     found: Identities, store: RunStore, checkpoints: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Refuse to continue a run whose models, metrics or networks changed under it.
+    """Refuse to continue a run whose models, metrics or networks have changed.
 
-    What has no result yet, or none that would be kept, may change: nothing old would stand beside the new.
-    A folder of outputs may be added to, so that edits without an output get one.
+    Those without a stored result that would be kept may change: no old and new results would be mixed. Files
+    may be added to a folder of outputs, so that edits without an output get one.
 
     Args:
         found: What a run would use now.
         store: Its directory.
-        checkpoints: Paths by model reference, for the message.
+        checkpoints: The paths of checkpoints by model, for the message.
 
     Raises:
         SpecError: a file, a network or the use of a checkpoint is not what it was.
@@ -81,7 +81,7 @@ def check_identities(
                 file = f" {checkpoints[name]}" if part == CHECKPOINT and name in checkpoints else ""
                 raise SpecError(
                     f"{part}{file} of the {kind.removesuffix('s')} {name} is no longer what the results in "
-                    f"{store.folder} were made with: {old} then, {new} now; restore it, or choose another "
+                    f"{store.location} were made with: {old} then, {new} now; restore it, or choose another "
                     "folder with --out"
                 )
 
@@ -92,14 +92,14 @@ def _changed_part(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> 
 
 
 def _is_kept(kind: str, name: str, store: RunStore) -> bool:
-    """Whether scores are stored that a later table would take over."""
+    """Return whether scores are stored that a later table would use."""
     if kind == "models":
-        return store.keeps(generator=name)
-    return store.keeps(metric=name) if kind == "metrics" else store.keeps()
+        return store.parts.any_scored(generator=name)
+    return store.parts.any_scored(metric=name) if kind == "metrics" else store.parts.any_scored()
 
 
 def check_unchanged(plan: Plan, store: RunStore) -> None:
-    """Refuse to continue a run whose data changed under it.
+    """Refuse to continue a run whose data sets have changed.
 
     Raises:
         SpecError: a data set's digest differs from the recorded one.
@@ -109,6 +109,6 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
         for field in ("digest", "trained_on"):
             if name in recorded and getattr(recorded[name], field) != getattr(entry, field):
                 raise SpecError(
-                    f"{field} of the data set {name} is no longer what it was when {store.folder} was begun; "
-                    "choose another folder with --out"
+                    f"{field} of the data set {name} is no longer what it was when {store.location} was "
+                    "begun; choose another folder with --out"
                 )

@@ -1,6 +1,6 @@
-"""Refuses judges that cannot judge: those that guided a generator, and those that learned from test subjects.
+"""Independence of metrics: of the subjects that are tested, and of the training of generators.
 
-A recorded fact decides. What nobody recorded is no reason to refuse, but every table says so.
+A metric is refused where its contamination is recorded. What nobody recorded is a note in every table.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ SHOWN = 5
 REMEDY = "ask for another one by --metric: `bench metrics list` shows them"
 
 
-def refuse_known_subjects(scorer: Scorer, plans: Sequence[DatasetPlan]) -> None:
-    """Refuse judges of expression that learned from subjects of the run.
+def refuse_training_subjects(scorer: Scorer, plans: Sequence[DatasetPlan]) -> None:
+    """Refuse expression classifiers that were trained on subjects of the run.
 
     Raises:
-        SpecError: one did; names the subjects and the remedy.
+        SpecError: one was; names the subjects and the remedy.
     """
     for judge in _judges(scorer):
         for plan in plans:
-            known = sorted(_learned(judge, plan) & _subjects(plan))
-            if known:
-                more = ", …" if len(known) > SHOWN else ""
+            shared = sorted(_learned(judge, plan) & _subjects(plan))
+            if shared:
+                more = ", …" if len(shared) > SHOWN else ""
                 raise SpecError(
-                    f"{judge.card.name} learned from {len(known)} of the subjects that {plan.name} tests "
-                    f"({', '.join(known[:SHOWN])}{more}): it would know their faces. Train it on other "
+                    f"{judge.card.name} learned from {len(shared)} of the subjects that {plan.name} tests "
+                    f"({', '.join(shared[:SHOWN])}{more}): it would know their faces. Train it on other "
                     f"subjects, test others, or {REMEDY}"
                 )
 
 
-def refuse_guides(scorer: Scorer, cards: Iterable[GeneratorCard]) -> None:
-    """Refuse networks that took part in making a generator that they would score.
+def refuse_training_networks(scorer: Scorer, cards: Iterable[GeneratorCard]) -> None:
+    """Refuse networks that took part in training a generator that they would score.
 
     Raises:
         SpecError: one did; names it, the generator and the remedy.
     """
     for card in cards:
-        for metric, networks in scorer.looking:
+        for metric, networks in scorer.networks_by_metric:
             for network in networks:
                 if {network.card.name, network.card.digest} & set(card.guided_by or ()):
                     raise SpecError(
@@ -55,7 +55,7 @@ def refuse_guides(scorer: Scorer, cards: Iterable[GeneratorCard]) -> None:
 def unknown_independence(
     scorer: Scorer, plans: Sequence[DatasetPlan], cards: Iterable[GeneratorCard]
 ) -> Iterator[str]:
-    """What nobody recorded of the independence of judges, in sentences."""
+    """Yield sentences on what is not recorded about the independence of expression classifiers."""
     unrecorded = [judge.card.name for judge in _judges(scorer) if judge.learned_from is None]
     if unrecorded:
         yield (
@@ -74,7 +74,7 @@ def _judges(scorer: Scorer) -> list[Network]:
 
 
 def _learned(judge: Network, plan: DatasetPlan) -> frozenset[str]:
-    """Subjects of the plan's data set that the judge learned from, whatever name the data set had then."""
+    """Return the subjects of the plan's data set that a network was trained on, by its name or its digest."""
     found = judge.learned_from or {}
     names = (plan.dataset.name, plan.train.digest) if found else ()
     return frozenset().union(*(found.get(name, frozenset()) for name in names))

@@ -1,34 +1,28 @@
-"""Makes each generator of a run answer the edits of each data set."""
+"""The models and metrics of a run, loaded and prepared for its data sets."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from fesbench.datasets.loading import ImageLoader, described, is_image
+from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import (
-    CONTROLS,
-    ClosedForm,
-    Dataset,
-    Edit,
-    Failure,
-    Generator,
-    GeneratorCard,
-    Image,
-    Synthesizer,
-)
-from ..core.errors import BenchError
+from ..core.contracts import CONTROLS, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..core.errors import BenchError, explain
+from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import Model, load_model
-from ..generators.synthesis import GeneratorSynthesizer, set_inference
+from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
+from ..metrics.registry import load_metrics
+from ..scoring.scorer import Scorer
 from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
-from .plan import DatasetPlan
+from .plan import DatasetPlan, Plan
 from .spec import RunSpec
+from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +31,8 @@ log = logging.getLogger(__name__)
 class Cell:
     """One generator on one data set, ready to answer.
 
-    ``block`` says with whom it is ranked: models trained on the data set's home with each other, all
-    other models in a block of their own, controls with nobody.
+    ``block`` decides which models are ranked together: those trained on the training set of the plan (main)
+    or all others (transfer); controls are not ranked.
     """
 
     dataset: DatasetPlan
@@ -47,82 +41,80 @@ class Cell:
 
     @property
     def card(self) -> GeneratorCard:
-        """The generator's card."""
+        """The generator's card on this data set."""
         return self.synthesizer.card
 
 
-class Guarded(Synthesizer):
-    """Somebody's synthesizer: whatever it raises or returns, each edit gets an image or a failure."""
-
-    def __init__(self, synthesizer: Synthesizer) -> None:
-        self.synthesizer, self.card = synthesizer, synthesizer.card
-
-    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        """The synthesizer's answers; edit by edit where it fails on all at once."""
-        try:
-            answers = list(self.synthesizer.answer(edits))
-            if len(answers) != len(edits):
-                raise BenchError(f"{self.card.name} gave {len(answers)} answers to {len(edits)} edits")
-        except MemoryError:
-            raise
-        except Exception as error:
-            if len(edits) == 1:
-                log.warning("%s on %s", self.card.name, edits[0].id, exc_info=error)
-                return [Failure(explain(error))]
-            return [answer for edit in edits for answer in self.answer([edit])]
-        return [self._checked(answer) for answer in answers]
-
-    def _checked(self, answer: Image | Failure) -> Image | Failure:
-        if isinstance(answer, Failure) or is_image(answer):
-            return answer
-        return Failure(f"{self.card.name} answered with {described(answer)}, not with (H, W, 3) uint8")
-
-
 @dataclass(frozen=True)
-class Roster:
-    """The models of a run that could be loaded, and why the others could not."""
+class LoadedModels:
+    """The models of a run that could be loaded, and why the others could not.
 
-    references: dict[str, str]
-    models: dict[str, Model]
-    unavailable: dict[str, str]
+    Attributes:
+        specs: Name of each model to how it was asked for.
+        models: Name to model.
+        unavailable: How a model was asked for to why it cannot be loaded.
+    """
+
+    specs: dict[str, str] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
 
     @property
     def controls(self) -> list[str]:
-        """The names of the suite's own controls; a model that calls itself a control is none of them."""
-        return [name for name, reference in self.references.items() if reference in CONTROLS]
+        """The names of the suite's own controls; a plug-in that calls itself a control is none of them."""
+        return [name for name, model_spec in self.specs.items() if model_spec in CONTROLS]
 
 
-def explain(error: Exception) -> str:
-    """An error as a reason; unexpected ones with their type."""
-    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-
-
-def load_roster(spec: RunSpec, references: Sequence[str], device: str) -> Roster:
-    """Load every model once; one that fails is listed and stops no other.
+def load_models(spec: RunSpec, device: str) -> LoadedModels:
+    """Load every model of a run; one that fails is listed and stops no other.
 
     Raises:
         BenchError: two models share a name.
     """
-    roster = Roster({}, {}, {})
-    for reference in references:
+    loaded = LoadedModels()
+    for model_spec in spec.models:
         try:
-            model = load_model(reference, spec.checkpoints.get(reference), device)
+            model = load_model(model_spec, spec.checkpoints.get(model_spec), device)
             _check_card(model)
             for network in _networks(model):
                 set_inference(network, spec.inference)
         except Exception as error:
-            log.warning("%s cannot be loaded", reference, exc_info=error)
-            roster.unavailable[reference] = explain(error)
+            log.warning("%s cannot be loaded", model_spec, exc_info=error)
+            loaded.unavailable[model_spec] = explain(error)
             continue
-        if model.card.name.casefold() in (name.casefold() for name in roster.models):
+        if model.card.name.casefold() in (name.casefold() for name in loaded.models):
             raise BenchError(f"two models are called {model.card.name!r}; rename one of them")
-        roster.references[model.card.name] = reference
-        roster.models[model.card.name] = model
-    return roster
+        loaded.specs[model.card.name] = model_spec
+        loaded.models[model.card.name] = model
+    return loaded
+
+
+def load_scorer(spec: RunSpec, device: str) -> tuple[Scorer, dict[str, str]]:
+    """Return the metrics of a run that can be computed here, and why the others cannot."""
+    metrics, unavailable = load_metrics(spec.metrics, spec.backend)
+    return Scorer.of(metrics, spec.resolution, device), dict(unavailable)
+
+
+def make_cells(
+    plan: Plan, loaded: LoadedModels, loader: ImageLoader, device: str
+) -> tuple[list[Cell], dict[str, str]]:
+    """Prepare every model for every data set; also return why some could not be prepared."""
+    cells: list[Cell] = []
+    unfitted: dict[str, str] = {}
+    for item in plan.datasets:
+        for name, model in loaded.models.items():
+            if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
+                continue
+            try:
+                cells.append(make_cell(model, loaded.specs[name], item, plan.spec, loader, device))
+            except Exception as error:
+                unfitted[f"{name} on {item.name}"] = explain(error)
+                log.warning("%s on %s", name, item.name, exc_info=error)
+    return cells, unfitted
 
 
 def _networks(model: Model) -> list[NeuralGenerator]:
-    """The generators with a network that a model is made of."""
+    """Return the generators with a network that a model is made of."""
     parts = model.members.values() if isinstance(model, CrossTrained) else [model]
     return [part for part in parts if isinstance(part, NeuralGenerator)]
 
@@ -131,47 +123,48 @@ def _check_card(model: Model) -> None:
     card = getattr(model, "card", None)
     if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
         raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
+    check_recordable(card)
 
 
 def make_cell(
     model: Model,
-    reference: str,
+    model_spec: str,
     plan: DatasetPlan,
     spec: RunSpec,
     loader: ImageLoader,
     device: str,
 ) -> Cell:
-    """Prepare a model for a data set: fit it where it has a closed form, translate where it generates."""
+    """Prepare a model for a data set; one with a closed form is fitted."""
     if isinstance(model, ClosedForm):
-        return Cell(plan, _fitted(reference, plan, spec, loader, device), "main")
+        return Cell(plan, _fitted(model_spec, plan, spec, loader, device), "main")
     if isinstance(model, CrossTrained):
         return Cell(plan, _cross_trained(model, plan, spec, device), "main")
-    answering = Guarded(model) if isinstance(model, Synthesizer) else _translated(model, plan, spec, device)
+    answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
     return Cell(plan, answering, _block(answering.card, plan))
 
 
 def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
     if card.control:
         return "control"
-    home = card.trained_on.replace("/", " ").split(" ")[0]
+    trained_on = card.trained_on.replace("/", " ").split(" ")[0]
     seen = plan.protocol == "cross-fit"  # its own training subjects are among those that are tested
-    return "main" if home == plan.home and not seen else "transfer"
+    return "main" if trained_on == plan.training_set and not seen else "transfer"
 
 
-def _translated(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:
+def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:
     return GeneratorSynthesizer(generator, plan.dataset.expressions, spec.resolution, device=device)
 
 
 def _fitted(
-    reference: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str
+    model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str
 ) -> Synthesizer:
     def make() -> ClosedForm:
-        model = load_model(reference, device=device)
+        model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
     def fitted_on(train: Dataset) -> GeneratorSynthesizer:
-        return _translated(fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device)
+        return _synthesizer(fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device)
 
     if plan.protocol != "cross-fit":
         return fitted_on(plan.train)
@@ -184,7 +177,7 @@ def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device
             f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
             "into folds: train without --folds"
         )
-    return _cross_fitted(lambda rest: _translated(model.trained_on(rest), plan, spec, device), plan, spec)
+    return _cross_fitted(lambda rest: _synthesizer(model.trained_on(rest), plan, spec, device), plan, spec)
 
 
 def _cross_fitted(

@@ -1,4 +1,4 @@
-"""Turns a specification into the work to be done: data sets, edits, shards, and who is fitted on what."""
+"""The plan of a run: its data sets, edits and shards, and what closed-form models are fitted on."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ ENOUGH_TEST_SUBJECTS = 30
 """Fewer subjects than this in a test split make it too small; the data set is cross-fitted instead."""
 
 
-DEFAULT_HOME = "rendered"
+DEFAULT_TRAINING_SET = "rendered"
 
 
 INPUTS_TOO = "images of the domain without the target expressions, the inputs among them; copy stands apart"
-"""What references are where no real image shows a target expression."""
+"""Label of the reference images of a domain where no real image shows a target expression."""
 
 
 Protocol = Literal["split", "cross-fit", "transfer"]
 
 
 class ReferenceSet(NamedTuple):
-    """Real images of a domain, for set metrics, and what they are.
+    """Reference images of a domain for set metrics, and a label that says what they show.
 
-    ``held_out`` are others, as many as there are outputs at most, which a metric has to recognise as real:
-    true targets, where the references are of other subjects; else none.
+    ``held_out`` are further real images for the calibration of metrics, at most as many as there are outputs:
+    true targets where the reference images show other subjects, else none.
     """
 
     label: str
@@ -48,22 +48,22 @@ class ReferenceSet(NamedTuple):
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """How one data set is used.
+    """How a run uses one data set.
 
-    ``protocol`` says where closed-form models are fitted: on the train split, on subject-disjoint folds of
-    the data set itself, or on another data set, ``home``. Models trained on ``home`` are ranked with each
-    other; all others stand in a transfer block.
+    ``protocol`` decides what closed-form models are fitted on: the train split, subject-disjoint folds of the
+    data set itself, or another data set. ``training_set`` is the name of the data set of ``train``:
+    models trained on it are ranked together, all others in a block of their own.
     """
 
     name: str
     dataset: Dataset
     protocol: Protocol
-    home: str
+    training_set: str
     train: Dataset
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
-        """All edits, in a fixed order; their ids can name files."""
+        """All edits in a fixed order; their ids are valid file names."""
         return safe_edits(self.dataset.edits())
 
     @cached_property
@@ -73,9 +73,10 @@ class DatasetPlan:
 
     @cached_property
     def references(self) -> Mapping[str, ReferenceSet]:
-        """Each domain's real images for set metrics, each image once.
+        """The reference images of each domain, each image once.
 
-        Of subjects in no output where there are any, else the true targets, else whatever the domain has.
+        They show subjects that no output shows where there are any, else they are the true targets, else all
+        images of the domain.
         """
         others = self.dataset.references()
         truths = list({edit.truth.id: edit.truth for edit in self.edits if edit.truth}.values())
@@ -89,7 +90,7 @@ class DatasetPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All work of a run."""
+    """The work of a run."""
 
     spec: RunSpec
     datasets: Sequence[DatasetPlan]
@@ -101,9 +102,9 @@ class Plan:
 
 
 def resolve(spec: RunSpec) -> RunSpec:
-    """The spec with ``all`` models, and the metrics of its backend where none are asked for, by name.
+    """Return the spec with all models and metrics by name: ``all`` and an empty list are replaced.
 
-    Every name is checked here, before a run directory remembers it.
+    Every name is checked, before it is recorded in the folder of a run.
 
     Raises:
         UnknownName: a model, metric or backend is not known.
@@ -113,8 +114,8 @@ def resolve(spec: RunSpec) -> RunSpec:
     for name in metrics:
         metric_id(name, spec.backend)
     models = expand(spec.models)
-    for reference in models:
-        check_model_spec(reference)
+    for model_spec in models:
+        check_model_spec(model_spec)
     for name, path in spec.checkpoints.items():
         if name not in models:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
@@ -124,7 +125,7 @@ def resolve(spec: RunSpec) -> RunSpec:
 
 
 def make_plan(spec: RunSpec) -> Plan:
-    """Load the data sets of a spec and decide how each is used.
+    """Load the data sets of a spec and decide how to use each.
 
     Raises:
         SpecError: two data sets share a name.
@@ -137,13 +138,13 @@ def make_plan(spec: RunSpec) -> Plan:
         name = safe_name(use.dataset.name)
         if name in uses and uses[name].dataset.digest == use.dataset.digest:
             continue  # the same folder, spelt in another way
-        if name.casefold() in (known.casefold() for known in uses):
+        if name.casefold() in (other.casefold() for other in uses):
             raise SpecError(
                 f"two data sets are called {name}: {', '.join(spec.data)}; add them under names of their own"
             )
         uses[name] = use
-    home = next((name for name, use in uses.items() if use.train), DEFAULT_HOME)
-    return Plan(spec, [_dataset_plan(name, uses, home, spec) for name in uses])
+    training_set = next((name for name, use in uses.items() if use.train), DEFAULT_TRAINING_SET)
+    return Plan(spec, [_dataset_plan(name, uses, training_set, spec) for name in uses])
 
 
 def dataset_records(plan: Plan) -> dict[str, DatasetRecord]:
@@ -154,18 +155,20 @@ def dataset_records(plan: Plan) -> dict[str, DatasetRecord]:
 def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
     return DatasetRecord(
         digest=plan.dataset.digest,
-        trained_on=TrainingSetRecord(home=plan.home, protocol=plan.protocol, digest=plan.train.digest),
+        trained_on=TrainingSetRecord(
+            home=plan.training_set, protocol=plan.protocol, digest=plan.train.digest
+        ),
         edits=len(plan.edits),
         references={
-            domain: ReferenceRecord(count=len(known.samples), label=known.label)
-            for domain, known in plan.references.items()
+            domain: ReferenceRecord(count=len(images.samples), label=images.label)
+            for domain, images in plan.references.items()
         },
         problems=[ProblemRecord(path=path, reason=reason) for path, reason in plan.dataset.problems],
     )
 
 
 def _first_with(domain: str, kinds: Sequence[ReferenceSet]) -> ReferenceSet:
-    """The images of the first kind that has any in the domain."""
+    """Return the images of the first kind that has any in the domain."""
     found = (
         ReferenceSet(
             kind.label,
@@ -178,7 +181,7 @@ def _first_with(domain: str, kinds: Sequence[ReferenceSet]) -> ReferenceSet:
 
 
 class _Use(NamedTuple):
-    """What is evaluated, how, and what closed-form models may be fitted on; nothing where it has no pairs."""
+    """What to evaluate, the protocol, and what closed-form models can be fitted on: None without pairs."""
 
     dataset: Dataset
     protocol: Protocol
@@ -197,13 +200,13 @@ def _use(reference: str) -> _Use:
     )
 
 
-def _dataset_plan(name: str, uses: Mapping[str, _Use], home: str, spec: RunSpec) -> DatasetPlan:
+def _dataset_plan(name: str, uses: Mapping[str, _Use], training_set: str, spec: RunSpec) -> DatasetPlan:
     use = uses[name]
     limited = limit_subjects(use.dataset, spec.limit, spec.seed) if spec.limit else use.dataset
     if not limited.edits():
         raise DatasetError(
             f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
         )
-    home_train = uses[home].train if home in uses else None
-    train = use.train or home_train or load_dataset(home, "train")
-    return DatasetPlan(name, limited, use.protocol, name if use.train else home, train)
+    other = uses[training_set].train if training_set in uses else None
+    train = use.train or other or load_dataset(training_set, "train")
+    return DatasetPlan(name, limited, use.protocol, name if use.train else training_set, train)

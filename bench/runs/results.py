@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -22,7 +21,7 @@ from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
 from .spec import RunSpec
 from .store.records import CalibrationRecord, DatasetRecord, Identities, ModelRecord, RunRecord
-from .store.store import RunStore
+from .store.store import SUMMARY, RunStore
 
 SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
 """Columns that rank as another one does, or nearly so: showing both would count one finding twice."""
@@ -45,23 +44,22 @@ class RunResults:
     summary: Summary
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, location: Path | str) -> Self:
         """Return the results in the folder of a run.
 
         Raises:
             BenchError: the folder holds no run, the run was not finished, or its files are damaged.
         """
-        store = RunStore(folder)
+        store = RunStore(location)
         record = store.record
         if record.is_new:
             raise BenchError(
-                f"{folder} holds no run: there is no run.json; give a folder that `bench run` wrote"
+                f"{location} holds no run: there is no run.json; give a folder that `bench run` wrote"
             )
-        files = [folder / name for name in ("summary.json", "scores.parquet")]
-        missing = [path.name for path in files if not path.is_file()]
+        missing = store.missing_results()
         if missing or record.status == "started":
             raise BenchError(
-                f"the run in {folder} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
+                f"the run in {location} was not finished{f' ({missing[0]} is missing)' if missing else ''}; "
                 "run its command again: it continues where it was stopped"
             )
         return cls.read(store)
@@ -79,16 +77,21 @@ class RunResults:
                 raise ValueError("run.json holds no specification")
             return cls(store, record, _read_summary(store))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            path = store.folder / "summary.json"
+            path = store.place(SUMMARY)
             raise BenchError(
                 f"{path} or run.json beside it is damaged or of another version ({error!r}); remove {path} "
                 "and run the same command again: the tables are made anew from the stored scores"
             ) from error
 
     @property
-    def folder(self) -> Path:
-        """The run directory."""
-        return self.store.folder
+    def location(self) -> str:
+        """The folder or URL of the run, for messages."""
+        return self.store.location
+
+    @property
+    def name(self) -> str:
+        """The last part of the location."""
+        return self.store.name
 
     @property
     def spec(self) -> RunSpec:
@@ -167,11 +170,11 @@ class RunResults:
         for results in self.datasets:
             if results.dataset == name:
                 return results
-        raise BenchError(f"the run in {self.folder} has no results on {name}")
+        raise BenchError(f"the run in {self.location} has no results on {name}")
 
 
 def _read_summary(store: RunStore) -> Summary:
-    content = json.loads((store.folder / "summary.json").read_text(encoding="utf-8"))
+    content = store.read_summary()
     frames = {name: _frame(content[name], _COLUMNS.get(name)) for name in FRAMES}
     return Summary(notes=tuple(content["notes"]), methods=tuple(content["methods"]), **frames)
 

@@ -1,4 +1,4 @@
-"""Runs a plan from its first image to its report."""
+"""The execution of a plan: load models and metrics, complete all shards, and gather the results."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
-from ..core.contracts import FAILED, MetricCard
+from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
-from ..core.files import write_text
-from ..generators.controls import Truth
+from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
-from ..metrics.registry import load_metrics
 from ..scoring.feature_cache import default_cache
 from ..scoring.scorer import Scorer
-from ..statistics.measures import OUTPUT, UNSCORED
+from ..statistics.measures import OUTPUT
 from ..statistics.summary import summarise
-from .execution.local import Executor
-from .execution.progress import SYNTHESIZE, Counts, Listener, Stopwatch
+from .execution.executor import Executor
+from .execution.local import LocalExecutor
+from .execution.progress import SYNTHESIZE, Listener, RecordedProgress, Stopwatch
+from .execution.worker import ShardWorker, WorkerDescription
+from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
-from .independence import refuse_guides, refuse_known_subjects, unknown_independence
-from .models import Cell, Roster, explain, load_roster, make_cell
+from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
+from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import DatasetPlan, Plan, dataset_records
 from .scores.references import DomainReferences, domain_references
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
@@ -49,21 +50,36 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The metrics and models of a run that can be used, and why others cannot."""
+    """The metrics and models of a run that can be used, and why other metrics cannot."""
 
     scorer: Scorer
-    roster: Roster
+    models: LoadedModels
     unavailable: dict[str, str]
 
 
-def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> None:
-    """Do everything that the run directory does not hold yet, and write scores, summary and record.
+def run_plan(
+    plan: Plan,
+    store: RunStore,
+    device: str,
+    workers: int,
+    listener: Listener,
+    executor: Executor | None = None,
+) -> None:
+    """Compute everything that the run does not hold yet, and write scores, summary and record.
 
-    The caller holds the store, and calls ``finish`` when everything that is made of the results is written.
+    A model, metric or image that fails is recorded and stops nothing else. The caller calls ``finish`` when
+    everything that is made of the results is written.
+
+    Args:
+        plan: The work.
+        store: The run, which the caller holds.
+        device: A torch device.
+        workers: Processes that load images; 0 loads in this one.
+        listener: Receives progress.
+        executor: Executes the tasks; None does so in this process.
 
     Raises:
-        BenchError: something that concerns the whole run; a failing model, metric or image is recorded and
-            stops nothing else.
+        BenchError: the device cannot be used, or a metric is not independent of a model or a test subject.
     """
     check_device(device)
     torch.manual_seed(plan.spec.seed)
@@ -71,40 +87,42 @@ def run_plan(plan: Plan, store: RunStore, device: str, workers: int, listener: L
     with stopwatch("load models"):
         loaded = _load(plan, device)
     _begin(plan, store, loaded, device)
+    scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
         with stopwatch("fit"):
-            cells, unfitted = make_cells(plan, loaded.roster, loader, device)
-        counts = Counts(store, sum(len(cell.dataset.edits) for cell in cells), listener)
-        Executor(store, loaded.scorer, loader, stopwatch, counts).execute(cells)
-        counts.write()
+            cells, unfitted = make_cells(plan, loaded.models, loader, device)
+        progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
+        worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
+        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor or LocalExecutor(), worker)
+        progress.write()
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = _references(plans.values(), loaded.scorer, loader)
-            sets = set_results(store, cells, loaded.scorer, references)
-            calibrated = calibrations(loaded.scorer, references)
-    scores = collect_scores(store, cells)
+            references = _references(plans.values(), scorer, loader)
+            sets = set_results(store.parts, cells, scorer, references)
+            calibrated = calibrations(scorer, references)
+    scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
-    _write_summary(store, scores, sets, calibrated, loaded.scorer.cards, cells)
+    _write_summary(store, scores, sets, calibrated, scorer.cards, cells)
     store.update_record(
         calibrations=calibrated,
-        failed=store.write_failures(_of_models(scores, loaded.roster)),
+        failed=store.write_failures(_of_models(scores, loaded.models)),
         unscored=_unscored(scores, sets.scores),
         outputs=_output_records(scores),
-        unavailable=loaded.unavailable | loaded.roster.unavailable | unfitted,
+        unavailable=loaded.unavailable | loaded.models.unavailable | unfitted,
         seconds=dict(stopwatch.seconds),
         synthesis=store.record.synthesis | _synthesis(stopwatch),
-        **_cards(store, loaded.scorer, cells),
+        **_cards(store, scorer, cells),
     )
 
 
 def _load(plan: Plan, device: str) -> _Loaded:
-    """Load metrics and models; refuse networks that learned from test subjects or that guided a model."""
-    scorer, unavailable = load_scorer(plan, device)
+    """Load metrics and models; refuse networks that are not independent of test subjects or models."""
+    scorer, unavailable = load_scorer(plan.spec, device)
     scorer = replace(scorer, cache=default_cache(device))
-    refuse_known_subjects(scorer, plan.datasets)
-    roster = load_roster(plan.spec, plan.spec.models, device)
-    refuse_guides(scorer, [model.card for model in roster.models.values()])
-    return _Loaded(scorer, roster, unavailable)
+    refuse_training_subjects(scorer, plan.datasets)
+    models = load_models(plan.spec, device)
+    refuse_training_networks(scorer, [model.card for model in models.models.values()])
+    return _Loaded(scorer, models, unavailable)
 
 
 def _begin(plan: Plan, store: RunStore, loaded: _Loaded, device: str) -> None:
@@ -112,7 +130,7 @@ def _begin(plan: Plan, store: RunStore, loaded: _Loaded, device: str) -> None:
     networks = network_identities(loaded.scorer.networks)
     check_identities(networks, store)
     store.update_identities(networks)
-    names = {reference: name for name, reference in loaded.roster.references.items()}
+    names = {model_spec: name for name, model_spec in loaded.models.specs.items()}
     store.update_record(
         status="started",
         spec=plan.spec,
@@ -132,8 +150,8 @@ def _cards(store: RunStore, scorer: Scorer, cells: Sequence[Cell]) -> dict[str, 
         "models": _model_records(cells),
         "metrics": {card.id: MetricRecord.of(card) for card in scorer.cards},
         "networks": {name: NetworkRecord(**card) for name, card in scorer.network_records().items()},
-        "face_levels": face_levels(store, tested, scorer),
-        "ceilings": ceilings(store, tested, scorer),
+        "face_levels": face_levels(store.parts, tested, scorer),
+        "ceilings": ceilings(store.parts, tested, scorer),
         "independence": list(unknown_independence(scorer, tested, [cell.card for cell in cells])),
     }
 
@@ -155,7 +173,7 @@ def _write_summary(
     blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in cells}
     unfit = [(item.dataset, item.domain, item.metric) for item in calibrated if not item.fit_to_rank]
     summary = summarise(scores, sets.scores, cards, blocks, unfit=unfit, set_differences=sets.differences)
-    write_text(store.folder / "summary.json", summary.to_json())
+    store.write_summary(summary.to_json())
 
 
 def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, ModelRecord]]:
@@ -171,7 +189,7 @@ def _unscored(scores: pd.DataFrame, set_scores: pd.DataFrame) -> int:
     """Return how many scores are missing because a metric failed: of outputs, and of sets."""
     keys = ["generator", "dataset", "edit", "reason"]
     frames = scores[keys].drop_duplicates(), set_scores
-    return sum(int(frame["reason"].str.startswith(UNSCORED, na=False).sum()) for frame in frames)
+    return sum(int(have_reason(frame["reason"], Reason.UNSCORED).sum()) for frame in frames)
 
 
 def _output_records(scores: pd.DataFrame) -> dict[str, dict[str, OutputsRecord]]:
@@ -187,7 +205,7 @@ def _output_records(scores: pd.DataFrame) -> dict[str, dict[str, OutputsRecord]]
 def _references(
     plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
 ) -> dict[str, dict[str, DomainReferences]]:
-    """The references of every data set, by name and domain; none where no metric asks for them."""
+    """Return the reference images of each data set by name and domain; none without set metrics."""
     return {
         plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
     }
@@ -202,36 +220,12 @@ def _synthesis(stopwatch: Stopwatch) -> dict[str, SynthesisRecord]:
 
 
 def _checkpoints(store: RunStore) -> dict[str, str]:
-    """Return model reference to the sha256 of the checkpoint that was given for it."""
+    """Return how each model was asked for to the sha256 of the checkpoint that was given for it."""
     models = store.identities.models
     return {name: parts[CHECKPOINT] for name, parts in models.items() if CHECKPOINT in parts}
 
 
-def _of_models(scores: pd.DataFrame, roster: Roster) -> pd.DataFrame:
-    """Return all rows but gaps in the outputs of the suite's own controls, which are the data set's."""
-    gaps = scores["reason"].str.startswith(FAILED, na=False)
-    return scores[~(scores["generator"].isin(roster.controls) & gaps)]
-
-
-def load_scorer(plan: Plan, device: str) -> tuple[Scorer, dict[str, str]]:
-    """Return the metrics of a run that can be computed here, and why the others cannot."""
-    metrics, unavailable = load_metrics(plan.spec.metrics, plan.spec.backend)
-    return Scorer.of(metrics, plan.spec.resolution, device), dict(unavailable)
-
-
-def make_cells(
-    plan: Plan, roster: Roster, loader: ImageLoader, device: str
-) -> tuple[list[Cell], dict[str, str]]:
-    """Return every generator on every data set, and why some could not be prepared."""
-    cells: list[Cell] = []
-    unfitted: dict[str, str] = {}
-    for item in plan.datasets:
-        for name, model in roster.models.items():
-            if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
-                continue
-            try:
-                cells.append(make_cell(model, roster.references[name], item, plan.spec, loader, device))
-            except Exception as error:
-                unfitted[f"{name} on {item.name}"] = explain(error)
-                log.warning("%s on %s", name, item.name, exc_info=error)
-    return cells, unfitted
+def _of_models(scores: pd.DataFrame, loaded: LoadedModels) -> pd.DataFrame:
+    """Return all rows except missing outputs of the controls, which are due to the data set."""
+    gaps = have_reason(scores["reason"], *WITHOUT_OUTPUT)
+    return scores[~(scores["generator"].isin(loaded.controls) & gaps)]

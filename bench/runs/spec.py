@@ -1,4 +1,4 @@
-"""What a run is asked to do: the part of a run that decides its numbers."""
+"""The specification of a run: everything that decides its numbers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.contracts import Inference
-from ..core.errors import SpecError
+from ..core.errors import SpecError, invalid_fields
 from ..core.names import safe_name
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 GROWING = ("models", "data", "metrics")
-"""Lists to which a later call may add; ``checkpoints`` grows too, every other field is fixed."""
+"""Lists that a later call may add to; so may it to ``checkpoints``, while all other fields are fixed."""
 
 LONGEST_NAME = 150
-"""Characters of a run's default name that tell its data sets."""
+"""Characters of the data sets' names in a run's default name."""
 
 
 class RunSpec(BaseModel):
@@ -29,7 +29,7 @@ class RunSpec(BaseModel):
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
-    ``baselines.inference``; metrics and closed-form models are not touched by it.
+    ``generators.synthesis``; metrics and closed-form models do not use it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,15 +52,15 @@ class RunSpec(BaseModel):
 
     @property
     def run_name(self) -> str:
-        """The default name of the run's folder: data sets and digest, as safe for a file system."""
+        """The default name of the run's folder, from data sets and digest, valid on any file system."""
         data = "+".join(safe_name(Path(name).expanduser().resolve().name) for name in self.data)
         return f"{data[:LONGEST_NAME]}-{self.digest[:8]}"
 
     def grown_from(self, earlier: RunSpec) -> RunSpec:
-        """This spec with everything the earlier one asked for.
+        """Return this spec with everything that the earlier one asked for.
 
         A checkpoint of this spec takes the place of one for the same model; whether it may is decided by its
-        content, see ``provenance.check_identities``.
+        content, see ``identities.check_identities``.
 
         Raises:
             SpecError: a field that may not change differs; the message shows each difference.
@@ -81,7 +81,7 @@ class RunSpec(BaseModel):
 
 
 def read_config(path: Path) -> RunSpec:
-    """A spec from a YAML file; fields that it leaves out keep their defaults.
+    """Read a spec from a YAML file; fields that it leaves out keep their defaults.
 
     Raises:
         SpecError: the file is missing, is no YAML mapping, or has a wrong field; the message names it.
@@ -96,17 +96,15 @@ def read_config(path: Path) -> RunSpec:
 
 
 def validate(fields: dict[str, object], origin: str) -> RunSpec:
-    """A spec from plain fields; errors name ``origin``, the field and its value."""
+    """Return a spec from plain fields; errors name ``origin``, the field and its value."""
     try:
         return RunSpec.model_validate(fields)
     except ValidationError as error:
-        findings = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
-            for item in error.errors()
-        )
-        raise SpecError(f"{origin}: {findings}. Fields: {', '.join(RunSpec.model_fields)}.") from error
+        raise SpecError(
+            f"{origin}: {invalid_fields(error)}. Fields: {', '.join(RunSpec.model_fields)}."
+        ) from error
 
 
 def canonical_json(content: object) -> str:
-    """JSON with sorted keys and no NaN, one text for one content."""
+    """Return JSON with sorted keys and without NaN: equal content gives equal text."""
     return json.dumps(content, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

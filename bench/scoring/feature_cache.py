@@ -1,16 +1,15 @@
-"""Keeps what networks made of images on disk, so that no network looks at the same images twice.
+"""A cache of features on disk, so that no network processes the same images twice.
 
-A run that is repeated, a further model on the same sources and references, ``bench score`` on a folder that
-was scored before: their features are read instead of computed. What is kept is the answer to a whole batch,
-because a network may answer to an image with another last bit beside other images: so scores are the same to
-the byte with and without this cache. For the same reason an answer is only found again by the same network,
+A repeated run, a further model on the same sources and references, and ``bench score`` on a folder that was
+scored before read their features instead of computing them. An entry holds the features of a whole batch,
+because the last bit of an image's features may depend on the other images of its batch; so scores are equal
+to the byte with and without the cache. For the same reason, an entry is only used with the same network,
 code, packages, processor and number of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 import os
 import platform
@@ -24,10 +23,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..core.code import code_digest
 from ..core.contracts import Network
 from ..core.device import device_description
 from ..core.errors import BenchError
-from ..core.files import written_whole
+from ..core.files import TEMPORARY, written_whole
 from ..core.names import safe_name
 from ..core.paths import cache_folder, feature_cache_limit
 
@@ -35,50 +35,49 @@ Array = NDArray[np.float32]
 
 DIGEST_BYTES = 32
 ROUNDS = 16
-"""The folder is brought back under its limit each time that a process wrote this fraction of it."""
+"""The folder is trimmed to its limit whenever a process has written this fraction of it."""
 
 log = logging.getLogger(__name__)
 
 
 class FeatureCache:
-    """Features on disk, by content of a batch of images and identity of a network.
+    """Features on disk, by the content of a batch of images and the identity of a network.
 
-    Safe with any number of processes: files appear whole, and one that is damaged or gone is computed again.
+    Any number of processes may share it: files appear whole, and damaged or missing ones are computed again.
 
     Args:
-        folder: Where the files lie; several caches may share it.
-        limit: Bytes that they may take up; what was not used for longest goes first.
-        device: Where networks compute.
+        folder: The folder of the files; several caches may share it.
+        limit: Bytes that the files may take up; the least recently used ones are removed first.
+        device: The torch device that networks compute on.
     """
 
     def __init__(self, folder: Path, limit: int, device: str) -> None:
         self.folder, self.limit, self.device = folder, limit, device
         self._writable, self._unchecked = True, limit
 
-    def features(self, network: Network, images: NDArray[np.uint8], look: Callable[[], Array]) -> Array:
-        """What ``network`` makes of a batch.
+    def features(self, network: Network, images: NDArray[np.uint8], compute: Callable[[], Array]) -> Array:
+        """Return the features of a batch.
 
         Args:
-            network: One that nothing identifies, without a digest on its card or a file with its code, is
-                asked each time.
-            images: (N, H, W, 3), the whole batch.
-            look: Asks the network.
+            network: The network; without a digest on its card or a file with its code, nothing is cached.
+            images: (N, H, W, 3) uint8, the whole batch.
+            compute: Computes the features.
 
         Returns:
-            (N, d) float32, kept or computed.
+            (N, d) float32, read or computed.
         """
         identity = _identity(network, self.device)
         if not identity:
-            return look()
+            return compute()
         path = self.folder / f"{safe_name(network.card.name)}-{identity[:16]}" / _digest(images)
-        known = _read(path, (len(images), network.card.dimension))
-        if known is None:
-            known = look()
-            self._write(path, known)
-        return known
+        features = _read(path, (len(images), network.card.dimension))
+        if features is None:
+            features = compute()
+            self._write(path, features)
+        return features
 
     def _write(self, path: Path, features: Array) -> None:
-        """Keep features; a full disk or a read-only folder costs time later, and no result."""
+        """Write an entry; on a full disk or a read-only folder, go on without the cache."""
         if not self._writable:
             return
         body = np.ascontiguousarray(features, "<f4").tobytes()
@@ -86,7 +85,7 @@ class FeatureCache:
             with written_whole(path) as temporary:
                 temporary.write_bytes(hashlib.sha256(body).digest() + body)
         except (BenchError, OSError) as error:
-            log.warning("features are not kept: %s", error)
+            log.warning("features are not cached: %s", error)
             self._writable = False
         self._unchecked += len(body)
         if self._unchecked > self.limit / ROUNDS:
@@ -95,20 +94,20 @@ class FeatureCache:
 
 
 def default_cache(device: str) -> FeatureCache | None:
-    """The user's own cache, or None where ``FESBENCH_CACHE_GB`` is 0."""
+    """Return the cache of the user, or None where ``FESBENCH_CACHE_GB`` is 0."""
     limit = feature_cache_limit()
     return FeatureCache(cache_folder() / "features", limit, device) if limit else None
 
 
 def _digest(images: NDArray[np.uint8]) -> str:
-    """sha256 of the shape and the pixels of a batch."""
+    """Return the sha256 of the shape and the pixels of a batch."""
     content = hashlib.sha256(repr(images.shape).encode())
     content.update(np.ascontiguousarray(images).data)
     return content.hexdigest()
 
 
 def _identity(network: Network, device: str) -> str:
-    """sha256 of all that decides the bits of a network's answer besides the images; empty if not known."""
+    """Return the sha256 of all that features depend on besides the images; empty where it is not known."""
     code = code_digest(type(network))
     if not network.card.digest or not code:
         return ""
@@ -118,21 +117,8 @@ def _identity(network: Network, device: str) -> str:
 
 
 @cache
-def code_digest(network: type) -> str:
-    """sha256 of the Python files beside the one that defines a class; empty where no file does."""
-    try:
-        folder = Path(inspect.getfile(network)).parent
-    except (TypeError, OSError):
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
 def _environment(device: str) -> tuple[object, ...]:
-    """Versions of everything installed, and what computes."""
+    """Return the versions of all installed packages, and the hardware."""
     installed = sorted({f"{package.name} {package.version}" for package in distributions()})
     precision = torch.get_float32_matmul_precision()
     capability = torch.backends.cpu.get_cpu_capability()
@@ -140,7 +126,7 @@ def _environment(device: str) -> tuple[object, ...]:
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Array | None:
-    """The features in a file; None where there is no file, or not the one that was written."""
+    """Return the features in a file; None where it is missing or damaged."""
     size = DIGEST_BYTES + 4 * shape[0] * shape[1]
     try:
         with path.open("rb") as file:
@@ -156,9 +142,14 @@ def _read(path: Path, shape: tuple[int, int]) -> Array | None:
 
 
 def _trim(folder: Path, limit: int) -> None:
-    """Remove the files that were not used for longest until the rest is within the limit."""
+    """Remove the least recently used files until the rest is within the limit.
+
+    Half-written files belong to a process that is about to rename them.
+    """
     files = []
     for path in folder.glob("*/*"):
+        if path.name.startswith(TEMPORARY):
+            continue
         with suppress(OSError):  # another process may have removed it
             state = path.stat()
             files.append((state.st_mtime, state.st_size, path))

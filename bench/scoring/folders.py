@@ -1,9 +1,8 @@
-"""Scores any folder of images against the photos they were made from, without a run around it."""
+"""Scores of a folder of images against the photos they were made from, without a run."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..core.contracts import SHARD, Failure, Image
 from ..core.environment import versions
 from ..core.errors import DatasetError, ImageError, WeightsMissing
 from ..core.files import file_digest
+from ..core.json_values import json_value
 from ..metrics.fss import FaceSimilarity
 from ..metrics.networks.bfloat16 import SUFFIX
 from ..metrics.registry import load_metrics
@@ -30,7 +30,7 @@ from ..statistics.measures import stem
 from ..statistics.summary import summarise
 from .feature_cache import default_cache
 from .reference_images import OF_IMAGES as OF_SETS
-from .reference_images import GivenReferences, save
+from .reference_images import ReferenceImages, save_statistics
 from .scorer import Scorer
 from .sets import COLUMNS, SMALLEST_SET, set_score
 from .shards import References, concatenate, score_shard, shard_references
@@ -44,7 +44,7 @@ Features = dict[str, NDArray[np.float32]]
 
 
 class Request(NamedTuple):
-    """What is to be scored, and by what.
+    """The arguments of ``score_folders``.
 
     ``reference`` is a folder, or an ``.npz`` of statistics; ``save_statistics`` a file to write those of the
     folder to. ``targets`` is a pattern or a CSV file, see ``pair_images``; no ``metrics`` means all that the
@@ -64,7 +64,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """What ``score_folders`` found: ``cells`` by measure, ``rows`` by image and measure."""
+    """The result of ``score_folders``: ``cells`` by measure, ``rows`` by image and measure."""
 
     cells: pd.DataFrame
     rows: pd.DataFrame
@@ -75,7 +75,7 @@ class Scores:
     record: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON content; never NaN."""
+        """Return all of it as JSON content without NaN."""
         return {
             "schema_version": SCHEMA_VERSION,
             **self.record,
@@ -91,8 +91,8 @@ def score_folders(request: Request) -> Scores:
     """Score a folder of images.
 
     Returns:
-        One row for each measure, with 95% intervals clustered by source, and all that a reader must know of
-        the numbers: networks with digest and preprocessing, counts, formats, what could not be computed.
+        One row for each measure, with 95% intervals clustered by source, and the provenance of the numbers:
+        networks with digest and preprocessing, counts, formats, and what could not be computed.
 
     Raises:
         DatasetError: folders are empty, names do not pair, sizes differ, images are grey or too few.
@@ -101,7 +101,7 @@ def score_folders(request: Request) -> Scores:
         UnknownName: there is no such metric or backend.
     """
     pairing = pair_images(request.images, request.sources, request.targets)
-    given = GivenReferences.at(request.reference) if request.reference else None
+    given = ReferenceImages.at(request.reference) if request.reference else None
     sources = {edit.source.path: None for edit in pairing.edits.values() if edit.source.path}
     roles = {
         "images": list(pairing.edits),
@@ -119,7 +119,7 @@ def score_folders(request: Request) -> Scores:
 
 
 def _check_counts(
-    names: Sequence[str], pairing: Pairing, given: GivenReferences | None, statistics: Path | None
+    names: Sequence[str], pairing: Pairing, given: ReferenceImages | None, statistics: Path | None
 ) -> None:
     plain = {name.partition("@")[0] for name in names}
     of_sets = [name for name in OF_SETS if name in plain]
@@ -152,7 +152,7 @@ def _scorer(names: Sequence[str], backend: str, size: int, device: str) -> tuple
 def _score_images(
     pairing: Pairing, scorer: Scorer
 ) -> tuple[pd.DataFrame, Features, list[str], list[References]]:
-    """Rows of all images, features for the set metrics, what could not be decoded, and the sources."""
+    """Return the rows of all images, features for set metrics, decoding errors, and the sources."""
     items, scored, broken, photos = list(pairing.edits.items()), [], [], []
     for start in range(0, len(items), SHARD):
         shard = items[start : start + SHARD]
@@ -168,7 +168,7 @@ def _score_images(
 
 
 def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict[str, Any]]:
-    """What the sources reach in each face similarity: two people's; of one person there is one photo."""
+    """Return the levels of each face similarity; with one photo a person, that of two people alone."""
     subjects = [edit.source.subject for part in photos for edit in part.edits]
     found = {}
     for metric in scorer.image_metrics:
@@ -176,7 +176,7 @@ def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict
             network = metric.networks[0].card.name
             sources = np.concatenate([part.features[network]["source"] for part in photos]).astype(np.float64)
             levels = metric.levels(sources, np.full_like(sources, np.nan), subjects)
-            found[metric.card.id] = {name: _plain(value) for name, value in levels._asdict().items()}
+            found[metric.card.id] = {name: json_value(value) for name, value in levels._asdict().items()}
     return found
 
 
@@ -193,21 +193,21 @@ def _output(path: Path, size: int) -> Image | Failure:
 def _score_sets(
     features: Features,
     pairing: Pairing,
-    given: GivenReferences | None,
+    given: ReferenceImages | None,
     scorer: Scorer,
     statistics: Path | None,
 ) -> pd.DataFrame:
     if not scorer.set_metrics or given is None:
         return pd.DataFrame(columns=COLUMNS)
-    known = given.known(scorer)
+    reference_features = given.features(scorer)
     if statistics:
-        save(statistics, known, scorer)
+        save_statistics(statistics, reference_features, scorer)
     groups = subject_groups(np.array([edit.source.subject for edit in pairing.edits.values()]))
     rows = []
     for metric in scorer.set_metrics:
         values = features[metric.network.card.name]
         whole = np.isfinite(values).all(axis=1)
-        found = set_score(metric, values[whole], groups[whole], known[metric.network.card.name])
+        found = set_score(metric, values[whole], groups[whole], reference_features[metric.network.card.name])
         place = {"generator": NAME, "dataset": NAME, "domain": DOMAIN, "metric": metric.card.id}
         rows.append(place | {"references": str(given.path)} | found.columns())
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -217,7 +217,7 @@ def _report(
     request: Request,
     pairing: Pairing,
     seen: Survey,
-    given: GivenReferences | None,
+    given: ReferenceImages | None,
     scorer: Scorer,
     rows: pd.DataFrame,
     sets: pd.DataFrame,
@@ -235,7 +235,7 @@ def _report(
         *_unused(pairing),
         *(_inputs_among(given, pairing) if given else ()),
         *broken,
-        *_strange_weights(request.backend),
+        *_unpublished_weights(request.backend),
         *summary.notes,
     ]
     return Scores(
@@ -256,11 +256,11 @@ def _unused(pairing: Pairing) -> Iterator[str]:
         yield f"{len(pairing.unused)} sources have no image: {names}{more}"
 
 
-def _inputs_among(given: GivenReferences, pairing: Pairing) -> Iterator[str]:
-    """Sources that are references too, by content."""
+def _inputs_among(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
+    """Warn of sources that are reference images too, by content."""
     sources = {edit.source.path for edit in pairing.edits.values() if edit.source.path}
-    known = {file_digest(path) for path in sources}
-    shared = sum(digest in known for digest in given.digests.values())
+    inputs = {file_digest(path) for path in sources}
+    shared = sum(digest in inputs for digest in given.digests.values())
     if shared:
         yield (
             f"{shared} of {len(given.digests)} references are sources: the nearer an image stays to its "
@@ -268,8 +268,8 @@ def _inputs_among(given: GivenReferences, pairing: Pairing) -> Iterator[str]:
         )
 
 
-def _strange_weights(backend: str) -> Iterator[str]:
-    """Weight files that are in use though they are not the published ones."""
+def _unpublished_weights(backend: str) -> Iterator[str]:
+    """Warn of weight files in use that are not the published ones."""
     for file in weights.FILES:
         used = file.backend == backend.removesuffix(SUFFIX) and file.path.is_file()
         if used and file.sha256 and file.state() != "ok":
@@ -277,7 +277,7 @@ def _strange_weights(backend: str) -> Iterator[str]:
 
 
 def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) -> dict[str, Any]:
-    """What the numbers were made from."""
+    """Return the provenance of the numbers."""
     return {
         "backend": request.backend,
         "resolution": {"pixels": scorer.resolution, "resized": request.resolution is not None},
@@ -293,17 +293,11 @@ def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) ->
 
 
 def _digest(pairing: Pairing) -> str:
-    """sha256 over the edits and the contents of the images that answer them."""
+    """Return the sha256 over the edits and the contents of their images."""
     content = [(edit.id, file_digest(path)) for path, edit in pairing.edits.items()]
     return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rows = frame.astype(object).to_dict("records")
-    return [{str(key): _plain(value) for key, value in row.items()} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value: null for what is missing or not finite."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
+    return [{str(key): json_value(value) for key, value in row.items()} for row in rows]

@@ -1,4 +1,4 @@
-"""What ``bench score`` compares sets with: a folder of real images, or statistics of one, computed before."""
+"""Reference images for ``bench score``: a folder of real images, or statistics that were computed of one."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ..core.files import file_digest
 from ..metrics.frechet import Gaussian, read_statistics, write_statistics
 from .scorer import Scorer
 
-Known = NDArray[np.float32] | Gaussian
-"""(M, d) features of references, or statistics of them."""
+ReferenceFeatures = NDArray[np.float32] | Gaussian
+"""(M, d) features of reference images, or statistics of them."""
 
 OF_IMAGES = ("fid", "kid")
 OF_STATISTICS = ("fid",)
 
 
 @dataclass(frozen=True)
-class GivenReferences:
-    """A folder with its ``images``, or a file of statistics, which has none."""
+class ReferenceImages:
+    """The ``images`` of a folder; none where ``path`` is a file of statistics."""
 
     path: Path
     images: Sequence[Path] = ()
 
     @classmethod
-    def at(cls, path: Path) -> GivenReferences:
-        """Those of a folder, or of an ``.npz`` such as pytorch-fid writes.
+    def at(cls, path: Path) -> ReferenceImages:
+        """Find the images of a folder, or an ``.npz`` of statistics as pytorch-fid writes it.
 
         Raises:
             DatasetError: there is neither.
@@ -49,7 +49,7 @@ class GivenReferences:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Plain names of the metrics that can be computed from them."""
+        """The plain names of the metrics that can be computed with them."""
         return OF_IMAGES if self.images else OF_STATISTICS
 
     @cached_property
@@ -59,25 +59,25 @@ class GivenReferences:
 
     @property
     def digest(self) -> str:
-        """sha256 over the contents of all files, whatever their names."""
+        """The sha256 over the contents of all files; their names do not matter."""
         return hashlib.sha256(repr(sorted(self.digests.values())).encode()).hexdigest()
 
-    def known(self, scorer: Scorer) -> Mapping[str, Known]:
-        """What each network of the scorer's set metrics has seen of them, by the network's name.
+    def features(self, scorer: Scorer) -> Mapping[str, ReferenceFeatures]:
+        """Compute or read their features by each network of the scorer's set metrics.
 
         Raises:
             ImageError: an image cannot be decoded.
             BenchError: the statistics cannot be read, or are another network's.
         """
-        looking = scorer.of_sets
+        of_sets = scorer.of_sets
         if not self.images:
-            cards = [network.card for network in looking.networks.values()]
+            cards = [network.card for network in of_sets.networks.values()]
             return {card.name: self._statistics(card, scorer.resolution) for card in cards}
         parts = []
         for start in range(0, len(self.images), SHARD):
             shard = self.images[start : start + SHARD]
             images = [resize(load_image(path), scorer.resolution) for path in shard]
-            parts.append(looking.features(np.stack(images)))
+            parts.append(of_sets.features(np.stack(images)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _statistics(self, card: NetworkCard, size: int) -> Gaussian:
@@ -89,19 +89,19 @@ class GivenReferences:
         return found
 
 
-def save(path: Path, known: Mapping[str, Known], scorer: Scorer) -> None:
-    """Write the statistics of the references as an ``.npz`` that pytorch-fid reads too.
+def save_statistics(path: Path, features: Mapping[str, ReferenceFeatures], scorer: Scorer) -> None:
+    """Write the statistics of reference images as an ``.npz`` that pytorch-fid can read.
 
     Raises:
-        DatasetError: it is not one network whose Fréchet distance was asked for.
+        DatasetError: not exactly one Fréchet distance was asked for.
     """
     cards = {m.network.card.name: m.network.card for m in scorer.set_metrics if m.card.id.startswith("fid@")}
     if len(cards) != 1:
         raise DatasetError(f"statistics are of one network; ask for one fid with --metric, not {len(cards)}")
     ((name, card),) = cards.items()
-    write_statistics(path, known[name], _identity(card, scorer.resolution))
+    write_statistics(path, features[name], _identity(card, scorer.resolution))
 
 
 def _identity(card: NetworkCard, size: int) -> str:
-    """What features have to share in order to compare."""
+    """Return what two sets of features must have in common to be compared."""
     return f"{card.name} {card.digest[:16]} ({card.preprocessing}) of images of {size} pixels"

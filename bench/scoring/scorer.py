@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 
 
 PADDING = 8
-"""Batches are filled up to a multiple of this, so that networks see few different sizes."""
+"""Batches are padded to a multiple of this, so that few batch sizes occur."""
 
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scorer:
-    """The metrics of a run and the networks they share; without a cache, every image is looked at anew."""
+    """The metrics of a run and the networks they share; without a cache, all features are computed."""
 
     image_metrics: Sequence[ImageMetric]
     set_metrics: Sequence[SetMetric]
@@ -54,10 +54,10 @@ class Scorer:
         device: str = "cpu",
         cache: FeatureCache | None = None,
     ) -> Self:
-        """A scorer of metrics of both kinds; moves their networks to ``device``."""
-        known = list(metrics)
-        of_images = [metric for metric in known if isinstance(metric, ImageMetric)]
-        of_sets = [metric for metric in known if isinstance(metric, SetMetric)]
+        """Make a scorer of metrics of both kinds, and move their networks to ``device``."""
+        metrics = list(metrics)
+        of_images = [metric for metric in metrics if isinstance(metric, ImageMetric)]
+        of_sets = [metric for metric in metrics if isinstance(metric, SetMetric)]
         scorer = cls(of_images, of_sets, resolution, device, cache)
         for network in scorer.networks.values():
             network.to(device)
@@ -65,36 +65,37 @@ class Scorer:
 
     @property
     def of_images(self) -> Scorer:
-        """The same scorer with its metrics of single outputs alone."""
+        """The same scorer with only its metrics of single outputs."""
         return replace(self, set_metrics=())
 
     @property
     def of_sets(self) -> Scorer:
-        """The same scorer with its metrics of sets alone."""
+        """The same scorer with only its metrics of sets."""
         return replace(self, image_metrics=())
 
     @property
     def networks(self) -> dict[str, Network]:
         """The distinct networks of all metrics, by name."""
-        return {network.card.name: network for _, networks in self.looking for network in networks}
+        return {network.card.name: network for _, networks in self.networks_by_metric for network in networks}
 
     @property
-    def looking(self) -> list[tuple[str, tuple[Network, ...]]]:
-        """Id of each metric with the networks that it looks through."""
+    def networks_by_metric(self) -> list[tuple[str, tuple[Network, ...]]]:
+        """The id of each metric with the networks whose features it reads."""
         of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
         return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
 
     def network_records(self) -> dict[str, dict[str, Any]]:
-        """Every network's card as plain data, and under ``metrics`` the ids of those that look through it."""
+        """Return the card of each network as plain data; ``metrics`` holds the ids of those that read it."""
+        readers = self.networks_by_metric
         return {
             name: asdict(network.card)
-            | {"metrics": [identifier for identifier, networks in self.looking if network in networks]}
+            | {"metrics": [identifier for identifier, networks in readers if network in networks]}
             for name, network in self.networks.items()
         }
 
     @property
     def metric_ids(self) -> frozenset[str]:
-        """Ids of all metrics."""
+        """The ids of all metrics."""
         return frozenset(card.id for card in self.cards)
 
     @property
@@ -104,11 +105,11 @@ class Scorer:
 
     @property
     def columns(self) -> list[str]:
-        """Every metric that rows of scores can have, in the order in which they stand."""
+        """All values of ``metric`` in rows of scores, in the order of the rows."""
         return [OUTPUT, *(column for card in self.cards for column in card.columns or (card.id,))]
 
     def only(self, ids: frozenset[str]) -> Scorer:
-        """The same scorer with some of its metrics."""
+        """Return the same scorer with some of its metrics."""
         return replace(
             self,
             image_metrics=[metric for metric in self.image_metrics if metric.card.id in ids],
@@ -116,25 +117,25 @@ class Scorer:
         )
 
     def features(self, images: NDArray[np.uint8]) -> dict[str, Array]:
-        """(N, R, R, 3) uint8 to (N, d) float32 for each network, ``SHARD`` images at a time."""
+        """Compute features of (N, R, R, 3) uint8 images, ``SHARD`` at a time: (N, d) float32 by network."""
         networks = self.networks
         found = {name: [np.empty((0, net.card.dimension), np.float32)] for name, net in networks.items()}
         for start in range(0, len(images), SHARD):
             for name, network in networks.items():
-                found[name].append(self._look(network, images[start : start + SHARD]))
+                found[name].append(self._compute(network, images[start : start + SHARD]))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def _look(self, network: Network, batch: NDArray[np.uint8]) -> Array:
-        look = partial(_features, network, batch, self.device)
-        return self.cache.features(network, batch, look) if self.cache else look()
+    def _compute(self, network: Network, batch: NDArray[np.uint8]) -> Array:
+        compute = partial(_features, network, batch, self.device)
+        return self.cache.features(network, batch, compute) if self.cache else compute()
 
-    def beside(self, role: Literal["source", "truth"]) -> Scorer:
-        """The same scorer with the metrics that read the features of a role; sets of outputs do not."""
+    def reading(self, role: Literal["source", "truth"]) -> Scorer:
+        """Return the same scorer with only the metrics that read the features of sources or of truths."""
         return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
 
 
 def _features(network: Network, images: NDArray[np.uint8], device: str) -> Array:
-    """(N, H, W, 3) images, at least one, to (N, d) features, as one batch."""
+    """Compute (N, d) features of (N, H, W, 3) images, at least one, in one pass."""
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Scores a set of outputs by a set metric, with an interval."""
+"""Scores of sets of outputs by set metrics, with intervals."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.contracts import SetMetric
 from ..core.errors import BenchError
+from ..core.reasons import UNSCORED
 from ..metrics.frechet import FrechetDistance, Gaussian
 from ..statistics.jackknife import Replicates, replicates
-from ..statistics.measures import UNSCORED
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 
 
 SMALLEST_SET = 16
-"""A set metric of fewer outputs or references than this is not computed."""
+"""The fewest outputs and reference images that a set metric is computed of."""
 
 
 COLUMNS = [
@@ -43,7 +43,7 @@ COLUMNS = [
 class SetScore(NamedTuple):
     """A set metric's score of some outputs, or why there is none.
 
-    ``n_references`` is None where only statistics of them are known, and these do not tell.
+    ``n_references`` is None where there are only statistics of them, which do not hold the count.
     """
 
     n_outputs: int
@@ -52,7 +52,7 @@ class SetScore(NamedTuple):
     reason: str | None = None
 
     def columns(self) -> dict[str, object]:
-        """value, low, high, n_outputs, n_references, reason; the first three NaN where there is no score."""
+        """Return value, low, high (NaN without a score), n_outputs, n_references and reason."""
         counts = {"n_outputs": self.n_outputs, "n_references": self.n_references, "reason": self.reason}
         if self.replicates is None:
             return counts | dict.fromkeys(("value", "low", "high"), np.nan)
@@ -63,13 +63,13 @@ class SetScore(NamedTuple):
 def set_score(
     metric: SetMetric, outputs: Array, groups: NDArray[np.int64], references: Array | Gaussian
 ) -> SetScore:
-    """A set metric of (N, d) outputs in (N,) groups of subjects.
+    """Score a set of outputs by a set metric.
 
     Args:
         metric: The metric.
         outputs: (N, d) features.
-        groups: (N,) the group of each output's subject.
-        references: (M, d) features, or statistics, which only a Fréchet distance can take.
+        groups: (N,) the group of each output's subject, for the interval.
+        references: (M, d) features of the reference images, or statistics of them for a Fréchet distance.
     """
     counts = len(outputs), _count(references)
     if min(count for count in counts if count is not None) < SMALLEST_SET:
@@ -86,7 +86,7 @@ def set_score(
 
 
 def _count(references: Array | Gaussian) -> int | None:
-    """How many references there are; None where statistics do not tell."""
+    """Return the number of reference images; None where statistics do not hold it."""
     return (references.count or None) if isinstance(references, Gaussian) else len(references)
 
 
@@ -95,6 +95,6 @@ def _replicates(
 ) -> Replicates:
     if isinstance(references, Gaussian) and not isinstance(metric, FrechetDistance):
         raise BenchError(f"{metric.card.id} needs the images themselves: statistics do not hold them")
-    known: Any = references
-    value = metric.compute(outputs, known)
-    return replicates(value, groups, partial(metric.on_subsets, outputs, known))
+    compared: Any = references
+    value = metric.compute(outputs, compared)
+    return replicates(value, groups, partial(metric.on_subsets, outputs, compared))

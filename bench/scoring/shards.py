@@ -1,4 +1,4 @@
-"""Scores a shard of outputs: every image passes once through every network."""
+"""Scores of a shard of outputs; each image passes once through each network."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from fesbench.datasets.images import image_to_mask, mask_to_image, resize
 
 from ..core.contracts import (
-    FAILED,
-    NO_TRUTH,
     Batch,
     Edit,
     Failure,
@@ -27,7 +25,8 @@ from ..core.contracts import (
     Sample,
 )
 from ..core.errors import ImageError
-from ..statistics.measures import OUTPUT, UNSCORED
+from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
+from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class References:
-    """What the outputs of a shard are judged against; the same for every generator."""
+    """The sources and truths of a shard and their features, which all generators are scored against."""
 
     edits: Sequence[Edit]
     sources: NDArray[np.uint8]
@@ -45,14 +44,14 @@ class References:
 
 
 def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
-    """Load, resize and look at the sources and truths of a shard."""
+    """Load and resize the sources and truths of a shard, and compute their features."""
     size = scorer.resolution
     usable = [None if i in broken else edit.source for i, edit in enumerate(edits)]
     sources = _each_once(usable, lambda sample: resize(sample.load(), size))
     truths = _each_once([edit.truth for edit in edits], lambda sample: _truth(sample, size))
     roles = {
-        "source": _features_of(sources, scorer.beside("source")),
-        "truth": _features_of(truths, scorer.beside("truth")),
+        "source": _features_of(sources, scorer.reading("source")),
+        "truth": _features_of(truths, scorer.reading("truth")),
     }
     features = {
         name: {role: by_network[name] for role, by_network in roles.items() if name in by_network}
@@ -63,7 +62,7 @@ def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], score
 
 
 def _each_once(samples: Sequence[Sample | None], read: Callable[[Sample], T]) -> list[T | None]:
-    """What is read of each sample, many of which repeat."""
+    """Read each sample once, and return the result for each place; many samples repeat."""
     distinct = {sample.id: read(sample) for sample in {s.id: s for s in samples if s}.values()}
     return [None if sample is None else distinct[sample.id] for sample in samples]
 
@@ -73,7 +72,7 @@ def _or_blank(image: Image | Failure | None, size: int) -> Image:
 
 
 def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Array]:
-    """Features of images many of which repeat; rows of missing ones are NaN."""
+    """Return (N, d) features by network; equal images are computed once, rows of missing ones are NaN."""
     keys = [b"" if image is None else image.tobytes() for image in images]
     distinct = {key: image for key, image in zip(keys, images, strict=True) if image is not None}
     rows = {key: row for row, key in enumerate(distinct)}
@@ -144,10 +143,10 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
 
 
 def _return_memory() -> None:
-    """Give freed memory back to the system.
+    """Return freed memory to the system.
 
-    Between the rows that stay, glibc would keep it in pieces too small for the images of the next shard, and
-    memory would grow with every shard. Other C libraries are left to themselves.
+    The rows that stay would otherwise fragment the heap of glibc, so that memory grows with each shard. With
+    other C libraries this does nothing.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -155,14 +154,14 @@ def _return_memory() -> None:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What a metric made of a batch: (N,) values of each column, and N errors, empty where there was none."""
+    """The scores of a batch by a metric: (N,) values of each column, and N errors or empty texts."""
 
     values: Mapping[str, NDArray[np.float64]]
     errors: Sequence[str]
 
 
 def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
-    """Score a batch; where the metric fails on it, edit by edit, so that one costs no other its score."""
+    """Score a batch; where the metric fails, edit by edit, so that one bad edit costs no other its score."""
     columns, count = metric.card.columns or (metric.card.id,), len(batch.edits)
     try:
         scores = metric.score(batch)
@@ -181,7 +180,7 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
 
 
 def _alone(batch: Batch, index: int) -> Batch:
-    """The batch of one edit."""
+    """Return the part of a batch that holds one edit."""
     row = slice(index, index + 1)
     features = {
         network: {role: values[row] for role, values in roles.items()}
@@ -192,7 +191,7 @@ def _alone(batch: Batch, index: int) -> Batch:
 
 
 def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
-    """A row for each edit that was asked for, whatever it is scored by."""
+    """Return the rows that tell which edits have an output; they do not depend on the metrics."""
     answered = [float(failure is None) for failure in failures]
     return _rows(batch, OUTPUT, answered, _reasons(failures, [""] * len(failures)))
 
@@ -201,7 +200,8 @@ def _metric_rows(
     metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
 ) -> pd.DataFrame:
     failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
-    left_out = np.array([reason is not None and reason.startswith(NO_TRUTH) for reason in failures])
+    reasons = _reasons(failures, [""] * len(failures))
+    left_out = np.array([reason_kind(reason or "") is Reason.NO_TRUTH for reason in reasons])
     parts = []
     for column, values in attempt.values.items():
         possible = np.array([not metric.reason(edit, column) for edit in batch.edits])
@@ -218,7 +218,7 @@ def _metric_rows(
 
 
 def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | None]:
-    """Why each value stands for a missing output, or is missing itself."""
+    """Return the reason of each value: of a missing output, or of a missing value."""
     return [
         (gap or None) if failure is None else f"{FAILED}{failure}"
         for failure, gap in zip(failures, gaps, strict=True)
@@ -246,8 +246,8 @@ def _rows(
 
 
 def _why_missing(metric: ImageMetric, column: str, edit: Edit, truth: Image | None) -> str:
-    if known := metric.reason(edit, column):
-        return known
+    if reason := metric.reason(edit, column):
+        return reason
     if metric.card.needs_truth and truth is None:
         return "the image of the true target cannot be read"
     return f"{column} is not defined for this edit"
@@ -263,6 +263,6 @@ SCORES = pa.schema(
 
 
 def concatenate(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of several parts, in order, with the columns of ``SCORES``."""
+    """Return the rows of several parts in order, with the columns of ``SCORES``."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else SCORES.empty_table().to_pandas()

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from fesbench.core.contracts import FAILED
 from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
+from fesbench.core.reasons import FAILED
 from fesbench.statistics.measures import OUTPUT
 
 from ..figures.palette import looks
@@ -135,7 +135,7 @@ def _page(data: Sequence[SheetData], version: str) -> str:
 
 
 def _sheet(data: SheetData) -> dict[str, object]:
-    """What the template needs of a sheet."""
+    """Return what the template needs of a sheet."""
     sheet = data.sheet
     measured = {column.column: column for column in sheet.measured}
     return {

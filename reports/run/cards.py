@@ -40,7 +40,7 @@ def card_of_model(reference: str, checkpoint: Path | None = None, run: RunResult
         if not entries:
             known = ", ".join(run.record.models)
             raise BenchError(
-                f"the run in {run.folder} has no results of {reference}; it has {known or 'none'}"
+                f"the run in {run.store.location} has no results of {reference}; it has {known or 'none'}"
             )
         card = next(iter(entries.values())).card
         tables = main_tables(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,15 +17,12 @@ from fesbench.runs.store.store import RunStore
 from ..figures.grid import GridRow, qualitative_grid
 from .main_tables import file_stems
 
-GRIDS = "grids"
-"""The folder of a run with images of its inputs: not in its report, which people pass on."""
 GRID_ROWS = 2
 """Edits of each domain in the grid."""
 
 
-def write_grids(plan: Plan, run: RunResults) -> set[str]:
-    """Write a grid of each data set and of all of them; return the names of the files."""
-    folder = run.folder / GRIDS
+def write_grids(plan: Plan, run: RunResults, folder: Path) -> set[str]:
+    """Write a grid of each data set and of all of them into a folder; return the names of the files."""
     folder.mkdir(exist_ok=True)
     stems = file_stems("grid", [item.name for item in plan.datasets])
     for stem, datasets in stems.items():

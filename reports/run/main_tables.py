@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
+from pathlib import Path
 
 import pandas as pd
 
@@ -22,7 +23,7 @@ from ..tables.table import Table, metric_title
 
 def origin_line(run: RunResults) -> str:
     """Return where the numbers come from, in one line."""
-    return f"run {run.folder.name}, fesbench {run.record.versions['fesbench']}"
+    return f"run {run.name}, fesbench {run.record.versions['fesbench']}"
 
 
 def lost_edits(count: int) -> str:
@@ -68,9 +69,9 @@ def table_context(results: DatasetResults, measures: pd.DataFrame | None = None)
     return TableContext(results.dataset, known, results.cards, results.blocks)
 
 
-def write_main_tables(run: RunResults) -> set[str]:
-    """Write the main tables into the run's report; return the names of the files."""
-    report, origin, tables = run.folder / "report", origin_line(run), main_tables(run)
+def write_main_tables(run: RunResults, folder: Path) -> set[str]:
+    """Write the main tables into a folder; return the names of the files."""
+    origin, tables = origin_line(run), main_tables(run)
     texts = {"standalone.tex": latex_document(tables, origin)}
     for stem, datasets in file_stems("table", [table.title for table in tables]).items():
         shown = [table for table in tables if table.title in datasets]
@@ -78,7 +79,7 @@ def write_main_tables(run: RunResults) -> set[str]:
         texts[f"{stem}.md"] = markdown_tables(shown)
         texts[f"{stem}.csv"] = csv_tables(shown)
     for name, text in texts.items():
-        write_text(report / name, text)
+        write_text(folder / name, text)
     return set(texts)
 
 

@@ -7,23 +7,25 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fesbench.core.files import write_text
 from fesbench.runs.plan import Plan
 from fesbench.runs.results import RunResults
+from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT
 
 from ..formats.delimited import csv_text
 from ..formats.terminal import TerminalTable
-from .grids import GRIDS, write_grids
+from .grids import write_grids
 from .main_tables import lost_edits, main_tables, times, write_main_tables
 
 
 def publish(plan: Plan, run: RunResults) -> None:
     """Write ``summary.csv``, the main tables and the grids of a run whose results are written."""
-    write_text(run.folder / "summary.csv", csv_text(run.summary.cells))
-    tables = write_main_tables(run)
-    _remove_others(run.folder / "report", ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), tables)
-    grids = write_grids(plan, run)
-    _remove_others(run.folder / GRIDS, ("grid.png", "grid-*.png"), grids)
+    run.store.write_cells(csv_text(run.summary.cells))
+    with run.store.report_folder() as folder:
+        written = write_main_tables(run, folder)
+        _remove_others(folder, ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), written)
+    with run.store.grids_folder() as folder:
+        written = write_grids(plan, run, folder)
+        _remove_others(folder, ("grid.png", "grid-*.png"), written)
 
 
 def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> None:
@@ -36,17 +38,17 @@ def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> 
 
 def show(run: RunResults, console: Console) -> None:
     """Print the tables, what failed, and where to find the rest."""
-    record = run.record
+    record, place = run.record, run.store.place
     for table in main_tables(run):
         console.print(TerminalTable(table))
     for name, reason in record.unavailable.items():
         console.print(f"not available: {name}: {reason}", markup=False)
     if record.failed:
-        _print_path(console, f"{lost_edits(record.failed)} no output: see {run.folder / 'failures.jsonl'}")
+        _print_path(console, f"{lost_edits(record.failed)} no output: see {place(FAILURES)}")
     if record.unscored:
-        _print_path(console, f"metrics failed {times(record.unscored)}: see {run.folder / 'run.log'}")
-    _print_path(console, f"tables: {run.folder / 'report'}")
-    _print_path(console, f"images side by side: {run.folder / GRIDS}")
+        _print_path(console, f"metrics failed {times(record.unscored)}: see {place(LOG)}")
+    _print_path(console, f"tables: {place(REPORT)}")
+    _print_path(console, f"images side by side: {place(GRIDS)}")
 
 
 def show_times(run: RunResults, console: Console) -> None:

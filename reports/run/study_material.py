@@ -44,7 +44,7 @@ class RunMaterial(Material):
         for name in models:
             if name not in cards:
                 raise UnknownName("model of the run", name, cards)
-        self.run, self.size, self._store = run.folder.name, run.spec.resolution, run.store
+        self.run, self.size, self._store = run.name, run.spec.resolution, run.store
         self.models = tuple(dict.fromkeys(models)) or tuple(n for n in cards if n not in controls)
         self.titles = {name: card.title or name for name, card in cards.items()}
         self._edits: dict[tuple[str, str], Edit] = {}
@@ -76,7 +76,7 @@ class RunMaterial(Material):
         return found
 
     def _has_output(self, model: str, dataset: str, edit: str) -> bool:
-        return self._store.output_path(model, dataset, edit).is_file()
+        return self._store.has_output(model, dataset, edit)
 
     def _answered_all(self, control: str) -> bool:
         return all(self._has_output(control, found.dataset, found.edit) for found in self.candidates)

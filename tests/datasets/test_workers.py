@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fesbench.datasets import workers
+
 PROC = Path("/proc")
 CORES = """
 import os
@@ -25,6 +27,37 @@ load_images(RenderedDataset("train", subjects=5000), 64, 2)
 def test_only_cores_that_this_process_may_use_count():
     done = subprocess.run([sys.executable, "-c", CORES], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def cgroup(monkeypatch, root, membership, files):
+    (root / "membership").write_text(membership)
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    monkeypatch.setattr(workers, "CGROUPS", root)
+    monkeypatch.setattr(workers, "MEMBERSHIP", root / "membership")
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+
+
+V1 = "4:cpu:/docker/abc\n2:memory:/docker/abc\n"
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
+        ("0::/\n", {"cpu.max": "250000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/pod/job\n", {"pod/job/cpu.max": "max 100000\n", "pod/cpu.max": "300000 100000\n"}, 3),
+        (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "-1", "cpu/docker/abc/cpu.cfs_period_us": "100000"}, 64),
+        (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "400000", "cpu/docker/abc/cpu.cfs_period_us": "100000"}, 4),
+        (V1, {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        (V1, {"memory/cpu.max": "100000 100000"}, 64),
+    ],
+)
+def test_the_quota_of_a_container_counts(monkeypatch, tmp_path, membership, files, cores):
+    cgroup(monkeypatch, tmp_path, membership, files)
+    assert workers.available_cores() == cores
 
 
 @pytest.mark.skipif(not (PROC / "self/task").is_dir(), reason="needs /proc, as on Linux")

@@ -15,7 +15,11 @@ from fesbench.metrics.ecs import ExpressionConsistency
 from fesbench.metrics.frechet import FrechetDistance
 from fesbench.metrics.networks import embedded
 from fesbench.metrics.registry import load_metric
-from fesbench.runs.independence import refuse_guides, refuse_known_subjects, unknown_independence
+from fesbench.runs.independence import (
+    refuse_training_networks,
+    refuse_training_subjects,
+    unknown_independence,
+)
 from fesbench.runs.plan import DatasetPlan
 from fesbench.scoring.scorer import Scorer
 
@@ -60,32 +64,32 @@ def plan(name: str = "cfee", train: str = "else") -> DatasetPlan:
 @pytest.mark.parametrize("key", ["cfee", "digest of else"])
 def test_a_judge_that_learned_from_test_subjects_is_refused_by_name_or_content(key: str) -> None:
     with pytest.raises(SpecError, match=r"learned from 1 of the subjects that cfee tests \(bob\).*--metric"):
-        refuse_known_subjects(scorer({key: frozenset({"bob", "eve"})}), [plan()])
+        refuse_training_subjects(scorer({key: frozenset({"bob", "eve"})}), [plan()])
 
 
 def test_a_namesake_in_another_data_set_is_somebody_else() -> None:
-    refuse_known_subjects(scorer({"kdef": frozenset({"bob"})}), [plan()])
-    refuse_known_subjects(scorer({"cfee": frozenset({"eve"})}), [plan()])
+    refuse_training_subjects(scorer({"kdef": frozenset({"bob"})}), [plan()])
+    refuse_training_subjects(scorer({"cfee": frozenset({"eve"})}), [plan()])
 
 
 @pytest.mark.parametrize("guide", ["judge", "0123"])
 def test_a_judge_that_guided_a_generator_is_refused(guide: str) -> None:
     cards = [GeneratorCard("honest", "", guided_by=()), GeneratorCard("pupil", "", guided_by=(guide,))]
     with pytest.raises(SpecError, match=r"judge \(ecs@test\) took part in training pupil .*--metric"):
-        refuse_guides(scorer({}), cards)
-    refuse_guides(scorer({}), cards[:1])
+        refuse_training_networks(scorer({}), cards)
+    refuse_training_networks(scorer({}), cards[:1])
 
 
 def test_a_network_of_set_metrics_that_guided_a_generator_is_refused_too() -> None:
     only_sets = Scorer([], [FrechetDistance(Judge({}), "test")], 8)
     with pytest.raises(SpecError, match=r"judge \(fid@test\) took part in training pupil "):
-        refuse_guides(only_sets, [GeneratorCard("pupil", "", guided_by=("judge",))])
+        refuse_training_networks(only_sets, [GeneratorCard("pupil", "", guided_by=("judge",))])
 
 
 def test_what_nobody_recorded_is_said_and_refused_by_nobody() -> None:
     cards = [GeneratorCard("mine", "My GAN"), GeneratorCard("copy", "Input", guided_by=())]
-    refuse_guides(scorer(None), cards)
-    refuse_known_subjects(scorer(None), [plan()])
+    refuse_training_networks(scorer(None), cards)
+    refuse_training_subjects(scorer(None), [plan()])
     first, second = unknown_independence(scorer(None), [plan()], cards)
     assert first == "Unknown: whether judge learned from subjects of cfee."
     assert second == "Unknown: whether judge took part in making My GAN."
@@ -98,10 +102,10 @@ def test_the_shipped_models_do_not_meet_the_judge_that_chose_their_settings() ->
     cards = [load_generator(name).card for name in ("reggan", "stargan")]
     assert all(card.guided_by is not None for card in cards)
     final = Scorer([load_metric("ecs@embedded")], [], 64)  # type: ignore[list-item]
-    refuse_guides(final, cards)
+    refuse_training_networks(final, cards)
     development = Scorer([load_metric("ecs@embedded-judge1")], [], 64)  # type: ignore[list-item]
     with pytest.raises(SpecError, match=r"embedded-judge1 .* reggan"):
-        refuse_guides(development, cards)
+        refuse_training_networks(development, cards)
 
 
 def test_the_embedded_judges_know_whom_they_learned_from() -> None:

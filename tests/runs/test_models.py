@@ -3,7 +3,8 @@ import pytest
 
 from fesbench.core.contracts import Edit, Failure, GeneratorCard, Sample, Synthesizer
 from fesbench.core.errors import BenchError
-from fesbench.runs.models import Guarded, load_roster
+from fesbench.generators.synthesis import Guarded
+from fesbench.runs.models import load_models
 from fesbench.runs.spec import RunSpec
 
 
@@ -65,13 +66,13 @@ class GAN(Generator):
 def test_a_model_without_a_usable_card_stops_no_other(tmp_path):
     (tmp_path / "bare.py").write_text(NO_CARD.format(card="'a text'"))
     bare = f"{tmp_path / 'bare.py'}:GAN"
-    roster = load_roster(RunSpec(), [bare, "copy"], "cpu")
-    assert "GeneratorCard" in roster.unavailable[bare]
-    assert list(roster.models) == ["copy"]
+    loaded = load_models(RunSpec(models=(bare, "copy")), "cpu")
+    assert "GeneratorCard" in loaded.unavailable[bare]
+    assert list(loaded.models) == ["copy"]
 
 
 def test_names_that_differ_only_by_case_would_share_a_folder(tmp_path):
-    card = "__import__('fesbench.core.contracts').contracts.GeneratorCard(name='Copy', title='x')"
+    card = "__import__('fesbench').GeneratorCard(name='Copy', title='x')"
     (tmp_path / "twin.py").write_text(NO_CARD.format(card=card))
     with pytest.raises(BenchError, match="two models are called"):
-        load_roster(RunSpec(), ["copy", f"{tmp_path / 'twin.py'}:GAN"], "cpu")
+        load_models(RunSpec(models=("copy", f"{tmp_path / 'twin.py'}:GAN")), "cpu")

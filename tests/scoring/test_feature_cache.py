@@ -1,6 +1,5 @@
 """Features on disk: the same bytes as without, and nothing that is damaged, foreign or too much."""
 
-import importlib
 import json
 
 import numpy as np
@@ -14,7 +13,7 @@ from fesbench.cli import cli
 from fesbench.core.contracts import Network, NetworkCard
 from fesbench.core.errors import BenchError
 from fesbench.metrics.ecs import ExpressionConsistency
-from fesbench.scoring.feature_cache import FeatureCache, code_digest, default_cache
+from fesbench.scoring.feature_cache import FeatureCache, default_cache
 from fesbench.scoring.folders import Request, score_folders
 from fesbench.scoring.scorer import Scorer
 
@@ -155,12 +154,13 @@ def test_scores_are_the_same_with_a_filled_an_empty_and_no_cache(home, tmp_path,
     assert not (home / "cache" / "features").exists()
 
 
-def test_code_is_all_that_stands_beside_a_class(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "beside_model.py").write_text("from beside_solver import solve\nclass Model: pass\n")
-    (tmp_path / "beside_solver.py").write_text("def solve(): return 1\n")
-    model = importlib.import_module("beside_model").Model
-    before = code_digest(model)
-    (tmp_path / "beside_solver.py").write_text("def solve(): return 2\n")
-    code_digest.cache_clear()
-    assert code_digest(model) != before
+def test_half_written_files_of_other_processes_are_left_alone(images, tmp_path):
+    limit = 4 * (32 + 3 * 4)
+    scorer = scorer_of(Means(), tmp_path, limit)
+    scorer.features(images[:1])
+    (entry,) = kept(tmp_path)
+    unfinished = entry.with_name(".tmp-1-other")
+    unfinished.write_bytes(bytes(limit))
+    for image in images:
+        scorer.features(image[None])
+    assert unfinished.exists()

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from fesbench.core.contracts import (
-    FAILED,
     Batch,
     Edit,
     Failure,
@@ -14,12 +13,13 @@ from fesbench.core.contracts import (
     NetworkCard,
     Sample,
 )
+from fesbench.core.reasons import FAILED, UNSCORED
 from fesbench.generators.controls import Truth
 from fesbench.metrics.ecs import ExpressionConsistency
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.scoring.scorer import Scorer
 from fesbench.scoring.shards import score_shard, shard_references
-from fesbench.statistics.measures import OUTPUT, UNSCORED
+from fesbench.statistics.measures import OUTPUT
 
 SIDE = 32
 

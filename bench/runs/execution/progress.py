@@ -1,39 +1,39 @@
-"""Reports the progress of a run and the time that each stage takes."""
+"""Progress of a run, and the time that each of its stages takes."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..models import Cell
 from ..store.records import CountsRecord
 from ..store.store import RunStore
-
-log = logging.getLogger(__name__)
-
+from .executor import ShardDone
 
 SYNTHESIZE = "synthesize: "
-"""How the name of the stage begins in which a generator works."""
+"""Prefix of the stage in which a generator works; its name follows."""
+
+
+SECONDS = 3.0
+"""The counts in the record are written at the end of a shard if they are older than this."""
 
 
 class Listener(Protocol):
-    """Hears of progress."""
+    """Receives the progress of a run."""
 
     def begin(self, shards: int, edits: int) -> None:
-        """So many (generator, shard) units are still to be done, and so many edits in them."""
+        """Receive the number of tasks that are still to be done, and of edits in them."""
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
+    def done(self, done: ShardDone) -> None:
+        """Receive the result of a task, which is stored."""
 
 
 @dataclass
 class Stopwatch:
-    """Seconds spent in each stage, and the outputs that each generator made in its own."""
+    """Seconds spent in each stage, and the number of outputs that each generator made."""
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     outputs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -47,21 +47,22 @@ class Stopwatch:
         finally:
             self.seconds[stage] += time.perf_counter() - start
 
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add times that were measured elsewhere."""
+        for stage, time_taken in seconds.items():
+            self.seconds[stage] += time_taken
 
-SECONDS = 3.0
-"""The record is written again after this many seconds, at the end of a shard."""
 
-
-class Counts:
-    """Passes progress on to a listener and keeps count of it in the run's record.
+class RecordedProgress:
+    """A listener that passes progress on and keeps the counts in the run's record.
 
     ``counts`` there holds edits over all cells: ``asked``, ``done`` (with or without an output) and
     ``failed`` (done, without an output).
 
     Args:
         store: The run, which the caller holds.
-        asked: Edits of all cells.
-        listener: Hears what this hears.
+        asked: The number of edits of all cells.
+        listener: Receives the same progress.
     """
 
     def __init__(self, store: RunStore, asked: int, listener: Listener) -> None:
@@ -70,17 +71,17 @@ class Counts:
         self.written = 0.0
 
     def begin(self, shards: int, edits: int) -> None:
-        """So many units, and edits in them, are still to be done."""
+        """Receive the number of tasks that are still to be done, and of edits in them."""
         self.finished = self.asked - edits
         self.write()
         self.listener.begin(shards, edits)
 
-    def done(self, cell: Cell, edits: int, failed: int) -> None:
-        """One unit is stored."""
-        self.finished, self.failed = self.finished + edits, self.failed + failed
+    def done(self, done: ShardDone) -> None:
+        """Receive the result of a task, which is stored."""
+        self.finished, self.failed = self.finished + done.edits, self.failed + done.failed
         if time.monotonic() - self.written > SECONDS:
             self.write()
-        self.listener.done(cell, edits, failed)
+        self.listener.done(done)
 
     def write(self) -> None:
         """Write the counts now."""

@@ -1,4 +1,4 @@
-"""Features of the real images that sets of outputs are compared with, and of those that calibrate."""
+"""Features of the reference images of set metrics, and of the real images that calibrate them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ByNetwork = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Real images that are no references: their features, those of their spoilt versions, who they show.
+    """Held-out real images: features of them and of their degraded versions, and their subjects.
 
-    ``rest`` are the references that they are compared with.
+    ``rest`` are the features of the reference images that they are compared with.
     """
 
     real: ByNetwork
@@ -35,13 +35,13 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class DomainReferences:
-    """The features of a domain's references, (M, d) by network, and what calibrates distances to them."""
+    """The features of a domain's reference images, (M, d) by network, and the held-out images."""
 
     features: ByNetwork
     held_out: HeldOut
 
     def calibration(self, metric: SetMetric) -> Calibration:
-        """What ``metric`` tells apart at this number of images."""
+        """Calibrate ``metric``: which differences it detects at this number of images."""
         network, held_out = metric.network.card.name, self.held_out
         return calibrate(
             metric,
@@ -53,25 +53,25 @@ class DomainReferences:
 
 
 def domain_references(plan: DatasetPlan, scorer: Scorer, loader: ImageLoader) -> dict[str, DomainReferences]:
-    """The references of each domain that has any that can be loaded."""
+    """Return the reference images of each domain that has any that can be loaded."""
     networks = scorer.of_sets
     counts = {domain: sum(edit.source.domain == domain for edit in plan.edits) for domain in plan.references}
     found = {
-        domain: _features(known, counts[domain], networks, loader)
-        for domain, known in plan.references.items()
+        domain: _features(images, counts[domain], networks, loader)
+        for domain, images in plan.references.items()
     }
     return {domain: references for domain, references in found.items() if references}
 
 
 def _features(
-    known: ReferenceSet, count: int, networks: Scorer, loader: ImageLoader
+    chosen: ReferenceSet, count: int, networks: Scorer, loader: ImageLoader
 ) -> DomainReferences | None:
-    """The references of a domain for ``count`` outputs; without other real images, some are held out."""
-    images, subjects = _loaded(known.samples, networks.resolution, loader)
+    """Return the features of a domain for ``count`` outputs; some are held out where there are no others."""
+    images, subjects = _loaded(chosen.samples, networks.resolution, loader)
     if not len(images):
         return None
     features = networks.features(images)
-    real, shown = _loaded(known.held_out, networks.resolution, loader)
+    real, shown = _loaded(chosen.held_out, networks.resolution, loader)
     rest = features
     if not len(real):
         held = hold_out(subjects, count)
@@ -84,7 +84,7 @@ def _features(
 def _loaded(
     samples: Sequence[Sample], size: int, loader: ImageLoader
 ) -> tuple[NDArray[np.uint8], Sequence[str]]:
-    """(N, size, size, 3) images of the samples that can be loaded, and who they show."""
+    """Return (N, size, size, 3) images of the samples that can be loaded, and their subjects."""
     usable = [
         (resize(loaded[0], size), sample.subject)
         for sample, loaded in loader.load(samples)

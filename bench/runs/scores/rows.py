@@ -1,4 +1,4 @@
-"""Gathers what a run holds beside scores of sets: rows of scores, calibrations, levels of real photos."""
+"""Results of a run from its parts: rows of scores, calibrations, and levels of real photos."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ...scoring.scorer import Scorer
 from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
+from ..store.parts import ShardParts
 from ..store.records import CalibrationGap, CalibrationRecord, CeilingRecord, FaceLevelRecord
-from ..store.store import RunStore
 from .references import DomainReferences
 from .sets import References
 
 log = logging.getLogger(__name__)
 
 
-def collect_scores(store: RunStore, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of all cells, in the order of cells, shards and edits."""
+def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the rows of all cells, in the order of cells, shards and edits."""
     return concatenate(
         [
-            store.read_part(cell.card.name, cell.dataset.name, shard)
+            parts.read_rows(cell.card.name, cell.dataset.name, shard)
             for cell in cells
             for shard in range(len(cell.dataset.shards))
         ]
@@ -69,15 +69,15 @@ def _calibration(
     )
 
 
-def face_levels(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[FaceLevelRecord]:
+def face_levels(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[FaceLevelRecord]:
     """Return what real photos of each data set and domain reach in each face similarity."""
     metrics = [metric for metric in scorer.image_metrics if isinstance(metric, FaceSimilarity)]
-    return [row for plan in plans for metric in metrics for row in _levels_in(store, plan, metric)]
+    return [row for plan in plans for metric in metrics for row in _levels_in(parts, plan, metric)]
 
 
-def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> Iterator[FaceLevelRecord]:
+def _levels_in(parts: ShardParts, plan: DatasetPlan, metric: FaceSimilarity) -> Iterator[FaceLevelRecord]:
     sources, truths = (
-        _features_of(store, plan, metric, role).astype(np.float64) for role in ("source", "truth")
+        _features_of(parts, plan, metric, role).astype(np.float64) for role in ("source", "truth")
     )
     for domain in plan.dataset.domains:
         here = [i for i, edit in enumerate(plan.edits) if edit.source.domain == domain]
@@ -86,21 +86,23 @@ def _levels_in(store: RunStore, plan: DatasetPlan, metric: FaceSimilarity) -> It
         yield FaceLevelRecord(dataset=plan.name, domain=domain, metric=metric.card.id, **levels._asdict())
 
 
-def _features_of(store: RunStore, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
-    """(N, d) what the metric's network made of the edits' sources or truths."""
+def _features_of(parts: ShardParts, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
+    """Return (N, d) features of the edits' sources or truths by the metric's network."""
     key = f"{metric.networks[0].card.name}/{role}"
     shards = range(len(plan.shards))
-    return np.concatenate([store.read_reference_features(plan.name, shard)[key] for shard in shards])
+    return np.concatenate([parts.read_reference_features(plan.name, shard)[key] for shard in shards])
 
 
-def ceilings(store: RunStore, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[CeilingRecord]:
+def ceilings(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[CeilingRecord]:
     """Return what each expression classifier gets right on the true targets of each domain."""
     judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
-    return [row for plan in plans for judge in judges for row in _ceilings_in(store, plan, judge)]
+    return [row for plan in plans for judge in judges for row in _ceilings_in(parts, plan, judge)]
 
 
-def _ceilings_in(store: RunStore, plan: DatasetPlan, judge: ExpressionConsistency) -> Iterator[CeilingRecord]:
-    seen = _features_of(store, plan, judge, "truth")
+def _ceilings_in(
+    parts: ShardParts, plan: DatasetPlan, judge: ExpressionConsistency
+) -> Iterator[CeilingRecord]:
+    seen = _features_of(parts, plan, judge, "truth")
     for domain in plan.dataset.domains:
         truths = {
             edit.truth.id: (edit, row)

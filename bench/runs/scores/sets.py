@@ -1,4 +1,4 @@
-"""Scores of sets of outputs and their differences between models, from the features that a run has stored."""
+"""Scores of sets of outputs and their differences between models, from stored features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...statistics.jackknife import FEWEST_GROUPS, METHOD, SetEstimate, subject_
 from ...statistics.multiplicity import holm
 from ..models import Cell
 from ..plan import INPUTS_TOO, DatasetPlan
-from ..store.store import RunStore
+from ..store.parts import ShardParts
 from .references import DomainReferences
 
 log = logging.getLogger(__name__)
@@ -32,14 +32,14 @@ Rows = NDArray[np.bool_]
 
 
 References = Mapping[str, Mapping[str, DomainReferences]]
-"""Data set to domain to its references; data sets without set metrics have none."""
+"""Data set to domain to its reference images; empty for data sets without set metrics."""
 
 
 AMONG_REFERENCES = "its images are among the references"
 
 
 class SetResults(NamedTuple):
-    """What set metrics say of a run.
+    """The results of set metrics.
 
     ``scores``: ``COLUMNS``, one row for each cell, domain and metric, with a 95% jackknife interval.
     ``differences``: ``comparisons.DIFFERENCE_COLUMNS``, one row for each two generators on the edits that
@@ -50,32 +50,36 @@ class SetResults(NamedTuple):
     differences: pd.DataFrame
 
 
-def set_results(store: RunStore, cells: Sequence[Cell], scorer: Scorer, references: References) -> SetResults:
-    """Every set metric of every cell and domain, and every difference of two cells of one data set."""
-    contests = [
-        _Contest(store, metric, [cell for cell in cells if cell.dataset.name == name], references[name])
+def set_results(
+    parts: ShardParts, cells: Sequence[Cell], scorer: Scorer, references: References
+) -> SetResults:
+    """Compute each set metric of each cell and domain, and each difference of two cells of one data set."""
+    comparisons = [
+        _SetComparison(parts, metric, [cell for cell in cells if cell.dataset.name == name], references[name])
         for name in dict.fromkeys(cell.dataset.name for cell in cells)
         for metric in scorer.set_metrics
     ]
     return SetResults(
-        pd.DataFrame([row for contest in contests for row in contest.scores()], columns=COLUMNS),
-        pd.DataFrame(
-            [row for contest in contests for row in contest.differences()], columns=DIFFERENCE_COLUMNS
-        ),
+        pd.DataFrame([row for item in comparisons for row in item.scores()], columns=COLUMNS),
+        pd.DataFrame([row for item in comparisons for row in item.differences()], columns=DIFFERENCE_COLUMNS),
     )
 
 
 @dataclass(frozen=True)
-class _Contest:
-    """One set metric on one data set: all that is computed of it, whoever lacks which outputs."""
+class _SetComparison:
+    """One set metric on one data set: the scores of all generators, and their differences.
 
-    store: RunStore
+    Generators may lack different outputs. Each is scored on all outputs it has, and each pair is compared on
+    the outputs that both have.
+    """
+
+    parts: ShardParts
     metric: SetMetric
     cells: Sequence[Cell]
     references: Mapping[str, DomainReferences]
 
     def scores(self) -> Iterator[dict[str, object]]:
-        """The rows of every cell."""
+        """Yield the rows of all cells."""
         for cell in self.cells:
             name = cell.card.name
             for domain, here in self._domains.items():
@@ -84,7 +88,7 @@ class _Contest:
                 yield {"generator": name, "references": label} | self._place(domain) | found.columns()
 
     def differences(self) -> Iterator[dict[str, object]]:
-        """The rows of every pair, with Holm's adjustment within the domain."""
+        """Yield the rows of all pairs, with Holm's adjustment within the domain."""
         for domain, here in self._domains.items():
             rows = [self._difference(*pair, domain, here) for pair in combinations(sorted(self._whole), 2)]
             adjusted = holm(np.array([row["p"] for row in rows], np.float64))
@@ -120,7 +124,7 @@ class _Contest:
 
     @cached_property
     def _domains(self) -> dict[str, Rows]:
-        """Domain to which edits are in it."""
+        """Domain to a mask of its edits."""
         of_edits = np.array([edit.source.domain for edit in self._plan.edits])
         return {domain: of_edits == domain for domain in self._plan.dataset.domains}
 
@@ -134,12 +138,12 @@ class _Contest:
 
     @cached_property
     def _whole(self) -> dict[str, Rows]:
-        """Generator to which edits it has usable outputs for."""
+        """Generator to a mask of the edits that it has usable outputs for."""
         return {cell.card.name: _usable(self._features(cell)) for cell in self.cells}
 
     @cached_property
     def _found(self) -> dict[tuple[str, str, bytes], SetScore]:
-        """Generator, domain and edits to the score: of all outputs, and of those shared with another."""
+        """Generator, domain and mask of edits to score: of all outputs, and of those shared with another."""
         found = {}
         for cell in self.cells:
             name, outputs = cell.card.name, self._features(cell)
@@ -151,16 +155,16 @@ class _Contest:
 
     def _score(self, name: str, domain: str, outputs: Array, rows: Rows) -> SetScore:
         network = self.metric.network.card.name
-        known = self.references[domain].features[network] if domain in self.references else outputs[:0]
+        real = self.references[domain].features[network] if domain in self.references else outputs[:0]
         if name == COPY and self._plan.references[domain].label == INPUTS_TOO:
-            return SetScore(len(outputs), len(known), reason=AMONG_REFERENCES)
-        return set_score(self.metric, outputs, self._groups[rows], known)
+            return SetScore(len(outputs), len(real), reason=AMONG_REFERENCES)
+        return set_score(self.metric, outputs, self._groups[rows], real)
 
     def _features(self, cell: Cell) -> Array:
-        """(N, d) features of all outputs, NaN where there is none."""
+        """Return (N, d) features of all outputs, NaN where there is none."""
         network, shards = self.metric.network.card.name, range(len(self._plan.shards))
-        parts = [self.store.read_features(cell.card.name, self._plan.name, shard) for shard in shards]
-        return np.concatenate([part[network] for part in parts])
+        name, dataset = cell.card.name, self._plan.name
+        return np.concatenate([self.parts.read_features(name, dataset, shard)[network] for shard in shards])
 
 
 def _usable(features: Array) -> Rows:
@@ -169,7 +173,7 @@ def _usable(features: Array) -> Rows:
 
 
 def _reason(sides: Iterable[SetScore]) -> str:
-    """Why a difference, or its interval, does not exist; empty where both do."""
+    """Return why a difference or its interval does not exist; empty where both do."""
     for side in sides:
         if side.replicates is None:
             return str(side.reason)

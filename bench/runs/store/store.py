@@ -1,93 +1,103 @@
-"""The run directory: everything a run computed, written so that a kill at any moment loses nothing.
+"""The folder of a run: what it is asked for, what it holds, and the results of its end.
 
-``run.json`` says what the run is, ``identities.json`` which files and networks its results come from;
-``outputs/<generator>/<dataset>/<edit>.png`` are the images;
-``scores/<dataset>/<generator>/part-NNNNN.parquet`` and the ``.npz`` of features beside it belong to one
-shard of edits and appear whole or not at all; ``scores.parquet``, ``summary.*`` and ``report/`` are
-written when a run ends.
+``run.json`` is the run's record, ``identities.json`` lists the files and networks that its results come from,
+``outputs/<generator>/<dataset>/<edit>.png`` are the images, ``scores/`` the results of shards (see
+``parts``). ``scores.parquet``, ``summary.*``, ``report/`` and ``grids/`` are written when the run ends. Every
+file appears whole or not at all, so that a kill loses no finished work.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import chain
+from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from fesbench.datasets.images import load_image
 
-from ...core.contracts import FAILED, Image
+from ...core.contracts import Image
 from ...core.errors import BenchError, SpecError
-from ...core.files import TEMPORARY, file_digest, write_text, written_whole
+from ...core.files import TEMPORARY, file_digest
 from ...core.names import file_name, safe_name
-from ...scoring.shards import SCORES, concatenate
-from ...statistics.measures import UNSCORED
+from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
+from ...scoring.shards import SCORES
 from ..spec import RunSpec
+from .parts import ShardParts, parquet_bytes
 from .records import REMEDY, Identities, RunRecord
+from .storage import Storage, storage_at
 
-WRITTEN = ("outputs", "scores", "report", "grids")
+RECORD, IDENTITIES, LOG = "run.json", "identities.json", "run.log"
 
 
-PARTIAL = f"{TEMPORARY}*"
+SCORED, SUMMARY, TABLE, FAILURES = "scores.parquet", "summary.json", "summary.csv", "failures.jsonl"
+
+
+REPORT, GRIDS = "report", "grids"
+"""Folders: of tables, and of images side by side. The latter show inputs, which not everybody may pass on."""
+
+
+WRITTEN = ("outputs", "scores", REPORT, GRIDS)
+
+
+BEFORE_RECORD = (IDENTITIES, LOG)
+"""Files that a run writes before its record: all that one leaves which failed while it was set up."""
 
 
 DIGESTS = "sha256sums.txt"
 
 
-DIGESTED = ("run.json", "identities.json", "scores.parquet", "summary.json", "summary.csv", "failures.jsonl")
-"""Files beside ``outputs`` and ``scores`` that results rest on."""
-
-
-Features = dict[str, NDArray[np.float32]]
+DIGESTED = (RECORD, IDENTITIES, SCORED, SUMMARY, TABLE, FAILURES)
+"""Files outside ``outputs`` and ``scores`` that results rest on."""
 
 
 class RunStore:
-    """One run directory, open for one writer."""
+    """One run's folder, open for one writer.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lock = FileLock(folder / ".lock")
+    Args:
+        location: The folder, or the URL of a location on another file system.
+    """
+
+    def __init__(self, location: Path | str | Storage) -> None:
+        self._storage = location if isinstance(location, Storage) else storage_at(location)
+        self.parts = ShardParts(self._storage)
+
+    @property
+    def location(self) -> str:
+        """The folder or URL, for messages."""
+        return self._storage.location
+
+    @property
+    def name(self) -> str:
+        """The last part of the location."""
+        return Path(self.location).name
+
+    def place(self, key: str) -> str:
+        """Return where a file or a folder of the run lies, for messages."""
+        return f"{self.location}/{key}"
+
+    def inside(self, folder: str) -> RunStore:
+        """Return the run in a folder of this one."""
+        return RunStore(self._storage.at(folder))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the run directory.
+        """Hold the run for writing, and remove what a killed writer left half-written.
 
         Raises:
             BenchError: another process holds it, or it cannot be made.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BenchError(
-                f"another process is writing to {self.folder}; wait for it, or choose another with --out"
-            ) from error
-        except OSError as error:
-            raise BenchError(
-                f"cannot use {self.folder} as a run folder: {error.strerror or error}"
-            ) from error
-        try:
-            self._sweep()
+        with self._storage.lock():
+            for pattern in (f"{TEMPORARY}*", *(f"{folder}/**/{TEMPORARY}*" for folder in WRITTEN)):
+                for key in self._storage.list(pattern):
+                    self._storage.remove(key)
             yield
-        finally:
-            self._lock.release()
-
-    def _sweep(self) -> None:
-        """Remove what a killed writer left half-written, wherever the run writes and nowhere else."""
-        places = [self.folder / name for name in WRITTEN if (self.folder / name).is_dir()]
-        leftovers = [self.folder.glob(PARTIAL), *(place.rglob(PARTIAL) for place in places)]
-        for leftover in chain.from_iterable(leftovers):
-            leftover.unlink(missing_ok=True)
 
     # What the run is
 
@@ -98,31 +108,29 @@ class RunStore:
         Raises:
             BenchError: the file is damaged, of a later version, or a field is unknown or of another type.
         """
-        path = self.folder / "run.json"
-        text = _read_text(path)
-        return RunRecord.new() if text is None else RunRecord.parse(text, path)
+        text = self._read_text(RECORD)
+        return RunRecord.new() if text is None else RunRecord.parse(text, Path(self.place(RECORD)))
 
     @property
     def identities(self) -> Identities:
-        """The content of ``identities.json``; empty where there is no such file.
+        """What the results of this run were made with; empty where ``identities.json`` does not exist.
 
         Raises:
             BenchError: the file is damaged.
         """
-        path = self.folder / "identities.json"
-        text = _read_text(path)
-        return Identities() if text is None else Identities.parse(text, path)
+        text = self._read_text(IDENTITIES)
+        return Identities() if text is None else Identities.parse(text, Path(self.place(IDENTITIES)))
 
     def update_identities(self, found: Identities) -> None:
-        """Add what the results from here on are made with."""
-        write_text(self.folder / "identities.json", self.identities.updated(found).to_json())
+        """Record what the results from here on are made with."""
+        self._write_text(IDENTITIES, self.identities.updated(found).to_json())
 
     def update_record(self, **fields: object) -> None:
         """Write ``run.json`` with some fields of ``RunRecord`` replaced."""
-        write_text(self.folder / "run.json", self.record.updated(**fields).to_json())
+        self._write_text(RECORD, self.record.updated(**fields).to_json())
 
     def grown_spec(self, spec: RunSpec) -> RunSpec:
-        """``spec`` together with what this run was asked before; see ``RunSpec.grown_from``.
+        """Return ``spec`` together with what this run was asked for before; see ``RunSpec.grown_from``.
 
         Raises:
             SpecError: it contradicts the earlier one, that one cannot be read, or the folder is no run's.
@@ -130,120 +138,68 @@ class RunStore:
         earlier = self.record.spec
         if earlier is not None:
             return spec.grown_from(earlier)
-        foreign = [path.name for path in self.folder.glob("*") if not path.name.startswith(".")]
+        names = [key.rstrip("/") for key in self._storage.list("*")]
+        foreign = [name for name in names if not name.startswith(".") and name not in BEFORE_RECORD]
         if foreign:
-            raise SpecError(f"{self.folder} holds {foreign[0]!r} but no run.json; choose another folder")
+            raise SpecError(f"{self.location} holds {foreign[0]!r} but no {RECORD}; choose another folder")
         return spec
+
+    def _read_text(self, key: str) -> str | None:
+        """Return the content of a file; None where there is none."""
+        try:
+            return self._storage.read(key).decode("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{self.place(key)} is damaged ({error}); {REMEDY}") from error
+
+    def _write_text(self, key: str, text: str) -> None:
+        self._storage.write_whole(key, text.encode("utf-8"))
 
     # Outputs
 
     def output_path(self, generator: str, dataset: str, edit: str) -> Path:
-        """Where the image of an edit lies."""
-        return self.folder / "outputs" / safe_name(generator) / safe_name(dataset) / f"{file_name(edit)}.png"
+        """Return the path of an output, for links; a run on another file system has no file there."""
+        return Path(self.place(_output_key(generator, dataset, edit)))
+
+    def has_output(self, generator: str, dataset: str, edit: str) -> bool:
+        """Return whether an output is stored."""
+        return self._storage.exists(_output_key(generator, dataset, edit))
 
     def write_output(self, generator: str, dataset: str, edit: str, image: Image) -> None:
-        """Store an output as PNG."""
-        with written_whole(self.output_path(generator, dataset, edit)) as temporary:
-            PillowImage.fromarray(image).save(temporary, format="PNG", compress_level=1)
+        """Store an output, (R, R, 3) uint8, as PNG."""
+        content = BytesIO()
+        PillowImage.fromarray(image).save(content, format="PNG", compress_level=1)
+        self._storage.write_whole(_output_key(generator, dataset, edit), content.getvalue())
 
     def read_output(self, generator: str, dataset: str, edit: str) -> Image:
-        """An output that was stored: (R, R, 3) uint8.
+        """Return an output that was stored: (R, R, 3) uint8.
 
         Raises:
             ImageError: it is missing or damaged.
         """
-        return load_image(self.output_path(generator, dataset, edit))
-
-    # Scores and features of shards
-
-    def _part(self, generator: str, dataset: str, shard: int) -> Path:
-        return (
-            self.folder / "scores" / safe_name(dataset) / safe_name(generator) / f"part-{shard:05d}.parquet"
-        )
-
-    def scored_metrics(self, generator: str, dataset: str, shard: int) -> frozenset[str]:
-        """Ids of the metrics that a shard has been scored by.
-
-        Empty where a file of it is missing or damaged, or where an edit had no output: that is tried again.
-        """
-        return _metrics_of(self._part(generator, dataset, shard))
-
-    def keeps(self, generator: str | None = None, metric: str | None = None) -> bool:
-        """Whether any shard has scores that will not be computed again, of a generator or by a metric."""
-        parts = (self.folder / "scores").glob(
-            f"*/{safe_name(generator) if generator else '*'}/part-*.parquet"
-        )
-        kept = (_metrics_of(part) for part in parts)
-        return any(metric in metrics if metric else metrics for metrics in kept)
-
-    def write_part(
-        self, generator: str, dataset: str, shard: int, rows: pd.DataFrame, metrics: frozenset[str]
-    ) -> None:
-        """Store the rows of a shard and the ids of the metrics they hold."""
-        part = self._part(generator, dataset, shard)
-        stored = {
-            "metrics": sorted(metrics),
-            "failed": int(rows["reason"].str.startswith(FAILED, na=False).any()),
-            "features": part.with_suffix(".npz").exists(),
-        }
-        schema = SCORES.with_metadata({"fesbench": json.dumps(stored)})
-        table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-        with written_whole(part) as temporary:
-            pq.write_table(table.replace_schema_metadata(schema.metadata), temporary)
-
-    def read_part(self, generator: str, dataset: str, shard: int) -> pd.DataFrame:
-        """The rows of a shard; none where it has not been scored or its part is damaged."""
-        return _read_rows(self._part(generator, dataset, shard))
-
-    def read_parts(self) -> pd.DataFrame:
-        """The rows of all shards, whoever answered them."""
-        parts = sorted((self.folder / "scores").glob("*/*/part-*.parquet"))
-        return concatenate([_read_rows(path) for path in parts])
-
-    def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
-        """Store the features of a shard's outputs, by network."""
-        _write_arrays(self._part(generator, dataset, shard).with_suffix(".npz"), features)
-
-    def read_features(self, generator: str, dataset: str, shard: int) -> dict[str, NDArray[np.float32]]:
-        """The features of a shard's outputs, by network."""
-        return _read_arrays(self._part(generator, dataset, shard).with_suffix(".npz"))
-
-    def _references(self, dataset: str, shard: int) -> Path:
-        return self.folder / "scores" / safe_name(dataset) / f"references-{shard:05d}.npz"
-
-    def write_reference_features(self, dataset: str, shard: int, features: Features) -> None:
-        """Store the features of a shard's sources and truths, beside those that are there already."""
-        _write_arrays(
-            self._references(dataset, shard), self.read_reference_features(dataset, shard) | features
-        )
-
-    def has_reference_features(self, dataset: str, shard: int) -> bool:
-        """Whether there is a file that ``read_reference_features`` can read."""
-        return is_zipfile(self._references(dataset, shard))
-
-    def read_reference_features(self, dataset: str, shard: int) -> dict[str, NDArray[np.float32]]:
-        """The features of a shard's sources and truths, by ``network/role``."""
-        return _read_arrays(self._references(dataset, shard))
+        with self._storage.local_copy(_output_key(generator, dataset, edit)) as path:
+            return load_image(path)
 
     # The end of a run
 
     def write_scores(self, scores: pd.DataFrame) -> None:
         """Store all rows of the run as ``scores.parquet``."""
-        with written_whole(self.folder / "scores.parquet") as temporary:
-            pq.write_table(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), temporary)
+        table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
+        self._storage.write_whole(SCORED, parquet_bytes(table))
 
     def read_scores(self) -> pd.DataFrame:
-        """All rows of the run, with the columns of ``SCORES``.
+        """Return all rows of the run, with the columns of ``SCORES``.
 
         Raises:
             BenchError: ``scores.parquet`` is missing or damaged.
         """
-        path = self.folder / "scores.parquet"
         try:
-            rows: pd.DataFrame = pq.read_table(path, schema=SCORES).to_pandas()
+            rows: pd.DataFrame = pq.read_table(BytesIO(self._storage.read(SCORED)), schema=SCORES).to_pandas()
         except (OSError, ValueError, pa.ArrowException) as error:
             raise BenchError(
-                f"{path} cannot be read ({error}); run the command again: it is made anew from the parts"
+                f"{self.place(SCORED)} cannot be read ({error}); run the command again: it is made anew from "
+                "the parts"
             ) from error
         return rows
 
@@ -254,84 +210,96 @@ class RunStore:
             How many have no output.
         """
         columns = ["generator", "dataset", "edit", "reason"]
-        failed = scores.loc[scores["reason"].str.startswith((FAILED, UNSCORED), na=False), columns]
+        failed = scores.loc[have_reason(scores["reason"], *WITHOUT_OUTPUT, Reason.UNSCORED), columns]
         failed = failed.drop_duplicates()
         lines = [json.dumps(row, ensure_ascii=False) for row in failed.to_dict("records")]
-        write_text(self.folder / "failures.jsonl", "".join(line + "\n" for line in lines))
-        return int(failed["reason"].str.startswith(FAILED).sum())
+        self._write_text(FAILURES, "".join(line + "\n" for line in lines))
+        return int(have_reason(failed["reason"], *WITHOUT_OUTPUT).sum())
+
+    def read_failures(self) -> list[dict[str, str]]:
+        """Return the rows of ``failures.jsonl``: generator, dataset, edit and reason.
+
+        Raises:
+            BenchError: it is missing or damaged.
+        """
+        try:
+            text = self._storage.read(FAILURES).decode("utf-8")
+            return [json.loads(line) for line in text.splitlines()]
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{self.place(FAILURES)} cannot be read: {error}") from error
+
+    def write_summary(self, summary: str) -> None:
+        """Store the summary, JSON text."""
+        self._write_text(SUMMARY, summary)
+
+    def write_cells(self, cells: str) -> None:
+        """Store the cells of the summary, CSV text."""
+        self._write_text(TABLE, cells)
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the content of ``summary.json``.
+
+        Raises:
+            OSError: it is missing.
+            ValueError: it is damaged.
+        """
+        content: dict[str, Any] = json.loads(self._storage.read(SUMMARY))
+        return content
+
+    def missing_results(self) -> list[str]:
+        """Return the names of the files that a finished run has and this one lacks."""
+        return [key for key in (SUMMARY, SCORED) if not self._storage.exists(key)]
+
+    def is_published(self) -> bool:
+        """Return whether a summary and a report have been written."""
+        return self._storage.exists(SUMMARY) and self._storage.exists(REPORT)
+
+    def report_folder(self) -> AbstractContextManager[Path]:
+        """Yield a local folder to read and write the files of the report in."""
+        return self._storage.local_copy(REPORT)
+
+    def grids_folder(self) -> AbstractContextManager[Path]:
+        """Yield a local folder to read and write the grids of images in."""
+        return self._storage.local_copy(GRIDS)
+
+    def log_file(self) -> AbstractContextManager[Path]:
+        """Yield a local file to append the log of the run to."""
+        return self._storage.local_copy(LOG)
 
     # Digests
 
-    def digested_files(self) -> list[Path]:
-        """Every file that the results rest on or consist of, in order; logs and reports are left out."""
-        single = [self.folder / name for name in DIGESTED]
-        found = (path for name in ("outputs", "scores") for path in (self.folder / name).rglob("*"))
-        files = (path for path in (*single, *found) if path.is_file())
-        return sorted(path for path in files if not path.name.startswith(TEMPORARY))
+    def digested_files(self) -> list[str]:
+        """Return the keys of all files that results rest on or consist of, in order."""
+        single = [key for key in DIGESTED if self._storage.exists(key)]
+        found = [key for folder in ("outputs", "scores") for key in self._storage.list(f"{folder}/**/*")]
+        kept = [key for key in found if not key.endswith("/") and f"/{TEMPORARY}" not in key]
+        return sorted((*single, *kept), key=lambda key: key.split("/"))
+
+    def digest(self, key: str) -> str:
+        """Return the sha256 of a file."""
+        with self._storage.local_copy(key) as path:
+            return file_digest(path)
 
     def write_digests(self) -> None:
         """List the sha256 of each of these files in ``sha256sums.txt``, in the format of ``sha256sum``."""
-        lines = [
-            f"{file_digest(path)}  {path.relative_to(self.folder).as_posix()}\n"
-            for path in self.digested_files()
-        ]
-        write_text(self.folder / DIGESTS, "".join(lines))
+        lines = [f"{self.digest(key)}  {key}\n" for key in self.digested_files()]
+        self._write_text(DIGESTS, "".join(lines))
 
     def read_digests(self) -> dict[str, str]:
-        """Path in the run directory to recorded sha256; empty where none were recorded.
+        """Return key to recorded sha256; empty where none were recorded.
 
         Raises:
             BenchError: the list is damaged.
         """
-        path = self.folder / DIGESTS
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = self._storage.read(DIGESTS).decode("utf-8").splitlines()
             pairs = [line.split("  ", 1) for line in lines]
             return {name: digest for digest, name in pairs}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
+            raise BenchError(f"{self.place(DIGESTS)} is damaged ({error}); {REMEDY}") from error
 
 
-def _read_text(path: Path) -> str | None:
-    """Return the content of a file; None where there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} is damaged ({error}); {REMEDY}") from error
-
-
-def _read_rows(part: Path) -> pd.DataFrame:
-    """The rows of a part; none where it is missing or damaged."""
-    try:
-        table = pq.read_table(part, schema=SCORES)
-    except (OSError, ValueError, pa.ArrowException):
-        table = SCORES.empty_table()
-    rows: pd.DataFrame = table.to_pandas()
-    return rows
-
-
-def _metrics_of(part: Path) -> frozenset[str]:
-    try:
-        stored = json.loads((pq.read_schema(part).metadata or {}).get(b"fesbench", b"{}"))
-    except (OSError, ValueError, pa.ArrowException):
-        return frozenset()
-    whole = not stored.get("failed") and (not stored.get("features") or is_zipfile(part.with_suffix(".npz")))
-    return frozenset(stored.get("metrics", ())) if whole else frozenset()
-
-
-def _write_arrays(path: Path, arrays: Features) -> None:
-    with written_whole(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
-def _read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The arrays of a file; none where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, BadZipFile):
-        return {}
+def _output_key(generator: str, dataset: str, edit: str) -> str:
+    return f"outputs/{safe_name(generator)}/{safe_name(dataset)}/{file_name(edit)}.png"

@@ -11,9 +11,9 @@ from fesbench.core.errors import CheckpointError, DatasetError, SpecError, Unkno
 from fesbench.datasets.registry import load_dataset
 from fesbench.metrics.networks.classifier import TrainedClassifier, build
 from fesbench.metrics.registry import load_metric, metric_id, metric_names
-from fesbench.runs.independence import refuse_known_subjects
+from fesbench.runs.independence import refuse_training_subjects
+from fesbench.runs.models import load_scorer
 from fesbench.runs.plan import make_plan, resolve
-from fesbench.runs.run import load_scorer
 from fesbench.runs.spec import RunSpec
 from fesbench.training.networks.classifier import (
     LabelledImages,
@@ -80,12 +80,12 @@ def test_it_is_measured_on_subjects_that_it_has_not_seen(weights, coloured):
 def test_it_may_not_judge_the_people_that_it_learned_from(weights, coloured, monkeypatch):
     monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights))
     plan = make_plan(resolve(RunSpec(models=("copy",), data=(str(coloured),), metrics=("ecs@mine",))))
-    scorer, unavailable = load_scorer(plan, "cpu")
+    scorer, unavailable = load_scorer(plan.spec, "cpu")
     assert not unavailable
     card = json.loads((weights / "classifiers" / "mine.json").read_text())
     taught = len(card["data"]["subjects"])
     with pytest.raises(SpecError, match=f"classifier-mine learned from {taught} of the subjects"):
-        refuse_known_subjects(scorer, plan.datasets)
+        refuse_training_subjects(scorer, plan.datasets)
 
 
 def test_measures_by_hand():

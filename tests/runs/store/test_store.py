@@ -13,6 +13,7 @@ from fesbench.core.errors import BenchError, ImageError, SpecError
 from fesbench.core.files import write_text, written_whole
 from fesbench.core.names import safe_name
 from fesbench.runs.spec import RunSpec
+from fesbench.runs.store.records import Identities
 from fesbench.runs.store.store import RunStore
 from fesbench.scoring.shards import SCORES
 
@@ -55,32 +56,32 @@ def test_a_full_disk_says_what_to_do_and_keeps_what_was_there(tmp_path):
 
 def test_a_part_carries_its_metrics_and_rows(tmp_path):
     store = RunStore(tmp_path)
-    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
-    store.write_part("copy", "rendered", 0, rows(float("nan")), frozenset({"ecs@x", "fid@x"}))
-    assert store.scored_metrics("copy", "rendered", 0) == {"ecs@x", "fid@x"}
-    assert store.read_part("copy", "rendered", 0)["value"].isna().all()
+    assert store.parts.scored_metrics("copy", "rendered", 0) == frozenset()
+    store.parts.write_rows("copy", "rendered", 0, rows(float("nan")), frozenset({"ecs@x", "fid@x"}))
+    assert store.parts.scored_metrics("copy", "rendered", 0) == {"ecs@x", "fid@x"}
+    assert store.parts.read_rows("copy", "rendered", 0)["value"].isna().all()
 
 
 def test_a_damaged_part_counts_as_missing(tmp_path):
     store = RunStore(tmp_path)
-    store.write_part("copy", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
+    store.parts.write_rows("copy", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
     (part,) = tmp_path.rglob("part-*.parquet")
     part.write_bytes(part.read_bytes()[:40])
-    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
+    assert store.parts.scored_metrics("copy", "rendered", 0) == frozenset()
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"], ids=["empty", "other"])
 def test_a_shard_whose_features_are_damaged_counts_as_missing(tmp_path, content):
     store, features = RunStore(tmp_path), {"net": np.zeros((1, 2), np.float32)}
-    store.write_features("copy", "rendered", 0, features)
-    store.write_part("copy", "rendered", 0, rows(1.0), frozenset({"fid@x"}))
-    store.write_reference_features("rendered", 0, features)
-    assert store.scored_metrics("copy", "rendered", 0) == {"fid@x"}
-    assert store.has_reference_features("rendered", 0)
+    store.parts.write_features("copy", "rendered", 0, features)
+    store.parts.write_rows("copy", "rendered", 0, rows(1.0), frozenset({"fid@x"}))
+    store.parts.write_reference_features("rendered", 0, features)
+    assert store.parts.scored_metrics("copy", "rendered", 0) == {"fid@x"}
+    assert store.parts.has_reference_features("rendered", 0)
     for path in tmp_path.rglob("*.npz"):
         path.write_bytes(content)
-    assert store.scored_metrics("copy", "rendered", 0) == frozenset()
-    assert not store.has_reference_features("rendered", 0)
+    assert store.parts.scored_metrics("copy", "rendered", 0) == frozenset()
+    assert not store.parts.has_reference_features("rendered", 0)
 
 
 def test_a_stored_output_is_opened_by_no_other_decoder_than_a_photo(tmp_path):
@@ -172,13 +173,13 @@ def test_outputs_stay_inside_whatever_the_edit_is_called(tmp_path):
 
 def test_only_whole_shards_are_kept(tmp_path):
     store = RunStore(tmp_path)
-    store.write_part("a", "rendered", 0, rows(0.0).assign(reason="no output: x"), frozenset({"ecs@x"}))
-    assert not store.keeps()
-    store.write_part("b", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
-    assert store.keeps(generator="b")
-    assert store.keeps(metric="ecs@x")
-    assert not store.keeps(generator="a")
-    assert not store.keeps(metric="fss@x")
+    store.parts.write_rows("a", "rendered", 0, rows(0.0).assign(reason="no output: x"), frozenset({"ecs@x"}))
+    assert not store.parts.any_scored()
+    store.parts.write_rows("b", "rendered", 0, rows(1.0), frozenset({"ecs@x"}))
+    assert store.parts.any_scored(generator="b")
+    assert store.parts.any_scored(metric="ecs@x")
+    assert not store.parts.any_scored(generator="a")
+    assert not store.parts.any_scored(metric="fss@x")
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema_version": 99}', "[1]", '{"spec": {}}'])
@@ -186,3 +187,11 @@ def test_a_damaged_or_later_record_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(BenchError, match=r"run\.json"):
         _ = RunStore(tmp_path).record
+
+
+def test_a_run_that_failed_while_it_was_set_up_is_begun_again(tmp_path):
+    store = RunStore(tmp_path)
+    store.update_identities(Identities(models={"copy": {}}))
+    with store.log_file() as path:
+        path.write_text("no such device")
+    assert store.grown_spec(RunSpec(models=("copy",))).models == ("copy",)

@@ -1,0 +1,144 @@
+"""Decides which shards a run still lacks, has them executed, and stores the results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ...core.contracts import Edit, Failure, Image
+from ...core.errors import ImageError
+from ...core.reasons import FAILED, WITHOUT_OUTPUT, have_reason
+from ...scoring.scorer import Scorer
+from ...scoring.shards import concatenate
+from ..models import Cell
+from ..plan import DatasetPlan
+from ..store.store import RunStore
+from .executor import Executor, ShardDone, ShardTask, Worker
+from .progress import Listener, Stopwatch
+
+log = logging.getLogger(__name__)
+
+Missing = Mapping[tuple[str, str, int], frozenset[str]]
+"""Generator, data set and shard to the ids of the metrics that are missing; complete shards are left out."""
+
+
+@dataclass(frozen=True)
+class RunWriter:
+    """The only writer of a run's shards.
+
+    Attributes:
+        store: The run, which the caller holds.
+        scorer: The metrics of the run.
+        stopwatch: Receives the time that each stage takes.
+        listener: Receives progress.
+    """
+
+    store: RunStore
+    scorer: Scorer
+    stopwatch: Stopwatch
+    listener: Listener
+
+    def complete(self, cells: Sequence[Cell], executor: Executor, worker: Worker) -> None:
+        """Have the missing shards of all cells executed, and store each result as it arrives."""
+        plans = list({cell.dataset.name: cell.dataset for cell in cells}.values())
+        missing = self._missing(cells)
+        sizes = [len(plan.shards[shard]) for plan in plans for _, name, shard in missing if name == plan.name]
+        self.listener.begin(len(sizes), sum(sizes))
+        with_references: set[tuple[str, int]] = set()
+        for done in executor.execute(self._tasks(plans, cells, missing), worker):
+            with self.stopwatch("store"):
+                if done.task[1:3] not in with_references:
+                    self._write_references(done)
+                    with_references.add(done.task[1:3])
+                self._write(done)
+            self._report(done)
+
+    def _missing(self, cells: Sequence[Cell]) -> Missing:
+        wanted = self.scorer.metric_ids
+        lacking = {
+            (cell.card.name, cell.dataset.name, shard): wanted - self._scored(cell, shard)
+            for cell in cells
+            for shard in range(len(cell.dataset.shards))
+        }
+        return {place: metrics for place, metrics in lacking.items() if metrics}
+
+    def _scored(self, cell: Cell, shard: int) -> frozenset[str]:
+        """Return the metrics that a shard needs no more; none where features of its photos are missing."""
+        parts, dataset = self.store.parts, cell.dataset.name
+        if not parts.has_reference_features(dataset, shard):
+            return frozenset()
+        return parts.scored_metrics(cell.card.name, dataset, shard)
+
+    def _tasks(
+        self, plans: Sequence[DatasetPlan], cells: Sequence[Cell], missing: Missing
+    ) -> Iterator[ShardTask]:
+        """Yield the missing tasks by data set, shard and generator: shards share their sources and truths."""
+        for plan in plans:
+            names = [cell.card.name for cell in cells if cell.dataset.name == plan.name]
+            for shard, edits in enumerate(plan.shards):
+                for name in names:
+                    metrics = missing.get((name, plan.name, shard))
+                    if metrics:
+                        outputs = self._stored_outputs(name, plan.name, shard, edits)
+                        yield ShardTask(name, plan.name, shard, metrics, outputs)
+
+    def _stored_outputs(
+        self, generator: str, dataset: str, shard: int, edits: Sequence[Edit]
+    ) -> list[Image | Failure] | None:
+        """Return the outputs of a shard that has been scored before; None where it has not."""
+        if not self.store.parts.scored_metrics(generator, dataset, shard):
+            return None
+        rows = self.store.parts.read_rows(generator, dataset, shard)
+        failed = rows[have_reason(rows["reason"], *WITHOUT_OUTPUT)]
+        reasons = dict(zip(failed["edit"], failed["reason"].str.removeprefix(FAILED), strict=True))
+        return [
+            Failure(reasons[edit.id]) if edit.id in reasons else self._stored_output(generator, dataset, edit)
+            for edit in edits
+        ]
+
+    def _stored_output(self, generator: str, dataset: str, edit: Edit) -> Image | Failure:
+        try:
+            return self.store.read_output(generator, dataset, edit.id)
+        except ImageError as error:
+            return Failure(f"its stored image cannot be read: {error}")
+
+    def _write_references(self, done: ShardDone) -> None:
+        self.store.parts.write_reference_features(
+            done.task.dataset, done.task.shard, dict(done.reference_features)
+        )
+
+    def _write(self, done: ShardDone) -> None:
+        """Store outputs, features and rows, the rows last: they mark the shard as finished."""
+        generator, dataset, shard = done.task[:3]
+        parts = self.store.parts
+        if done.outputs is not None:
+            self._write_outputs(generator, dataset, done.rows["edit"].drop_duplicates(), done.outputs)
+        features = parts.read_features(generator, dataset, shard) | dict(done.features)
+        if features:
+            parts.write_features(generator, dataset, shard, features)
+        present = parts.scored_metrics(generator, dataset, shard)
+        earlier = parts.read_rows(generator, dataset, shard) if present else done.rows[:0]
+        scored = done.task.metrics - done.unscored
+        parts.write_rows(generator, dataset, shard, self._in_order(earlier, done.rows), scored | present)
+
+    def _write_outputs(
+        self, generator: str, dataset: str, edits: Iterable[str], outputs: Sequence[Image | Failure]
+    ) -> None:
+        for edit, output in zip(edits, outputs, strict=True):
+            if not isinstance(output, Failure):
+                self.store.write_output(generator, dataset, edit, output)
+
+    def _in_order(self, earlier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return all rows of a shard, in the order in which a single run of all metrics has them."""
+        together = concatenate([earlier, rows]).drop_duplicates(["edit", "metric"], keep="last")
+        position = {column: number for number, column in enumerate(self.scorer.columns)}
+        return together.sort_values("metric", key=lambda names: names.map(position), kind="stable")
+
+    def _report(self, done: ShardDone) -> None:
+        self.stopwatch.add(done.seconds)
+        self.stopwatch.outputs[done.task.generator] += done.answered
+        log.info("%s on %s, shard %d: %d edits, %d failed", *done.task[:3], done.edits, done.failed)
+        self.listener.done(done)

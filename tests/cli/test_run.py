@@ -1,0 +1,111 @@
+"""``bench run`` in this process: what is printed, and what a failed start leaves."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from fesbench.cli import cli
+from fesbench.runs import run as running
+
+NAMES = ("a", "b")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Two people, neutral and happy."""
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    random = np.random.default_rng(0)
+    for expression in ("neutral", "happy"):
+        (folder / expression).mkdir(parents=True)
+        for name in NAMES:
+            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / expression / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def bench(faces, tmp_path):
+    def call(*arguments: object):
+        fixed = ("run", "--model", "copy", "--data", faces, "--metric", "fidelity", "--resolution", 32)
+        words = [*fixed, "--workers", 0, "--out", tmp_path / "run", *arguments]
+        return CliRunner().invoke(cli, [str(word) for word in words])
+
+    return call
+
+
+def test_a_run_prints_its_table_and_a_second_call_does_nothing(bench, tmp_path):
+    done = bench("--json")
+    assert done.exit_code == 0, done.output
+    assert {cell["generator"] for cell in json.loads(done.stdout)["cells"]} == {"copy"}
+    assert (tmp_path / "run/report/table.tex").is_file()
+    parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("part-*")}
+    again = bench("--json")
+    assert "nothing left to do" in again.stderr
+    assert again.stdout == done.stdout
+    assert parts
+    assert {path: path.stat().st_mtime_ns for path in parts} == parts
+
+
+def test_a_plan_is_printed_and_nothing_written(bench, tmp_path):
+    done = bench("--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    assert plan["edits_per_model"] == len(NAMES)
+    assert plan["complete"] is False
+    assert [item["protocol"] for item in plan["datasets"]] == ["cross-fit"]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_leaves_the_folder_usable(bench, tmp_path):
+    refused = bench("--device", "cuda")
+    assert refused.exit_code == 2
+    assert "--device cpu" in refused.output
+    assert bench().exit_code == 0
+    assert (tmp_path / "run/scores.parquet").is_file()
+
+
+def test_a_kill_while_models_are_loaded_leaves_the_folder_usable(bench, tmp_path, monkeypatch):
+    def killed(*arguments):
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "load_models", killed)
+        assert bench().exit_code == 137
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"identities.json", "run.log"}
+    assert bench().exit_code == 0
+
+
+def test_the_folder_of_something_else_is_refused(bench, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/thesis.tex").touch()
+    refused = bench()
+    assert refused.exit_code == 2
+    assert "thesis.tex" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "stargam"), "stargan"),
+        (("--metric", "eccs"), "ecs"),
+        (("--resolution", "7"), "resolution"),
+        (("--checkpoint", "x.ckpt"), "x.ckpt"),
+        (("--config", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_wrong_arguments_are_named(bench, arguments, message):
+    refused = bench(*arguments)
+    assert refused.exit_code == 2
+    assert message in refused.output
+    assert not refused.output.count("Traceback")
+
+
+def test_a_config_gives_fields_that_flags_override(bench, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("seed: 3\nlimit: 1\n")
+    spec = json.loads(bench("--config", config, "--seed", 5, "--dry-run", "--json").stdout)["spec"]
+    assert (spec["seed"], spec["limit"]) == (5, 1)
