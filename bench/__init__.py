@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.errors import UnsupportedEdit as UnsupportedEdit
     from .core.errors import WeightsMissing as WeightsMissing
     from .generators.registry import load_generator as load_generator
+    from .training.train import train as train
 
 __version__ = "0.1.0"
 
@@ -86,6 +87,7 @@ _EXPORTS = {
     ),
     "fesbench.datasets.registry": ("load_dataset",),
     "fesbench.generators.registry": ("load_generator",),
+    "fesbench.training.train": ("train",),
 }
 
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -1,4 +1,4 @@
-"""Edits whose ids can name files, whoever made up the ids of the samples."""
+"""Edits whose ids can name files, whatever the ids of their samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_ID = 120
 
 
 def safe_edits(edits: Sequence[Edit]) -> Sequence[Edit]:
-    """The same edits, with new ids for samples whose own could not name a file on every file system.
+    """Return the same edits, with new ids for samples whose own could not name a file on every file system.
 
     A new id depends on the old one alone, except where ids differ by nothing but case: the first in order of
     the ids keeps its own.

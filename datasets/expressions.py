@@ -70,7 +70,7 @@ ALIASES: dict[str, str] = {
 
 
 def canonical(name: str) -> str:
-    """The suite's name for an expression, whatever case and word separators it came with.
+    """Return the suite's name for an expression, whatever case and word separators it came with.
 
     Args:
         name: For instance ``Happiness``, ``happily_surprised``, ``AFS``.

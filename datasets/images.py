@@ -37,7 +37,7 @@ DECODER = f"1-{PIL.__version__}"
 
 
 def load_image(path: Path) -> Image:
-    """The image in a file: (H, W, 3) uint8 RGB.
+    """Return the image in a file: (H, W, 3) uint8 RGB.
 
     Raises:
         ImageError: the file is missing or unusable; says why and what to do.
@@ -49,7 +49,7 @@ def load_image(path: Path) -> Image:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of at most ``MAX_BYTES``.
+    """Return the bytes of a regular file of at most ``MAX_BYTES``.
 
     Raises:
         ImageError: there is no such file, or it is too large; the path is not in the message.
@@ -71,7 +71,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """The header of an image file; its pixels are not decoded.
+    """Return the header of an image file; its pixels are not decoded.
 
     Raises:
         ImageError: the file is missing, or no image of an allowed format.
@@ -86,7 +86,7 @@ def read_header(path: Path) -> Header:
 
 
 def decode_image(data: bytes) -> Image:
-    """The image in the bytes of a file: (H, W, 3) uint8 RGB.
+    """Return the image in the bytes of a file: (H, W, 3) uint8 RGB.
 
     Raises:
         ImageError: the bytes are empty, no image of an allowed format, broken, or too many pixels.
@@ -141,7 +141,7 @@ def image_digest(image: Image) -> str:
 
 
 def resize(image: Image, size: int) -> Image:
-    """The centre square of an image at ``size`` x ``size`` pixels: (size, size, 3) uint8.
+    """Return the centre square of an image at ``size`` x ``size`` pixels: (size, size, 3) uint8.
 
     The only resize between files, generators and metrics: Pillow's bicubic (a = -0.5), whose support widens
     with the reduction, so that it does not alias. An image that already has the size comes back unchanged.
@@ -156,10 +156,10 @@ def resize(image: Image, size: int) -> Image:
 
 
 def mask_to_image(mask: Mask) -> Image:
-    """A mask as an image that can be resized and moved: white inside, black outside."""
+    """Return a mask as an image that can be resized and transformed: white inside, black outside."""
     return np.repeat(mask.astype(np.uint8)[..., None] * 255, 3, axis=2)
 
 
 def image_to_mask(image: Image) -> Mask:
-    """The mask that an image from ``mask_to_image`` shows: its lighter half."""
+    """Return the mask that an image from ``mask_to_image`` shows: its lighter half."""
     return image[..., 0] > 127

@@ -1,4 +1,4 @@
-"""Pairs images that somebody made with the photos they were made from: by name or table, never by order."""
+"""Pairing of images with the photos that they were made from: by name or table, never by order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fesbench.core.contracts import Edit, Sample
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.plurals import counted
 
 from .expressions import canonical
 from .folders.listing import list_images, why_unusable
@@ -17,17 +18,19 @@ from .folders.manifest import read_cells
 from .images import load_image
 
 PATTERN = "{source}--{target}"
-"""How an image's name tells its source and its target expression, unless something else is said."""
+"""The default pattern of image names: the name of the source, then the target expression."""
 DOMAIN = "images"
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Images with the edits that they answer, in the order of the edits' ids.
+    """Images with the edits that they answer.
 
-    ``unused`` are sources that no image was made from; a source's subject is its name. An edit's target is
-    empty where nobody asked for an expression.
+    Attributes:
+        edits: Image to edit, in the order of the edits' ids. The subject of a source is its name; the target
+            is empty where no expression was asked for.
+        unused: Sources that no image was made from.
     """
 
     edits: Mapping[Path, Edit]
@@ -35,7 +38,7 @@ class Pairing:
 
 
 def pair_images(images: Path, sources: Path, targets: str = PATTERN) -> Pairing:
-    """Find for every image in one folder its source in another.
+    """Find the source of every image.
 
     Args:
         images: The folder of outputs.
@@ -86,8 +89,9 @@ def _from_names(images: Path, sources: Path, pattern: str, known: Mapping[str, s
 def _unpaired(lost: list[str], images: Path, sources: Path, pattern: str) -> str:
     shown = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
     return (
-        f"{len(lost)} images in {images} cannot be paired with {sources} as {pattern}: {shown}; name them so "
-        "(s01--happy.png was made from s01.png), or give a CSV file with the columns image, source, target"
+        f"{counted(len(lost), 'image')} in {images} cannot be paired with {sources} as {pattern}: {shown}; "
+        "name them so (s01--happy.png was made from s01.png), or give a CSV file with the columns image, "
+        "source, target"
     )
 
 
@@ -136,7 +140,7 @@ def _by_stem(folder: Path) -> dict[str, str]:
 
 
 def listed(folder: Path) -> list[str]:
-    """The images of a folder, as sorted paths relative to it.
+    """Return the images of a folder, as sorted paths relative to it.
 
     Raises:
         DatasetError: it is no folder, or holds no image or one that may not be opened.

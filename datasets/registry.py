@@ -34,11 +34,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dataset:
-    """A data set, one split of it; no image is kept in memory.
+    """Return one split of a data set; no image is kept in memory.
 
     Args:
         name_or_path: A registered, built-in or installed name, or the path of a folder whose layout can be
-            told from the names in it. An installed entry point is called with ``split=split``.
+            guessed from the names in it. An installed entry point is called with ``split=split``.
         split: ``train``, ``val`` or ``test``, which share no subject; folders also have ``all``, rendered
             faces ``reference`` and ``judge``.
 
@@ -61,14 +61,14 @@ def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dat
 
 
 def subject_table(name_or_path: str) -> Path | None:
-    """The file in the folder of a data set that says what is known of its subjects; None where none is."""
+    """Return the file in the folder of a data set that describes its subjects; None if there is none."""
     spec = registrations().get(name_or_path)
     folder = spec.path if spec else Path(name_or_path).expanduser()
     return next((path for name in SUBJECT_TABLES if (path := folder / name).is_file()), None)
 
 
 def registrations() -> dict[str, FolderSpec]:
-    """The data sets that the user added, by name.
+    """Return the data sets that the user added, by name.
 
     Raises:
         DatasetError: the file that holds them is damaged.

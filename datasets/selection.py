@@ -31,15 +31,15 @@ class Selection(Dataset):
         return (sample.domain, sample.subject) in self.keep
 
     def samples(self) -> Sequence[Sample]:
-        """The samples of the chosen people, in the order of the base."""
+        """Return the samples of the chosen people, in the order of the base."""
         return [sample for sample in self.base.samples() if self._keeps(sample)]
 
     def edits(self) -> Sequence[Edit]:
-        """The edits of the chosen people, in the order of the base."""
+        """Return the edits of the chosen people, in the order of the base."""
         return [edit for edit in self.base.edits() if self._keeps(edit.source)]
 
     def pairs(self) -> Sequence[tuple[Sample, Sample]]:
-        """The pairs of the chosen people, in the order of the base."""
+        """Return the pairs of the chosen people, in the order of the base."""
         return [pair for pair in self.base.pairs() if self._keeps(pair[0])]
 
     def references(self) -> Sequence[Sample]:
@@ -53,7 +53,7 @@ class Selection(Dataset):
 
 
 def select_subjects(dataset: Dataset, subjects: Collection[str]) -> Dataset:
-    """The part of a data set that shows the given subjects, in every domain."""
+    """Return the part of a data set that shows the given subjects, in every domain."""
     chosen = frozenset(subjects)
     people = {(sample.domain, sample.subject) for sample in dataset.samples()}
     return Selection(dataset, {(domain, subject) for domain, subject in people if subject in chosen})

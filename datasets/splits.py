@@ -1,4 +1,4 @@
-"""Who is trained on and who is tested: every subject has one place, fixed by a seeded hash of the name."""
+"""Splits of subjects into train, val and test by a seeded hash of their names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.plurals import counted
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -17,21 +18,21 @@ TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
 
 
 def position(subject: str, seed: int) -> float:
-    """A number in [0, 1) that depends on the subject and the seed alone, uniform over subjects."""
+    """Return a number in [0, 1) that depends on the subject and the seed alone, uniform over subjects."""
     digest = hashlib.sha256(f"{seed}\n{subject}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def split_of(subject: str, seed: int = 0) -> Part:
-    """The split of a subject; no other subject, image or count can change it."""
-    place = position(subject, seed)
-    if place < TRAIN_SHARE:
+    """Return the split of a subject; it depends on the subject and the seed alone."""
+    share = position(subject, seed)
+    if share < TRAIN_SHARE:
         return "train"
-    return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
+    return "val" if share < TRAIN_SHARE + VAL_SHARE else "test"
 
 
 def check_split(name: str) -> str:
-    """``name`` itself.
+    """Return ``name`` if it is a split.
 
     Raises:
         UnknownName: it is none of train, val, test, all.
@@ -42,17 +43,19 @@ def check_split(name: str) -> str:
 
 
 def subject_folds(subjects: Iterable[str], count: int, seed: int) -> list[tuple[str, ...]]:
-    """Disjoint folds that together hold every subject once; their sizes differ by at most one.
+    """Return disjoint folds that together hold every subject once; their sizes differ by at most one.
 
     Raises:
         DatasetError: there are fewer subjects than folds.
     """
     order = shuffled(subjects, seed)
     if not 0 < count <= len(order):
-        raise DatasetError(f"{len(order)} subjects cannot be put into {count} folds; ask for fewer folds")
+        raise DatasetError(
+            f"{counted(len(order), 'subject')} cannot be put into {counted(count, 'fold')}; ask for fewer"
+        )
     return [tuple(order[start::count]) for start in range(count)]
 
 
 def shuffled(subjects: Iterable[str], seed: int) -> list[str]:
-    """The distinct subjects in an order that depends on their names and the seed alone."""
+    """Return the distinct subjects in an order that depends on their names and the seed alone."""
     return sorted(set(subjects), key=lambda subject: (position(subject, seed), subject))

@@ -1,4 +1,4 @@
-"""What the headers of image files say before anything is scored: one size, colour, which formats."""
+"""Checks of the headers of image files before they are scored: size, colour and format."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fesbench.core.errors import DatasetError
+from fesbench.core.plurals import counted
 
 from .images import Header, read_header
 
@@ -24,12 +25,12 @@ class Survey:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """What may move scores without being seen."""
+        """Yield reasons why scores may not be comparable."""
         if len({name for counts in self.formats.values() for name in counts}) > 1:
-            told = "; ".join(f"{role}: {_counted(counts)}" for role, counts in self.formats.items() if counts)
+            used = (f"{role}: {_formats(counts)}" for role, counts in self.formats.items() if counts)
             yield (
-                f"file formats are mixed ({told}); compression alone moves scores of quality and of sets, so "
-                "save all images alike"
+                f"file formats are mixed ({'; '.join(used)}); compression alone changes scores of quality "
+                "and of sets, so save all images alike"
             )
 
 
@@ -50,7 +51,7 @@ def survey(roles: Roles, resolution: int | None) -> Survey:
     return Survey(resolution or _common_size(headers), formats)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _formats(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
@@ -58,8 +59,9 @@ def _refuse_grey(headers: Mapping[Path, Header]) -> None:
     grey = [path for path, header in headers.items() if header.grey]
     if grey:
         raise DatasetError(
-            f"{len(grey)} of {len(headers)} images are grey, such as {grey[0]}: the networks were trained on "
-            "colour and would judge the lack of it; save them as RGB if they are meant to be scored so"
+            f"{len(grey)} of {counted(len(headers), 'image')} {'is' if len(grey) == 1 else 'are'} grey, such "
+            f"as {grey[0]}: the networks were trained on colour and would judge the lack of it; save as RGB "
+            "what is to be scored so"
         )
 
 
@@ -70,7 +72,7 @@ def _common_size(headers: Mapping[Path, Header]) -> int:
         odd = next(path for path, header in headers.items() if header.size != (width, height))
         raise DatasetError(
             f"images have {len(sizes)} sizes: most are {width}x{height}, {odd} is "
-            f"{'x'.join(map(str, headers[odd].size))}; size moves every metric: make them alike, or let "
+            f"{'x'.join(map(str, headers[odd].size))}; size changes every score: make them alike, or let "
             "--resolution bring all to one"
         )
     if width != height:

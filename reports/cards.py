@@ -1,4 +1,4 @@
-"""Model and data cards in Markdown, with the sections that readers know.
+"""Model and data cards in Markdown, with the sections of the publications that introduced them.
 
 Model cards follow Mitchell et al., 'Model Cards for Model Reporting' (2019), with a YAML front matter; data
 cards follow Gebru et al., 'Datasheets for Datasets' (2021). Unknown facts show as 'not stated'.
@@ -25,7 +25,7 @@ BY_NAME = (
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of a data set that its files do not say, a sentence or more each.
+    """Facts about a data set that its files do not state, a sentence or more each.
 
     ``restricted`` says that its images may not be passed on, ``free`` that reports may show them unasked;
     ``credit`` is the line that has to stand where they are shown; ``assumed`` says on what condition all this

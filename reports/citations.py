@@ -57,7 +57,7 @@ EMBEDDED = (
 OWN = dict.fromkeys((*EMBEDDED, "fidelity", "rendered"), ("fesbench",))
 DATA = {"london": ("debruine2017london",), "cfee": ("du2014compound",)}
 KEYS = {"fesbench": ("fesbench",)} | MODELS | METRICS | OWN | DATA
-"""What can be cited, to the keys of its entries."""
+"""Names that can be cited to the keys of their entries."""
 
 
 def bibtex(name: str) -> str:

@@ -54,18 +54,6 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def invoke() -> Callable[..., Result]:
-    """Run a command in this process; what a user can mend is raised as BenchError."""
-
-    def call(*arguments: object, code: int = 0) -> Result:
-        result = CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
-        assert result.exit_code == code, result.output
-        return result
-
-    return call
-
-
-@pytest.fixture
 def copied_run(finished_run: Path, tmp_path: Path) -> Path:
     """A copy of the finished run that a test may change."""
     return Path(shutil.copytree(finished_run, tmp_path / "copied"))

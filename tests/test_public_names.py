@@ -31,7 +31,7 @@ CONTRACTS = [
     "SetMetric",
     "Synthesizer",
 ]
-FUNCTIONS = ["evaluate", "load_dataset", "load_generator"]
+FUNCTIONS = ["evaluate", "load_dataset", "load_generator", "train"]
 
 STABLE = {
     "fesbench.reggan": ["LocalRidge"],

@@ -56,12 +56,12 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
         return
     console = make_console()
     console.print(Text(CAUTION, style="bold"))
-    told = None
+    shown = None
     for finding in findings:
-        if finding.claim != told:
-            told = finding.claim
+        if finding.claim != shown:
+            shown = finding.claim
             console.print()
-            console.print(Text(f"{told.text} ({told.source})"))
+            console.print(Text(f"{shown.text} ({shown.source})"))
         console.print(_verdict(finding))
         for line in _lines(finding):
             console.print(Padding(Text(line), (0, 0, 0, 4)))

@@ -16,6 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..core.plurals import counted
+
 if TYPE_CHECKING:
     from ..runs.execution.executor import ShardDone
     from ..runs.execution.progress import Listener
@@ -51,7 +53,7 @@ def shown_progress(console: Console) -> Iterator[Listener]:
 
 
 def _failure_line(done: ShardDone) -> str:
-    return f"{done.task.generator}: {done.failed} of {done.edits} edits have no output"
+    return f"{done.task.generator}: {done.failed} of {counted(done.edits, 'edit')} have no output"
 
 
 class _Bar:
@@ -85,7 +87,7 @@ class _Lines:
         """Print how much there is to do, and start the clock."""
         self._total, self._start = shards, time.monotonic()
         self._printed = self._start
-        self._print(f"{shards} shards to do, {edits} edits")
+        self._print(f"{counted(shards, 'shard')} to do, {counted(edits, 'edit')}")
 
     def done(self, done: ShardDone) -> None:
         """Print a line where edits have no output, and one of progress where it is time for one."""
@@ -96,7 +98,7 @@ class _Lines:
         if now - self._printed >= PAUSE or self._finished == self._total:
             self._printed = now
             left = (now - self._start) / self._finished * (self._total - self._finished)
-            self._print(f"{self._finished} of {self._total} shards, about {left:.0f} s left")
+            self._print(f"{self._finished} of {counted(self._total, 'shard')}, about {left:.0f} s left")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False)

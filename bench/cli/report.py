@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fesbench.reports.run.report import WRITERS, Request, read_runs, write_reports
+from fesbench.reports.run.report import WRITERS, ReportRequest, read_runs, write_reports
 
 from ..core.errors import BenchError
 
@@ -72,6 +72,6 @@ def report(
     """
     if out is None and len(runs) > 1:
         raise BenchError("several runs make one report: say where it goes with --out")
-    request = Request(read_runs(runs, subjects), out or runs[0] / "report", frozenset(images))
+    request = ReportRequest(read_runs(runs, subjects), out or runs[0] / "report", frozenset(images))
     for path in write_reports(request, formats):
         click.echo(path)

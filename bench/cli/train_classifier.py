@@ -1,4 +1,4 @@
-"""``bench train-classifier``: an expression classifier of one's own, to score with as ``ecs@NAME``."""
+"""``bench train-classifier``: train an expression classifier, to score with as ``ecs@NAME``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..core.names import safe_name
-from ..core.paths import weights_folder
+from ..metrics.networks.classifier import told
+from ..training.networks import classifier
 from .console import make_console, say
 from .options import parse_duration
 
@@ -53,27 +53,12 @@ def train_classifier(
     """Train a classifier of expressions on a data set's train split.
 
     It is measured on the subjects of the test split, which it has not seen; its accuracy there is the ceiling
-    of scores through it and is kept beside it. Never score a generator with a classifier that guided it.
+    of scores through it and is kept on its card. Never score a generator with a classifier that guided it.
     """
-    from fesbench.datasets.registry import load_dataset
-
-    from ..core.device import check_device
-    from ..metrics.networks import classifier
-    from ..training.networks import classifier as classifier_training
-
-    check_device(device)
-    recipe = classifier_training.Recipe(backbone, init, side, steps, budget, seed=seed)
-    train_set = load_dataset(data, "train")
-    seen = classifier_training.load_labelled(train_set, side)
-    unseen = classifier_training.load_labelled(load_dataset(data, "test"), side, seen.labels)
-    say(f"{len(seen.targets)} images of {seen.subjects} subjects, {len(seen.labels)} expressions")
-    module = classifier_training.train(seen, recipe, say, device)
-    held_out = classifier_training.measure(module, unseen, device)
-    name = safe_name(name or f"{train_set.name}-{backbone}")
-    path = (out or weights_folder() / "classifiers") / f"{name}.json"
-    classifier.save(module.cpu(), path, classifier_training.describe(recipe, train_set, seen, held_out))
-    say(f"{path}: {classifier.told(held_out)}; as a metric: ecs@{name}")
-    table = Table("shown", *seen.labels, title="held-out subjects, predicted", title_justify="left")
-    for label, counts in zip(seen.labels, held_out["confusion"], strict=True):
+    recipe = classifier.Recipe(backbone, init, side, steps, budget, seed=seed)
+    made = classifier.train_classifier(data, recipe, name, out, device, say)
+    say(f"{made.card}: {told(made.held_out)}; as a metric: {made.metric}")
+    table = Table("shown", *made.labels, title="held-out subjects, predicted", title_justify="left")
+    for label, counts in zip(made.labels, made.held_out["confusion"], strict=True):
         table.add_row(label, *map(str, counts))
     make_console().print(table)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from ..core.errors import UnknownName
+from ..training.networks import embedded
 from .console import make_console, say
 
 
@@ -34,22 +32,10 @@ def train_nets(only: str, out: Path | None, cache: Path | None, seed: int) -> No
     Nothing but the seed decides the result; the subjects are of the split that no generator sees. Prints what
     each network reaches.
     """
-    from ..metrics.networks import embedded
-    from ..training.networks import embedded as workshop
-
-    names = [name.strip() for name in only.split(",") if name.strip()] or list(embedded.ARCHITECTURES)
-    for name in names:
-        if name not in embedded.ARCHITECTURES:
-            raise UnknownName("network", name, embedded.ARCHITECTURES)
-    with ExitStack() as stack:
-        folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        cards = workshop.train_nets(names, out or embedded.WEIGHTS, folder, seed, say)
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    cards = embedded.train_nets(names, out, cache, seed, say)
     table = Table("network", "parameters", "seconds", "held-out subjects")
-    for name in names:
-        card = cards[name]
-        table.add_row(name, f"{card['parameters']:,}", str(card["seconds"]), _reached(card["reached"]))
+    for name, card in cards.items():
+        reached = "\n".join(f"{key}: {value}" for key, value in card["reached"].items())
+        table.add_row(name, f"{card['parameters']:,}", str(card["seconds"]), reached)
     make_console().print(table)
-
-
-def _reached(found: dict[str, object]) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in found.items())

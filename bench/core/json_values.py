@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 
 def json_value(value: Any) -> Any:
     """Return a scalar as JSON holds it: None where it is missing or not finite, NumPy scalars as Python's."""
     if isinstance(value, np.generic):
         value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    missing = value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
+    return None if missing else value

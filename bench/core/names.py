@@ -13,7 +13,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def safe_name(text: str) -> str:
-    """A name for any file system, made from ``text``; a hash is added when anything had to be changed.
+    """Return a name for any file system, made from ``text``; a hash is added when anything had to be changed.
 
     Holds only ``A-Za-z0-9_.-``, starts with none of ``.-``, is no reserved Windows name and at most
     ``MAX_LENGTH`` characters long. Folder separators become ``-``.
@@ -33,7 +33,7 @@ def with_hash(name: str, text: str) -> str:
 
 
 def file_name(identifier: str) -> str:
-    """The stem of a file for an identifier: itself where any file system takes it, else made safe.
+    """Return the stem of a file for an identifier: itself where any file system takes it, else made safe.
 
     Identifiers that differ by nothing but case give names that do too: see ``edits.safe_edits``.
     """
@@ -41,7 +41,7 @@ def file_name(identifier: str) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether ``text`` plus a suffix names a file, inside any folder of any file system."""
+    """Return whether ``text`` plus a suffix names a file, inside any folder of any file system."""
     return _PLAIN.fullmatch(text) is not None and not _RESERVED.match(text) and text[-1] not in ".-"
 
 

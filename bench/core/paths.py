@@ -41,5 +41,5 @@ def feature_cache_limit() -> int:
 
 
 def other_weights_allowed() -> bool:
-    """Whether ``FESBENCH_OTHER_WEIGHTS`` is 1: files of other content than the published are then used."""
+    """Return whether ``FESBENCH_OTHER_WEIGHTS`` is 1, which allows files other than the published ones."""
     return os.environ.get("FESBENCH_OTHER_WEIGHTS") == "1"

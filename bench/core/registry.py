@@ -35,13 +35,13 @@ class Registry:
         return self.builtin | {name: value for name, value in plugged.items() if name not in self.builtin}
 
     def names(self) -> list[str]:
-        """All names, built-in ones first."""
+        """Return all names, built-in ones first."""
         return list(self.targets())
 
     def files(self, name: str) -> dict[str, Path]:
-        """The files of the installed package behind ``name``, by their path in it; nothing is imported.
+        """Return the files of the installed package behind ``name``, by their path in it; import nothing.
 
-        Empty for built-in names, whose files are told by the version of the suite, and for unknown ones.
+        Empty for built-in names, which the version of the suite identifies, and for unknown ones.
         """
         target = self.targets().get(name)
         if target is None or name in self.builtin:
@@ -61,7 +61,7 @@ class Registry:
         }
 
     def load(self, name: str) -> Any:
-        """The attribute behind ``name``.
+        """Return the attribute behind ``name``.
 
         Raises:
             UnknownName: nothing is registered under it.

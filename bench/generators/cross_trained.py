@@ -108,7 +108,9 @@ def _listed(path: Path) -> FoldList:
     try:
         content = read_limited(path, MAX_BYTES, "give the list of folds that training wrote")
         listed = TypeAdapter(FoldList).validate_json(content)
-    except (OSError, ValidationError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
         raise CheckpointError(f"{path} is no list of folds: {error}; train again with --folds") from error
     if not listed.folds:
         raise CheckpointError(f"{path} lists no folds; train again with --folds")

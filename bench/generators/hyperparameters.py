@@ -123,7 +123,9 @@ def read_changes(path: Path) -> dict[str, Any]:
     try:
         text = read_limited(path, MAX_BYTES, "keep the settings alone").decode("utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise SpecError(f"{path} cannot be read as YAML or TOML: {error}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold settings such as 'batch_size: 16', one a line")

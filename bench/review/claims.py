@@ -16,7 +16,9 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..core.errors import SpecError
+from ..core.errors import SpecError, invalid_fields
+from ..core.files import read_limited
+from ..core.json_values import json_value
 from ..runs.results import Place, RunResults
 from ..statistics.comparisons import ALL, SIGNIFICANT, UNFIT, gain_over, ranks
 from ..statistics.measures import backend, stem
@@ -85,7 +87,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run says of a claim in one data set, domain and column of scores.
+    """The verdict on a claim in one data set, domain and column of scores.
 
     ``orientation`` is what the verdict would be if the claim were testable here, and ``reason`` says why it
     is not, or what the verdict rests on. ``numbers`` are the facts behind it.
@@ -101,7 +103,7 @@ class Finding:
     orientation: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready content."""
+        """Return JSON-ready content."""
         return vars(self) | {"claim": self.claim.model_dump(exclude_defaults=True)}
 
 
@@ -113,27 +115,27 @@ def read_claims(path: Path | None = None) -> list[Claim]:
     """
     origin = path or PACKAGED
     try:
-        text = _limited_text(path) if path else files(__package__).joinpath("claims.yaml").read_text("utf-8")
+        text = _text(path)
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise SpecError(
                 f"{origin} uses YAML aliases (*name), which could unfold without end; write them out"
             )
         return _File.model_validate(yaml.safe_load(text)).claims
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        raise SpecError(f"{origin} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise SpecError(f"{origin} cannot be read as YAML: {error}") from error
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise SpecError(
-            f"{origin}: {found}. A claim has the fields {', '.join(Claim.model_fields)}."
+            f"{origin}: {invalid_fields(error)}. A claim has the fields {', '.join(Claim.model_fields)}."
         ) from error
 
 
-def _limited_text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise SpecError(f"{path} is larger than {LARGEST // 1024} KiB, too large for claims")
-    return content.decode("utf-8")
+def _text(path: Path | None) -> str:
+    """Return the text of a file of claims, or that of the claims of the suite."""
+    if path is None:
+        return files(__package__).joinpath("claims.yaml").read_text("utf-8")
+    return read_limited(path, LARGEST, "divide the claims").decode("utf-8")
 
 
 def judge_claims(claims: Sequence[Claim], results: RunResults) -> list[Finding]:
@@ -277,7 +279,7 @@ class _Judge:
         """Return the model's own cell, and its difference from the best rival."""
         cell = self._cell(model, place) or {}
         numbers = {
-            name: _plain(cell.get(name))
+            name: json_value(cell.get(name))
             for name in ("value", "low", "high", "n_asked", "n_scored", "subjects")
         }
         others = {
@@ -289,11 +291,11 @@ class _Judge:
             return numbers
         sign = 1 if self.run.measures[place.metric].direction == "higher" else -1
         best = max(others, key=lambda name: sign * others[name]["value"])
-        numbers |= {"rival": best, "rival_value": _plain(others[best]["value"])}
+        numbers |= {"rival": best, "rival_value": json_value(others[best]["value"])}
         gains = gain_over(_at(self.run.differences, place), best)
         for row in gains[gains["generator"] == model].to_dict("records"):
             names = {"difference": "difference", "difference_low": "low", "difference_high": "high", "p": "p"}
-            numbers |= {name: _plain(row[key]) for name, key in names.items()}
+            numbers |= {name: json_value(row[key]) for name, key in names.items()}
         return numbers
 
 
@@ -309,13 +311,6 @@ def _at(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
     for column, value in place._asdict().items():
         frame = frame[frame[column] == value]
     return frame
-
-
-def _plain(value: Any) -> Any:
-    """Return a number for JSON: None where it is missing."""
-    if value is None or pd.isna(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def _why_unranked(own: pd.DataFrame) -> str:

@@ -31,7 +31,7 @@ UNEXPLAINED = (
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that the records of two runs disagree on.
+    """A difference between the records of two runs.
 
     ``kind`` is 'spec', 'data', 'model', 'metric', 'network', 'version', 'code' or 'device'; ``name`` says of
     which one, ``before`` and ``after`` are what the runs record, empty where one records nothing.
@@ -53,7 +53,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What ``compare_runs`` found.
+    """The result of ``compare_runs``.
 
     ``changes``: ``CHANGE_COLUMNS``, a row for each data set, domain, metric and generator that both runs
     have. ``causes``: all that their records disagree on. ``reasons``: (data set, metric, generator) with any
@@ -67,7 +67,7 @@ class Comparison:
     only: tuple[int, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready content; null for numbers that do not exist."""
+        """Return JSON-ready content; null for numbers that do not exist."""
         changes = self.changes.astype(object).where(self.changes.notna(), None)
         keys = ("dataset", "metric", "generator")
         return {

@@ -49,7 +49,7 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Depth:
-    """How much is scored again: every shard, or one of each generator and data set, drawn by ``seed``.
+    """How much to score again: every shard, or one of each generator and data set, drawn by ``seed``.
 
     ``tolerance`` is the largest difference of a score, relative to the score where that is above 1.
     """

@@ -22,6 +22,7 @@ from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
+from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ def _check_card(model: Model) -> None:
     card = getattr(model, "card", None)
     if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
         raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
+    check_recordable(card)
 
 
 def make_cell(

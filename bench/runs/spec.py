@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.contracts import Inference
-from ..core.errors import SpecError
+from ..core.errors import SpecError, invalid_fields
 from ..core.names import safe_name
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -100,11 +100,9 @@ def validate(fields: dict[str, object], origin: str) -> RunSpec:
     try:
         return RunSpec.model_validate(fields)
     except ValidationError as error:
-        findings = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
-            for item in error.errors()
-        )
-        raise SpecError(f"{origin}: {findings}. Fields: {', '.join(RunSpec.model_fields)}.") from error
+        raise SpecError(
+            f"{origin}: {invalid_fields(error)}. Fields: {', '.join(RunSpec.model_fields)}."
+        ) from error
 
 
 def canonical_json(content: object) -> str:

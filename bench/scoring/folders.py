@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..core.contracts import SHARD, Failure, Image
 from ..core.environment import versions
 from ..core.errors import DatasetError, ImageError, WeightsMissing
 from ..core.files import file_digest
+from ..core.json_values import json_value
 from ..metrics.fss import FaceSimilarity
 from ..metrics.networks.bfloat16 import SUFFIX
 from ..metrics.registry import load_metrics
@@ -176,7 +176,7 @@ def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict
             network = metric.networks[0].card.name
             sources = np.concatenate([part.features[network]["source"] for part in photos]).astype(np.float64)
             levels = metric.levels(sources, np.full_like(sources, np.nan), subjects)
-            found[metric.card.id] = {name: _plain(value) for name, value in levels._asdict().items()}
+            found[metric.card.id] = {name: json_value(value) for name, value in levels._asdict().items()}
     return found
 
 
@@ -300,10 +300,4 @@ def _digest(pairing: Pairing) -> str:
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rows = frame.astype(object).to_dict("records")
-    return [{str(key): _plain(value) for key, value in row.items()} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """Return a JSON value: null for what is missing or not finite."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
+    return [{str(key): json_value(value) for key, value in row.items()} for row in rows]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.contracts import COPY, MetricCard
+from ..core.json_values import json_value
 from .breakdown import cells_by_expression, confusions
 from .classification import with_judgement
 from .comparisons import (
@@ -334,13 +335,4 @@ def _span(counts: pd.Series[int]) -> str:
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     columns: Sequence[str] = [str(name) for name in frame.columns]
     rows = frame.astype(object).to_numpy().tolist()
-    return [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
-
-
-def _plain(value: object) -> object:
-    """A JSON value: null for what is missing or not finite."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
-        return None
-    return value
+    return [dict(zip(columns, map(json_value, row), strict=True)) for row in rows]

@@ -1,1 +1,1 @@
-"""Trains generators under one protocol."""
+"""Train generators under one protocol, and networks for metrics."""

@@ -1,4 +1,4 @@
-"""Which weights of a training are kept: the last, or those of several candidates that a judge likes best."""
+"""The choice of a training's weights: the last, or the best of several candidates by a validation score."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from ..generators.neural import NeuralGenerator
 
 
 class Validation(NamedTuple):
-    """What decides which of a training's candidate weights are kept.
+    """The score by which one of a training's candidate weights is kept.
 
     Attributes:
-        score: Larger is better; the weights with the largest are kept, the latest where several are equal.
-        judge: What it is, on which images, for the record.
-        networks: Names of the networks that it looks through: the generator's card tells them.
+        score: Of a generator; larger is better. The weights with the largest score are kept, the latest of
+            equals.
+        judge: The metric and the images that it is measured on, for the training record.
+        networks: Names of the metric's networks, for ``guided_by`` on the generator's card.
     """
 
     score: Callable[[NeuralGenerator], float]
@@ -27,10 +28,10 @@ class Validation(NamedTuple):
 
 
 class Selection:
-    """The candidates that were judged so far, and the weights of the best.
+    """The scores of the candidates so far, and the weights of the best.
 
     Args:
-        validation: Judges; without it nothing is ever chosen.
+        validation: Scores candidates; None to choose nothing.
     """
 
     def __init__(self, validation: Validation | None) -> None:
@@ -40,16 +41,16 @@ class Selection:
 
     @property
     def chosen(self) -> int | None:
-        """The step of the best candidate; None while none was judged."""
+        """The step of the best candidate; None while none was scored."""
         return max(self.scores, key=lambda step: (self.scores[step], step), default=None)
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The networks that had a choice."""
+        """The networks that decided between two or more candidates."""
         return self.validation.networks if self.validation and len(self.scores) > 1 else ()
 
     def judge(self, step: int, generator: NeuralGenerator) -> None:
-        """Score the weights of a step, unless they were scored before."""
+        """Score the weights of a step, unless they were scored before, and keep the best."""
         if self.validation is None or step in self.scores:
             return
         self.scores[step] = self.validation.score(generator)
@@ -58,22 +59,22 @@ class Selection:
             self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def record(self) -> dict[str, Any] | str:
-        """What the training record says of it."""
+        """Return the entry of the training record."""
         if not self.validation:
             return "the averaged weights after the last step"
         candidates = {f"{step} steps": round(score, 4) for step, score in sorted(self.scores.items())}
         return {"by": self.validation.judge, "candidates": candidates}
 
     def state(self) -> dict[str, Any]:
-        """What ``restore`` takes."""
+        """Return the state from which ``restore`` continues."""
         judge = self.validation.judge if self.validation else ""
         return {"judge": judge, "scores": self.scores, "weights": self.weights}
 
     def restore(self, saved: Mapping[str, Any], folder: Path) -> None:
-        """Go on with the candidates of a training that was stopped.
+        """Load what ``state`` returned; ``folder`` is named in messages.
 
         Raises:
-            SpecError: another judge scored them.
+            SpecError: another judge scored the candidates.
         """
         now = self.validation.judge if self.validation else ""
         if saved["scores"] and saved["judge"] != now:

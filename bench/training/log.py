@@ -1,4 +1,4 @@
-"""The losses of a training as they come, in a file and, where TensorBoard is installed, as curves."""
+"""The losses of a training, written step by step to a file and, where it is installed, to TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ CURVES = "curves"
 
 
 class TrainingLog:
-    """Losses of one training in its folder; use it in a ``with`` block.
+    """Writes the losses of a training; use it in a ``with`` block.
 
     Args:
-        folder: Gets ``losses.jsonl`` and, where TensorBoard is installed, ``curves/``; None keeps nothing,
-            for processes that are not the one to write.
-        step: How many steps were made; what the folder holds of later ones is dropped, for they will be made
-            again.
+        folder: Gets ``losses.jsonl`` and, where TensorBoard is installed, ``curves/``. None writes nothing,
+            in processes other than the first.
+        step: The number of steps made; lines of later steps, which will be made again, are dropped.
     """
 
     def __init__(self, folder: Path | None, step: int) -> None:
@@ -55,14 +54,14 @@ class TrainingLog:
                 self._curves.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Make everything so far visible to readers of the files."""
+        """Write buffered lines to the files."""
         for file in (self._lines, self._curves):
             if file is not None:
                 file.flush()
 
 
 def has_tensorboard() -> bool:
-    """Whether curves can be written here."""
+    """Return whether TensorBoard is installed."""
     return find_spec("tensorboard") is not None
 
 

@@ -1,8 +1,4 @@
-"""One adversarial trainer for all generators with a network: batches, updates, averages, resumable state.
-
-Every random choice of a step is drawn from (seed, step), so a run that was killed and resumed makes the same
-updates as one that was not.
-"""
+"""A training in a folder: steps, saves, the choice among candidate weights, the training record."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ from torch import Tensor
 from fesbench.datasets.image_grid import ImageGrid
 
 from ..core.contracts import NEUTRAL, STUDIO, UNKNOWN_LABEL, Dataset, Image
-from ..core.errors import BenchError, CheckpointError, SpecError
+from ..core.errors import CheckpointError, SpecError
 from ..core.files import written_whole
 from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
@@ -34,40 +30,49 @@ from ..generators.neural import TUNED_BY, NeuralGenerator
 from ..generators.training_data import TrainingImages, load_images
 from ..weights.tensors import read_tensors
 from .checkpoint_selection import Selection, Validation
+from .devices import SharedFailure, fail_together
 from .log import TrainingLog
-from .trainer import STATE_KEYS, Trainer
+from .trainer import Trainer
+
+STATE_FILE = "state.pt"
+STATE_KEYS = {"identity", "seconds", "processor_seconds", "selection", "trainer"}
 
 
 class Limit(NamedTuple):
-    """When training ends: after so many steps, or so many seconds, those before a resume included."""
+    """The length of a training: steps, seconds or both, including those before a resume."""
 
     steps: int | None = None
     seconds: float | None = None
 
     def progress(self, step: int, seconds: float) -> float:
-        """Fraction done; 1 or more means over."""
+        """Return the fraction that is done; 1 or more at the end."""
         parts = [step / self.steps if self.steps else 0.0, seconds / self.seconds if self.seconds else 0.0]
         return max(parts)
 
 
 class TrainingRun:
-    """A training in a folder.
+    """A training whose state, losses, samples and model are kept in a folder.
 
     The folder holds ``state.pt`` to resume from, ``losses.jsonl``, TensorBoard's ``curves/`` where that is
-    installed, ``samples/*.png``, and the model so far as ``NAME.safetensors`` with its card, all of it as of
-    the last save. Of several processes only the first writes.
+    installed, ``samples/*.png``, and the model so far as ``NAME.safetensors`` with its card, all as of the
+    last save. With several processes only the first writes.
 
     Args:
-        model: The kind of generator.
-        train: What is learned from; only studio images are used.
-        preview: Neutral images of subjects outside training for the sample grids, (N, 3, R, R) uint8, N ≥ 0.
-        settings: How.
+        model: The class of the generator.
+        train: The training data; only studio images are used.
+        preview: Neutral images of subjects outside the training for the sample grids, (N, 3, R, R) uint8,
+            N ≥ 0.
+        settings: The hyperparameters.
         folder: Created when missing.
         save_every: Steps between saves.
-        device: Where; see ``start_fabric``.
-        images: ``load_images(train, settings.resolution)`` where that was done before.
-        notes: More for the training record in the model's card: the protocol, the commit, ….
-        validation: Chooses among the candidates that the settings name; without it the last weights are kept.
+        device: See ``start_fabric``.
+        images: ``load_images(train, settings.resolution)``, to load them only once for several trainings.
+        notes: Further entries of the training record in the model's card, such as protocol and commit.
+        validation: Scores the candidates that the settings name; without it the last weights are kept.
+
+    Raises:
+        DatasetError: there are no images to train on.
+        SpecError: the settings do not fit the model, or the device cannot be used.
     """
 
     def __init__(
@@ -96,12 +101,12 @@ class TrainingRun:
 
     @property
     def state_file(self) -> Path:
-        """The resumable state."""
-        return self.folder / "state.pt"
+        """The file to resume from."""
+        return self.folder / STATE_FILE
 
     @property
     def checkpoint(self) -> Path:
-        """The chosen model, or that of the last save while none was judged."""
+        """The file of the chosen weights; while no candidate was scored, of those at the last save."""
         return self.folder / f"{self.model.template.name}.safetensors"
 
     @property
@@ -110,7 +115,7 @@ class TrainingRun:
         return self.selection.chosen or self.trainer.step
 
     def resume(self) -> None:
-        """Go on from the last save.
+        """Load the state of the last save.
 
         Raises:
             SpecError: it was made with other settings or other data.
@@ -129,10 +134,16 @@ class TrainingRun:
         self.selection.restore(saved["selection"], self.folder)
 
     def train(self, limit: Limit, report: Callable[[int, float], None]) -> None:
-        """Train until the limit; ``report`` gets each step and the fraction done, ``losses`` are its losses.
+        """Train until the limit, then save.
+
+        Args:
+            limit: When to stop; nothing is done after it.
+            report: Called after each step with its number and the fraction of the training that is done;
+                ``losses`` and ``seconds`` are up to date by then.
 
         Raises:
-            BenchError: the losses are no numbers any more.
+            SharedFailure: a loss is not finite; or, with several processes, one cannot judge or write.
+            BenchError: a single process cannot judge or write.
         """
         clock = _Clock(self.seconds, self.processor_seconds)
         self._judge_candidate()
@@ -140,18 +151,18 @@ class TrainingRun:
             while (progress := limit.progress(self.trainer.step, self.seconds)) < 1:
                 self.losses = self.trainer.advance(progress)
                 self._refuse_divergence()
-                # one clock for all processes, or some would stop while others wait for them
+                # The same time in all processes: otherwise some would stop while others wait for them.
                 self.seconds, self.processor_seconds = self.trainer.mean(clock.read()).tolist()
                 log.write(self.trainer.step, self.losses)
                 if self._judge_candidate() or self.trainer.step % self.save_every == 0:
                     self._save(log)
                 report(self.trainer.step, limit.progress(self.trainer.step, self.seconds))
-            if self.selection.scores:  # one candidate alone would be no choice
+            if self.selection.scores:  # With no earlier candidate there is nothing to choose from.
                 self._judge()
             self._save(log)
 
     def generator(self) -> NeuralGenerator:
-        """The chosen network, or the averaged one so far while there is no choice, with its card."""
+        """Return the chosen network with its card; while no candidate was scored, the averaged one."""
         generator = self._averaged()
         if self.selection.weights:
             generator.network.load_state_dict(self.selection.weights)
@@ -160,60 +171,70 @@ class TrainingRun:
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {self.kept} steps, seed {self.settings.seed}",
             choices=(*generator.card.choices, *self.model.training_choices),
-            guided_by=self._guides,
+            guided_by=self._guided_by,
         )
         return generator
 
     def _averaged(self) -> NeuralGenerator:
-        """The averaged network so far."""
+        """Return a copy of the generator with averaged weights."""
         network = copy.deepcopy(self.trainer.average)
         return self.model(network, self.data.expressions, self.settings.resolution)
 
     @property
-    def _guides(self) -> tuple[str, ...] | None:
-        """The networks that had a say; None where nobody knows what the trials were judged by."""
+    def _guided_by(self) -> tuple[str, ...] | None:
+        """The metric networks that influenced the weights; None where tuning trials used unknown ones.
+
+        A run refuses to score the model with any of these.
+        """
         ours = dict(self.settings.weights) == dict(self.model.small_weights)
         if self.notes.get("trials") and not ours:
             return None
         tuned = TUNED_BY if ours and self.settings.weights else ()
-        found = (*(self.model.template.guided_by or ()), *tuned, *self.selection.networks)
-        return tuple(dict.fromkeys(found))
+        networks = (*(self.model.template.guided_by or ()), *tuned, *self.selection.networks)
+        return tuple(dict.fromkeys(networks))
 
     def _judge_candidate(self) -> bool:
-        """Judge the weights as they are if they are a candidate; whether they are."""
+        """Score the present weights if the settings name them as a candidate; return whether they do."""
         candidate = self.selection.validation is not None and self.trainer.step in self.settings.candidates
         if candidate:
             self._judge()
         return candidate
 
     def _judge(self) -> None:
-        if self._leads:
-            self.selection.judge(self.trainer.step, self._averaged())
+        with fail_together(self.trainer.fabric):
+            if self._leads:
+                self.selection.judge(self.trainer.step, self._averaged())
 
     def _refuse_divergence(self) -> None:
         if not all(math.isfinite(value) for value in self.losses.values()):
-            raise BenchError(
+            raise SharedFailure(
                 f"training diverged at step {self.trainer.step}: {self.losses}; what was saved is in "
                 f"{self.folder}; train with another --seed, or with --precision float32"
             )
 
     @property
     def _leads(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process writes the files."""
         return self.trainer.fabric.is_global_zero
 
     def _save(self, log: TrainingLog) -> None:
-        if not self._leads:
-            return
-        log.flush()
+        with fail_together(self.trainer.fabric):
+            if self._leads:
+                log.flush()
+                self._save_samples()
+                save_checkpoint(self.generator(), self.checkpoint, self._training_record(), half=True)
+                self._save_state()
+
+    def _save_samples(self) -> None:
         if len(self.preview):
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
                 PILImage.fromarray(sample_grid(self._averaged(), self.preview)).save(unfinished, format="PNG")
-        save_checkpoint(self.generator(), self.checkpoint, self._training_record(), half=True)
-        times = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
+
+    def _save_state(self) -> None:
         state = {
             "identity": self._identity(),
-            **times,
+            "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
             "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
@@ -221,10 +242,11 @@ class TrainingRun:
             torch.save(state, unfinished)
 
     def _identity(self) -> str:
+        """Return all that decides the updates; a resumed training must agree with it."""
         settings = asdict(self.settings)
-        del settings["candidates"]  # they change no update
+        del settings["candidates"]
         if self.settings.schedule == "constant":
-            del settings["steps"]  # then more steps go on as fewer began
+            del settings["steps"]
         return json.dumps({**self.record, **settings}, sort_keys=True)
 
     def _training_record(self) -> dict[str, Any]:
@@ -250,14 +272,14 @@ class TrainingRun:
 
 
 class _Clock:
-    """Time that passed and processor time of this process, each with what was spent before."""
+    """Measures elapsed time and processor time, starting from what earlier parts of a training took."""
 
     def __init__(self, seconds: float, processor_seconds: float) -> None:
         self._start = time.monotonic() - seconds
         self._processor_start = time.process_time() - processor_seconds
 
     def read(self) -> Tensor:
-        """Both in seconds, (2,) float32."""
+        """Return both in seconds: (2,) float32."""
         return torch.tensor([time.monotonic() - self._start, time.process_time() - self._processor_start])
 
 
@@ -266,11 +288,15 @@ def _device_name(device: torch.device) -> str:
 
 
 def sample_grid(generator: NeuralGenerator, images: Tensor) -> Image:
-    """One row a neutral image: it, then its synthesis for every expression.
+    """Draw one row for each neutral image: the image, then its synthesis for every expression.
+
+    Args:
+        generator: With C expressions.
+        images: (N, 3, R, R) uint8.
 
     Returns:
-        (N * R, (1 + C) * R, 3) uint8; just the images where the generator has to know the source expression
-        and has no label for neutral.
+        (N * R, (1 + C) * R, 3) uint8; only the images where the generator needs the source expression and
+        has no label for neutral.
     """
     device = next(generator.network.parameters()).device
     inputs = images.to(device).float() / 127.5 - 1

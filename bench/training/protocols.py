@@ -1,4 +1,4 @@
-"""What is the same for all models that are trained to be compared; docs/training.md is the text of it."""
+"""Training protocols: settings that are the same for all models in a comparison; see docs/training.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..generators.hyperparameters import Settings
 from ..generators.neural import NeuralGenerator
 
 EMBEDDED_V1 = Settings(steps=5000, candidates=(1000, 2000), discriminator_width=16, precision="bfloat16")
-"""Small networks, one training for all; weights of the losses are each method's ``small_weights``."""
+"""Small networks, trained alike; the weights of the losses are each method's ``small_weights``."""
 
 PROTOCOLS = MappingProxyType(
     {
@@ -22,7 +22,7 @@ PROTOCOLS = MappingProxyType(
 
 
 def protocol_settings(protocol: str, model: type[NeuralGenerator]) -> Settings:
-    """How ``model`` is trained under a protocol.
+    """Return the settings of ``model`` under a protocol.
 
     Raises:
         UnknownName: there is no such protocol.
@@ -35,9 +35,9 @@ def protocol_settings(protocol: str, model: type[NeuralGenerator]) -> Settings:
 
 
 def departures(settings: Settings, protocol: Settings) -> dict[str, Any]:
-    """The fields in which ``settings`` are not the protocol's, with their values.
+    """Return the fields of ``settings`` that differ from the protocol's, with their values.
 
-    The seed is none: repeating a protocol with other seeds is part of it.
+    The seed does not count: repeating a protocol with other seeds is part of it.
     """
     fixed = asdict(protocol)
     return {

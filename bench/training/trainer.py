@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from ..core.errors import SpecError
 from ..generators.hyperparameters import Settings
@@ -18,24 +18,26 @@ from ..generators.objectives import Batch, Objective
 from ..generators.training_data import TrainingImages
 from .devices import average_over_devices, start_fabric
 
-STATE_KEYS = {"identity", "seconds", "processor_seconds", "selection", "trainer"}
-
 
 class Trainer:
-    """Two networks, two optimisers and the running average of the generator's weights.
+    """Update a generator and its discriminator, one step at a time.
+
+    Holds both networks, their optimisers and the running average of the generator's weights. Every random
+    choice of a step is drawn from the seed and the number of the step, so a training that is resumed makes
+    the same updates as one that was not interrupted.
 
     With several devices each takes its share of every batch and gradients are averaged by hand after the
-    backward pass: ``DistributedDataParallel`` sees neither the second derivative inside the gradient penalty
-    nor that one network of the pair rests in each half of a step.
+    backward pass: ``DistributedDataParallel`` supports neither the second derivative inside the gradient
+    penalty nor a backward pass that leaves one of the two networks out.
 
     Args:
         objective: The networks and their losses.
-        data: What is learned from.
-        settings: How.
-        device: Where; see ``start_fabric``.
+        data: The training images.
+        settings: The hyperparameters.
+        device: See ``start_fabric``.
 
     Raises:
-        SpecError: there is no such device, or a batch cannot be shared among the devices.
+        SpecError: there is no such device, or a batch cannot be shared equally among the devices.
     """
 
     def __init__(
@@ -51,17 +53,25 @@ class Trainer:
         self.images = (data.truths if objective.paired else data.images).to(self.device)
         self.neutrals = data.images.to(self.device) if objective.paired else self.images
         self.objective = objective.to(self.device).train()
-        self.average = copy.deepcopy(objective.generator).requires_grad_(False)
+        self._average = _running_average(self.objective.generator, settings.average)
         adam = partial(torch.optim.Adam, lr=settings.learning_rate, betas=settings.betas)
         self.discriminator_optimizer = adam(objective.discriminator.parameters())
         self.generator_optimizer = adam(objective.generator.parameters())
         self.step = 0
 
+    @property
+    def average(self) -> nn.Module:
+        """The generator with the running average of its weights."""
+        return self._average.module
+
     def advance(self, progress: float = 0.0) -> dict[str, float]:
-        """Make one step and return its weighted losses by name, averaged over devices.
+        """Make one step.
 
         Args:
             progress: Fraction of the training that is done, for the schedule of the learning rate.
+
+        Returns:
+            The weighted losses by name, averaged over devices.
         """
         random = _random(self.settings.seed, "step", self.step)
         batch = self._share(self._batch(random))
@@ -72,27 +82,28 @@ class Trainer:
         if (self.step + 1) % self.settings.n_critic == 0:
             generator_terms = self.objective.weighted(self.objective.generator_terms(batch, random))
             self._update(self.generator_optimizer, generator_terms.values(), progress)
-            self._follow((self.step + 1) // self.settings.n_critic)
+            self._update_average()
             terms |= generator_terms
         self.step += 1
         losses = self.mean(torch.stack([value.detach() for value in terms.values()]))
         return {name: round(value, 6) for name, value in zip(terms, losses.tolist(), strict=True)}
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of ``values`` over devices."""
+        """Return the mean of ``values`` over devices, in the shape of ``values``."""
         values = values.to(self.device)
         average_over_devices(self.fabric, [values])
         return values
 
     def state(self) -> dict[str, Any]:
-        """Everything that ``restore`` needs to go on exactly."""
+        """Return the state from which ``restore`` continues with the same updates."""
         return {name: part.state_dict() for name, part in self._parts().items()} | {"step": self.step}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what ``state`` gave."""
+        """Load what ``state`` returned."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step = int(state["step"])
+        self._average.n_averaged.fill_(1 + self.step // self.settings.n_critic)
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
@@ -103,7 +114,7 @@ class Trainer:
         }
 
     def _batch(self, random: torch.Generator) -> Batch:
-        """The step's images, mirrored and shifted, from an order that is new in every epoch."""
+        """Return the step's images, mirrored and shifted; the order is drawn anew for every epoch."""
         total, settings = len(self.data.labels), self.settings
         size = min(settings.batch_size, total)
         epoch, position = divmod(self.step, total // size)
@@ -119,12 +130,12 @@ class Trainer:
             together = _shifts(size, settings.jitter, random)
             images = _shifted(images, together)
             neutrals = _shifted(neutrals, together + _shifts(size, settings.jitter_apart, random))
-        known = self.data.labels[chosen], self.data.subjects[chosen], self.data.paired[chosen]
-        labels, subjects, paired = (values.to(self.device) for values in known)
+        columns = self.data.labels, self.data.subjects, self.data.paired
+        labels, subjects, paired = (values[chosen].to(self.device) for values in columns)
         return Batch(images, labels, subjects, neutrals, paired)
 
     def _share(self, batch: Batch) -> Batch:
-        """What this device learns from; all of it where there is no other."""
+        """Return this device's part of a batch."""
         rank, devices = self.fabric.global_rank, self.fabric.world_size
         return Batch(*(values[rank::devices] for values in batch))
 
@@ -138,35 +149,43 @@ class Trainer:
         optimizer.step()
 
     @torch.no_grad()
-    def _follow(self, updates: int) -> None:
-        """Move the average towards the generator; faster at first, while it is still far from anything.
-
-        Running statistics, an average by themselves, are taken as they are.
-        """
+    def _update_average(self) -> None:
+        """Move the average towards the generator; buffers (running statistics) are copied."""
         statistics = [values for values in self.objective.buffers() if values.is_floating_point()]
         average_over_devices(self.fabric, statistics)
-        decay = min(self.settings.average, (1 + updates) / (10 + updates))
-        parameters = zip(self.average.parameters(), self.objective.generator.parameters(), strict=True)
-        for average, parameter in parameters:
-            average.lerp_(parameter, 1 - decay)
-        buffers = zip(self.average.buffers(), self.objective.generator.buffers(), strict=True)
-        for kept, buffer in buffers:
-            kept.copy_(buffer)
+        self._average.update_parameters(self.objective.generator)
+
+
+def _running_average(generator: nn.Module, decay: float) -> AveragedModel:
+    """Return the exponential moving average of ``generator``, whose present weights are the first.
+
+    The decay of update n is (1 + n) / (10 + n) while that is less than ``decay``: the first weights are
+    random, and a slow average would keep them for long.
+    """
+
+    def move(averages: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        updates = int(count)
+        for average, parameter in zip(averages, current, strict=True):
+            average.lerp_(parameter, 1 - min(decay, (1 + updates) / (10 + updates)))
+
+    average = AveragedModel(generator, multi_avg_fn=move).requires_grad_(False)
+    average.update_parameters(generator)
+    return average
 
 
 def _random(*purpose: object) -> torch.Generator:
-    """A generator whose numbers depend on ``purpose`` alone."""
+    """Return a random generator that is seeded by ``purpose`` alone."""
     digest = hashlib.sha256(repr(purpose).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def _shifts(count: int, most: int, random: torch.Generator) -> Tensor:
-    """(count, 2) whole pixels, up to ``most`` either way."""
+    """Return (count, 2) int64 offsets in pixels, uniform in [-most, most]."""
     return torch.randint(-most, most + 1, (count, 2), generator=random)
 
 
 def _shifted(images: Tensor, shifts: Tensor) -> Tensor:
-    """(B, 3, R, R) images, each moved down and right by its (B, 2) ``shifts``; edges are continued."""
+    """Move each of (B, 3, R, R) images down and right by its row of ``shifts``; edge pixels are repeated."""
     edge, size = int(shifts.abs().max()), images.shape[-1]
     padded = F.pad(images, (edge,) * 4, mode="replicate")
     corners = (edge - shifts).tolist()

@@ -1,4 +1,4 @@
-"""What chooses among the weights of a training: the expressions they show on people they have not seen."""
+"""Validation scores of candidate weights: the expressions shown on subjects outside the training."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from ..scoring.shards import References, score_shard, shard_references
 from .checkpoint_selection import Validation
 
 SIZE = 128
-"""Pixels at which the judge sees outputs, as in a run that asks for nothing else."""
+"""Pixels of the outputs that the judge sees: the default resolution of runs."""
 DEVELOPMENT_JUDGE = "ecs@embedded-judge1"
-"""Chooses among weights that learned from rendered faces; the final tables are another network's."""
+"""Chooses among weights trained on rendered faces; the final tables use another network."""
 
 
 def expression_validation(metric: str, unseen: Dataset) -> Validation:
-    """Chooses the weights whose outputs show the target expression most often, on studio images.
+    """Score weights by how often their outputs show the target expression, on studio images.
 
     Args:
         metric: Id of an expression metric.
         unseen: Subjects outside the training.
 
     Raises:
-        SpecError: the metric is none of expressions, or there is nothing to edit that it can judge.
-        UnknownName, WeightsMissing: there is no such metric here.
+        SpecError: the metric does not judge expressions, or it can judge none of the edits.
+        UnknownName: there is no such metric.
+        WeightsMissing: its weights are not on this machine.
     """
     judge = load_metric(metric)
     if not isinstance(judge, ExpressionConsistency):
@@ -51,13 +52,13 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
     scorer = Scorer.of([judge], SIZE)
 
     @cache
-    def material() -> tuple[Sequence[Edit], References]:
+    def loaded() -> tuple[Sequence[Edit], References]:
         with closing(ImageLoader(0)) as loader:
-            loaded = next(load_ahead([judged], loader))
-        return loaded.edits, shard_references(loaded.edits, loaded.failures, scorer)
+            batch = next(load_ahead([judged], loader))
+        return batch.edits, shard_references(batch.edits, batch.failures, scorer)
 
     def score(generator: NeuralGenerator) -> float:
-        rows = edit_and_score(generator, *material(), scorer)
+        rows = edit_and_score(generator, *loaded(), scorer)
         return float(rows.loc[rows["metric"] == column, "value"].mean())
 
     origin = f"{column}, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
@@ -67,7 +68,7 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
 def edit_and_score(
     generator: NeuralGenerator, edits: Sequence[Edit], references: References, scorer: Scorer
 ) -> pd.DataFrame:
-    """Let a generator answer edits, and score the answers: rows as those of ``score_shard``."""
+    """Synthesize edits with a generator and score the outputs; return rows like those of ``score_shard``."""
     device, size = str(next(generator.network.parameters()).device), scorer.resolution
     answers = GeneratorSynthesizer(generator, generator.card.expressions, size, device=device).answer(edits)
     return score_shard(at_size(answers, size), references, scorer).rows

@@ -24,9 +24,15 @@ from .manifest import Row, read_manifest
 
 @dataclass(frozen=True)
 class FolderSpec:
-    """Where a data set is and how its names are to be read. ``layout`` None means: guess.
+    """A folder of images as a data set.
 
-    ``domain`` holds for images whose own domain is not stated; ``seed`` decides the splits.
+    Attributes:
+        name: The name of the data set.
+        path: The folder.
+        layout: How file names hold labels, a key of ``layouts.LAYOUTS``; None guesses.
+        domain: The domain of images that state none.
+        pattern: The pattern of file names, for the layout ``cfee``.
+        seed: The seed of the splits.
     """
 
     name: str
@@ -46,7 +52,7 @@ class FolderDataset(Dataset):
         layout: The layout that was stated or guessed.
 
     Raises:
-        DatasetError: the folder is missing, its layout cannot be told, or a subject is in two splits.
+        DatasetError: the folder is missing, its layout cannot be guessed, or a subject is in two splits.
         UnknownName: there is no such layout or split.
     """
 
@@ -90,7 +96,7 @@ class FolderDataset(Dataset):
         )
 
     def samples(self) -> Sequence[Sample]:
-        """The samples of the split, in the order of their paths."""
+        """Return the samples of the split, in the order of their paths."""
         return [self._samples[row.path] for row in self._rows if self._in_split(row)]
 
     def edits(self) -> Sequence[Edit]:
@@ -133,14 +139,14 @@ class FolderDataset(Dataset):
 
 
 def folder_dataset(path: Path, split: str = "test") -> FolderDataset:
-    """The data set in a folder that was never registered: its layout is guessed, its name is the folder's."""
+    """Return the data set in an unregistered folder: the layout is guessed, the name is the folder's."""
     return FolderDataset(FolderSpec(safe_name(path.expanduser().resolve().name), path), split)
 
 
 def _labelled(
     root: Path, layout: str, pattern: str | None, listing: Listing
 ) -> tuple[list[Row], list[Problem]]:
-    """What the layout says of every image, in the order of the paths."""
+    """Return what the layout says of every image, in the order of the paths."""
     if layout == "manifest":
         rows, problems = read_manifest(root)
         return sorted(rows, key=lambda row: row.path), problems

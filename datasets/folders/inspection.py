@@ -1,4 +1,4 @@
-"""Which image files are usable, and what is in them: every file is read once and remembered."""
+"""Inspection of image files: each is decoded once, and the finding is cached."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _read(cache: Path) -> dict[str, Finding]:
 
 
 def _inspect(path: Path, known: Finding | None) -> Finding:
-    """What is known, or found now; what may pass has the size and time of no file, so it is tried again."""
+    """Return the known finding if the file is unchanged, else inspect it; passing failures are not kept."""
     try:
         status = path.stat()
     except OSError as error:

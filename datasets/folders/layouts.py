@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from fesbench.core.errors import BenchError, DatasetError, UnknownName
+from fesbench.core.plurals import counted
 
 from ..expressions import ALIASES, KDEF_CODES, canonical
 from ..splits import Part
@@ -108,7 +109,7 @@ def rafd(path: PurePosixPath) -> Labels:
 
 
 def by_pattern(pattern: str) -> Labeller:
-    """A labeller for paths of one form.
+    """Return a labeller for paths of one form.
 
     Args:
         pattern: A path without suffix that holds ``{subject}`` and ``{expression}`` once each, and ``*`` for
@@ -152,7 +153,7 @@ def _without_split(path: PurePosixPath) -> tuple[Part | None, PurePosixPath]:
 
 
 def _subject(path: PurePosixPath) -> str:
-    """The person in a file whose folder already told the expression."""
+    """Return the subject that a file name holds; the folder holds the expression."""
     for layout in (kdef, rafd):
         try:
             return layout(path).subject
@@ -183,7 +184,7 @@ LAYOUTS: Mapping[str, str] = {
 
 
 def labeller(layout: str, pattern: str | None = None) -> Labeller:
-    """The function that reads labels from paths in a layout.
+    """Return the function that reads labels from paths in a layout.
 
     Raises:
         UnknownName: there is no such layout.
@@ -197,7 +198,7 @@ def labeller(layout: str, pattern: str | None = None) -> Labeller:
 
 
 def guess_layout(images: list[str], has_manifest: bool) -> str:
-    """The layout that fits a folder, when there is no doubt.
+    """Return the layout that fits a folder, when there is no doubt.
 
     A layout is taken when it fits every image; ``flat`` when no path holds the name of an expression.
 
@@ -216,7 +217,8 @@ def guess_layout(images: list[str], has_manifest: bool) -> str:
     if images and not any(_names_expression(path) for path in images):
         return "flat"
     fits = {name: sum(_fits(labels, path) for path in images) for name, labels in LABELLERS.items()}
-    counts = [f"  {name}: {fits.get(name, 0)} of {len(images)} images ({LAYOUTS[name]})" for name in LAYOUTS]
+    total = counted(len(images), "image")
+    counts = [f"  {name}: {fits.get(name, 0)} of {total} ({text})" for name, text in LAYOUTS.items()]
     raise DatasetError(
         "\n".join(["no layout can be told from the names; choose one with --layout:", *counts])
     )

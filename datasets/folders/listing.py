@@ -1,7 +1,7 @@
-"""Reads folders that others filled: no path leaves its folder, nothing is dropped without being counted.
+"""Listing of untrusted folders of images: no path leaves its folder, and every file is counted.
 
-Debris of operating systems is set apart from files that somebody meant to be images, so that reports list
-what matters and nothing is dropped without being counted.
+Files that operating systems leave behind are listed apart from files that look like images, so that reports
+name what matters.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Listing:
 
 
 def list_images(root: Path, skip: Path | None = None) -> Listing:
-    """Every file under ``root``, sorted into images, problems and the rest; nothing is opened.
+    """Return every file under ``root``, sorted into images, problems and the rest; nothing is opened.
 
     Links are followed only to files inside ``root``; linked folders are not entered. ``skip`` names a folder
     to stay out of.
@@ -92,7 +92,7 @@ def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: List
 
 
 def why_unusable(root: Path, relative: str) -> str:
-    """Why ``relative`` is no file inside ``root`` that may be opened; empty when it is one.
+    """Return why ``relative`` is no file inside ``root`` that may be opened; empty when it is one.
 
     Pipes, devices and links out of the folder are refused unopened. ``root`` must be resolved.
     """

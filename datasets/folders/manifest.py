@@ -1,4 +1,4 @@
-"""Reads ``manifest.csv``: a table of images that somebody else wrote, so nothing in it is trusted."""
+"""Reading of ``manifest.csv``, an untrusted table of images."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Row:
 
 
 def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
-    """The usable rows of ``root/manifest.csv``, and the others with reasons.
+    """Return the usable rows of ``root/manifest.csv``, and the others with reasons.
 
     Cells are taken as text; an empty or ``unknown`` expression means that none is stated.
 
@@ -60,7 +60,7 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
         try:
             row = _row(root, cells)
             if row.path in rows:
-                raise _BadRow("the same image stands in an earlier row")
+                raise _BadRow("an earlier row has the same image")
             rows[row.path] = row
         except _BadRow as error:
             problems.append(Problem(f"{NAME}:{line}: {cells.get('path') or ''}"[:MAX_TEXT], str(error)))
@@ -68,7 +68,7 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
 
 
 def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
-    """The rows of a CSV file that nobody vouches for: line number, and column name to text.
+    """Return the rows of an untrusted CSV file: line number, and column name to text.
 
     Comma, semicolon and tab separate; column names are lower-cased; a row with too many cells has the key
     ``…``.

@@ -20,13 +20,13 @@ Points = NDArray[np.float64]
 
 
 def eye_targets(size: int) -> Points:
-    """Where the eyes of a crop are: (2, 2), the one on the left of the picture first."""
+    """Return the positions of the eyes in a crop: (2, 2), the left one in the picture first."""
     half = EYE_DISTANCE / 2
     return np.array([[0.5 - half, EYE_HEIGHT], [0.5 + half, EYE_HEIGHT]]) * size
 
 
 def crop_to_photo(eyes: Points, size: int) -> NDArray[np.float64]:
-    """The similarity from crop to photo that takes ``eye_targets`` to ``eyes``: (2, 3), [A | b]."""
+    """Return the similarity from crop to photo that takes ``eye_targets`` to ``eyes``: (2, 3), [A | b]."""
     left, right = eye_targets(size)
     a, b = (eyes[1] - eyes[0]) / (right - left)[0]
     linear = np.array([[a, -b], [b, a]])
@@ -34,13 +34,13 @@ def crop_to_photo(eyes: Points, size: int) -> NDArray[np.float64]:
 
 
 def corners(eyes: Points, size: int) -> Points:
-    """The corners of the crop in the photo: (4, 2)."""
+    """Return the corners of the crop in the photo: (4, 2)."""
     square = np.array([[0, 0], [size, 0], [size, size], [0, size]], dtype=np.float64)
     return square @ crop_to_photo(eyes, size)[:, :2].T + crop_to_photo(eyes, size)[:, 2]
 
 
 def share_outside(eyes: Points, size: int, photo: Image) -> float:
-    """The share of the crop, 0 to 1, that the photo does not cover; sampled on a 64 x 64 grid."""
+    """Return the share of the crop, 0 to 1, that the photo does not cover; sampled on a 64 x 64 grid."""
     steps = (np.arange(64) + 0.5) / 64 * size
     grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     matrix = crop_to_photo(eyes, size)
@@ -50,7 +50,7 @@ def share_outside(eyes: Points, size: int, photo: Image) -> float:
 
 
 def align(photo: Image, eyes: Points, size: int) -> Image:
-    """The aligned crop: (size, size, 3) uint8.
+    """Return the aligned crop: (size, size, 3) uint8.
 
     A photo that is larger than the crop is first reduced by an antialiased filter, then turned (bicubic).
     Beyond its borders the photo goes on with its last pixels.
@@ -73,7 +73,7 @@ def align(photo: Image, eyes: Points, size: int) -> Image:
 
 
 def _region(photo: Image, low: NDArray[np.int_], high: NDArray[np.int_]) -> Image:
-    """The photo between two corners, continued beyond its borders by its last pixels."""
+    """Return the photo between two corners, continued beyond its borders by its last pixels."""
     height, width = photo.shape[:2]
     columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
     rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)

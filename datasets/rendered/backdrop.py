@@ -67,7 +67,7 @@ def _statue(scene: Scene, x: Plane, y: Plane) -> Planes:
 
 
 def _avatar(scene: Scene, x: Plane, y: Plane) -> Planes:
-    """A flat colour with a lighter disc."""
+    """Return a flat colour with a lighter disc."""
     flat = AVATAR_PALETTE[int(scene.backdrop[0] * 5.99)]
     radius, pixel = 0.42 + 0.06 * scene.backdrop[1], 1 / len(x)
     return flat * (1 - 0.30 * smoothstep(radius - pixel, radius + pixel, np.hypot(x - 0.5, y - 0.55)))

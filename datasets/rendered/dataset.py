@@ -29,7 +29,7 @@ SMALLEST, LARGEST = 64, 512
 
 
 def subject_seed(split: str, domain: str, index: int, seed: int = 0) -> int:
-    """The subject behind ``index`` in a split and domain; no two places share one."""
+    """Return the subject behind ``index`` in a split and domain; no two places share one."""
     place = (seed * len(SPLITS) + SPLITS.index(split)) * len(DOMAINS) + DOMAINS.index(domain)
     return place * MAX_SUBJECTS + index
 
@@ -161,7 +161,7 @@ def load_image(shot: Shot) -> Image:
 
 
 def load_mask(shot: Shot) -> Mask:
-    """The face region of a shot: (H, W) bool."""
+    """Return the face region of a shot: (H, W) bool."""
     return render_shot(shot).mask.copy()
 
 

@@ -66,11 +66,11 @@ class Shot:
     sitting: int | None = None
 
     def units(self) -> ActionUnits:
-        """The action units it shows."""
+        """Return the action units it shows."""
         return action_units_of(self.subject_seed, self.expression, self.intensity)
 
     def scene(self) -> Scene:
-        """The scene it is taken in."""
+        """Return the scene it is taken in."""
         first = _scene(self.domain, self.scene_seed)
         return first if self.sitting is None else another_shot(first, self.sitting)
 

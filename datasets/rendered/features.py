@@ -161,7 +161,7 @@ def _teeth(face: FaceShape, band: Band, below_upper: Plane, above_lower: Plane, 
 
 
 def _arch(mouth: MouthShape, t: Plane) -> Plane:
-    """The dental arch falls back into the dark before the corners."""
+    """Return the shade of the teeth: the arch darkens before the corners."""
     return smoothstep(1.0, 0.62, t)
 
 

@@ -53,7 +53,7 @@ def _painted(image: Planes, scene: Scene) -> Planes:
 
 
 def _kuwahara(image: Planes, radius: int) -> Planes:
-    """Each pixel takes the mean of the calmest of its four quadrants: flat dabs with crisp edges."""
+    """Replace each pixel by the mean of the calmest of its four quadrants: flat dabs with crisp edges."""
     luminance = image.mean(axis=0, keepdims=True)
     pad = ((0, 0), (radius, radius), (radius, radius))
     stack = np.pad(np.concatenate([image, luminance, luminance * luminance]), pad, mode="edge")

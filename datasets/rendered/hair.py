@@ -39,7 +39,7 @@ class _Scalp:
 
 @lru_cache(maxsize=8)
 def hair(person: Identity, scene: Scene, size: int) -> Hair:
-    """The hair of a subject in a scene."""
+    """Return the hair of a subject in a scene."""
     seen = view(person, scene, size)
     scalp = _scalp(person, seen, person.face_width * (1 + 0.04 * (scene.domain == "avatar")))
     front, back = _STYLES[person.hair](scalp)
@@ -85,7 +85,7 @@ def _cropped(scalp: _Scalp) -> tuple[Plane, Plane]:
 
 
 def _shaven(scalp: _Scalp) -> tuple[Plane, Plane]:
-    """A bald head, or the shadow of shaven hair."""
+    """Return a bald head, or the shadow of shaven hair."""
     seen, y = scalp.view, scalp.view.y
     across, up = seen.x * (1 / scalp.width), (y - HEAD_CENTRE) * (1 / (HEAD_CENTRE - CROWN))
     front = coverage((np.sqrt(across * across + up * up) - 0.99) * 0.62, seen.pixel)
@@ -110,7 +110,7 @@ def _loose(scalp: _Scalp) -> tuple[Plane, Plane]:
 
 
 def _curls(scalp: _Scalp) -> tuple[Plane, Plane]:
-    """A round mass with a bumpy outline."""
+    """Return a round mass with a bumpy outline."""
     seen, texture, volume = scalp.view, scalp.person.texture + 2, scalp.person.hair_volume
     bumps = 0.055 * value_noise(texture, seen.x * 7, seen.y * 7)
     bumps += 0.03 * value_noise(texture, seen.x * 15, seen.y * 15)

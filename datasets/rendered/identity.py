@@ -106,7 +106,7 @@ class _Dice:
 
 
 def make_identity(seed: int) -> Identity:
-    """The subject behind a seed (any non-negative integer)."""
+    """Return the subject behind a seed (any non-negative integer)."""
     dice = _Dice(seed)
     masculinity, age = dice.beta(0.7, 0.7), dice.beta(1.3, 2.0)
     eyes = _eyes(dice, masculinity)

@@ -38,7 +38,7 @@ STONE_GLOSS = ((0.22, 30), (0.42, 18), (0.05, 10))
 
 
 def paint_skin(figure: Figure) -> Planes:
-    """A living person."""
+    """Return a living person."""
     light = light_on(figure.height, figure.view.pixel, figure.scene)
     diffuse = light.diffuse()
     surface = _skin_surface(figure)

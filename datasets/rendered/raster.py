@@ -41,7 +41,7 @@ def bell(distance: Plane, spread: float) -> Plane:
 
 
 def bell2(x: Plane, y: Plane, centre: tuple[float, float], spread: tuple[float, float]) -> Plane:
-    """A two-dimensional bell of height 1 around ``centre``."""
+    """Return a two-dimensional bell of height 1 around ``centre``."""
     dx = (x - centre[0]) * (1.0 / spread[0])
     dy = (y - centre[1]) * (1.0 / spread[1])
     height: Plane = np.exp(-dx * dx - dy * dy)
@@ -79,7 +79,7 @@ def blur(array: Plane, radius: int) -> Plane:
 
 @lru_cache(maxsize=64)
 def lattice(seed: int) -> NDArray[np.float32]:
-    """The (64, 64) standard normal numbers behind one texture, flattened."""
+    """Return the (64, 64) standard normal numbers behind one texture, flattened."""
     return np.random.default_rng(seed).standard_normal(LATTICE * LATTICE, dtype=np.float32)
 
 
@@ -112,7 +112,7 @@ def mix(start: float, end: float, share: float) -> float:
 
 
 def colour(red: float, green: float, blue: float) -> Planes:
-    """An sRGB colour (0..1) in linear light, (3, 1, 1)."""
+    """Return an sRGB colour (0..1) in linear light, (3, 1, 1)."""
     return np.array([red, green, blue], np.float32).reshape(3, 1, 1) ** np.float32(2.2)
 
 

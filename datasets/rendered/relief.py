@@ -134,7 +134,7 @@ def _lips(sculpture: _Sculpture, face: FaceShape) -> None:
 
 
 def _swell(share: Plane, crest: float) -> Plane:
-    """A rounded lip between share 0 and 1."""
+    """Return a rounded lip between share 0 and 1."""
     inside = (share > 0) & (share < 1)
     height: Plane = np.sqrt(np.maximum(1 - (2 * np.clip(share, 0, 1) - crest) ** 2, 0)) * inside
     return height

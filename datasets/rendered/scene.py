@@ -54,7 +54,7 @@ class Scene:
 
 
 def make_scene(domain: str, seed: int) -> Scene:
-    """The scene behind a seed in a domain.
+    """Return the scene behind a seed in a domain.
 
     Raises:
         UnknownName: there is no such domain.
@@ -81,7 +81,7 @@ def make_scene(domain: str, seed: int) -> Scene:
 
 
 def another_shot(first: Scene, seed: int) -> Scene:
-    """The next photo of the same sitting: about ±1 pixel of 128 off, pose and light a little changed."""
+    """Return the next photo of a sitting: about ±1 pixel of 128 off, pose and light a little changed."""
     generator = np.random.default_rng([seed, 29])
     pixel = 1 / 128
     return replace(

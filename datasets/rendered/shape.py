@@ -150,7 +150,7 @@ def _head(person: Identity, units: ActionUnits, cartoon: float) -> HeadShape:
 
 
 def eye_shape(person: Identity, units: ActionUnits, cartoon: float) -> EyeShape:
-    """The eyes; their centre depends on the person alone, so a crop aligned on it stays registered."""
+    """Return the eyes; their centre depends on the person alone, so a crop aligned on it stays registered."""
     opening, enlarge = person.eye_opening * (1 + 0.42 * cartoon), 1 + 0.42 * cartoon
     half_width = person.eye_width * (1 + 0.28 * cartoon)
     upper = 1 + 0.62 * units[5] - 0.36 * units[7] - (0.16 + 0.14 * units[12]) * units[6] - 0.30 * units[9]
@@ -238,7 +238,7 @@ class LipCurves:
 
 
 def lip_curves(mouth: MouthShape, x: Plane) -> LipCurves:
-    """The mouth at positions ``x``."""
+    """Return the mouth at positions ``x``."""
     t = np.abs(x) * (1 / mouth.half_width)
     dome = np.maximum(1 - t * t, 0)
     full = power(dome, 0.75)

@@ -49,7 +49,7 @@ class Skin:
 
 
 def skin_tone(person: Identity) -> Planes:
-    """The base colour between the five tones."""
+    """Return the base colour between the five tones."""
     position = person.melanin * (len(SKIN_TONES) - 1)
     index = min(int(position), len(SKIN_TONES) - 2)
     return SKIN_TONES[index] + (SKIN_TONES[index + 1] - SKIN_TONES[index]) * (position - index)

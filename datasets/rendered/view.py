@@ -59,7 +59,7 @@ class Head3D:
         )
 
     def unproject(self, u: Plane, v: Plane) -> tuple[Plane, Plane]:
-        """The inverse of ``project``, by fixed-point iteration."""
+        """Return the inverse of ``project``, by fixed-point iteration."""
         x, y = u, v
         for _ in range(3):
             depth = self.depth(x, y)
@@ -104,13 +104,13 @@ class View:
     side: Plane
 
     def band(self, low: float, high: float) -> Band:
-        """The rows that show anything between two heights of the face."""
+        """Return the rows that show anything between two heights of the face."""
         shown = np.flatnonzero((self.y.max(axis=1) >= low) & (self.y.min(axis=1) <= high))
         rows = slice(int(shown[0]), int(shown[-1]) + 1) if len(shown) else slice(0, 0)
         return Band(rows, self.x[rows], self.y[rows], self.across[rows], self.side[rows], self.pixel)
 
     def whole(self) -> Band:
-        """All rows."""
+        """Return all rows."""
         return Band(slice(0, self.size), self.x, self.y, self.across, self.side, self.pixel)
 
     def pixels(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -121,7 +121,7 @@ class View:
 
 @lru_cache(maxsize=8)
 def view(person: Identity, scene: Scene, size: int) -> View:
-    """The view of a scene; it does not depend on the expression."""
+    """Return the view of a scene; it does not depend on the expression."""
     eyes = eye_shape(person, RELAXED, float(scene.domain == "avatar"))
     head = Head3D(person.nose, scene.yaw, scene.pitch)
     crop = _crop(head, eyes.iris_x, eyes.y, scene)

@@ -127,7 +127,7 @@ def models_of(labels: Sequence[tuple[str, str, bool]]) -> list[Model]:
 
 
 def blank(height: float, models: Sequence[Model] = (), width: float = WIDTH) -> Figure:
-    """An empty figure of so many inches, with room for a legend and a layout that keeps labels apart."""
+    """Return an empty figure of so many inches, with room for a legend and labels kept apart."""
     below = _LEGEND_LINE * (-(-len(models) // _legend_columns(models)) + 1) if models else 0.0
     figure = Figure(figsize=(width, min(height + below, TALLEST)), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)

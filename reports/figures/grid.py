@@ -131,7 +131,7 @@ def _tile(image: Image | Failure) -> PillowImage.Image:
 
 
 def _hatched(reason: str) -> PillowImage.Image:
-    """A hatched tile with the reason why there is no image."""
+    """Return a hatched tile with the reason why there is no image."""
     tile = PillowImage.new("RGB", (TILE, TILE), _PAPER)
     draw = ImageDraw.Draw(tile)
     for offset in range(-TILE, TILE, 10):

@@ -26,7 +26,7 @@ _MOST_NARROW = 7
 
 @styled
 def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
-    """A row for each input and a column for each model; a failure is a hatched box with its reason.
+    """Draw a row for each input and a column for each model; a failure is a hatched box with its reason.
 
     Raises:
         BenchError: there is no row or column, or a row does not fit the columns.

@@ -31,7 +31,7 @@ def points(cells: pd.DataFrame) -> dict[tuple[str, str, str], Point]:
 
 
 def domain_title(domain: str) -> str:
-    """A domain as the label of an axis."""
+    """Return a domain as the label of an axis."""
     return plain(DOMAIN_TITLES.get(domain, domain), 18)
 
 
@@ -43,7 +43,7 @@ def _reach(point: Point) -> tuple[float, float]:
 
 @styled
 def dots(cells: pd.DataFrame, models: Sequence[Model], metric: Axis, domains: Sequence[str]) -> Figure:
-    """A dot with its interval for each model, in a band for each domain."""
+    """Draw a dot with its interval for each model, in a band for each domain."""
     found = points(cells)
     step = 0.8 / len(models)
     figure = blank(0.5 + len(domains) * (0.1 + 0.075 * len(models)), models)
@@ -136,7 +136,7 @@ def slopes(
 def rank_lines(
     ranks: pd.DataFrame, models: Sequence[Model], metrics: Sequence[Axis], domains: Sequence[str]
 ) -> Figure:
-    """The rank of each model over the domains, 1 at the top; equal ranks stand side by side.
+    """Draw the rank of each model over the domains, 1 at the top; equal ranks stand side by side.
 
     A line ends where a domain has no ranks.
     """

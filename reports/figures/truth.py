@@ -20,7 +20,7 @@ _MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
 def metric_truth(
     agreement: pd.DataFrame, metrics: Sequence[str], truths: Sequence[str], domains: Sequence[str]
 ) -> Figure:
-    """How well each metric ranks the models within an edit as a comparison with the truth does.
+    """Draw how well each metric ranks the models of an edit as a comparison with the truth does.
 
     Args:
         agreement: metric, against, domain, tau, low, high.

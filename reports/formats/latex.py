@@ -102,15 +102,15 @@ class Flavour(Protocol):
     """How numbers are set: what the two kinds of LaTeX tables do not share."""
 
     def kind(self, table: Table, index: int) -> str:
-        """The kind of a column, for the head of the ``tabular``."""
+        """Return the kind of a column, for the head of the ``tabular``."""
         ...
 
     def number(self, cell: Cell, column: Column) -> str:
-        """A cell that has a number."""
+        """Return a cell that has a number."""
         ...
 
     def characters(self, cell: Cell, column: Column) -> int:
-        """How much room a cell takes, in characters."""
+        """Return how much room a cell takes, in characters."""
         ...
 
 
@@ -137,7 +137,7 @@ class _Plain:
 
 
 def latex_table(table: Table, provenance: str = "") -> str:
-    r"""A ``tabular``, or several below each other, for ``\input``; needs the booktabs package.
+    r"""Return a ``tabular``, or several below each other, for ``\input``; needs the booktabs package.
 
     Below stand what models were trained on, and footnotes that cells and rows refer to; the other notes are
     comments at the top, for the caption.
@@ -157,7 +157,7 @@ def latex_table(table: Table, provenance: str = "") -> str:
 
 
 def head_comment(table: Table, packages: str, provenance: str) -> str:
-    """The comment lines over a table: title, packages, where it comes from, and notes for the caption."""
+    """Yield the comment lines over a table: title, packages, origin, and notes for the caption."""
     about = [table.title, rf"made by fesbench; needs \usepackage{{{packages}}}", provenance]
     return comment("\n".join([*about, *(note.text for note in table.notes if not note.mark)]))
 
@@ -168,12 +168,12 @@ def latex_tables(tables: Sequence[Table], provenance: str = "") -> str:
 
 
 def note_line(note: Note) -> str:
-    """A footnote as a line, behind its letter where it has one."""
+    """Return a footnote as a line, behind its letter where it has one."""
     return (rf"\textsuperscript{{{note.mark}}}\," if note.mark else "") + escape(note.text)
 
 
 def latex_document(tables: Sequence[Table], provenance: str = "") -> str:
-    """A document of its own with the tables and their footnotes, one after the other."""
+    """Return a document of its own with the tables and their footnotes, one after the other."""
     parts = [
         "\n".join(
             [
@@ -202,7 +202,7 @@ def latex_document(tables: Sequence[Table], provenance: str = "") -> str:
 
 
 def stacked(table: Table, flavour: Flavour) -> Iterator[str]:
-    """The table as lines of LaTeX: in as many parts as the line's width asks for, then its footnotes."""
+    """Yield the lines of LaTeX of a table: as many parts as the width asks for, then its footnotes."""
     for number, band in enumerate(_bands(table, flavour)):
         if number:
             yield r"\medskip"

@@ -32,7 +32,7 @@ def siunitx_tables(tables: Sequence[Table], provenance: str = "") -> str:
 
 
 def siunitx_table(table: Table, provenance: str = "") -> str:
-    r"""A ``tabular``, or several below each other, for ``\input``.
+    r"""Return a ``tabular``, or several below each other, for ``\input``.
 
     Needs booktabs, siunitx (version 3) and graphicx. ± reaches to the farther end of the interval. Notes are
     as in ``latex.latex_table``.

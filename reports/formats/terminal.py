@@ -115,7 +115,7 @@ def _panel(table: Table, heading: str, indices: Sequence[int], layout: _Layout) 
 
 
 def _parts(table: Table, heading: str, indices: Sequence[int], layout: _Layout) -> Iterator[list[int]]:
-    """The columns in as few groups as fit the width, each with one column at least."""
+    """Yield the columns in as few groups as fit the width, each with one column at least."""
     part: list[int] = []
     taken = layout.label
     for index in indices:

@@ -47,7 +47,7 @@ _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def script(key: str, content: object) -> str:
-    """A script that hands ``content`` to the page; pure ASCII, and inert inside HTML as well.
+    """Return a script that hands ``content`` to the page; pure ASCII, and inert inside HTML as well.
 
     Raises:
         ValueError: a number is not finite.
@@ -67,7 +67,7 @@ class SheetData:
     root: str
 
     def files(self) -> Files:
-        """Every data file of the sheet but its entry in the manifest."""
+        """Return every data file of the sheet but its entry in the manifest."""
         yield f"{self.number}-texts", self._texts()
         failures: list[list[object]] = []
         for d, (domain, edits) in enumerate(self.edits.items()):
@@ -80,7 +80,7 @@ class SheetData:
         yield f"{self.number}-failures", failures
 
     def manifest(self) -> dict[str, object]:
-        """What the page must know of the sheet before anything is opened."""
+        """Return what the page must know of the sheet before anything is opened."""
         colours = looks(list(self.sheet.cards))
         return {
             "title": self.sheet.title,
@@ -121,7 +121,7 @@ class SheetData:
         }
 
     def _folder(self, model: str) -> str:
-        """Where a model's images lie below ``root``."""
+        """Return where a model's images lie below ``root``."""
         return "/".join(self.sheet.output_path(model, "edit").parent.parts[-2:])
 
     def _edit_pages(self, domain: int, edits: pd.DataFrame) -> Files:

@@ -74,7 +74,7 @@ class View:
 
 
 def main_views(table: Table, measured: Mapping[str, Measured]) -> list[View]:
-    """Every view of a main table, the one to begin with first: metrics in a domain, domains of a metric."""
+    """Return every view of a main table, the first to show first: all metrics, then all domains."""
     domains = list(dict.fromkeys(column.domain for column in table.columns))
     ahead = [name for name in (OOD, ALL) if name in domains][:1]
     order = [*ahead, *(name for name in domains if name not in ahead)]
@@ -88,7 +88,7 @@ def main_views(table: Table, measured: Mapping[str, Measured]) -> list[View]:
 
 
 def panel_views(table: Table, measured: Mapping[str, Measured], opens: str) -> list[View]:
-    """A view for each panel of a table; ``opens`` is what its columns divide: 'target', or empty."""
+    """Return a view for each panel of a table; ``opens`` is what its columns divide: 'target', or empty."""
     group = "" if table.has_domains else table.title
     return [_view(table, measured, indices, group, opens) for _, indices in table.panels()]
 
@@ -156,7 +156,7 @@ def _interval(cell: Cell, column: Column) -> str:
 
 
 def _bar(table: Table, cell: Cell, j: int) -> Bar | None:
-    """The cell's interval on a scale that holds all of its column and of the same metric's others."""
+    """Return the cell's interval on a scale that holds all of its column and of the same metric's others."""
     if cell.value is None or not cell.complete:
         return None
     ends = list(_ends(table, table.columns[j].metric))

@@ -135,7 +135,7 @@ def _page(data: Sequence[SheetData], version: str) -> str:
 
 
 def _sheet(data: SheetData) -> dict[str, object]:
-    """What the template needs of a sheet."""
+    """Return what the template needs of a sheet."""
     sheet = data.sheet
     measured = {column.column: column for column in sheet.measured}
     return {

@@ -1,4 +1,4 @@
-"""What the figures of a report show, in a sentence or two each."""
+"""Captions of the figures of a report."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ CAPTIONS = {
     "grid-worst": "The edits with the worst mean {metric} over the models; the mean stands at the left.",
     "strip": "One person of the domain {part} in every expression, drawn by the run's seed.",
 }
-"""Captions by how the stem of a figure's file begins."""
+"""Captions by the beginning of the stem of a figure's file."""
 
 
 def file_name(column: str) -> str:
-    """A metric's id as part of a file's name."""
+    """Return a metric's id as part of a file's name."""
     return safe_name(column.replace("@", "-"))
 
 
 def caption_of(results: DatasetResults, stem: str) -> str:
-    """The caption of the figure with this stem, with the data set that it shows."""
+    """Return the caption of the figure with this stem; it begins with the data set."""
     kind = max((name for name in CAPTIONS if f"{stem}-".startswith(f"{name}-")), key=len, default="")
     part = stem.removeprefix(kind).strip("-")
     titles = {file_name(column): metric_title(column) for column in results.measures}

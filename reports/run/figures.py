@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GRADED = ("ecs.probability", "fss", "quality", "qualiclip")
-"""Metrics by which best and worst outputs are picked: those that tell outputs of one model apart."""
+"""Metrics by which best and worst outputs are picked: those that differ between outputs of one model."""
 GRID_ROWS = 8
 
 
@@ -74,7 +74,7 @@ def _prefix(results: Sequence[DatasetResults], one: DatasetResults) -> str:
 
 
 def score_figures(results: DatasetResults) -> Iterator[tuple[str, Figure]]:
-    """The figures of scores of one data set, by the stem of their files."""
+    """Yield the figures of scores of one data set, by the stem of their files."""
     models, axes = _models(results), _axes(results)
     domains = [name for name in results.domains if name != ALL or OOD not in results.domains]
     for axis in axes:
@@ -105,7 +105,7 @@ def _models(results: DatasetResults) -> list[Model]:
 
 
 def _axes(results: DatasetResults) -> list[Axis]:
-    """The headline metrics."""
+    """Return the headline metrics."""
     present = list(dict.fromkeys(results.cells["metric"]))
     measures = [results.measures[name] for name in present]
     return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline]
@@ -116,7 +116,7 @@ def _stems(axes: Sequence[Axis], name: str) -> list[Axis]:
 
 
 def _known(results: DatasetResults, axis: Axis, domains: Sequence[str]) -> list[str]:
-    """The domains in which a metric has a number."""
+    """Return the domains in which a metric has a value."""
     cells = results.cells[(results.cells["metric"] == axis.column) & results.cells["value"].notna()]
     return [name for name in domains if name in set(cells["domain"])]
 
@@ -124,7 +124,7 @@ def _known(results: DatasetResults, axis: Axis, domains: Sequence[str]) -> list[
 def _rank_figure(
     results: DatasetResults, models: Sequence[Model], axes: Sequence[Axis], domains: Sequence[str]
 ) -> Iterator[tuple[str, Figure]]:
-    """Ranks over domains, where several models are ranked in several domains."""
+    """Yield ranks over domains, where several models are ranked in several domains."""
     ranks = results.run.summary.ranks
     own = ranks[(ranks["dataset"] == results.dataset) & (ranks["block"] == "main")].dropna(subset="rank")
     ranked = [model for model in models if model.name in set(own["generator"])]
@@ -136,7 +136,7 @@ def _rank_figure(
 
 
 def _agreement_figures(results: DatasetResults, domains: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Metrics against the truth and against each other, where several models are compared."""
+    """Yield metrics against the truth and against each other, where several models are compared."""
     if len(results.compared) < 2:
         return
     truth = results.truthfulness
@@ -152,7 +152,7 @@ def _agreement_figures(results: DatasetResults, domains: Sequence[str]) -> Itera
 
 
 def image_figures(results: DatasetResults, edits: Sequence[Edit], seed: int) -> Iterator[tuple[str, Figure]]:
-    """The figures of images of one data set, by the stem of their files."""
+    """Yield the figures of images of one data set, by the stem of their files."""
     models = [model for model in _models(results) if model.name not in results.run.record.controls]
     columns = ["Input", *(model.label for model in models), *(["Truth"] if _has_truth(edits) else [])]
     for name, picked in _selections(results, edits, seed):
@@ -171,7 +171,7 @@ def _has_truth(edits: Sequence[Edit]) -> bool:
 def _selections(
     results: DatasetResults, edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, list[tuple[str, Edit]]]]:
-    """Named picks of edits, each with its label: curated, random, and the best and worst by each metric.
+    """Yield named selections of labelled edits: curated, random, and the best and worst by each metric.
 
     Controls are not graded, so there is no best and worst where nothing else has a score.
     """
@@ -194,7 +194,7 @@ def _labelled(edit: Edit) -> tuple[str, Edit]:
 
 
 def _order(results: DatasetResults, column: str) -> pd.Series[float]:
-    """Edit to the mean score of the models that are no controls, the best first."""
+    """Return edit to the mean score of the models that are no controls, the best first."""
     scored = results.scores["metric"] == column
     rows = results.scores[scored & results.scores["generator"].isin(results.compared)]
     means = rows.groupby("edit")["value"].mean().dropna()
@@ -204,7 +204,7 @@ def _order(results: DatasetResults, column: str) -> pd.Series[float]:
 def _strips(
     results: DatasetResults, models: Sequence[Model], edits: Sequence[Edit], seed: int
 ) -> Iterator[tuple[str, Figure]]:
-    """One subject of each domain in every expression, where there are several: a row for each model."""
+    """Yield one subject of each domain in every expression, where there are several: a row for each model."""
     domains = list(dict.fromkeys(edit.source.domain for edit in edits))
     for domain in domains:
         sources = list(dict.fromkeys(edit.source.id for edit in edits if edit.source.domain == domain))

@@ -1,4 +1,4 @@
-"""Gathers what the interactive report shows of finished runs."""
+"""The content of the interactive report of finished runs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ TITLES = {
     "cost": "Parameters and time",
     "confusion": "Asked for and seen",
 }
-"""Titles of further tables, by how the stem of their files begins."""
+"""Titles of further tables, by the beginning of the stem of their files."""
 TIES = {"ecs": "ecs.probability", "fss.verified": "fss"}
-"""What tells outputs apart that are equal by a share."""
+"""Stem of a share to the stem of the graded score that orders outputs of equal share."""
 OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference")
 
 
@@ -71,7 +71,7 @@ class ReportedRun:
 def sheets_of(
     run: ReportedRun, copied: Collection[str], figures: Mapping[str, Sequence[Picture]]
 ) -> list[Sheet]:
-    """What the report shows of a run: a sheet for each data set with scores.
+    """Return what the report shows of a run: a sheet for each data set with scores.
 
     Args:
         run: The run.
@@ -112,7 +112,7 @@ def _further(named: Iterable[NamedTables]) -> Iterator[Further]:
 
 
 def _measured(results: DatasetResults) -> Iterator[Measured]:
-    """The columns of single outputs and of sets, headline ones first, then the labels that judges gave."""
+    """Yield the columns of single outputs and of sets, headline ones first, then the predicted labels."""
     scored = set(results.scores["metric"])
     meanings = _meanings(results.run.metrics)
     for measure in sorted(results.measures.values(), key=lambda item: not item.headline):

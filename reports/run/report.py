@@ -1,4 +1,4 @@
-"""Writes reports of finished runs, in the formats that are asked for."""
+"""Writes reports of finished runs in any of several formats."""
 
 from __future__ import annotations
 
@@ -33,10 +33,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for: of which runs, into which folder, and the data sets whose images it may hold.
+class ReportRequest:
+    """What to write.
 
-    ``figures`` are those of each run by data set, once they are drawn.
+    Attributes:
+        runs: The runs to report.
+        folder: The folder of the report.
+        images: Data sets whose images are copied into the report.
+        figures: Name of a run to data set to its figures; empty until they are drawn.
     """
 
     runs: Sequence[ReportedRun]
@@ -45,7 +49,7 @@ class Request:
     figures: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
 
     def place(self, kind: str, run: ReportedRun) -> Path:
-        """The folder for one run's files of a kind."""
+        """Return the folder for one run's files of a kind."""
         return self.folder / kind / safe_name(run.name) if len(self.runs) > 1 else self.folder / kind
 
 
@@ -68,6 +72,11 @@ def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[Rep
     ]
     if subjects is None:
         return [replace(run, groups=own_groups(run.results.spec.data)) for run in runs]
+    return _grouped(runs, subjects)
+
+
+def _grouped(runs: Sequence[ReportedRun], subjects: Path) -> list[ReportedRun]:
+    """Return the runs with the groups of a table of subjects."""
     groups = read_groups(subjects)
     shown = {str(name) for run in runs for name in run.results.scores["subject"].unique()}
     if not shown & set(groups.index):
@@ -78,7 +87,7 @@ def read_runs(folders: Sequence[Path], subjects: Path | None = None) -> list[Rep
     return [replace(run, groups=dict.fromkeys(run.results.record.datasets, groups)) for run in runs]
 
 
-def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
+def write_reports(request: ReportRequest, formats: Sequence[str]) -> list[Path]:
     """Write the formats; the same bytes for the same runs at the same places.
 
     Returns:
@@ -98,8 +107,8 @@ def write_reports(request: Request, formats: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(written))
 
 
-def _remind_of_licences(request: Request) -> None:
-    """Say what the licence of included images asks for."""
+def _remind_of_licences(request: ReportRequest) -> None:
+    """Log what the licences of included images require."""
     for name in sorted(request.images):
         origin = origin_of(name)
         if not origin.free:
@@ -109,7 +118,7 @@ def _remind_of_licences(request: Request) -> None:
             )  # fmt: skip
 
 
-def _write_page(request: Request) -> Iterator[Path]:
+def _write_page(request: ReportRequest) -> Iterator[Path]:
     sheets = [
         sheet
         for run in request.runs
@@ -126,10 +135,10 @@ RENDERERS: Mapping[str, Mapping[str, Render]] = {
     "csv": {".csv": lambda tables, _: csv_tables(tables)},
     "json": {".json": lambda tables, _: json_tables(tables)},
 }
-"""Format to the end of a file's name to what makes its text from tables and where they come from."""
+"""Format to the end of a file's name to the function that renders tables and their origin."""
 
 
-def _write_tables(kind: str, request: Request) -> Iterator[Path]:
+def _write_tables(kind: str, request: ReportRequest) -> Iterator[Path]:
     for run in request.runs:
         folder, origin = request.place("tables", run), origin_line(run.results)
         for stem, tables in _named_tables(run):
@@ -139,7 +148,7 @@ def _write_tables(kind: str, request: Request) -> Iterator[Path]:
 
 
 def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
-    """Every table of a run by the stem of its file; it begins with the data set where there are several."""
+    """Yield the tables of a run by the stem of their file, with the data set in it if there are several."""
     for dataset, further in run.further.items():
         prefix = f"{safe_name(dataset)}-" if len(run.further) > 1 else ""
         main = run.mains[dataset]
@@ -148,8 +157,8 @@ def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
             yield prefix + name, tables
 
 
-def _draw(request: Request, run: ReportedRun) -> dict[str, list[Picture]]:
-    """The figures of a run, written; images only of data sets that are free or asked for."""
+def _draw(request: ReportRequest, run: ReportedRun) -> dict[str, list[Picture]]:
+    """Draw the figures of a run; those of images only for data sets that are free or asked for."""
     results = run.results
     shown = [name for name in results.record.datasets if name in request.images or origin_of(name).free]
     plans = make_plan(results.spec).datasets if shown else ()
@@ -157,7 +166,7 @@ def _draw(request: Request, run: ReportedRun) -> dict[str, list[Picture]]:
     return write_figures(results.datasets, allowed, request.place("figures", run))
 
 
-def _write_figures(request: Request) -> Iterator[Path]:
+def _write_figures(request: ReportRequest) -> Iterator[Path]:
     """Write the captions beside the figures, which are there already."""
     for run in request.runs:
         folder = request.place("figures", run)
@@ -172,9 +181,9 @@ def _captions(figures: Mapping[str, Sequence[Picture]]) -> Iterator[str]:
             yield f"- `{picture.file.stem}`: {escape(picture.caption + credit.rstrip())}\n"
 
 
-WRITERS: Mapping[str, Callable[[Request], Iterator[Path]]] = {
+WRITERS: Mapping[str, Callable[[ReportRequest], Iterator[Path]]] = {
     "html": _write_page,
     **{name: partial(_write_tables, name) for name in RENDERERS},
     "figures": _write_figures,
 }
-"""Format to what writes it."""
+"""Format to the function that writes it."""

@@ -1,4 +1,4 @@
-"""Groups of subjects from a CSV file: what is known of the people in a data set, such as gender or age."""
+"""Reads groups of subjects, such as gender or age, from a CSV file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_GROUPS = 8
 """A column with more different numbers is cut into thirds; one with more different texts is left out."""
 MOST_SUBJECTS = 100_000
 _NO_NUMBER = ("NA", "N/A", "NaN", "nan", "None", "null", "?", "-")
-"""What stands in columns of numbers where there is none."""
+"""Marks of missing numbers in columns of numbers."""
 
 
 def read_groups(path: Path) -> pd.DataFrame:
-    """A column of group names for each division of the subjects, indexed by subject.
+    """Return a column of group names for each division of the subjects, indexed by subject.
 
     Args:
         path: A CSV file with a header; the column 'subject', or else the first one, names the subject. Ages
@@ -48,7 +48,7 @@ def read_groups(path: Path) -> pd.DataFrame:
 
 
 def own_groups(references: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """What data sets say of their own subjects, by the name of the data set; see ``read_groups``.
+    """Return the groups in the data sets' own tables of subjects, by data set; see ``read_groups``.
 
     A file that is no such table is left out.
 
@@ -68,7 +68,7 @@ def own_groups(references: Iterable[str]) -> dict[str, pd.DataFrame]:
 
 
 def _grouped(column: pd.Series[str]) -> pd.Series[str] | None:
-    """The column itself where it has few different values, thirds of numbers, or nothing."""
+    """Return the column itself if it has few different values, else thirds of numbers, or None."""
     if column.nunique() <= MOST_GROUPS:
         return column
     numbers = pd.to_numeric(column, errors="coerce")

@@ -80,7 +80,7 @@ def build_table(
 
 
 def _cells_of(cells: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The cells of a data set, values and ends of intervals as floats."""
+    """Return the cells of a data set, values and ends of intervals as floats."""
     part = cells[cells["dataset"] == dataset]
     if part.empty:
         raise BenchError(f"no scores for data set {dataset!r}; there are {sorted(set(cells['dataset']))}")
@@ -95,7 +95,7 @@ def _columns(
     domains: Sequence[str],
     unfit: Collection[tuple[str, str]],
 ) -> tuple[Column, ...]:
-    """The columns that have cells, by metric, then by domain."""
+    """Return the columns that have cells, by metric, then by domain."""
     facts = {record["column"]: record for record in measures.to_dict("records")}
     shown = metrics or [name for name in dict.fromkeys(part["metric"]) if facts[name]["headline"]]
     _require("metric", shown, part["metric"])
@@ -202,7 +202,7 @@ def _reference_notes(part: pd.DataFrame) -> list[str]:
 def _with_lettered_notes(
     table: Table, records: Mapping[tuple[str, str, str], Record], cards: Mapping[str, GeneratorCard]
 ) -> Table:
-    """The table with a lettered note for each reason why a row or an incomplete cell needs one."""
+    """Return the table with a lettered note for each reason why a row or an incomplete cell needs one."""
     marks = _Marks()
     rows = tuple(replace(row, note=marks.of(row.label, _caution(cards[row.name]))) for row in table.rows)
     why = [_why_missing(table, i, records) for i in range(len(table.rows))]
@@ -261,7 +261,7 @@ def _why_missing(table: Table, row: int, records: Mapping[tuple[str, str, str], 
 
 
 def _where(cells: Mapping[str, Cell]) -> str:
-    """The domains of incomplete cells, with how many outputs have a score unless all of them have one."""
+    """Name the domains of incomplete cells, with how many outputs have a score unless all have one."""
     if all(cell.n_scored == cell.n_asked for cell in cells.values()):
         return f"in {', '.join(cells)}"
     return "scored " + ", ".join(

@@ -117,7 +117,7 @@ def pair_table(differences: pd.DataFrame, context: TableContext) -> Table | None
 
 
 def _columns_of_pairs(table: Table, cells: pd.DataFrame, measures: pd.DataFrame) -> Iterator[Column]:
-    """The columns with the directions of their measures and the decimals that differences need."""
+    """Yield the columns with the directions of their measures and the decimals that differences need."""
     directions = dict(zip(measures["column"], measures["direction"], strict=True))
     digits = {str(name): _digits_of_pairs(part) for name, part in cells.groupby("metric", sort=False)}
     for column in table.columns:

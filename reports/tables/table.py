@@ -158,7 +158,7 @@ class Table:
         return replace(self, notes=tuple(dict.fromkeys([*self.notes, *added])))
 
     def blocks(self) -> Iterator[tuple[Block, list[int]]]:
-        """Each block that has rows, with their indices: main first, controls last."""
+        """Yield each block that has rows, with their indices: main first, controls last."""
         for block in BLOCKS:
             members = [index for index, row in enumerate(self.rows) if row.block == block]
             if members:

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fesbench.core.json_values import json_value
@@ -12,6 +13,7 @@ from fesbench.core.json_values import json_value
         (float("nan"), None),
         (np.float32("inf"), None),
         (None, None),
+        (pd.NA, None),
         (np.float64(0.5), 0.5),
         (np.int64(3), 3),
         (np.bool_(True), True),

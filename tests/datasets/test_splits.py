@@ -16,7 +16,7 @@ names = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=40)
 def test_folds_hold_every_subject_once(subjects, seed, count):
     distinct = set(subjects)
     if count > len(distinct):
-        with pytest.raises(DatasetError, match="fewer folds"):
+        with pytest.raises(DatasetError, match="ask for fewer"):
             subject_folds(subjects, count, seed)
         return
     folds = subject_folds(subjects, count, seed)

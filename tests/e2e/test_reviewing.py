@@ -11,9 +11,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from fesbench.generators.registry import GENERATORS
-from fesbench.metrics.registry import METRICS
-
 CONTROLS = ["--model", "copy", "--model", "truth", "--model", "masked-regression"]
 
 
@@ -57,34 +54,6 @@ def test_an_altered_image_shows_in_digests_and_in_scores(bench, copied):
     assert again["scores of masked-regression on rendered, all shards, from its outputs"] == rescored
 
 
-def test_altered_scores_show_against_parts_and_summary(bench, copied):
-    path = copied / "scores.parquet"
-    scores = pd.read_parquet(path)
-    better = (scores["generator"] == "masked-regression") & (scores["metric"] == "fss@embedded")
-    scores.loc[better, "value"] += 0.01
-    scores.to_parquet(path)
-    found = checks(bench, copied, code=1)
-    wrong = {what for what, check in found.items() if check["outcome"] == "mismatch"}
-    assert wrong == {
-        "file scores.parquet",
-        "scores.parquet against the parts of its shards",
-        "summary.json against scores.parquet",
-    }
-
-
-def test_an_unfinished_or_foreign_folder_is_told(bench, copied, tmp_path):
-    assert "no run.json" in bench("verify", tmp_path, code=2).stderr
-    (copied / "summary.json").unlink()
-    assert "summary.json is missing" in bench("compare", copied, copied, code=2).stderr
-
-
-def test_a_run_agrees_with_itself(bench, run):
-    content = json.loads(bench("compare", run, run, "--json").stdout)
-    assert content["changed_cells"] == content["causes"] == []
-    assert {row["difference"] for row in content["changes"]} == {0.0}
-    assert "no score of a shared edit differs" in bench("compare", run, run).stdout
-
-
 def test_a_smaller_run_is_compared_on_the_edits_it_shares(bench, run, tmp_path):
     other = tmp_path / "one"
     metric = ["--metric", "fss", "--resolution", 64]
@@ -109,47 +78,6 @@ def mean_of_truth(folder: Path, edits: set[str]) -> float:
     return float(rows.groupby("domain")["value"].mean().mean())
 
 
-def test_sql_over_two_runs(bench, run, copied):
-    sql = (
-        "SELECT run, generator, avg(value) AS value, count(*) AS n FROM scores "
-        "WHERE metric = 'fss@embedded' GROUP BY ALL ORDER BY ALL"
-    )
-    rows = json.loads(bench("query", sql, run, copied, "--json").stdout)
-    scores = pd.read_parquet(run / "scores.parquet").query("metric == 'fss@embedded'")
-    expected = scores.groupby("generator")["value"].mean()
-    assert [row["run"] for row in rows] == ["copied"] * 3 + ["small"] * 3
-    for row in rows:
-        assert row["value"] == pytest.approx(expected[row["generator"]])
-        assert row["n"] == 60
-    text = bench("query", "SELECT 1 AS a, '=cmd' AS b, NULL AS c FROM summary LIMIT 1", run, "--csv").stdout
-    assert text == "a,b,c\n1,'=cmd,\n"
-    assert bench("query", "FROM failures", run, "--json").stdout.strip() == "[]"
-    assert "given twice" in bench("query", sql, run, run, code=2).stderr
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT * FROM read_text('{secret}')",
-        "SELECT * FROM read_csv('{secret}')",
-        "FROM '{secret}'",
-        "SELECT * FROM glob('{folder}/*')",
-        "EXPLAIN ANALYZE COPY scores TO '{folder}/out.csv'",
-        "COPY scores TO '{folder}/out.csv'",
-        "ATTACH '{folder}/new.db'",
-        "SET enable_external_access = true",
-        "SELECT 1; DROP TABLE scores",
-        "FROM rows",
-    ],
-)
-def test_sql_reaches_nothing_else(bench, run, tmp_path, sql):
-    secret = tmp_path / "secret.csv"
-    secret.write_text("word\nxyzzy\n")
-    done = bench("query", sql.format(secret=secret, folder=tmp_path), run, code=2)
-    assert "xyzzy" not in done.stdout + done.stderr
-    assert list(tmp_path.iterdir()) == [secret]
-
-
 def test_claims_say_first_what_they_are_about(bench, run, tmp_path):
     text = bench("claims", run).stdout
     assert text.startswith("These verdicts concern our analogue")
@@ -166,84 +94,6 @@ def test_claims_say_first_what_they_are_about(bench, run, tmp_path):
     found = json.loads(bench("claims", run, "--claims", mine, "--json").stdout)["findings"]
     assert [item["verdict"] for item in found] == ["not testable", "agrees", "disagrees"]
     assert found[0]["orientation"] == "agrees"
-
-
-def test_a_model_card_has_the_sections_and_the_numbers_of_the_run(bench, run):
-    text = bench("models", "show", "masked-regression", "--card", "--run", run).stdout
-    _, front, body = text.split("---\n", 2)
-    (entry,) = yaml.safe_load(front)["model-index"]
-    measured = {item["name"]: item["value"] for item in entry["results"][0]["metrics"]}
-    scores = pd.read_parquet(run / "scores.parquet").query("metric == 'fss@embedded' and domain == 'studio'")
-    expected = scores[scores["generator"] == "masked-regression"]["value"].mean()
-    assert measured["FSS@embedded, studio"] == pytest.approx(expected)
-    assert sections(body) == [
-        "Model details", "Intended use", "Out-of-scope use", "Factors", "Metrics", "Training data",
-        "Evaluation data", "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
-        "Citation",
-    ]  # fmt: skip
-    assert (
-        "no results of stargan" in bench("models", "show", "stargan", "--card", "--run", run, code=2).stderr
-    )
-
-
-def test_a_model_card_shows_the_training_record_of_its_weights(bench):
-    text = bench("models", "show", "stargan", "--card").stdout
-    assert "- steps: " in text
-    assert "- images: 1400" in text
-    assert "@inproceedings{choi2018stargan" in text
-
-
-def sections(markdown: str) -> list[str]:
-    return [line.removeprefix("## ") for line in markdown.splitlines() if line.startswith("## ")]
-
-
-def test_a_data_card_names_people_and_licence(bench, run, tmp_path):
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    for name in ("p1_neutral", "p1_happy", "p2_neutral", "p2_happy"):
-        Image.new("RGB", (64, 64), "gray").save(folder / f"{name}.png")
-    (folder / "LICENSE-<b>.txt").write_text("-")
-    bench("data", "add", "cfee", folder, "--layout", "cfee")
-    text = bench("data", "show", "cfee", "--card").stdout
-    assert "research agreement" in text
-    assert "may not be redistributed" in text
-    assert "Real people" in text
-    assert "&lt;b&gt;" in text
-    assert "@article{du2014compound" in text
-    assert sections(text) == [
-        "Motivation", "Composition", "Collection process", "People in the images", "Preprocessing", "Uses",
-        "Distribution and licence", "Maintenance", "Measured results", "Citation",
-    ]  # fmt: skip
-    rendered = bench("data", "show", "rendered", "--card", "--run", run).stdout
-    assert "No real people" in rendered
-    assert "| Masked regression |" in rendered
-    bench("data", "remove", "cfee")
-
-
-def test_bibtex_of_every_registered_model_and_metric(bench):
-    models = [name for name in GENERATORS.names() if name not in ("copy", "truth")]
-    metrics = METRICS.names()
-    text = bench("cite", *models, *metrics, "london", "cfee", "rendered", "fesbench").stdout
-    keys = [line.partition("{")[2].rstrip(",") for line in text.splitlines() if line.startswith("@")]
-    assert len(keys) == len(set(keys))
-    assert text.count("{") == text.count("}")
-    assert "Did you mean stargan" in bench("cite", "starga", code=2).stderr
-    assert "nothing to cite" in bench("cite", "copy", code=2).stderr
-
-
-def test_a_model_of_ones_own_is_cited_by_its_card(bench, tmp_path):
-    source = tmp_path / "own.py"
-    source.write_text(
-        "from fesbench import Generator, GeneratorCard\n"
-        "class Mine(Generator):\n"
-        "    card = GeneratorCard(name='my model', title='Mine & yours', year=2026,\n"
-        "        citation='Me, \\\\input{x} 50%')\n"
-        "    def synthesize(self, images, source, target):\n"
-        "        return images.clone()\n"
-    )
-    text = bench("cite", f"{source}:Mine").stdout
-    assert text.startswith("@misc{mymodel,\n  title = {Mine \\& yours},\n  year = {2026},")
-    assert "note = {Me, inputx 50\\%}" in text
 
 
 def test_a_sound_installation_is_found_so(bench):

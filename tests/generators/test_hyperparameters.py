@@ -71,7 +71,7 @@ def test_settings_files(tmp_path, name, text):
         ("list.yaml", "- 1\n", "must hold settings"),
         ("broken.toml", "a = \n", "cannot be read"),
         ("deep.yaml", "[" * 5000, "cannot be read"),
-        ("large.yaml", "#" * 70_000, "too large"),
+        ("large.yaml", "#" * 70_000, "larger than 64 kB"),
     ],
 )
 def test_files_that_hold_no_settings_are_refused(tmp_path, name, text, message):

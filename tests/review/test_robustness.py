@@ -11,7 +11,7 @@ import fesbench
 from fesbench.api import open_run
 from fesbench.core.errors import BenchError
 from fesbench.datasets.perturbations import PERTURBATIONS
-from fesbench.reports.run.report import Request, read_runs, write_reports
+from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 from fesbench.review.robustness import chosen, measure_robustness
 
 SUBJECTS = 6
@@ -19,7 +19,7 @@ EDITS = 4
 
 
 class Silent:
-    """Hears of progress and remembers how much there was to do."""
+    """A listener that records the number of shards."""
 
     shards = None
 
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
 
 
 def texts(run, **options):
-    request = Request(read_runs([run / "run"], **options), run / "report")
+    request = ReportRequest(read_runs([run / "run"], **options), run / "report")
     write_reports(request, ["md", "json"])
     return {path.name: path.read_text("utf-8") for path in Path(run / "report" / "tables").iterdir()}
 
@@ -149,6 +149,6 @@ def test_a_model_that_is_called_like_a_control_is_counted(tmp_path):
     assert measure_robustness(open_run(tmp_path / "run"), 2, "cpu", 0, Silent()) == 2 * len(PERTURBATIONS)
 
 
-def test_the_command_says_where_to_look(invoke, run):
-    text = invoke("robustness", run / "run", "--edits", EDITS, "--workers", 0).stdout
+def test_the_command_says_where_to_look(call_bench, run):
+    text = call_bench("robustness", run / "run", "--edits", EDITS, "--workers", 0).stdout
     assert text.startswith(f"bench report {run / 'run'} makes tables and curves of")

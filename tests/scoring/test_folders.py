@@ -196,10 +196,10 @@ def _text(request):
     ("harm", "error", "message"),
     [
         (_emptied, DatasetError, "images holds no image"),
-        (_grey, DatasetError, r"1 of 44 images are grey, such as .*s0--happy\.png"),
+        (_grey, DatasetError, r"1 of 44 images is grey, such as .*s0--happy\.png"),
         (_larger, DatasetError, r"2 sizes: most are 64x64, .*s2\.png is 80x80.*--resolution"),
         (_oblong, DatasetError, "64x48, not square; --resolution"),
-        (_misnamed, DatasetError, r"1 images .* cannot be paired .*: t1--sad\.png; name them"),
+        (_misnamed, DatasetError, r"1 image .* cannot be paired .*: t1--sad\.png; name them"),
         (_unknown, DatasetError, "unknown expression 'merry-ish'"),
         (_few, DatasetError, "need 16 images and references or more, not 18 and 5"),
         (_twins, DatasetError, "which one is the source"),

@@ -6,22 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from fesbench.core.errors import SpecError
 from fesbench.training.devices import start_fabric
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
+FAILING = Path(__file__).with_name("failing_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def run(*arguments):
+def run(*arguments, check=True):
     return subprocess.run(
-        [sys.executable, *map(str, arguments)], env=ENVIRONMENT, check=True, capture_output=True, text=True
+        [sys.executable, *map(str, arguments)],
+        env=ENVIRONMENT,
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
 
 
@@ -39,17 +43,9 @@ def test_two_processes_make_the_updates_of_one(tmp_path):
         assert torch.equal(weights, second["weights"][name])
 
 
-def test_of_two_processes_the_first_writes_and_both_end(tmp_path):
-    data, out = tmp_path / "faces", tmp_path / "out"
-    data.mkdir()
-    rows = ["path,subject,expression,split"]
-    for subject in range(8):
-        for expression, shade in (("neutral", 60), ("happy", 200)):
-            name = f"{subject}-{expression}.png"
-            Image.fromarray(np.full((32, 32, 3), shade + subject, np.uint8)).save(data / name)
-            rows.append(f"{name},s{subject},{expression},{'train' if subject else 'val'}")
-    (data / "manifest.csv").write_text("\n".join(rows) + "\n")
-    arguments = ["--model", "stargan", "--data", data, "--out", out, "--size", "32", "--save-every", "2"]
+def test_of_two_processes_the_first_writes_and_both_end(faces, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--model", "stargan", "--data", faces, "--out", out, "--size", "32", "--save-every", "2"]
     found = run(*TORCHRUN, "-m", "fesbench", "train", *arguments, "--budget", "1s")
     assert found.stdout.split() == [str(out / "stargan.safetensors")]
     assert found.stderr.count("loading faces (train)") == 1
@@ -58,6 +54,25 @@ def test_of_two_processes_the_first_writes_and_both_end(tmp_path):
     record = json.loads((out / "stargan.json").read_text())["training"]
     assert record["device"]["count"] == 2
     assert record["steps"] == len(steps)
+
+
+def test_processes_skip_together_a_model_that_fails_in_one_of_them(faces, tmp_path):
+    out = tmp_path / "out"
+    run(*TORCHRUN, FAILING, faces, out, "FailsToStart", "FailsToSave", "Sound")
+    first, second = (json.loads((out / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    trained, failures = first
+    assert trained == ["Sound"]
+    assert failures["FailsToStart"] == "process 1: no memory left"
+    assert failures["FailsToSave"].startswith("process 0: RuntimeError: no space left\nTraceback")
+
+
+def test_an_error_within_a_step_ends_all_processes(faces, tmp_path):
+    out = tmp_path / "out"
+    done = run(*TORCHRUN, FAILING, faces, out, "FailsInAStep", "Sound", check=False)
+    assert done.returncode != 0
+    assert "'NoneType' object is not callable" in done.stderr
+    assert not list(out.glob("*.json"))
 
 
 @pytest.mark.parametrize("device", ["tpu", "cpu:1", "cuda:x", "quantum"])

@@ -1,33 +1,24 @@
-"""Training: it learns, it resumes exactly after kill -9, it refuses what it cannot do."""
+"""Steps and trainings in a folder: they learn, resume exactly, and refuse what they cannot do."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
 from fesbench.baselines.attgan import AttGAN
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.stgan import STGAN
-from fesbench.cli import cli
 from fesbench.core.contracts import Dataset, Sample
 from fesbench.core.errors import BenchError, CheckpointError, DatasetError, ImageError, SpecError
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot
 from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.objectives import Batch, LabelObjective
-from fesbench.generators.registry import GENERATORS
 from fesbench.generators.training_data import load_images, preview_images
 from fesbench.training.checkpoint_selection import Validation
 from fesbench.training.loop import Limit, TrainingRun, sample_grid
@@ -264,7 +255,8 @@ def test_run_folder_holds_model_losses_and_samples(tmp_path):
     loaded = StarGAN.from_checkpoint(tmp_path / "stargan.safetensors")
     assert loaded.card.trained_on == "flat (train, studio)"
     assert "5 steps, seed 3" in loaded.card.weights
-    assert [json.loads(line)["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5]
+    losses = (tmp_path / "losses.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in losses] == [1, 2, 3, 4, 5]
     assert sorted(file.name for file in (tmp_path / "samples").iterdir()) == [
         "000002.png",
         "000004.png",
@@ -380,165 +372,3 @@ def test_resume_with_other_settings_is_refused(tmp_path):
     TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).train(Limit(steps=1), lambda step, fraction: None)
     with pytest.raises(SpecError, match="other settings"):
         TrainingRun(StarGAN, Flat(), none, replace(SMALL, seed=4), tmp_path).resume()
-
-
-@pytest.fixture
-def faces(tmp_path):
-    """A folder of small images with a manifest: six subjects to train on, one to look at."""
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    rows = ["path,subject,expression,split"]
-    for sample in Flat(7).samples():
-        Image.fromarray(sample.load()).save(folder / f"{sample.id}.png")
-        split = "val" if sample.subject == "s6" else "train"
-        rows.append(f"{sample.id}.png,{sample.subject},{sample.expression},{split}")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return folder
-
-
-def command(data, out, *more):
-    arguments = ["--data", str(data), "--out", str(out), "--steps", "24", "--save-every", "4", "--size", "32"]
-    return [sys.executable, "-m", "fesbench", "train", "--model", "stargan", *arguments, *more]
-
-
-def lines(out):
-    log = out / "losses.jsonl"
-    return log.read_text().splitlines() if log.exists() else []
-
-
-def kill_after(process, out, count):
-    """Kill -9 as soon as a save was made and at least ``count`` losses were written after the start."""
-    while process.poll() is None and not ((out / "state.pt").exists() and len(lines(out)) >= count):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_killed_and_resumed_run_equals_an_uninterrupted_one(faces, tmp_path):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with (
-        subprocess.Popen(command(faces, killed), **quiet) as victim,
-        subprocess.Popen(command(faces, whole), **quiet) as survivor,
-    ):
-        kill_after(victim, killed, 4)
-        assert survivor.wait() == 0
-    assert len(lines(killed)) < 24
-    resumed = subprocess.run(
-        command(faces, killed, "--resume"), check=True, env=environment, capture_output=True, text=True
-    )
-    assert resumed.stdout.strip() == str(killed / "stargan.safetensors")
-    assert lines(killed) == lines(whole)
-    assert (killed / "stargan.safetensors").read_bytes() == (whole / "stargan.safetensors").read_bytes()
-
-
-def in_process(data, out, *more):
-    model = () if "--model" in more else ("--model", "stargan")
-    arguments = ["train", *model, "--data", str(data), "--out", str(out), "--size", "32", *more]
-    return CliRunner().invoke(cli, arguments)
-
-
-def test_the_same_command_gives_the_same_bytes(faces, tmp_path):
-    for out in ("once", "again"):
-        result = in_process(faces, tmp_path / out, "--steps", "3", "--threads", "1")
-        assert result.exit_code == 0, result.output
-    once, again = (tmp_path / out / "stargan.safetensors" for out in ("once", "again"))
-    assert once.read_bytes() == again.read_bytes()
-
-
-def test_the_card_records_protocol_and_what_departs_from_it(faces, tmp_path):
-    config = tmp_path / "mine.toml"
-    config.write_text("n_critic = 2\nseed = 5\nweights = { g_cycle = 3 }\nsteps = 900\n")
-    more = ["--config", str(config), "--steps", "2", "--trials", "4", "--threads", "1"]
-    result = in_process(faces, tmp_path / "out", *more)
-    assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "stargan.json").read_text())["training"]
-    assert record["protocol"] == "embedded-v1"
-    changes = {"resolution": 32, "n_critic": 2, "steps": 2, "weights": {"g_cycle": 3.0}}
-    assert record["departures"] == changes
-    assert record["settings"].items() >= {**changes, "seed": 5, "width": 16}.items()
-    assert (record["trials"], record["steps"], record["data"]) == (4, 2, "faces")
-    assert record["processor_seconds"] > 0
-    assert record["device"] == {"name": "cpu", "count": 1, "threads": 1}
-    assert {"commit", "dirty", "versions", "data_digest"} <= record.keys()
-
-
-def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
-    judge = "ecs@embedded-judge1"
-    config = tmp_path / "mine.yaml"
-    config.write_text("candidates: [1]\n")
-    more = ["--config", str(config), "--steps", "2", "--judge", judge, "--threads", "1"]
-    result = in_process(faces, tmp_path / "out", *more)
-    assert result.exit_code == 0, result.output
-    content = json.loads((tmp_path / "out" / "stargan.json").read_text())
-    assert content["card"]["guided_by"] == ["embedded-judge1"]
-    selection = content["training"]["selection"]
-    assert selection["by"] == f"{judge}, 1 edits of faces (val, studio)"
-    assert selection["candidates"].keys() == {"1 steps", "2 steps"}
-
-
-def test_export_official_is_a_file_of_the_official_code(faces, tmp_path):
-    result = in_process(faces, tmp_path, "--steps", "2", "--export", "official")
-    ours, official = (Path(line) for line in result.stdout.split())
-    expected = StarGAN.from_checkpoint(ours).network.state_dict()
-    found = StarGAN.from_checkpoint(official, ("happy", "neutral")).network.state_dict()
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
-        torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-3)
-
-
-def test_curves_of_a_resumed_training_hold_every_step_once(faces, tmp_path):
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    for more in (["--steps", "2"], ["--steps", "4", "--resume"]):
-        assert in_process(faces, tmp_path, *more).exit_code == 0
-        time.sleep(1.1)  # TensorBoard reads files in the order of the seconds in their names
-    events = reader.EventAccumulator(str(tmp_path / "curves")).Reload()
-    assert [event.step for event in events.Scalars("g_cycle")] == [1, 2, 3, 4]
-
-
-def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_path, monkeypatch):
-    names = {
-        "broken": "fesbench.generators.neural:NeuralGenerator",
-        "stargan": GENERATORS.builtin["stargan"],
-        "copy": GENERATORS.builtin["copy"],
-    }
-    monkeypatch.setattr(GENERATORS, "builtin", names)
-    result = in_process(faces, tmp_path, "--model", "all", "--steps", "2")
-    folder = next(tmp_path.glob("train-stargan-*"))
-    assert result.exit_code == 1
-    assert result.stdout.strip() == str(folder / "stargan.safetensors")
-    assert "not trained: broken" in result.stderr
-    assert "1 of 2 models are trained" in result.stderr
-    del names["broken"]
-    result = in_process(faces, tmp_path, "--model", "all", "--steps", "2", "--resume")
-    assert result.exit_code == 0
-    assert "stargan: was trained before, 2 steps" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--model", "stargan", "--protocol", "oficial"], "Did you mean official"),
-        (["--model", "stargan", "--folds", "2", "--judge", "ecs@fer"], "leaves no subjects for --judge"),
-        (["--model", "degan", "--protocol", "official"], "either --budget or --steps"),
-        (["--model", "stargan", "--steps", "1", "--size", "48"], "no power of two"),
-        (["--model", "stargan", "--steps", "1", "--size", "8"], "resolution: Input should be greater"),
-        (["--model", "stargan", "--steps", "1", "--budget", "5m"], "either --budget or --steps"),
-        (["--model", "stargan", "--budget", "soon"], "no length of time"),
-        (["--model", "copy", "--steps", "1"], "not trained by 'bench train'"),
-        (["--model", "stargn", "--steps", "1"], "Did you mean stargan"),
-        (["--model", "stargan", "--steps", "1", "--resume", "--out", "nowhere"], "nothing to resume"),
-    ],
-)
-def test_usage_errors_say_what_to_do(arguments, message):
-    result = CliRunner().invoke(cli, ["train", *arguments])
-    assert result.exit_code != 0
-    assert message in result.output + str(result.exception)
-
-
-def test_a_finished_training_is_not_overwritten(tmp_path):
-    (tmp_path / "state.pt").touch()
-    result = CliRunner().invoke(cli, ["train", "--model", "stargan", "--steps", "1", "--out", str(tmp_path)])
-    assert "already holds a training" in str(result.exception)

@@ -8,17 +8,16 @@ null in the file.
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from ...core.contracts import CONTROLS, GeneratorCard, MetricCard, NetworkCard
-from ...core.errors import BenchError
+from ...core.errors import BenchError, invalid_fields
 from ...statistics.comparisons import Block
 from ..spec import RunSpec, canonical_json
 
@@ -80,6 +79,23 @@ class ModelRecord(_Entry):
 
     block: Block
     card: GeneratorCard
+
+
+_CARD = TypeAdapter(GeneratorCard)
+
+
+def check_recordable(card: GeneratorCard) -> None:
+    """Check that a card can be read back from ``run.json``.
+
+    Raises:
+        BenchError: a field is of another type than ``GeneratorCard`` states.
+    """
+    try:
+        _CARD.validate_json(_CARD.dump_json(card, warnings=False), strict=True)
+    except ValidationError as error:
+        raise BenchError(f"the card of {card.name} cannot be recorded: {invalid_fields(error)}") from error
+    except PydanticSerializationError as error:
+        raise BenchError(f"the card of {card.name} cannot be recorded: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -209,18 +225,14 @@ class _File(BaseModel):
             errors = error.errors()
             if errors[0]["type"] == "json_invalid":
                 raise BenchError(f"{path} is damaged ({errors[0]['msg']}); {REMEDY}") from error
-            findings = "; ".join(map(_finding, errors))
-            raise BenchError(f"{path} was changed or is of another version: {findings}; {REMEDY}") from error
+            raise BenchError(
+                f"{path} was changed or is of another version: {invalid_fields(error)}; {REMEDY}"
+            ) from error
 
     def to_json(self) -> str:
         """Return the text of the file: the fields that were set, by name, missing numbers as null."""
         content = json.loads(self.model_dump_json(warnings=False))
         return canonical_json({name: content[name] for name in self.model_fields_set})
-
-
-def _finding(item: ErrorDetails) -> str:
-    field = ".".join(map(str, item["loc"])) or "its content"
-    return f"{field}: {item['msg']}, got {reprlib.repr(item['input'])}"
 
 
 class RunRecord(_File):

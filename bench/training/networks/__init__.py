@@ -1,1 +1,1 @@
-"""Trains the networks of the embedded metrics, and expression classifiers of a user's own."""
+"""Train the networks of the embedded metrics, and expression classifiers on data of users."""

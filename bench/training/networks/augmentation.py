@@ -1,7 +1,6 @@
-"""What happens to faces on the way into training.
+"""Augmentations of training faces, and the graded degradations that the quality network learns to rank.
 
-Judges must see through small harm; the quality network must rank graded degradations. Images are (B, 3, H, W)
-float32 in [0, 1] throughout.
+All images are (B, 3, H, W) float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from torch.nn import functional
 
 
 def uniform(count: int, low: float, high: float, random: Generator) -> Tensor:
-    """(count, 1, 1, 1) numbers, evenly spread over [low, high)."""
+    """Return (count, 1, 1, 1) float32 numbers, uniform in [low, high)."""
     return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
 
 def some(share: float, change: Callable[[Tensor], Tensor], images: Tensor, random: Generator) -> Tensor:
-    """``change`` applied to a random share of the batch."""
+    """Apply ``change`` to a random share of the batch."""
     picked = torch.rand(len(images), generator=random) < share
     if not picked.any():
         return images
@@ -34,21 +33,21 @@ def some(share: float, change: Callable[[Tensor], Tensor], images: Tensor, rando
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur; ``sigma`` in pixels, 0 for none."""
+    """Blur with a Gaussian of ``sigma`` pixels; 0 leaves images unchanged."""
     if sigma <= 0:
         return images
     return _smoother(images.shape[-2], sigma) @ images @ _smoother(images.shape[-1], sigma).T
 
 
 def _smoother(length: int, sigma: float) -> Tensor:
-    """(length, length) weights of the input pixels in each output pixel; rows sum to 1."""
+    """Return the (length, length) weights of input pixels in each output pixel; rows sum to 1."""
     pixels = torch.arange(length, dtype=torch.float32)
     taps = torch.exp(-0.5 * ((pixels[:, None] - pixels) / sigma) ** 2)
     return taps / taps.sum(1, keepdim=True)
 
 
 def jpeg(images: Tensor, quality: int) -> Tensor:
-    """Through a JPEG file of the given quality, 1..95."""
+    """Compress as JPEG of a quality in 1..95 and decode again."""
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return torch.stack([torch.from_numpy(_jpeg(one, quality)) for one in pixels]).permute(0, 3, 1, 2) / 255
 
@@ -60,7 +59,7 @@ def _jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.float32]:
 
 
 def shrink(images: Tensor, factor: float) -> Tensor:
-    """Down by ``factor`` and up again, bilinearly."""
+    """Scale down by ``factor`` and up again, bilinearly."""
     size = max(4, round(images.shape[-1] / factor))
     small = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
     return functional.interpolate(small, size=images.shape[-2:], mode="bilinear")
@@ -69,7 +68,15 @@ def shrink(images: Tensor, factor: float) -> Tensor:
 def warp(
     images: Tensor, random: Generator, turn: float = 0.08, zoom: float = 0.06, shift: float = 0.06
 ) -> Tensor:
-    """Turned (radians), zoomed and shifted (share of the half width) a little, each image its own way."""
+    """Rotate, scale and shift each image by random amounts.
+
+    Args:
+        images: The batch.
+        random: Draws the amounts, uniformly.
+        turn: Largest rotation in radians.
+        zoom: Largest change of scale.
+        shift: Largest shift, as a share of half the width.
+    """
     count = len(images)
     angle, scale = uniform(count, -turn, turn, random), uniform(count, 1 - zoom, 1 + zoom, random)
     matrix = torch.zeros(count, 2, 3)
@@ -82,7 +89,7 @@ def warp(
 
 
 def exposure(images: Tensor, random: Generator, contrast: float = 0.2, tint: float = 0.08) -> Tensor:
-    """Contrast, brightness and colour balance changed a little."""
+    """Change contrast, brightness and colour balance of each image by random amounts."""
     count = len(images)
     gain = uniform(count, 1 - contrast, 1 + contrast, random)
     colour = 1 + tint * (2 * torch.rand(count, 3, 1, 1, generator=random) - 1)
@@ -90,20 +97,20 @@ def exposure(images: Tensor, random: Generator, contrast: float = 0.2, tint: flo
 
 
 def noise(images: Tensor, most: float, random: Generator) -> Tensor:
-    """Gaussian noise of a standard deviation up to ``most``."""
+    """Add Gaussian noise with a random standard deviation up to ``most``."""
     grain = torch.randn(images.shape, generator=random)
     return (images + grain * uniform(len(images), 0, most, random)).clamp(0, 1)
 
 
 def mirror(images: Tensor, random: Generator) -> Tensor:
-    """Half of the images left to right."""
+    """Mirror a random half of the images."""
     return some(0.5, lambda picked: picked.flip(3), images, random)
 
 
 def first_judge(images: Tensor, random: Generator) -> Tensor:
-    """Harm for the first judge: geometry, exposure, Gaussian blur, noise, JPEG.
+    """Augment for the first judge: geometry, exposure, Gaussian blur, noise, JPEG.
 
-    Every step spares a share of the images, so that faces as sharp as they come are seen too.
+    All but mirroring and exposure leave a share of the images unchanged, so that sharp faces are seen too.
     """
     images = some(0.7, lambda picked: warp(picked, random), mirror(images, random), random)
     images = exposure(images, random)
@@ -114,7 +121,7 @@ def first_judge(images: Tensor, random: Generator) -> Tensor:
 
 
 def second_judge(images: Tensor, random: Generator) -> Tensor:
-    """Harm for the second judge: geometry, low resolution, covered patches; sparing a share as well."""
+    """Augment for the second judge: geometry, low resolution, covered patches, noise."""
 
     def moved(picked: Tensor) -> Tensor:
         return warp(picked, random, turn=0.1, zoom=0.08, shift=0.04)
@@ -126,14 +133,14 @@ def second_judge(images: Tensor, random: Generator) -> Tensor:
 
 
 def identity(images: Tensor, random: Generator) -> Tensor:
-    """Harm for the identity network: geometry, exposure, blur and noise, no mirror."""
+    """Augment for the identity network: geometry, exposure, blur and noise; never mirrored."""
     images = exposure(warp(images, random, turn=0.05, zoom=0.04, shift=0.05), random, tint=0.04)
     images = some(0.3, lambda picked: blur(picked, 0.8), images, random)
     return noise(images, 0.03, random)
 
 
 def cover(images: Tensor, random: Generator, side: float = 0.2) -> Tensor:
-    """A grey square over a random place of a quarter of the images."""
+    """Cover a random place of a quarter of the images with a grey square of ``side`` times their size."""
     height, width = images.shape[-2:]
     row, column = uniform(len(images), 0, 1, random), uniform(len(images), 0, 1, random)
     rows = torch.linspace(0, 1, height).view(1, 1, -1, 1)
@@ -164,7 +171,7 @@ def _ringing(images: Tensor, level: float, random: Generator) -> Tensor:
 
 
 def _checkered(images: Tensor, level: float, random: Generator) -> Tensor:
-    """The pattern that strided deconvolutions leave behind, stronger where the image has edges."""
+    """Add the checkered pattern of strided deconvolutions, stronger at edges of the image."""
     period = 2 if float(torch.rand((), generator=random)) < 0.5 else 4
     line = (torch.arange(images.shape[-1]) % period < period / 2) * 2.0 - 1.0
     edges = (images - blur(images, 2.0)).abs().mean(dim=1, keepdim=True)
@@ -172,7 +179,7 @@ def _checkered(images: Tensor, level: float, random: Generator) -> Tensor:
 
 
 def _ghosted(images: Tensor, level: float, random: Generator) -> Tensor:
-    """Averaged with displaced copies of itself, as regressions do to what they can't register."""
+    """Blend with displaced copies, like the output of a regression on images that are not registered."""
     reach = max(1, round(8 * level))
     offsets = [(reach, 0), (0, reach), (-reach, reach)]
     copies = torch.stack([images.roll(offset, dims=(2, 3)) for offset in offsets]).mean(dim=0)
@@ -188,4 +195,4 @@ DEGRADATIONS: Mapping[str, Callable[[Tensor, float, Generator], Tensor]] = {
     "checkered": _checkered,
     "ghosting": _ghosted,
 }
-"""Name to ``(images, level, random)``; level 0 leaves images nearly alone, 1 ruins them."""
+"""Name to ``(images, level, random)``; level 0 hardly changes images, 1 makes them unrecognisable."""

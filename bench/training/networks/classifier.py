@@ -1,9 +1,10 @@
-"""Trains an expression classifier on a data set's train split and measures it on subjects it has not seen."""
+"""Train an expression classifier on a data set's train split and measure it on other subjects."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,34 @@ from torch.nn import functional
 
 from fesbench.datasets.expressions import in_order
 from fesbench.datasets.images import resize
+from fesbench.datasets.registry import load_dataset
 
 from ...core.contracts import Dataset
+from ...core.device import check_device
 from ...core.errors import CheckpointError, DatasetError, ImageError, WeightsMissing
+from ...core.names import safe_name
+from ...core.paths import weights_folder
 from ...metrics.networks.base import required
-from ...metrics.networks.classifier import build, normalised
+from ...metrics.networks.classifier import build, normalised, save
 from ...weights.tensors import read_checkpoint
+from ..progress import Note
 
-Report = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained; ``budget`` in seconds ends it before ``steps`` where it is set.
+    """How a classifier is trained.
 
-    ``init``: ``none``, ``imagenet`` (torchvision's own download), or the path of a torchvision state_dict.
+    Attributes:
+        backbone: Name of a torchvision network.
+        init: ``none``, ``imagenet`` (torchvision downloads it), or the path of a torchvision state_dict.
+        side: Pixels of the images that it sees.
+        steps: The largest number of batches.
+        budget: Seconds after which training ends before that.
+        batch: Images in a step.
+        rate: The highest learning rate.
+        seed: Of weights, batches and augmentations.
     """
 
     backbone: str = "resnet18"
@@ -44,8 +58,15 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Images (N, side, side, 3) uint8 with positions in ``labels`` and the number of subjects."""
+class LabelledImages:
+    """Images with their expressions.
+
+    Attributes:
+        images: (N, side, side, 3) uint8.
+        targets: (N,) positions in ``labels``.
+        labels: Names of expressions.
+        subjects: The number of people.
+    """
 
     images: NDArray[np.uint8]
     targets: NDArray[np.int64]
@@ -53,11 +74,16 @@ class Labelled:
     subjects: int
 
 
-def load_labelled(dataset: Dataset, side: int, labels: Sequence[str] = ()) -> Labelled:
-    """All readable images of a split whose expression is stated and, where ``labels`` are given, among them.
+def load_labelled(dataset: Dataset, side: int, labels: Sequence[str] = ()) -> LabelledImages:
+    """Load the readable images of a split whose expressions are known.
+
+    Args:
+        dataset: A split.
+        side: Pixels to resize to.
+        labels: Use only these expressions, in this order; all if empty.
 
     Raises:
-        DatasetError: there are none, or all show one expression.
+        DatasetError: the images show fewer than two expressions.
     """
     samples = [s for s in dataset.samples() if s.expression and (not labels or s.expression in labels)]
     names = tuple(labels) or in_order(s.expression for s in samples if s.expression)
@@ -71,14 +97,70 @@ def load_labelled(dataset: Dataset, side: int, labels: Sequence[str] = ()) -> La
         subjects.add((sample.domain, sample.subject))
     if len(set(targets)) < 2:
         raise DatasetError(
-            f"the {dataset.split} split of {dataset.name} shows {len(set(targets))} expressions; a "
-            "classifier needs two or more, in the train split and in the test split"
+            f"the {dataset.split} split of {dataset.name} shows fewer than two expressions "
+            f"({', '.join(sorted({names[target] for target in targets})) or 'none'}); a classifier needs two "
+            "or more, in the train split and in the test split"
         )
-    return Labelled(np.stack(images), np.array(targets), names, len(subjects))
+    return LabelledImages(np.stack(images), np.array(targets), names, len(subjects))
 
 
-def train(data: Labelled, recipe: Recipe, report: Report, device: str = "cpu") -> nn.Module:
-    """A classifier with one output for each of ``data.labels``; the seed decides everything but ``budget``.
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """What ``train_classifier`` made.
+
+    Attributes:
+        card: The path of the card; the weights lie beside it.
+        metric: The id under which the classifier scores.
+        labels: The expressions that it knows.
+        held_out: What it reaches on subjects that it has not seen; see ``measure``.
+    """
+
+    card: Path
+    metric: str
+    labels: tuple[str, ...]
+    held_out: dict[str, Any]
+
+
+def train_classifier(
+    data: str,
+    recipe: Recipe = Recipe(),
+    name: str | None = None,
+    out: Path | None = None,
+    device: str = "cpu",
+    report: Note = log.info,
+) -> ClassifierTraining:
+    """Train an expression classifier on a train split, measure it on the test split, write it.
+
+    Args:
+        data: Name or folder of the data set.
+        recipe: How to train.
+        name: What follows ``ecs@`` in the metric's id; DATA-BACKBONE by default.
+        out: The folder of the files, by default ``classifiers`` in the weights folder, where it is found as
+            a metric.
+        device: A torch device.
+        report: Receives lines of progress.
+
+    Raises:
+        BenchError: the device, the data set, the backbone or ``recipe.init`` cannot be used.
+    """
+    check_device(device)
+    train_set = load_dataset(data, "train")
+    seen = load_labelled(train_set, recipe.side)
+    unseen = load_labelled(load_dataset(data, "test"), recipe.side, seen.labels)
+    people = "1 subject" if seen.subjects == 1 else f"{seen.subjects} subjects"
+    report(f"{len(seen.targets)} images of {people}, {len(seen.labels)} expressions")
+    module = train(seen, recipe, report, device)
+    held_out = measure(module, unseen, device)
+    name = safe_name(name or f"{train_set.name}-{recipe.backbone}")
+    path = (out or weights_folder() / "classifiers") / f"{name}.json"
+    save(module.cpu(), path, describe(recipe, train_set, seen, held_out))
+    return ClassifierTraining(path, f"ecs@{name}", seen.labels, held_out)
+
+
+def train(data: LabelledImages, recipe: Recipe, report: Note, device: str = "cpu") -> nn.Module:
+    """Train a classifier with one output for each of ``data.labels``; return it in evaluation mode.
+
+    Without a budget, the seed decides the result.
 
     Raises:
         CheckpointError: the file given as ``init`` is not of that backbone.
@@ -109,12 +191,12 @@ def train(data: Labelled, recipe: Recipe, report: Report, device: str = "cpu") -
 
 
 def _share_of_rate(done: float) -> float:
-    """A short rise, then half a cosine down to 0."""
+    """Return the share of the highest learning rate: a short rise, then half a cosine down to 0."""
     return float(min(1, 20 * done + 0.05) * (1 + np.cos(np.pi * done)) / 2)
 
 
 def _varied(images: Tensor, random: torch.Generator) -> Tensor:
-    """Mirrored half of the time, shifted by up to a sixteenth, brighter or darker by up to a fifth."""
+    """Mirror half of the batches, shift by up to a sixteenth, change brightness by up to a fifth."""
     images = images.flip(3) if torch.rand((), generator=random) < 0.5 else images
     reach = max(1, images.shape[-1] // 16)
     down, right = (int(torch.randint(-reach, reach + 1, (), generator=random)) for _ in range(2))
@@ -125,7 +207,12 @@ def _varied(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def initial(recipe: Recipe, labels: int) -> nn.Module:
-    """The network before its first step; see ``Recipe.init``."""
+    """Return the network before its first step; see ``Recipe.init``.
+
+    Raises:
+        CheckpointError: the file given as ``init`` is not of that backbone.
+        WeightsMissing: torchvision is not installed, or cannot download ImageNet's weights.
+    """
     module = build(recipe.backbone, labels)
     if recipe.init == "none":
         return module
@@ -155,8 +242,8 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
     return state
 
 
-def measure(module: nn.Module, data: Labelled, device: str = "cpu") -> dict[str, Any]:
-    """What a classifier reaches on images of subjects it has not seen.
+def measure(module: nn.Module, data: LabelledImages, device: str = "cpu") -> dict[str, Any]:
+    """Measure a classifier on images of subjects that it has not seen.
 
     Returns:
         accuracy, macro (mean over expressions), per_expression, confusion (rows: shown, columns: predicted,
@@ -180,8 +267,10 @@ def measure(module: nn.Module, data: Labelled, device: str = "cpu") -> dict[str,
     }
 
 
-def describe(recipe: Recipe, train_set: Dataset, data: Labelled, held_out: dict[str, Any]) -> dict[str, Any]:
-    """The card of a classifier, apart from the digest of its weights."""
+def describe(
+    recipe: Recipe, train_set: Dataset, data: LabelledImages, held_out: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the card of a classifier without the digest of its weights."""
     return {
         "backbone": recipe.backbone,
         "labels": list(data.labels),

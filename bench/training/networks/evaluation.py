@@ -1,4 +1,4 @@
-"""What the embedded networks reach on subjects that they never saw: the numbers on their cards."""
+"""Measure the embedded networks on held-out subjects: the numbers on their cards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ...core.contracts import Network
 from ...metrics.frechet import frechet_distance
 from ...metrics.kid import kernel_distance
-from . import augmentation as augment
+from .augmentation import DEGRADATIONS, blur
 from .rendered_faces import Faces
 
 FALSE_ACCEPTS = 0.01
-"""Share of impostors that the identity threshold lets through on validation subjects."""
+"""Share of impostor pairs above the identity threshold on validation subjects."""
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Levels of degradation at which the quality network is measured."""
@@ -24,20 +24,26 @@ LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 Values = NDArray[np.float32]
 
 
-def look(network: Network, faces: Faces) -> Values:
-    """(N, d) features of all faces."""
+def features_of(network: Network, faces: Faces) -> Values:
+    """Return the features of all faces: (N, d) float32."""
     blocks = np.array_split(faces.images, max(1, len(faces) // 64))
     return np.concatenate([network.features(torch.from_numpy(block.copy())).numpy() for block in blocks])
 
 
 def accuracy(network: Network, faces: Faces) -> dict[int, float]:
-    """Share of right labels in each domain."""
-    right = look(network, faces).argmax(axis=1) == faces.expression
+    """Return the share of correct labels by domain."""
+    right = features_of(network, faces).argmax(axis=1) == faces.expression
     return {int(domain): float(right[faces.domain == domain].mean()) for domain in np.unique(faces.domain)}
 
 
 def pair_similarity(embedding: Values, faces: Faces, domain: int) -> tuple[Values, Values]:
-    """Cosine of genuine and of impostor pairs of one domain, all of different expressions."""
+    """Return the cosines of genuine and of impostor pairs of a domain, each pair of two expressions.
+
+    Args:
+        embedding: (N, d) unit vectors of the faces.
+        faces: N faces.
+        domain: The domain's position in ``DOMAINS``.
+    """
     rows = np.flatnonzero(faces.domain == domain)
     first, second = (rows[index] for index in np.triu_indices(len(rows), 1))
     differ = faces.expression[first] != faces.expression[second]
@@ -48,29 +54,29 @@ def pair_similarity(embedding: Values, faces: Faces, domain: int) -> tuple[Value
 
 
 def area_under_curve(genuine: Values, impostor: Values) -> float:
-    """The chance that a genuine pair is more alike than an impostor pair."""
+    """Return the probability that a genuine pair is more similar than an impostor pair; ties count half."""
     ordered = np.sort(impostor)
     below = np.searchsorted(ordered, genuine, "left") + np.searchsorted(ordered, genuine, "right")
     return float(below.mean() / (2 * len(ordered)))
 
 
 def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
-    """Verification in each domain: AUC, mean similarity of genuine and impostor pairs."""
-    embedding = look(network, faces)
-    found: dict[int, dict[str, float]] = {}
+    """Return ``auc`` of verification and mean cosines of ``genuine`` and ``impostor`` pairs by domain."""
+    embedding = features_of(network, faces)
+    measures: dict[int, dict[str, float]] = {}
     for domain in map(int, np.unique(faces.domain)):
         genuine, impostor = pair_similarity(embedding, faces, domain)
-        found[domain] = {
+        measures[domain] = {
             "auc": area_under_curve(genuine, impostor),
             "genuine": float(genuine.mean()),
             "impostor": float(impostor.mean()),
         }
-    return found
+    return measures
 
 
 def verification(network: Network, validation: Faces) -> dict[str, Any]:
-    """The threshold at ``FALSE_ACCEPTS`` over all domains, and the mean level of impostors."""
-    embedding = look(network, validation)
+    """Return the threshold at ``FALSE_ACCEPTS`` over all domains, and means over impostor pairs."""
+    embedding = features_of(network, validation)
     pairs = [pair_similarity(embedding, validation, int(d))[1] for d in np.unique(validation.domain)]
     impostor = np.concatenate(pairs).astype(np.float64)
     return {
@@ -84,22 +90,27 @@ def verification(network: Network, validation: Faces) -> dict[str, Any]:
 
 
 def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
-    """Mean quality at each level of ``LADDER``, for each kind of degradation."""
+    """Return the mean quality at each level of ``LADDER``, by kind of degradation."""
     random = torch.Generator().manual_seed(seed)
     images = faces.batch(np.arange(len(faces)))
     ladders: dict[str, list[float]] = {}
-    for kind, degrade in augment.DEGRADATIONS.items():
+    for kind, degrade in DEGRADATIONS.items():
         steps = (images if level == 0 else degrade(images, level, random) for level in LADDER)
         ladders[kind] = [float(_features(network, step)[:, 0].mean()) for step in steps]
     return ladders
 
 
 def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dict[str, dict[str, float]]]:
-    """Fréchet and kernel distance to real faces, in each domain, of sets that are less and less real.
+    """Return Fréchet and kernel distances between real faces and several kinds of sets, by domain.
 
-    The references are the non-neutral faces of half of the subjects; the sets are made from as many of the
-    other half: as they are (``real``), blurred by 1 and by 2 pixels of 128, with noise, one face of each
-    expression over and over (``collapsed``), and the subjects' neutral faces instead (``unchanged``).
+    The reference images are the non-neutral faces of half of the subjects. The sets are made from as many
+    faces of the other half: as they are (``real``), blurred by 1 and by 2 pixels of 128, with noise, six of
+    the faces repeated (``collapsed``), and the subjects' neutral faces instead (``unchanged``).
+
+    Args:
+        network: Gives the features.
+        faces: From several domains.
+        neutral: The position of neutral in ``EXPRESSIONS``.
     """
     return {
         int(domain): _set_distances(network, faces, int(domain), neutral)
@@ -111,26 +122,26 @@ def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) ->
     rows = faces.where(faces.domain == domain)
     subjects = np.unique(rows.subject)
     others = np.isin(rows.subject, subjects[::2])
-    reference = look(network, rows.where(others & (rows.expression != neutral)))
+    reference = features_of(network, rows.where(others & (rows.expression != neutral)))
     real = rows.where(~others & (rows.expression != neutral))
     images, random = real.batch(np.arange(len(real))), torch.Generator().manual_seed(domain)
-    same = rows.where(~others & (rows.expression == neutral))
+    unchanged = rows.where(~others & (rows.expression == neutral))
     versions = {
         "real": images,
-        "blurred by 1": augment.blur(images, 1.0),
-        "blurred by 2": augment.blur(images, 2.0),
-        "noisy": augment.DEGRADATIONS["noise"](images, 0.4, random),
+        "blurred by 1": blur(images, 1.0),
+        "blurred by 2": blur(images, 2.0),
+        "noisy": DEGRADATIONS["noise"](images, 0.4, random),
         "collapsed": images[np.resize(np.arange(6), len(images))],
-        "unchanged": same.batch(np.resize(np.arange(len(same)), len(images))),
+        "unchanged": unchanged.batch(np.resize(np.arange(len(unchanged)), len(images))),
     }
-    found = {}
+    distances = {}
     for name, version in versions.items():
         features = _features(network, version)
-        found[name] = {
+        distances[name] = {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),
         }
-    return found
+    return distances
 
 
 def _features(network: Network, images: torch.Tensor) -> Values:

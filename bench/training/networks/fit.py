@@ -1,8 +1,7 @@
-"""Training of the embedded networks on rendered faces.
+"""Train the embedded networks on rendered faces by gradient descent.
 
-Everything follows from a seed: the order of batches, the harm done to images, the initial weights. Each
-network trains in a process of its own with one thread, so that the result does not depend on the number of
-cores, and two networks train at once on two.
+The seed decides the order of batches, the augmentations and the initial weights. Each network trains in a
+process of its own with one thread, so that the result does not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -19,20 +18,24 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from ...metrics.networks.embedded import QualityNet, build
-from . import augmentation as augment
+from ..progress import Note
+from . import augmentation
 from .rendered_faces import Faces
 
-Report = Callable[[str], None]
 Rows = np.random.Generator
 Loss = Callable[[nn.Module, Faces, Generator, Rows], Tensor]
+"""Draws a batch and returns its loss: of (network, faces, random augmentations, random rows)."""
 CLASSES = 7
 
 
 class Recipe(NamedTuple):
-    """How one network is trained.
+    """How a network is trained.
 
-    ``loss`` is that of one batch, ``rate`` the highest step size, ``subjects`` the share of the training
-    subjects that it sees (from, to).
+    Attributes:
+        loss: Of one batch.
+        steps: Number of batches.
+        rate: The highest learning rate.
+        subjects: The share of the training subjects that the network sees, from one fraction to another.
     """
 
     loss: Loss
@@ -41,8 +44,8 @@ class Recipe(NamedTuple):
     subjects: tuple[float, float] = (0.0, 1.0)
 
 
-def train(name: str, recipe: Recipe, faces: Faces, seed: int, report: Report) -> nn.Module:
-    """Train the network ``name`` on the recipe's share of the faces; returns it in evaluation mode."""
+def train(name: str, recipe: Recipe, faces: Faces, seed: int, report: Note) -> nn.Module:
+    """Train the network ``name`` on the recipe's share of the faces; return it in evaluation mode."""
     torch.manual_seed(seed)
     random, rows = Generator().manual_seed(seed), np.random.default_rng(seed)
     module = build(name).to(memory_format=torch.channels_last).train()
@@ -62,12 +65,17 @@ def train(name: str, recipe: Recipe, faces: Faces, seed: int, report: Report) ->
     return module.eval()
 
 
-def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Loss:
-    """Cross-entropy on harmed faces; ``blend`` mixes pairs of faces, so that half a smile is half happy."""
+def judge_loss(augment: Callable[[Tensor, Generator], Tensor], blend: bool) -> Loss:
+    """Return the cross-entropy on augmented faces.
+
+    Args:
+        augment: Changes a batch of images.
+        blend: Whether half of the batches are blended pairs of faces with blended labels (mixup).
+    """
 
     def loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
         picked = rows.choice(len(faces), size=64, p=_weights(faces))
-        images, labels = harm(faces.batch(picked), random), torch.from_numpy(faces.expression[picked])
+        images, labels = augment(faces.batch(picked), random), torch.from_numpy(faces.expression[picked])
         targets = functional.one_hot(labels, CLASSES).float()
         if blend and rows.random() < 0.5:
             share = float(rows.beta(0.4, 0.4))
@@ -79,17 +87,20 @@ def judge_loss(harm: Callable[[Tensor, Generator], Tensor], blend: bool) -> Loss
 
 @cache
 def _weights(faces: Faces) -> NDArray[np.float64]:
-    """How often a judge meets each face: those of the last domain, the hardest to read, twice as often."""
+    """Return how often a judge sees each face: those of the last domain, the hardest, twice as often."""
     weights = np.where(faces.domain == faces.domain.max(), 2.0, 1.0)
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
 
 
 def identity_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
-    """Supervised contrast (Khosla et al. 2020) among subjects of one domain: the case that FSS meets."""
+    """Return the supervised contrastive loss (Khosla et al. 2020) among subjects of the same domain.
+
+    FSS compares faces of one domain too.
+    """
     domains = rows.permutation(np.unique(faces.domain))[:2]
     picked = np.concatenate([_shots(faces, int(domain), rows) for domain in domains])
-    embedding = module(augment.identity(faces.batch(picked), random))
+    embedding = module(augmentation.identity(faces.batch(picked), random))
     subject, domain = torch.from_numpy(faces.subject[picked]), torch.from_numpy(faces.domain[picked])
     rivals = (domain[:, None] == domain) & ~torch.eye(len(picked), dtype=torch.bool)
     chances = functional.log_softmax((embedding @ embedding.T / 0.1).masked_fill(~rivals, -1e9), dim=1)
@@ -98,7 +109,7 @@ def identity_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows
 
 
 def _shots(faces: Faces, domain: int, rows: Rows, subjects: int = 16, shots: int = 3) -> NDArray[np.int64]:
-    """Rows of some shots each of some subjects in one domain."""
+    """Return the rows of up to ``shots`` random faces of each of ``subjects`` random subjects of a domain."""
     table = _by_subject(faces)[domain]
     return np.concatenate(
         [rows.permutation(table[index])[:shots] for index in rows.permutation(len(table))[:subjects]]
@@ -107,7 +118,7 @@ def _shots(faces: Faces, domain: int, rows: Rows, subjects: int = 16, shots: int
 
 @cache
 def _by_subject(faces: Faces) -> Mapping[int, list[NDArray[np.int64]]]:
-    """For each domain the rows of each subject."""
+    """Return the rows of each subject, by domain."""
     return {
         int(domain): [
             np.flatnonzero((faces.domain == domain) & (faces.subject == subject))
@@ -118,17 +129,19 @@ def _by_subject(faces: Faces) -> Mapping[int, list[NDArray[np.int64]]]:
 
 
 DEGRADATION_SHARES = (0.26, 0.16, 0.18, 0.1, 0.1, 0.1, 0.1)
-"""How often the quality network meets each of ``augment.DEGRADATIONS``: most often what it must get right."""
+"""How often the quality network sees each of ``augmentation.DEGRADATIONS``."""
 
 
 def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows) -> Tensor:
-    """The less degraded must rank above the more degraded version of a face (the idea of QualiCLIP).
+    """Return a ranking loss of more and less degraded versions of a face (the idea of QualiCLIP).
 
-    The quality itself falls from near 1 to near 0 with the level of degradation.
+    A cross-entropy is added, whose target falls from 0.95 to 0.05 with the level of degradation.
     """
     assert isinstance(module, QualityNet)
     images = faces.batch(rows.integers(len(faces), size=20))
-    degrade = augment.DEGRADATIONS[str(rows.choice(list(augment.DEGRADATIONS), p=DEGRADATION_SHARES))]
+    degrade = augmentation.DEGRADATIONS[
+        str(rows.choice(list(augmentation.DEGRADATIONS), p=DEGRADATION_SHARES))
+    ]
     levels = np.sort(rows.uniform(0.15, 1, size=2) ** 1.5)
     versions = [images, *(degrade(images, float(level), random) for level in levels)]
     logits = module.logits(torch.cat(versions)).view(3, -1)
@@ -138,9 +151,9 @@ def quality_loss(module: nn.Module, faces: Faces, random: Generator, rows: Rows)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "judge1": Recipe(judge_loss(augment.first_judge, blend=True), 2600, 3e-3, (0.0, 0.85)),
-    "judge2": Recipe(judge_loss(augment.second_judge, blend=False), 2800, 3e-3, (0.15, 1.0)),
+    "judge1": Recipe(judge_loss(augmentation.first_judge, blend=True), 2600, 3e-3, (0.0, 0.85)),
+    "judge2": Recipe(judge_loss(augmentation.second_judge, blend=False), 2800, 3e-3, (0.15, 1.0)),
     "identity": Recipe(identity_loss, 1000, 2e-3),
     "quality": Recipe(quality_loss, 1300, 3e-3),
 }
-"""The judges share seven tenths of their subjects, and neither architecture, input, harm nor seed."""
+"""The judges share seven tenths of their subjects, but no architecture, input, augmentation or seed."""

@@ -1,10 +1,10 @@
-"""Fits the embedded estimator of facial movement: rendered pairs of one scene, ridge regression."""
+"""Fit the embedded estimator of facial movement by ridge regression on pairs of rendered faces."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,26 +37,30 @@ from ...metrics.networks.movement import (
     point_errors,
     unit_errors,
 )
-from . import augmentation as augment
-
-Report = Callable[[str], None]
+from ..progress import Note
+from .augmentation import blur
 
 RENDERED_AT = 128
-WORKERS = 2
+"""Pixels."""
 FIT, HELD_OUT = range(60), range(984, 1004)
 """Subjects of each domain in the judge split."""
 WEAK = 0.15
-"""Half of the expressions have an intensity drawn from here to 1, the others their subject's own."""
+"""Half of the expressions have an intensity drawn from [WEAK, 1], the others that of their subject."""
 SHARPNESS, GRAIN = (0.2, 0.9), 0.024
-"""Each picture is used as it is, and once more blurred (sigma in pixels) and noisy (standard deviation)."""
+"""Each image is used twice, the second time blurred (sigma in pixels) and noisy (standard deviation)."""
 RIDGE = 3.0
+"""The penalty of the regression."""
 BATCH = 64
 
 
 class Pairs(NamedTuple):
-    """Neutral and other pictures of one scene, (N, 3, SIDE, SIDE) in [0, 1], what moved, and the domain.
+    """Neutral and expressive images of the same scenes.
 
-    ``moved`` is (N, 17 + 2 x 26): action units, landmarks in distances between the eyes.
+    Attributes:
+        neutral: (N, 3, SIDE, SIDE) float32 in [0, 1].
+        shown: The same scenes with an expression.
+        moved: (N, 17 + 2 x 26): changes of action units, and of landmarks in distances between the eyes.
+        domain: (N,) positions in ``DOMAINS``.
     """
 
     neutral: Tensor
@@ -65,13 +69,22 @@ class Pairs(NamedTuple):
     domain: NDArray[np.int64]
 
 
-def fit(out: Path, seed: int, report: Report) -> dict[str, Any]:
-    """Render, fit, measure on held-out subjects, write ``movement.safetensors`` and its card; gives the card.
+def fit(out: Path, seed: int, report: Note, pool: Executor) -> dict[str, Any]:
+    """Render, fit, measure on held-out subjects, write ``movement.safetensors`` and its card.
 
     The same seed gives the same file on the same kind of machine with the same versions.
+
+    Args:
+        out: The folder of the files.
+        seed: Of the faces.
+        report: Receives lines of progress.
+        pool: Renders the faces.
+
+    Returns:
+        The card.
     """
     started = time.monotonic()
-    pairs, held_out = (_pairs(subjects, seed, report) for subjects in (FIT, HELD_OUT))
+    pairs, held_out = (_pairs(subjects, seed, report, pool) for subjects in (FIT, HELD_OUT))
     module = Movement()
     with torch.no_grad():
         module.head.weight.copy_(torch.from_numpy(_solve(module, pairs, seed)))
@@ -84,26 +97,29 @@ def fit(out: Path, seed: int, report: Report) -> dict[str, Any]:
     return described
 
 
-def _pairs(subjects: Sequence[int], seed: int, report: Report) -> Pairs:
-    """Each subject in every expression."""
+def _pairs(subjects: Sequence[int], seed: int, report: Note, pool: Executor) -> Pairs:
+    """Render the subjects of every domain in every expression."""
     people = [(domain, index) for domain in range(len(DOMAINS)) for index in subjects]
-    found = []
-    with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
-        for count, rows in enumerate(pool.imap(partial(_person, seed=seed), people, chunksize=4)):
-            found.append(rows)
-            if (count + 1) % 50 == 0:
-                report(f"rendering: {count + 1} of {len(people)} people")
-    neutral, shown, moved = (np.concatenate([rows[part] for rows in found]) for part in range(3))
-    domain = np.repeat([place for place, _ in people], len(EXPRESSIONS) - 1)
+    rendered = []
+    for count, rows in enumerate(pool.map(partial(_person, seed=seed), people, chunksize=4)):
+        rendered.append(rows)
+        if (count + 1) % 50 == 0:
+            report(f"rendering: {count + 1} of {len(people)} people")
+    neutral, shown, moved = (np.concatenate([rows[part] for rows in rendered]) for part in range(3))
+    domain = np.repeat([number for number, _ in people], len(EXPRESSIONS) - 1)
     before, after = (embedded.area(torch.from_numpy(images), SIDE) for images in (neutral, shown))
     return Pairs(before, after, moved, domain)
 
 
 def _person(
-    place: tuple[int, int], seed: int
+    numbers: tuple[int, int], seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
-    """(6, 3, H, W) the neutral face again and again, the other expressions, and what moved."""
-    domain, index = place
+    """Render a subject, given by the numbers of domain and subject.
+
+    Returns:
+        (6, 3, H, W) copies of the neutral face, (6, 3, H, W) the other expressions, (6, d) what moved.
+    """
+    domain, index = numbers
     person = subject_seed("judge", DOMAINS[domain], index, seed)
     random = np.random.default_rng([seed, person, 31])
     rest = Shot(person, NEUTRAL, DOMAINS[domain], person, RENDERED_AT)
@@ -129,9 +145,9 @@ def _annotated(shot: Shot) -> Annotation:
 
 
 def _solve(module: Movement, pairs: Pairs, seed: int) -> NDArray[np.float32]:
-    """(17 + 2 x 26, 2048) the ridge solution, over the pictures as they are and worsened."""
+    """Return the (17 + 2 x 26, 2048) ridge solution for the images as they are and degraded."""
     base = _gradients(module, pairs.neutral)
-    versions = (pairs.shown, _worsened(pairs.shown, seed))
+    versions = (pairs.shown, _degraded(pairs.shown, seed))
     gram, right = np.zeros((GRADIENTS, GRADIENTS)), np.zeros((GRADIENTS, UNITS + 2 * POINTS))
     for shown in versions:
         change = _gradients(module, shown) - base
@@ -148,27 +164,27 @@ def _gradients(module: Movement, images: Tensor) -> NDArray[np.float64]:
     return gradients
 
 
-def _worsened(images: Tensor, seed: int) -> Tensor:
-    """Every picture blurred and noisy, each in its own measure."""
+def _degraded(images: Tensor, seed: int) -> Tensor:
+    """Blur each image and add noise, with another strength for each."""
     random = torch.Generator().manual_seed(seed)
     low, high = SHARPNESS
     sigmas = low + (high - low) * torch.rand(len(images), generator=random)
-    blurred = torch.stack([augment.blur(one, float(s)) for one, s in zip(images, sigmas, strict=True)])
+    blurred = torch.stack([blur(one, float(s)) for one, s in zip(images, sigmas, strict=True)])
     strength = GRAIN * torch.rand(len(images), 1, 1, 1, generator=random)
     return (blurred + strength * torch.randn(images.shape, generator=random)).clamp(0, 1)
 
 
 def _reached(module: Movement, pairs: Pairs) -> dict[str, dict[str, float]]:
-    """Errors on held-out subjects by domain, beside those of believing that nothing moved."""
+    """Return errors on held-out subjects by domain, and those of predicting no movement, to compare."""
     weights = module.head.weight.detach().double().numpy()
     change = _gradients(module, pairs.shown) - _gradients(module, pairs.neutral)
-    found = {"estimated": change @ weights.T, "nothing moved": np.zeros_like(pairs.moved)}
+    predicted = {"estimated": change @ weights.T, "nothing moved": np.zeros_like(pairs.moved)}
     return {
         f"{name}, {what}": {
-            domain: round(float(error(moved - pairs.moved)[pairs.domain == place].mean()), 4)
-            for place, domain in enumerate(DOMAINS)
+            domain: round(float(error(moved - pairs.moved)[pairs.domain == number].mean()), 4)
+            for number, domain in enumerate(DOMAINS)
         }
-        for what, moved in found.items()
+        for what, moved in predicted.items()
         for name, error in ERRORS.items()
     }
 
@@ -180,7 +196,7 @@ ERRORS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 def _described(seed: int) -> dict[str, Any]:
-    """How the estimator was made."""
+    """Return how the estimator was made, for its card."""
     return {
         "parameters": GRADIENTS * (UNITS + 2 * POINTS),
         "dimension": UNITS + 2 * POINTS,

@@ -1,4 +1,4 @@
-"""Rendered faces as arrays: what the embedded networks learn from and are measured on."""
+"""Rendered faces as arrays, to train and measure the embedded networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ FIELDS = ("images", "subject", "domain", "expression")
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Faces, one row each: uint8 images (N, 3, side, side) and the numbers of what they show."""
+    """Faces and what they show.
+
+    Attributes:
+        images: (N, 3, side, side) uint8.
+        subject: (N,) numbers; no two domains share one.
+        domain: (N,) positions in ``DOMAINS``.
+        expression: (N,) positions in ``EXPRESSIONS``.
+    """
 
     images: NDArray[np.uint8]
     subject: NDArray[np.int64]
@@ -28,11 +35,11 @@ class Faces:
         return len(self.images)
 
     def where(self, rows: NDArray[Any]) -> Faces:
-        """The faces of a boolean or integer index."""
+        """Return the faces that a boolean or integer index selects."""
         return Faces(*(getattr(self, name)[rows] for name in FIELDS))
 
     def share(self, start: float, stop: float) -> Faces:
-        """The faces of a share of each domain's subjects, from one fraction of their number to another."""
+        """Return the faces of each domain's subjects from one fraction of their number to another."""
         chosen: list[NDArray[np.int64]] = []
         for domain in np.unique(self.domain):
             subjects = np.unique(self.subject[self.domain == domain])
@@ -40,16 +47,16 @@ class Faces:
         return self.where(np.isin(self.subject, np.concatenate(chosen)))
 
     def batch(self, rows: NDArray[Any] | Sequence[int]) -> Tensor:
-        """(B, 3, side, side) float32 in [0, 1]."""
+        """Return images as (B, 3, side, side) float32 in [0, 1]."""
         return torch.from_numpy(self.images[rows]).float() / 255
 
     def save(self, path: Path) -> None:
-        """Write one array file per field into a new folder."""
+        """Write one array file for each field into a new folder."""
         path.mkdir(parents=True)
         for name in FIELDS:
             np.save(path / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def open(cls, path: Path) -> Faces:
-        """What ``save`` wrote; images stay on disk until they are used."""
+        """Open what ``save`` wrote; images stay on disk until they are used."""
         return cls(*(np.load(path / f"{name}.npy", mmap_mode="r") for name in FIELDS))

@@ -15,7 +15,14 @@ from fesbench.runs.independence import refuse_training_subjects
 from fesbench.runs.models import load_scorer
 from fesbench.runs.plan import make_plan, resolve
 from fesbench.runs.spec import RunSpec
-from fesbench.training.networks.classifier import Labelled, Recipe, initial, load_labelled, measure, train
+from fesbench.training.networks.classifier import (
+    LabelledImages,
+    Recipe,
+    initial,
+    load_labelled,
+    measure,
+    train,
+)
 
 pytest.importorskip("torchvision", reason="needs the extra 'paper'")
 LABELS = {"neutral": (40, 90, 160), "happy": (200, 170, 60), "sad": (60, 160, 70)}
@@ -87,7 +94,7 @@ def test_measures_by_hand():
             return torch.tensor([[0.0, 1.0]]).repeat(len(images), 1)
 
     images = np.zeros((5, 8, 8, 3), np.uint8)
-    found = measure(Always(), Labelled(images, np.array([0, 1, 1, 1, 1]), ("neutral", "happy"), 3))
+    found = measure(Always(), LabelledImages(images, np.array([0, 1, 1, 1, 1]), ("neutral", "happy"), 3))
     assert (found["accuracy"], found["macro"]) == (0.8, 0.5)
     assert found["confusion"] == [[0, 1], [0, 4]]
 
@@ -114,7 +121,7 @@ def test_one_expression_is_not_enough(coloured, tmp_path):
     one.mkdir(parents=True)
     for path in (coloured / "happy").iterdir():
         (one / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(DatasetError, match="shows 1 expressions"):
+    with pytest.raises(DatasetError, match=r"shows fewer than two expressions \(happy\)"):
         load_labelled(load_dataset(one.parent, "train"), 32)
 
 

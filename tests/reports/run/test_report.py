@@ -6,7 +6,7 @@ from PIL import Image
 
 import fesbench
 from fesbench.reports.run.pages import command_of
-from fesbench.reports.run.report import Request, read_runs, write_reports
+from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 from fesbench.runs.spec import RunSpec
 
 SUBJECTS = 3
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 def written(request, run, tmp_path_factory):
     """The report with its figures, and the data sets whose images it may hold."""
     out = tmp_path_factory.mktemp("written")
-    write_reports(Request(read_runs([run]), out, request.param), ["html", "figures"])
+    write_reports(ReportRequest(read_runs([run]), out, request.param), ["html", "figures"])
     return out, request.param
 
 

@@ -15,6 +15,7 @@ from fesbench.runs.store.records import (
     ModelRecord,
     NetworkRecord,
     RunRecord,
+    check_recordable,
 )
 
 
@@ -115,3 +116,14 @@ def test_the_record_of_a_network_is_its_card_with_the_metrics():
     content = json.loads(RunRecord.new().updated(networks={"net": record}).to_json())["networks"]["net"]
     assert content["labels"] == ["happy"]
     assert content["metrics"] == ["ecs@x"]
+
+
+@pytest.mark.parametrize("fields", [{"title": None}, {"parameters": "12"}])
+def test_a_card_that_could_not_be_read_back_is_refused(fields):
+    card = GeneratorCard(**{"name": "mine", "title": "Mine"} | fields)
+    with pytest.raises(BenchError, match=f"card of mine cannot be recorded: {next(iter(fields))}"):
+        check_recordable(card)
+
+
+def test_lists_in_a_card_are_as_good_as_tuples():
+    check_recordable(GeneratorCard("mine", "Mine", choices=["a"], expressions=["happy"]))

@@ -1,22 +1,14 @@
+"""Training of the embedded networks on noise: batches, seeds, saved files."""
+
 import numpy as np
 import pytest
 import torch
 
 from fesbench.metrics.networks import embedded
-from fesbench.training.networks import augmentation as augment
-from fesbench.training.networks import fit as training
+from fesbench.training.networks import fit
 from fesbench.training.networks.rendered_faces import Faces
 
 DOMAINS, SUBJECTS, PHOTOS = 5, 20, 3
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """As in the workshop's processes; results depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +24,20 @@ def faces():
     )
 
 
+def test_progress_is_reported_ten_times(faces):
+    lines = []
+    fit.train("judge1", fit.RECIPES["judge1"]._replace(steps=10), faces, 0, lines.append)
+    assert len(lines) == 10
+    assert lines[-1].startswith("judge1: step 10 of 10, loss ")
+
+
+def test_a_judge_sees_the_last_domain_twice_as_often(faces):
+    weights = fit._weights(faces)
+    last = faces.domain == DOMAINS - 1
+    assert weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose(weights[last], 2 * weights[~last][0])
+
+
 def test_a_share_of_the_subjects_is_one_of_every_domain(faces):
     part = faces.share(0.25, 0.75)
     assert np.bincount(part.domain).tolist() == [SUBJECTS * PHOTOS // 2] * DOMAINS
@@ -39,23 +45,23 @@ def test_a_share_of_the_subjects_is_one_of_every_domain(faces):
 
 
 def test_identity_batches_hold_every_chosen_subject_in_full(faces):
-    rows = training._shots(faces, 3, np.random.default_rng(0), subjects=16, shots=PHOTOS)
+    rows = fit._shots(faces, 3, np.random.default_rng(0), subjects=16, shots=PHOTOS)
     assert set(faces.domain[rows]) == {3}
     assert sorted(np.unique(faces.subject[rows], return_counts=True)[1]) == [PHOTOS] * 16
 
 
-@pytest.mark.parametrize("name", ["judge2", "identity"])
+@pytest.mark.parametrize("name", ["judge2", "identity", "quality"])
 def test_the_same_seed_gives_the_same_network(name, faces):
-    recipe = training.RECIPES[name]._replace(steps=2)
-    first, second = (training.train(name, recipe, faces, 7, str) for _ in range(2))
-    other = training.train(name, recipe, faces, 8, str)
+    recipe = fit.RECIPES[name]._replace(steps=2)
+    first, second = (fit.train(name, recipe, faces, 7, str) for _ in range(2))
+    other = fit.train(name, recipe, faces, 8, str)
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key])
     assert any(not torch.equal(value, other.state_dict()[key]) for key, value in first.state_dict().items())
 
 
 def test_a_saved_network_comes_back_in_half_precision(tmp_path, faces):
-    module = training.train("judge1", training.RECIPES["judge1"]._replace(steps=1), faces, 0, str)
+    module = fit.train("judge1", fit.RECIPES["judge1"]._replace(steps=1), faces, 0, str)
     learned_from = {"split": "judge", "domains": ["studio"], "subjects_per_domain": [0, 1]}
     described = {"dimension": 7, "labels": list("abcdefg"), "data": learned_from, "reached": {}}
     embedded.save("judge1", module, described, tmp_path)
@@ -65,27 +71,3 @@ def test_a_saved_network_comes_back_in_half_precision(tmp_path, faces):
     with torch.inference_mode():
         expected = (module(scaled).softmax(1) + module(scaled.flip(3)).softmax(1)) / 2
     torch.testing.assert_close(found, expected, rtol=0, atol=5e-3)
-
-
-@pytest.mark.parametrize("kind", list(augment.DEGRADATIONS))
-def test_degradations_grow_with_their_level(kind):
-    images = torch.nn.functional.interpolate(
-        torch.rand(2, 3, 16, 16), scale_factor=8.0, mode="bicubic"
-    ).clamp(0, 1)
-    before = images.clone()
-    harm = [
-        float(
-            (augment.DEGRADATIONS[kind](images, level, torch.Generator().manual_seed(0)) - images)
-            .abs()
-            .mean()
-        )
-        for level in (0.1, 0.4, 0.8)
-    ]
-    assert harm[0] < harm[1] < harm[2]
-    assert torch.equal(images, before)
-
-
-def test_blur_keeps_flat_images_and_totals():
-    flat = torch.full((1, 3, 32, 32), 0.3)
-    torch.testing.assert_close(augment.blur(flat, 2.0), flat)
-    assert augment.blur(flat, 0) is flat

@@ -1,0 +1,90 @@
+"""How ``bench train`` shows the progress of trainings."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..core.errors import BenchError
+from ..training.progress import StepReport, TrainingListener
+from .console import PAUSE, make_console, say
+
+
+@contextmanager
+def shown_training() -> Iterator[TrainingListener]:
+    """Show the progress of trainings while the block lasts."""
+    progress = _TrainingProgress()
+    try:
+        yield progress
+    finally:
+        progress.stop()
+
+
+class _TrainingProgress:
+    """Shows a bar for each training on stderr, plain lines where that is no terminal; paths on stdout."""
+
+    def __init__(self) -> None:
+        self._console = make_console(stderr=True)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._shown_at = 0.0
+
+    def note(self, text: str) -> None:
+        """Show a message."""
+        say(text)
+
+    def step(self, report: StepReport) -> None:
+        """Update the bar, or print a line every ``PAUSE`` seconds."""
+        bar = self._bar or self._start(report.seconds)
+        losses = _totals(report.losses)
+        bar.update(self._task, completed=report.fraction, step=report.step, losses=losses)
+        if not self._console.is_terminal and report.seconds - self._shown_at >= PAUSE:
+            self._shown_at = report.seconds
+            left = report.seconds / report.fraction * (1 - report.fraction)
+            say(f"step {report.step}, {report.fraction:.1%}, about {left:.0f} s left, {losses}")
+
+    def wrote(self, path: Path) -> None:
+        """Print the path of a complete file."""
+        self.stop()
+        click.echo(path)
+
+    def failed(self, model: str, error: Exception) -> None:
+        """Show why a model is not trained, with the traceback of what no user can mend."""
+        self.stop()
+        if not isinstance(error, BenchError):
+            say("".join(traceback.format_exception(error)))
+        say(f"{model} failed: {error or type(error).__name__}")
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _start(self, seconds: float) -> Progress:
+        columns = (
+            TextColumn("step {task.fields[step]}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+        )
+        self._bar = bar = Progress(*columns, console=self._console)
+        self._task = bar.add_task("train", total=1.0, step=0, losses="")
+        self._shown_at = seconds
+        bar.start()
+        return bar
+
+
+def _totals(losses: Mapping[str, float]) -> str:
+    """Return the sums that the discriminator and the generator minimise, for example ``D 1.4, G 5.9``."""
+    sums = {
+        side: sum(value for name, value in losses.items() if name.startswith(prefix))
+        for side, prefix in (("D", "d_"), ("G", "g_"))
+    }
+    return ", ".join(f"{side} {total:.3f}" for side, total in sums.items())

@@ -1,0 +1,375 @@
+"""Train generators on a data set under one protocol: what ``bench train`` does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from ..core.contracts import Dataset
+from ..core.environment import commit
+from ..core.errors import BenchError, SpecError
+from ..generators.checkpoints import save_official
+from ..generators.cross_trained import SUFFIX, write_folds
+from ..generators.hyperparameters import Settings, changed, read_changes
+from ..generators.neural import NeuralGenerator
+from ..generators.registry import GENERATORS
+from .checkpoint_selection import Validation
+from .devices import SharedFailure, fail_together, is_joined, start_fabric
+from .log import has_tensorboard
+from .loop import STATE_FILE, Limit, TrainingRun
+from .progress import NoListener, StepReport, TrainingListener
+from .protocols import departures, protocol_settings
+from .splits import Fold, Load, train_split, training_folds
+from .validation import DEVELOPMENT_JUDGE, expression_validation
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training of one model on one split.
+
+    Attributes:
+        model: Name of the generator.
+        data: Name of the data set.
+        data_digest: Digest of the part of it that was trained on.
+        folder: Holds the checkpoint, losses, samples and the state to resume from.
+        checkpoint: The trained weights; their card lies beside them.
+        official: The file for the official code; None where none was asked for, or there is no such code.
+        steps: Steps made.
+        kept: The step whose weights the checkpoint holds.
+        seconds: Time taken, that before a resume included.
+    """
+
+    model: str
+    data: str
+    data_digest: str
+    folder: Path
+    checkpoint: Path
+    official: Path | None
+    steps: int
+    kept: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What ``train`` did.
+
+    Attributes:
+        trainings: One for each trained model, or, with folds, one for each fold of each.
+        folds: With folds, the file that lists a model's checkpoints, by model; pass it to a run.
+        failures: Why other models could not be trained, by model; empty unless all models were asked for.
+    """
+
+    trainings: tuple[Training, ...]
+    folds: Mapping[str, Path]
+    failures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is asked for, the same for every model and fold."""
+
+    protocol: str
+    changes: Mapping[str, Any]
+    origin: str
+    budget: float | None
+    save_every: int
+    device: str
+    validation: Callable[[Dataset], Validation] | None
+    trials: int
+    export: bool
+    resume: bool
+    fabric: Fabric
+    listener: TrainingListener
+
+
+def train(
+    model: str,
+    data: str = "rendered",
+    protocol: str = "embedded-v1",
+    *,
+    config: Path | str | Mapping[str, Any] | None = None,
+    budget: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    resolution: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
+    out: Path | str | None = None,
+    save_every: int = 200,
+    device: str = "cpu",
+    threads: int | None = None,
+    folds: int | None = None,
+    judge: str | None = None,
+    trials: int = 0,
+    export: Literal["official"] | None = None,
+    resume: bool = False,
+    listener: TrainingListener | None = None,
+) -> TrainingResult:
+    """Train generators on the studio images of a data set's train split; the same as ``bench train``.
+
+    Args:
+        model: Name of a generator that has a network, or ``all`` for one after the other.
+        data: Name or folder of the data set.
+        protocol: ``embedded-v1`` or ``official``; see ``protocol_settings``.
+        config: Changes to the protocol's settings: fields of ``Settings``, or a YAML or TOML file of them.
+        budget: Seconds to train for, instead of a number of steps.
+        steps: Steps to make instead of the protocol's.
+        seed: Instead of the protocol's.
+        resolution: Image size in pixels instead of the protocol's.
+        precision: Of the generator's passes, instead of the protocol's.
+        out: Output folder, by default ``runs/train-MODEL-DATA``; for all models, the folder of these folders.
+        save_every: Steps between saves.
+        device: See ``start_fabric``.
+        threads: Processor threads that PyTorch uses in this process from now on.
+        folds: Train as many times, each time on all subjects but one part of them, and list the checkpoints
+            in ``MODEL.folds.json``.
+        judge: Id of the expression metric that chooses among the candidate weights, on validation subjects.
+            By default the development judge for rendered faces under ``embedded-v1``, and none otherwise.
+        trials: For the training record: the number of tuning runs behind these settings.
+        export: ``official`` to write the file of the model's official code as well.
+        resume: Continue from the last save in the output folder; with all models, where there is one.
+        listener: Receives the progress.
+
+    Returns:
+        The trainings, and for all models the failures of those that could not be trained.
+
+    Raises:
+        BenchError: a setting, the data set, the device or the folder cannot be used, or training diverged.
+            With all models, such an error of one of them is a failure in the result.
+    """
+    if budget is not None and steps is not None:
+        raise SpecError("say how long to train by either --budget or --steps")
+    if folds and judge:
+        raise SpecError("--folds leaves no subjects for --judge: those of a fold are tested")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    flags = {"steps": steps, "seed": seed, "resolution": resolution, "precision": precision}
+    fabric = start_fabric(device)
+    request = _Request(
+        protocol,
+        _changes(config, flags, budget),
+        "the settings" if config is None or isinstance(config, Mapping) else str(config),
+        budget,
+        save_every,
+        device,
+        _validation(None if folds else judge or _default_judge(data, protocol)),
+        trials,
+        export == "official",
+        resume,
+        fabric,
+        (listener or NoListener()) if fabric.is_global_zero else NoListener(),
+    )
+    if not has_tensorboard():
+        request.listener.note(
+            "without TensorBoard losses go to losses.jsonl alone; pip install 'fesbench[train]' adds curves"
+        )
+    load = train_split(data, request.listener.note)
+    parts = training_folds(data, folds, request.listener.note) if folds else ()
+    suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
+    if model != "all":
+        return _train_model(model, request, load, parts, Path(out or Path("runs", f"train-{model}-{suffix}")))
+    folders = {name: Path(out or "runs", f"train-{name}-{suffix}") for name in _trainable_names()}
+    return _train_all(request, load, parts, folders)
+
+
+def _changes(
+    config: Path | str | Mapping[str, Any] | None, flags: Mapping[str, Any], budget: float | None
+) -> dict[str, Any]:
+    """Return the changed fields of ``Settings``; flags win over the file, a budget over both."""
+    fields = config if isinstance(config, Mapping) else read_changes(Path(config)) if config else {}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return {**fields, **given, **({"steps": None} if budget else {})}
+
+
+def _default_judge(data: str, protocol: str) -> str | None:
+    """Return the embedded judge for rendered faces, which it knows; real photos need one that users name."""
+    return DEVELOPMENT_JUDGE if (data, protocol) == ("rendered", "embedded-v1") else None
+
+
+def _validation(judge: str | None) -> Callable[[Dataset], Validation] | None:
+    """Return what makes the validation by a judge, once for each data set."""
+    return cache(partial(expression_validation, judge)) if judge else None
+
+
+def _trainable_names() -> list[str]:
+    """Return the registered models that have a network, and those that fail to load, to report them."""
+    names = []
+    for name in GENERATORS.names():
+        try:
+            has_network = _network_class(name) is not None
+        except BenchError:
+            has_network = True
+        names += [name] * has_network
+    return names
+
+
+def _network_class(name: str) -> type[NeuralGenerator] | None:
+    """Return the class of a model, or None where it has no network to train."""
+    kind = GENERATORS.load(name)
+    return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
+
+
+def _train_all(
+    request: _Request, load: Load, parts: Sequence[Fold], folders: Mapping[str, Path]
+) -> TrainingResult:
+    """Train one model after the other; an error ends the training of its model only."""
+    results, failures = [], {}
+    for name, folder in folders.items():
+        try:
+            own = request if parts else _resuming(request, folder)
+            results.append(_train_model(name, own, load, parts, folder))
+        except Exception as error:
+            if is_joined() and not isinstance(error, SharedFailure):
+                raise  # The other processes may wait for this one: torchrun ends them when it ends.
+            failures[name] = str(error) or type(error).__name__
+            request.listener.failed(name, error)
+    return TrainingResult(
+        tuple(training for result in results for training in result.trainings),
+        {name: path for result in results for name, path in result.folds.items()},
+        failures,
+    )
+
+
+def _train_model(
+    name: str, request: _Request, load: Load, parts: Sequence[Fold], folder: Path
+) -> TrainingResult:
+    """Train a model once, or once for each fold where there are any."""
+    if not parts:
+        return TrainingResult((_train_once(name, request, load, folder),), {}, {})
+    trainings = []
+    for number, part in enumerate(parts, 1):
+        own, record = folder / f"fold-{number}", {"held_out": sorted(part.held_out)}
+        trainings.append(_train_once(name, _resuming(request, own), part.load, own, record))
+    with fail_together(request.fabric):
+        path = _folds_listed(trainings, folder, request.fabric)
+    request.listener.wrote(path)
+    return TrainingResult(tuple(trainings), {name: path}, {})
+
+
+def _folds_listed(trainings: Sequence[Training], folder: Path, fabric: Fabric) -> Path:
+    """Write the list of a model's folds, by the first process only; return its path."""
+    path = folder / f"{trainings[0].checkpoint.stem}{SUFFIX}"
+    if fabric.is_global_zero:
+        checkpoints = {training.data_digest: training.checkpoint for training in trainings}
+        write_folds(path, trainings[0].data, checkpoints)
+    return path
+
+
+def _resuming(request: _Request, folder: Path) -> _Request:
+    """Return the request with ``resume`` only where there is something to resume."""
+    return replace(request, resume=request.resume and (folder / STATE_FILE).is_file())
+
+
+def _train_once(
+    name: str, request: _Request, load: Load, folder: Path, record: Mapping[str, Any] = MappingProxyType({})
+) -> Training:
+    """Train a model on one split; ``record`` adds to the training record."""
+    with fail_together(request.fabric):
+        run, limit = _prepared(name, request, load, folder, record)
+    if limit.progress(run.trainer.step, run.seconds) >= 1:
+        request.listener.note(f"{name}: was trained before, {_counted(run.trainer.step, 'step')}")
+    else:
+        images, expressions = len(run.data.labels), len(run.data.expressions)
+        request.listener.note(f"{name}: {images} images, {expressions} expressions, into {folder}")
+        run.train(limit, partial(_report, run, request.listener))
+    with fail_together(request.fabric):
+        official = _exported(run) if request.export and run.model.has_official_code else None
+    _list_files(run, request, official)
+    data, digest = run.record["data"], run.record["data_digest"]
+    steps, kept = run.trainer.step, run.kept
+    return Training(name, data, digest, folder, run.checkpoint, official, steps, kept, run.seconds)
+
+
+def _prepared(
+    name: str, request: _Request, load: Load, folder: Path, record: Mapping[str, Any]
+) -> tuple[TrainingRun, Limit]:
+    """Return a training that is ready to begin or continue, and its length."""
+    kind = _network_class(name)
+    if kind is None:
+        raise BenchError(
+            f"{name} is not trained by 'bench train': it has no network; bench run uses it as it is"
+        )
+    settings, notes = _settings(kind, request, record)
+    limit = _limit(settings, request)
+    _check_folder(folder, request.resume)
+    split = load(settings.resolution)
+    run = TrainingRun(
+        kind,
+        split.train,
+        split.preview,
+        settings,
+        folder,
+        request.save_every,
+        request.device,
+        split.images,
+        notes,
+        request.validation(split.unseen) if request.validation else None,
+    )
+    if request.resume:
+        run.resume()
+    return run, limit
+
+
+def _settings(
+    kind: type[NeuralGenerator], request: _Request, record: Mapping[str, Any]
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings, and the entries of the training record that say where they come from."""
+    base = protocol_settings(request.protocol, kind)
+    settings = changed(base, request.changes, request.origin)
+    notes = {
+        "protocol": request.protocol,
+        "departures": departures(settings, base),
+        "budget_seconds": request.budget,
+        "trials": request.trials,
+        **record,
+        **commit(),
+    }
+    return settings, notes
+
+
+def _limit(settings: Settings, request: _Request) -> Limit:
+    if settings.steps is None and request.budget is None:
+        raise SpecError(f"protocol {request.protocol} does not say how long: give either --budget or --steps")
+    return Limit(settings.steps, request.budget)
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    state = folder / STATE_FILE
+    if resume and not state.is_file():
+        raise SpecError(f"nothing to resume in {folder}: {state.name} is missing; leave --resume out")
+    if not resume and state.exists():
+        raise SpecError(f"{folder} already holds a training; pass --resume to go on, or another --out")
+
+
+def _report(run: TrainingRun, listener: TrainingListener, step: int, fraction: float) -> None:
+    listener.step(StepReport(step, fraction, run.seconds, run.losses))
+
+
+def _exported(run: TrainingRun) -> Path:
+    """Write the file of the official code, by the first process only; return its path."""
+    path = run.folder / f"{run.checkpoint.stem}-official.ckpt"
+    if run.trainer.fabric.is_global_zero:
+        save_official(run.generator(), path)
+    return path
+
+
+def _list_files(run: TrainingRun, request: _Request, official: Path | None) -> None:
+    request.listener.wrote(run.checkpoint)
+    if official:
+        request.listener.wrote(official)
+    elif request.export:
+        request.listener.note(
+            f"{run.checkpoint.stem}: its authors published no code, so there is no official file to write"
+        )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
