@@ -20,9 +20,12 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.contracts import Annotation as Annotation
     from .core.contracts import Batch as Batch
     from .core.contracts import ClosedForm as ClosedForm
+    from .core.contracts import Column as Column
     from .core.contracts import Dataset as Dataset
     from .core.contracts import Edit as Edit
     from .core.contracts import Failure as Failure
+    from .core.contracts import FeatureExtractor as FeatureExtractor
+    from .core.contracts import FeatureExtractorCard as FeatureExtractorCard
     from .core.contracts import Generator as Generator
     from .core.contracts import GeneratorCard as GeneratorCard
     from .core.contracts import Image as Image
@@ -58,9 +61,12 @@ _EXPORTS = {
         "Annotation",
         "Batch",
         "ClosedForm",
+        "Column",
         "Dataset",
         "Edit",
         "Failure",
+        "FeatureExtractor",
+        "FeatureExtractorCard",
         "Generator",
         "GeneratorCard",
         "Image",

@@ -1,4 +1,4 @@
-"""``bench cache``: what is kept because it can be computed again, only later."""
+"""``bench cache``: show and clear what is kept between runs to save time."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from fesbench.reports.run.publish import show, show_times
 from ..api import complete_run, is_complete
 from ..core.contracts import Inference
 from ..core.errors import SpecError
+from ..core.plurals import counted
 from ..runs.plan import Plan, make_plan, resolve
 from ..runs.spec import RunSpec, read_config, validate
 from ..runs.store.store import RunStore
@@ -145,18 +146,19 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             str(len({edit.source.subject for edit in item.edits})),
             str(len(item.edits)),
             _protocol_text(item.protocol, item.training_set, plan.spec.folds),
-            f"{len(item.dataset.problems)} files",
+            counted(len(item.dataset.problems), "file"),
         )
     console.print(table)
     console.print(
-        f"{len(plan.spec.models)} models ({', '.join(plan.spec.models)}), {plan.edit_count} edits each; "
+        f"{counted(len(plan.spec.models), 'model')} ({', '.join(plan.spec.models)}), "
+        f"{counted(plan.edit_count, 'edit')} each; "
         f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
         f"{plan.spec.resolution} px; seed {plan.spec.seed}"
     )
 
 
 def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
-    """The plan as data: what ``_print_plan`` shows."""
+    """Return what ``_print_plan`` shows as JSON content."""
     datasets = [
         {
             "name": item.name,

@@ -11,7 +11,6 @@ eigenvalues of ``S_a S_b``, which are those of the symmetric ``U S_a U^T`` with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsygst
 
+from ..core.contracts import Floats
 from ..core.errors import BenchError
 from ..core.files import written_whole
-from .feature_sets import Floats, SetDistance, checked, checked_pair
+from .feature_sets import SetDistance, checked, checked_pair
 
 LARGEST = 2**30
 """Bytes that a file of statistics may unfold to: enough for 11,000 dimensions."""
@@ -141,15 +141,6 @@ class FeatureStatistics:
         centred = array - mean
         return cls(len(array), mean, centred.T @ centred)
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> FeatureStatistics:
-        """What ``arrays`` gave."""
-        return cls(int(arrays["n"]), np.asarray(arrays["mean"]), np.asarray(arrays["scatter"]))
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The statistics as arrays, for a file."""
-        return {"n": np.array(self.n), "mean": self.mean, "scatter": self.scatter}
-
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics of both sets together."""
         n = self.n + other.n
@@ -157,10 +148,6 @@ class FeatureStatistics:
         share = other.n / n if n else 0.0
         scatter = self.scatter + other.scatter + self.n * share * np.outer(shift, shift)
         return FeatureStatistics(n, self.mean + share * shift, scatter)
-
-    def update(self, features: NDArray[np.floating]) -> FeatureStatistics:
-        """Statistics with the images behind (N, d) ``features`` added."""
-        return self.merge(FeatureStatistics.of(features))
 
     def gaussian(self) -> Gaussian:
         """The normal distribution with these statistics.
@@ -171,10 +158,6 @@ class FeatureStatistics:
         if self.n < 2:
             raise BenchError(f"a covariance needs two images or more, not {self.n}")
         return Gaussian(self.mean, known=self.scatter / (self.n - 1), count=self.n)
-
-    def distance(self, other: FeatureStatistics) -> float:
-        """The squared Fréchet distance to ``other``; both need two images or more."""
-        return self.gaussian().distance(other.gaussian())
 
 
 def frechet_distance(
@@ -257,11 +240,11 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
     """Statistics of a set of images as pytorch-fid writes them: an ``.npz`` of ``mu`` and ``sigma``.
 
     Args:
-        path: The file. Ours tell, beside that, how many images they are of, and through which network.
+        path: The file. Files of ``write_statistics`` also hold the number of images and the network.
         network: What identifies the network that they are to be compared through; empty takes any.
 
     Raises:
-        BenchError: the file is missing or damaged, is none of these, or tells another network.
+        BenchError: the file is missing or damaged, holds no statistics, or names another network.
     """
     try:
         with ZipFile(path) as archive:
@@ -323,7 +306,7 @@ def _product_eigenvalues(covariance: Floats, upper: Floats) -> Floats:
 
 
 class FrechetDistance(SetDistance):
-    """Fréchet distance of the outputs' features to those of real images."""
+    """Fréchet distance of the outputs' features to those of reference images, or to their statistics."""
 
     name, title, low, unit = "fid", "Fréchet distance", 0.0, "squared feature distance"
     meaning = (
@@ -331,15 +314,5 @@ class FrechetDistance(SetDistance):
         "so compare at equal numbers of images only, beside KID."
     )
 
-    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32] | Gaussian) -> float:
-        """The squared Fréchet distance between (N, d) and (M, d) features, or statistics."""
-        return frechet_distance(outputs, references)
-
-    def on_subsets(
-        self,
-        outputs: NDArray[np.float32],
-        references: NDArray[np.float32] | Gaussian,
-        subsets: NDArray[np.bool_],
-    ) -> Floats:
-        """``subset_distances``."""
-        return subset_distances(outputs, references, subsets)
+    distance = staticmethod(frechet_distance)
+    subset_distances = staticmethod(subset_distances)

@@ -105,7 +105,7 @@ def _columns(
         Column(
             metric,
             domain,
-            facts[metric]["direction"],
+            None if pd.isna(facts[metric]["direction"]) else facts[metric]["direction"],
             facts[metric]["unit"],
             digits[metric],
             fit_to_rank=(domain, metric) not in unfit,

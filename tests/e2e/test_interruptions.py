@@ -32,6 +32,7 @@ def start(environment):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
         )
         started.append(process)
         return process
@@ -40,6 +41,11 @@ def start(environment):
     for process in started:
         process.kill()
         process.communicate()
+
+
+def _hear_interrupts() -> None:
+    """Undo that interrupts are ignored, as they are below a shell's background job."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

@@ -35,11 +35,11 @@ def test_scores_summary_and_failures_of_two_runs(results, copied_run):
 
 
 def test_two_folders_of_one_name_are_told_apart_by_path(results, tmp_path):
-    other = RunResults.open(shutil.copytree(results.folder, tmp_path / results.folder.name))
+    other = RunResults.open(shutil.copytree(results.location, tmp_path / results.name))
     answer = query_runs("SELECT DISTINCT run FROM scores", [results, other])
-    assert set(answer["run"]) == {str(results.folder), str(other.folder)}
+    assert set(answer["run"]) == {results.location, other.location}
     with pytest.raises(BenchError, match="given twice"):
-        query_runs("FROM scores", [results, RunResults.open(results.folder)])
+        query_runs("FROM scores", [results, RunResults.open(results.location)])
 
 
 def test_failures_are_rows_and_a_damaged_list_is_told(copied_run):

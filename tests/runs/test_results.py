@@ -18,7 +18,7 @@ def results(finished_run) -> RunResults:
 
 
 def test_a_run_of_the_first_format_opens(results, finished_run):
-    assert results.folder == finished_run
+    assert results.location == str(finished_run)
     assert results.exit_code == 0
     assert results.spec.resolution == 32
     assert list(results.cells) == CELL_COLUMNS

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fesbench.core.contracts import Failure
+from fesbench.runs.execution.executor import ShardTask
 from fesbench.runs.execution.local import LocalExecutor
 from fesbench.runs.plan import make_plan, resolve
 from fesbench.runs.run import run_plan
@@ -71,7 +74,7 @@ def local(faces, tmp_path_factory):
 def test_workers_in_other_processes_give_the_same_bytes(local, faces, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
     remote = importlib.import_module("in_processes").InProcesses()
-    grow(tmp_path / "run", faces, remote)
+    run(tmp_path / "run", faces, remote, "ecs", "fid", "fidelity")
     assert remote.processes
     assert os.getpid() not in remote.processes
     assert files(tmp_path / "run") == files(local)
@@ -99,3 +102,11 @@ def test_progress_counts_every_task_and_nothing_is_done_twice(faces, tmp_path):
     assert sum(done.edits for done in first.finished) == 2 * PEOPLE
     _, second = run(tmp_path / "run", faces, LocalExecutor(), "ecs")
     assert second.begun == (0, 0)
+
+
+def test_stored_outputs_travel_with_a_task():
+    outputs = [np.zeros((8, 8, 3), np.uint8), Failure("out of luck")]
+    task = pickle.loads(pickle.dumps(ShardTask("copy", "faces", 1, frozenset({"ecs@x"}), outputs)))
+    assert (task.outputs[0] == outputs[0]).all()
+    assert task.outputs[1] == outputs[1]
+    assert task[:4] == ("copy", "faces", 1, frozenset({"ecs@x"}))

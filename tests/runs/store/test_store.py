@@ -13,6 +13,7 @@ from fesbench.core.errors import BenchError, ImageError, SpecError
 from fesbench.core.files import write_text, written_whole
 from fesbench.core.names import safe_name
 from fesbench.runs.spec import RunSpec
+from fesbench.runs.store.records import Identities
 from fesbench.runs.store.store import RunStore
 from fesbench.scoring.shards import SCORES
 
@@ -190,7 +191,7 @@ def test_a_damaged_or_later_record_is_refused(tmp_path, content):
 
 def test_a_run_that_failed_while_it_was_set_up_is_begun_again(tmp_path):
     store = RunStore(tmp_path)
-    store.update_identities({"models": {"copy": {}}})
+    store.update_identities(Identities(models={"copy": {}}))
     with store.log_file() as path:
         path.write_text("no such device")
     assert store.grown_spec(RunSpec(models=("copy",))).models == ("copy",)
