@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fesbench.core.names import safe_name
+from fesbench.core.plurals import counted
 from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
 from fesbench.review.robustness import KINDS, cells_by_perturbation, read_robustness
 from fesbench.runs.results import DatasetResults
@@ -146,7 +147,9 @@ def reported_table(results: DatasetResults) -> Table | None:
     if not rows:
         return None
     sources = dict.fromkeys(claim.source for claim in claims)
-    sizes = dict.fromkeys(f"{row['models']} models are ranked here." for row in rows if row["models"])
+    sizes = dict.fromkeys(
+        f"{counted(row['models'], 'model is', 'models are')} ranked here." for row in rows if row["models"]
+    )
     notes = [
         f"Source: {'; '.join(sources)}.",
         *sizes,
