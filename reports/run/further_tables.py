@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -162,7 +163,7 @@ def _about_people(claim: Claim) -> str:
     return f"Reported too: {claim.text}. No run can tell; see `bench study`."
 
 
-def _rows(finding: Finding) -> Iterator[dict[str, object]]:
+def _rows(finding: Finding) -> Iterator[dict[str, Any]]:
     """Yield two cells, reported and measured; the latter with the places that the tests leave open."""
     numbers = finding.numbers or {}
     place = {
