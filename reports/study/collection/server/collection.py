@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,7 +170,7 @@ def _opened(path: Path, study: str) -> sqlite3.Connection:
     return connection
 
 
-def read_records(path: Path) -> list[Mapping[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     """Read all answers in a file in the order of arrival, also while a server writes to it.
 
     Returns:

@@ -109,7 +109,7 @@ QUALTRICS = (
 def test_qualtrics_skips_three_headers_and_previews(write):
     found = READERS["qualtrics"](write("\ufeff" + QUALTRICS))
     assert [short(one) for one in found.answers] == [("R_1", "F0000", T0, "2", None)]
-    assert [reason for _, reason in found.skipped] == ["survey preview"]
+    assert [place for place, _ in found.skipped] == ["answers.csv, row 5"]
     assert {"IPAddress", "RecipientEmail", "LocationLatitude"} <= set(found.dropped)
 
 
@@ -168,7 +168,7 @@ def test_potato_of_version_2(write):
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        ("a,a\n1,2\n", "a.csv", "two columns"),
+        ("trial_id,answer,Trial_ID,participant\n1,2,3,4\n", "a.csv", "two columns"),
         ("trial_id\n" + "x" * 200_000 + "\n", "a.csv", "field larger"),
         ("a\0b\n", "a.csv", "NUL"),
         ("[" * 100_000, "a.json", "JSON"),
@@ -254,7 +254,7 @@ def test_a_changed_table_is_refused(best_of_three, make_answers, tmp_path):
     text = responses_csv(make_answers(best_of_three, [["A"]]), forms, key)
     path = tmp_path / "responses.csv"
     path.write_text(text.replace(",A,", ",Z,"))
-    with pytest.raises(BenchError, match=r"line 2.*does not fit"):
+    with pytest.raises(BenchError, match=r"row 2.*does not fit"):
         read_responses(path, study, forms)
     path.write_text(text.replace("1500.0", "-3"))
     with pytest.raises(BenchError, match="rt_ms"):
