@@ -195,12 +195,13 @@ def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Resp
         BenchError: the file cannot be read, or a row was changed or belongs to another study.
     """
     trials = {trial.id: (form.id, trial) for form in forms for trial in form.trials}
-    return [_response(record, f"{path.parent / record.place}", study, trials) for record in read_table(path).records]
+    return [
+        _response(record, f"{path.parent / record.place}", study, trials)
+        for record in read_table(path).records
+    ]
 
 
-def _response(
-    record: Record, place: str, study: Study, trials: Mapping[str, tuple[str, Trial]]
-) -> Response:
+def _response(record: Record, place: str, study: Study, trials: Mapping[str, tuple[str, Trial]]) -> Response:
     fields = {name: value or None for name, value in record.cells if name in Response.model_fields}
     try:
         one = Response.model_validate(fields)

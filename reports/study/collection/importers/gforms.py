@@ -1,9 +1,10 @@
 """Google Forms: the sheet of answers, downloaded as CSV.
 
 One form of the study is one Google form. The title of a question begins with its trial id in brackets; a
-question that was edited can have several columns, of which each response fills one. A response is one person,
-since two people may type the same code (``participant``). It is identified by its form, code and answers, which
-are the same in every download; the time stamp is not, as it is written in the time zone and format of the sheet.
+question that was edited can have several columns, of which each response fills one. A response is one
+person, since two people may type the same code (``participant``). It is identified by its form, code and
+answers, which are the same in every download; the time stamp is not: it is written in the time zone and the
+format of the sheet.
 """
 
 from __future__ import annotations

@@ -107,6 +107,6 @@ def _missing(table: Table, missing: list[str], platform: Platform) -> str:
     shown = [name[:40] for name in table.columns[:SHOWN_COLUMNS]]
     more = " and others" if len(table.columns) > len(shown) else ""
     return (
-        f"{table.path} has no column {' and no column '.join(missing)}, which files of the platform {platform} "
-        f"have; its first row must name the columns, and is: {', '.join(shown)}{more}"
+        f"{table.path} has no column {' and no column '.join(missing)}, which files of the platform "
+        f"{platform} have; its first row must name the columns, and is: {', '.join(shown)}{more}"
     )

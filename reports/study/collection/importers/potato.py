@@ -45,7 +45,7 @@ def read(path: Path) -> Reading:
 
 
 def _instances(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield a record for each instance, converting version 2, with its consent, to the format of version 1."""
+    """Yield a record in the format of version 1 for each instance, and for the consent of version 2."""
     for record in records:
         states = record.get(STATE)
         if not isinstance(states, Mapping):

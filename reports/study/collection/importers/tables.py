@@ -1,7 +1,7 @@
 """Read untrusted tables and JSON files of answers.
 
-The size, rows and cells of files are limited, and nothing in them is evaluated. Columns are found by name, apart
-from case, so that their order, and further columns, do not matter.
+The size, rows and cells of files are limited, and nothing in them is evaluated. Columns are found by name,
+apart from case, so that their order, and further columns, do not matter.
 """
 
 from __future__ import annotations
