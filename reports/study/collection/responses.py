@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from fesbench.core.errors import BenchError, invalid_fields
 from fesbench.core.files import write_text
-from fesbench.core.plurals import counted
 
 from ...formats.delimited import csv_rows
 from ..schema import Form, Key, Platform, Response, Study, Trial
@@ -86,6 +85,9 @@ def import_files(
     readings = [READERS[platform](path) for path in paths]
     raw = [answer for reading in readings for answer in reading.answers]
     passed_over = [Problem("skipped", *row) for reading in readings for row in reading.skipped]
+    for path, reading in zip(paths, readings, strict=True):
+        if not reading.answers and not reading.skipped:
+            passed_over.append(Problem("skipped", path.name, "no row has an answer"))
     responses, problems = _matched(raw, study, forms, platform, secret)
     problems = [*passed_over, *problems]
     if not responses:
@@ -96,11 +98,11 @@ def import_files(
 
 def _nothing_read(platform: Platform, paths: Sequence[Path], problems: Sequence[Problem]) -> str:
     counts = Counter(problem.kind for problem in problems)
-    reasons = ", ".join(f"{counted(count, 'row')} {kind}" for kind, count in counts.items())
-    first = f"; the first, {problems[0].where}: {problems[0].detail}" if problems else ""
+    reasons = ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+    first = f"; the first, {problems[0].where}: {problems[0].detail}"
     return (
         f"{', '.join(map(str, paths))}: no answers of the platform {platform} fit this study, so nothing was "
-        f"written ({reasons or 'all rows are without an answer'}{first})"
+        f"written ({reasons}{first})"
     )
 
 

@@ -17,7 +17,7 @@ from .tables import Record, Table
 FORM = ("form_id", "form")
 CONSENT = "consent"
 NO_CONSENT = "no consent"
-_AGREED = re.compile(r"1|true|on|y|yes\b.*|i (agree|consent)\b.*|agreed?|consent(ed)?")
+_AGREED = re.compile(r"1|true|on|y|yes\b.*|i (agree|consent)\b.*|agreed?|consented")
 _REFUSED = re.compile(
     r"0|2|false|off|n|none|no\b.*|i (do not|don['’]t|disagree|refuse|decline)\b.*|disagreed?|refused?"
 )

@@ -110,8 +110,8 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def read_table(path: Path) -> Table:
     """Read a table whose cells are separated by commas, semicolons, tabs or bars.
 
-    The first row, after a line such as ``sep=;`` if there is one, names the columns. Rows without any value
-    are left out; missing cells are empty. Rows are numbered as in a spreadsheet, the header being row 1.
+    The first row, after a line such as ``sep=;`` if there is one, names the columns. Rows without any value,
+    and headers repeated where files were joined, are left out; missing cells are empty. Rows are numbered as in a spreadsheet, the header being row 1.
 
     Raises:
         BenchError: see ``read_text``; or there are too many rows, cells without a column or an unclosed cell.
@@ -127,7 +127,7 @@ def read_table(path: Path) -> Table:
                     f"{path}, row {number} has {len(cells)} cells, but there are {len(columns)} columns: put "
                     "quotes around cells that contain the separator"
                 )
-            if any(cells):
+            if any(cells) and tuple(cell.strip() for cell in cells) != columns:
                 records.append(_record(path, number, columns, cells))
             if len(records) > MOST_ROWS:
                 raise BenchError(f"{path} has more than {MOST_ROWS} rows: give the answers in parts")
