@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
 
 from ..core.errors import CheckpointError
-from ..core.files import file_digest, written_whole
-from ..weights.tensors import CARD_FORMAT, is_statistic
+from ..core.files import written_whole
+from ..weights.tensors import CARD_FORMAT, is_statistic, write_tensors
 
 if TYPE_CHECKING:
     from .neural import NeuralGenerator
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 def save_checkpoint(
     generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None, half: bool = False
 ) -> None:
-    """Write a checkpoint of the suite and its card (``.json``), each atomically.
+    """Write a checkpoint of the suite and its card (``.json``), together: see ``write_tensors``.
 
     Args:
         generator: The model.
@@ -36,21 +34,11 @@ def save_checkpoint(
     """
     if path.suffix != ".safetensors":
         raise CheckpointError(f"a checkpoint of the suite is named NAME.safetensors, not {path.name}")
-    state = {name: value.detach().cpu() for name, value in generator.network.state_dict().items()}
+    state = generator.network.state_dict()
     halved = {name for name in state if half and not is_statistic(name)}
-    with written_whole(path) as unfinished:
-        save_file(
-            {name: (value.half() if name in halved else value).contiguous() for name, value in state.items()},
-            unfinished,
-        )
-    record = {
-        "format": CARD_FORMAT,
-        "sha256": file_digest(path),
-        "card": asdict(generator.card),
-        "training": dict(training or {}),
-    }
-    with written_whole(path.with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: value.half() if name in halved else value for name, value in state.items()}
+    record = {"format": CARD_FORMAT, "card": asdict(generator.card), "training": dict(training or {})}
+    write_tensors(path, tensors, record)
 
 
 def save_official(generator: NeuralGenerator, path: Path) -> None:

@@ -13,10 +13,10 @@ from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
 from fesbench.reports.study.collection.responses import read_responses
 from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
-from ... import __version__
 from ...api import open_run
 from ...core.errors import BenchError
 from ...core.files import write_text
+from ...core.version import __version__
 
 EXAMPLES = """
 \b
