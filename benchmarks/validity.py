@@ -1,7 +1,7 @@
 """What each metric sees: outputs whose faults are known, scored by all metrics.
 
-The true targets of every edit are degraded in known ways, a little and a lot, and scored as if a model had made
-them: rendered faces through the embedded networks, the London photos through the portable ones. Writes
+The true targets of every edit are degraded in known ways, a little and a lot, and scored as if a model had
+made them: rendered faces through the embedded networks, the London photos through the portable ones. Writes
 ``docs/images/validity.pdf`` and ``.png``, and the page ``docs/validity.md``. Run from the checkout:
 
     bench weights fetch portable
