@@ -17,9 +17,10 @@ from ..images import load_image
 from ..splits import Part, check_split, split_of
 from . import manifest
 from .inspection import Finding, inspect_images
-from .layouts import Unmatched, guess_layout, labeller
+from .layouts import NAMED_BY_FOLDER, Labels, Unmatched, guess_layout, known_person, labeller
 from .listing import Listing, list_images
 from .manifest import Row, read_manifest
+from .people import Shot, read_people
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,34 @@ def _labelled(
         rows, problems = read_manifest(root)
         return sorted(rows, key=lambda row: row.path), problems
     labels_of = labeller(layout, pattern)
-    rows, problems = [], list(listing.problems)
+    found: dict[str, Labels] = {}
+    problems = list(listing.problems)
     for path in listing.images:
         try:
-            labels = labels_of(PurePosixPath(path))
-            rows.append(Row(path, labels.subject, labels.expression, None, labels.split, None))
+            found[path] = labels_of(PurePosixPath(path))
         except Unmatched as error:
             problems.append(Problem(path, str(error)))
-    return rows, problems
+    if layout in NAMED_BY_FOLDER:
+        found = _with_people(root, found)
+    return [
+        Row(path, labels.subject, labels.expression, None, labels.split, None)
+        for path, labels in found.items()
+    ], problems
+
+
+def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:
+    """Replace file names by the people in them: by the naming of a known data set, else by what recurs."""
+    known = {path: person for path in found if (person := known_person(PurePosixPath(path)))}
+    shots = {
+        path: Shot(labels.expression or "", labels.subject)
+        for path, labels in found.items()
+        if path not in known
+    }
+    try:
+        people = known | read_people(shots)
+    except DatasetError as error:
+        raise DatasetError(f"{root}: {error}") from error
+    return {path: replace(labels, subject=people[path]) for path, labels in found.items()}
 
 
 def _usable(root: Path, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Finding], list[Problem]]:
@@ -177,6 +198,7 @@ def _parts(rows: Sequence[Row], spec: FolderSpec) -> dict[str, Part]:
         if row.split and stated.setdefault(row.subject, row.split) != row.split:
             raise DatasetError(
                 f"{spec.path}: subject {row.subject!r} is in {stated[row.subject]} and in {row.split} "
-                f"({row.path}), so the test would be no test; put each subject into one split"
+                f"({row.path}), so the test would be no test; put each subject into one split, or say which "
+                "part of a path is the person, such as --pattern '{expression}/{subject}_*'"
             )
     return {row.subject: stated.get(row.subject) or split_of(row.subject, spec.seed) for row in rows}

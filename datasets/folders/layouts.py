@@ -57,7 +57,7 @@ def expression_folders(path: PurePosixPath) -> Labels:
         expression = canonical(rest.parts[0])
     except UnknownName as error:
         raise Unmatched(f"its folder: {error}") from error
-    return Labels(_subject(PurePosixPath(*rest.parts[1:])), expression, split)
+    return Labels(_name(PurePosixPath(*rest.parts[1:])), expression, split)
 
 
 def stargan(path: PurePosixPath) -> Labels:
@@ -66,7 +66,7 @@ def stargan(path: PurePosixPath) -> Labels:
     code = rest.parts[0].upper()
     if len(rest.parts) < 2 or code[:-1] not in KDEF_CODES or code[-1] != "S":
         raise Unmatched(f"it lies in none of the folders {' '.join(f'{code}S' for code in KDEF_CODES)}")
-    return Labels(_subject(PurePosixPath(*rest.parts[1:])), KDEF_CODES[code[:-1]], split)
+    return Labels(_name(PurePosixPath(*rest.parts[1:])), KDEF_CODES[code[:-1]], split)
 
 
 _KDEF = re.compile(
@@ -152,15 +152,29 @@ def _without_split(path: PurePosixPath) -> tuple[Part | None, PurePosixPath]:
     return (split, PurePosixPath(*path.parts[1:])) if split else (None, path)
 
 
-def _subject(path: PurePosixPath) -> str:
-    """Return the subject that a file name holds; the folder holds the expression."""
+_CK = re.compile(r"(?P<subject>S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
+
+
+def known_person(path: PurePosixPath) -> str | None:
+    """Return the person that a file name of KDEF, RaFD or CK+ states, wherever it lies; None for other names."""
     for layout in (kdef, rafd):
         try:
             return layout(path).subject
         except Unmatched:
             continue
+    match = _CK.fullmatch(path.stem)
+    return match["subject"].upper() if match else None
+
+
+def _name(path: PurePosixPath) -> str:
     return str(path.with_suffix(""))
 
+
+NAMED_BY_FOLDER = ("expression-folders", "stargan")
+"""Layouts whose folders hold the expression, while file names hold the person in a way of their own.
+
+Their labellers state the whole file name as the subject; ``people.read_people`` finds the person in it.
+"""
 
 LABELLERS: Mapping[str, Labeller] = {
     "expression-folders": expression_folders,

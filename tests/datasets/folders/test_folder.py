@@ -141,8 +141,9 @@ def test_new_images_move_nobody(tmp_path_factory, new):
     root = tmp_path_factory.mktemp("set")
     pixel = Pillow.new("RGB", (2, 2))
     for i in range(10):
-        (root / "neutral").mkdir(exist_ok=True)
-        pixel.save(root / "neutral" / f"{i}.png")
+        for expression in ("neutral", "happy"):
+            (root / expression).mkdir(exist_ok=True)
+            pixel.save(root / expression / f"{i}.png")
     before = {name: [(s.id, s.subject) for s in folder(root, name).samples()] for name in PARTS}
     for name in new:
         (root / "sad").mkdir(exist_ok=True)

@@ -13,9 +13,9 @@ from fesbench.datasets.folders.layouts import LAYOUTS, Labels, Unmatched, guess_
     [
         ("expression-folders", "happy/001.jpg", Labels("001", "happy")),
         ("expression-folders", "Test/Surprise/a/7.png", Labels("a/7", "surprised", "test")),
-        ("expression-folders", "neutral/AF01NES.JPG", Labels("F01", "neutral")),
+        ("expression-folders", "neutral/AF01NES.JPG", Labels("AF01NES", "neutral")),
         ("stargan", "AFS/1.png", Labels("1", "fearful")),
-        ("stargan", "train/NES/AM02NES.jpg", Labels("M02", "neutral", "train")),
+        ("stargan", "train/NES/AM02NES.jpg", Labels("AM02NES", "neutral", "train")),
         ("kdef", "AF01/AF01HAS.JPG", Labels("F01", "happy")),
         ("kdef", "bm35sas.jpg", Labels("M35", "sad")),
         ("rafd", "Rafd090_01_Caucasian_female_angry_frontal.jpg", Labels("01", "angry")),
