@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 MAX_LENGTH = 80
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
@@ -32,6 +32,13 @@ def with_hash(name: str, text: str) -> str:
     return f"{stem[: MAX_LENGTH - 9]}-{digest[:8]}"
 
 
+def unused_name(name: str, text: str, taken: Collection[str]) -> str:
+    """Return ``name``, with hashes of ``text`` where it is in ``taken``, a set of case-folded names."""
+    while name.casefold() in taken:
+        name = with_hash(name, text)
+    return name
+
+
 def file_name(identifier: str) -> str:
     """Return the stem of a file for an identifier: itself where any file system takes it, else made safe.
 
@@ -56,9 +63,7 @@ def sample_ids(paths: Iterable[str]) -> dict[str, str]:
     for path in sorted(set(paths)):
         folder, _, file = path.rpartition("/")
         stem = file.rpartition(".")[0] or file
-        name = safe_name(f"{folder}/{stem}" if folder else stem)
-        if name.casefold() in taken:
-            name = with_hash(name, path)
+        name = unused_name(safe_name(f"{folder}/{stem}" if folder else stem), path, taken)
         taken.add(name.casefold())
         ids[path] = name
     return ids

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from fesbench.datasets.folders.manifest import read_cells
+from fesbench.datasets.folders.listing import relative_path
+from fesbench.datasets.folders.manifest import read_rows
 from fesbench.datasets.images import SUFFIXES, load_image
 
 from ..core.contracts import (
@@ -103,7 +104,7 @@ class FolderOutputs(Synthesizer):
 
     def _from_manifest(self, manifest: Path) -> dict[str, list[Path]]:
         paths: dict[str, list[Path]] = {}
-        for _, row in read_cells(manifest, ("edit", "path")):
+        for _, row in read_rows(manifest, ("edit", "path")):
             if row["edit"] and row["path"]:
                 path = self._inside(row["path"], manifest)
                 known = paths.setdefault(row["edit"], [])
@@ -111,7 +112,7 @@ class FolderOutputs(Synthesizer):
         return paths
 
     def _inside(self, name: str, manifest: Path) -> Path:
-        path = (self.folder / name).resolve()
+        path = (self.folder / relative_path(self.folder, name)).resolve()
         if not path.is_relative_to(self.folder):
             raise BenchError(
                 f"{manifest} names {name!r}, which lies outside its folder; move the image inside"

@@ -156,7 +156,7 @@ _CK = re.compile(r"(?P<subject>S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
 def known_person(path: PurePosixPath) -> str | None:
-    """Return the person that a file name of KDEF, RaFD or CK+ states, wherever it lies; None for other names."""
+    """Return the person that a file name of KDEF, RaFD or CK+ states, else None."""
     for layout in (kdef, rafd):
         try:
             return layout(path).subject

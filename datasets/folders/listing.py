@@ -91,6 +91,19 @@ def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: List
         listing.ignored.append(relative)
 
 
+def relative_path(folder: Path, name: str) -> str:
+    r"""Return a path that a table names, as a posix path relative to ``folder``; no file is opened.
+
+    ``.\a.png``, ``./a.png``, ``b/../a.png`` and the absolute path of ``a.png`` all give ``a.png``. Paths
+    outside the folder stay absolute, or begin with ``..``.
+    """
+    path = os.path.normpath(name if os.path.exists(folder / name) else name.replace("\\", "/"))
+    for root in (folder.absolute(), folder.resolve()):
+        if Path(path).is_relative_to(root):
+            return Path(path).relative_to(root).as_posix()
+    return path
+
+
 def why_unusable(root: Path, relative: str) -> str:
     """Return why ``relative`` is no file inside ``root`` that may be opened; empty when it is one.
 
