@@ -13,6 +13,17 @@ Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 SPLITS = (*PARTS, "all")
 
+SPLIT_FOLDERS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders and cells that state a split."""
+
 TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
 """Shares of the subjects; the rest is the test split."""
 

@@ -14,8 +14,7 @@ from fesbench.core.files import read_limited
 
 from ..expressions import canonical
 from ..images import SUFFIXES
-from ..splits import Part
-from .layouts import SPLIT_FOLDERS
+from ..splits import SPLIT_FOLDERS, Part
 from .listing import relative_path, why_unusable
 
 NAME = "manifest.csv"
@@ -88,10 +87,15 @@ def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     Raises:
         DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
     """
-    return _table(file, _text(file), required)
+    return _table(file, read_text(file), required)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of an untrusted table.
+
+    Raises:
+        DatasetError: the file is missing, too large, or not UTF-8 or UTF-16 text.
+    """
     try:
         data = read_limited(file, MAX_BYTES, "split the data set")
     except OSError as error:

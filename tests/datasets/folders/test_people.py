@@ -114,5 +114,5 @@ def test_the_folder_is_named_when_names_do_not_say_who_is_shown(make_image, tmp_
         make_image(path)
     with pytest.raises(DatasetError, match=str(tmp_path)):
         folder_dataset(tmp_path)
-    stated = FolderDataset(FolderSpec("set", tmp_path, "cfee", pattern="{expression}/{subject}"), "all")
+    stated = FolderDataset(FolderSpec("set", tmp_path, pattern="{expression}/{subject}"), "all")
     assert [sample.subject for sample in stated.samples()] == ["2", "1"]
