@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core.exports import lazy_exports
+from .core.version import __version__
 
 if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editors
     from fesbench.datasets.registry import load_dataset as load_dataset
@@ -49,8 +50,6 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.errors import WeightsMissing as WeightsMissing
     from .generators.registry import load_generator as load_generator
     from .training.train import train as train
-
-__version__ = "0.1.0"
 
 _EXPORTS = {
     "fesbench.api": ("evaluate",),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ..core.contracts import Features, SetMetric
+from ..core.plurals import counted
 from ..statistics.jackknife import replicates, subject_groups
 
 Images = NDArray[np.uint8]
@@ -130,7 +131,8 @@ def calibrate(
     names = set(subjects)
     if min(len(real), len(references)) < FEWEST_IMAGES or len(names) < FEWEST_SUBJECTS:
         reason = (
-            f"{len(real)} real images of {len(names)} subjects can be held out of {len(references)} others, "
+            f"{counted(len(real), 'real image')} of {counted(len(names), 'subject')} can be held out of "
+            f"{counted(len(references), 'other')}, "
             f"too few to see what the distance tells apart ({FEWEST_IMAGES} of {FEWEST_SUBJECTS} are needed)"
         )
         return Calibration(len(real), len(references), float("nan"), {}, reason)
