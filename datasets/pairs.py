@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fesbench.core.contracts import Edit, Sample
 from fesbench.core.errors import DatasetError, UnknownName
-from fesbench.core.names import unused_name
+from fesbench.core.names import composed, unused_name
 from fesbench.core.plurals import counted
 
 from .expressions import canonical
@@ -97,11 +97,11 @@ Row = tuple[Path, str, str]
 
 
 def _from_names(images: Path, sources: Path, pattern: str, known: Mapping[str, str]) -> Iterator[Row]:
-    expression = _pattern(pattern)
+    expression = _pattern(composed(pattern))
     lost, targetless = [], []
     rows: list[Row] = []
     for relative in listed(images):
-        stem = Path(relative).with_suffix("").as_posix()
+        stem = _stem(relative)
         match = expression.fullmatch(stem)
         if match and match["source"] in known:
             rows.append((images / relative, match["source"], _target(match.groupdict(), relative)))
@@ -124,14 +124,14 @@ def _unpaired(lost: list[str], images: Path, sources: Path, pattern: str) -> str
 
 
 def _from_table(images: Path, sources: Path, table: str, known: Mapping[str, str]) -> Iterator[Row]:
-    stems = {path: stem for stem, path in known.items()} | {stem: stem for stem in known}
+    stems = {composed(path): stem for stem, path in known.items()} | {stem: stem for stem in known}
     for line, cells in read_rows(Path(table), ("image", "source")):
         place = f"{table}:{line}"
         image, source = (_named(cells[name], name, place) for name in ("image", "source"))
         path = relative_path(images, image)
         if reason := why_unusable(images.resolve(), path):
             raise DatasetError(f"{place}: {image}: {reason}")
-        stem = stems.get(relative_path(sources, source))
+        stem = stems.get(composed(relative_path(sources, source)))
         if stem is None:
             raise DatasetError(f"{place}: there is no source {source!r} in {sources}")
         yield images / path, stem, _target(cells, place)
@@ -162,11 +162,15 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
+def _stem(relative: str) -> str:
+    return composed(Path(relative).with_suffix("").as_posix())
+
+
 def _by_stem(folder: Path) -> dict[str, str]:
     """Path without suffix to path, relative to the folder."""
     stems: dict[str, str] = {}
     for relative in listed(folder):
-        stem = Path(relative).with_suffix("").as_posix()
+        stem = _stem(relative)
         if stem in stems:
             raise DatasetError(f"{folder} holds {stems[stem]} and {relative}: which one is the source?")
         stems[stem] = relative

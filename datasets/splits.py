@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.names import composed
 from fesbench.core.plurals import counted
 
 Part = Literal["train", "val", "test"]
@@ -30,7 +31,7 @@ TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
 
 def position(subject: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the subject and the seed alone, uniform over subjects."""
-    digest = hashlib.sha256(f"{seed}\n{subject}".encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(f"{seed}\n{composed(subject)}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 

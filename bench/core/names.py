@@ -12,13 +12,26 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
+def composed(text: str) -> str:
+    """Return ``text`` in Unicode's composed form (NFC), in which names are compared.
+
+    Some systems store ``é`` as one character, others as ``e`` and an accent.
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether a file name is UTF-8 text, so that tables and reports can hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def safe_name(text: str) -> str:
     """Return a name for any file system, made from ``text``; a hash is added when anything had to be changed.
 
     Holds only ``A-Za-z0-9_.-``, starts with none of ``.-``, is no reserved Windows name and at most
     ``MAX_LENGTH`` characters long. Folder separators become ``-``.
     """
-    parts = unicodedata.normalize("NFC", text).split("/")
+    parts = composed(text).split("/")
     slug = "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts).strip(".-")[:MAX_LENGTH]
     if not slug or slug != "-".join(parts) or _RESERVED.match(slug):
         return with_hash(slug, text)
@@ -27,7 +40,7 @@ def safe_name(text: str) -> str:
 
 def with_hash(name: str, text: str) -> str:
     """``name`` followed by eight hexadecimal digits of the sha256 of ``text``."""
-    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(composed(text).encode("utf-8", "surrogateescape")).hexdigest()
     stem = f"_{name}" if _RESERVED.match(name) or not name else name
     return f"{stem[: MAX_LENGTH - 9]}-{digest[:8]}"
 

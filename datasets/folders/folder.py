@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from fesbench.core.contracts import NEUTRAL, Dataset, Edit, Problem, Sample
 from fesbench.core.errors import DatasetError
-from fesbench.core.names import safe_name, sample_ids
+from fesbench.core.names import composed, safe_name, sample_ids
 
 from ..expressions import BASIC, in_order
 from ..images import load_image
@@ -179,7 +179,7 @@ def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tu
     problems = list(listing.problems)
     for path in listing.images:
         try:
-            found[path] = labels_of(PurePosixPath(path))
+            found[path] = labels_of(PurePosixPath(composed(path)))
         except Unmatched as error:
             problems.append(Problem(path, str(error)))
     if layout in NAMED_BY_FOLDER:
@@ -192,7 +192,7 @@ def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tu
 
 def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:
     """Replace file names by the people in them: by the naming of a known data set, else by what recurs."""
-    known = {path: person for path in found if (person := known_person(PurePosixPath(path)))}
+    known = {path: person for path in found if (person := known_person(PurePosixPath(composed(path))))}
     shots = {
         path: Shot(labels.expression or "", labels.subject)
         for path, labels in found.items()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from fesbench.core.errors import BenchError, DatasetError, UnknownName
+from fesbench.core.names import composed
 from fesbench.core.plurals import counted
 
 from ..expressions import ALIASES, KDEF_CODES, canonical
@@ -127,6 +128,7 @@ def by_pattern(pattern: str, meanings: Meanings = NO_MEANINGS) -> Labeller:
     Raises:
         DatasetError: one of the two fields is missing or doubled, or there is an unknown one.
     """
+    pattern = composed(pattern)
     fields = re.findall(r"\{(.*?)\}", pattern)
     if sorted(fields) != ["expression", "subject"]:
         raise DatasetError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.core.files import read_limited
+from fesbench.core.names import composed
 
 from ..expressions import canonical
 from ..images import SUFFIXES
@@ -144,7 +145,7 @@ def _row(root: Path, cells: Mapping[str, str | None]) -> Row:
 
 
 def _cell(name: str, value: str | None) -> str:
-    text = (value or "").strip()
+    text = composed((value or "").strip())
     if not text.isprintable() or (len(text) > MAX_TEXT and "path" not in name):
         raise _BadRow(f"the {name} holds control characters or is longer than {MAX_TEXT} characters")
     return text

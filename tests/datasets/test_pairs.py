@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,28 @@ def test_folders_may_be_relative(paired, tmp_path, monkeypatch):
 def test_rows_that_cannot_be_used_are_named(paired, rows, message):
     with pytest.raises(DatasetError, match=message):
         paired(["a.png", "b.png"], ["s.png"], "image,source,target\n" + rows)
+
+
+COMPOSED, DECOMPOSED = "Zo\u00e9", "Zoe\u0301"
+
+
+@pytest.mark.parametrize(("image", "source"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_names_are_compared_after_normalisation(paired, image, source):
+    pairing = paired([f"{image}--happy.png"], [f"{source}.png"])
+    assert [edit.source.subject for edit in pairing.edits] == [COMPOSED]
+    assert [path.name for path in pairing.images] == [f"{image}--happy.png"]
+
+
+@pytest.mark.parametrize(("written", "stored"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_tables_find_files_whatever_the_normalisation(paired, written, stored):
+    table = f"image,source,target\n{written}/{written}.png,{written}.png,happy\n"
+    pairing = paired([f"{stored}/{stored}.png"], [f"{stored}.png"], table)
+    assert [(path.is_file(), path.stem) for path in pairing.images] == [(True, stored)]
+
+
+def test_names_that_are_not_utf8_are_refused_before_scoring(paired, tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / name).touch()
+    with pytest.raises(DatasetError, match="not UTF-8; rename"):
+        paired(["a.png"], ["a.png"])
