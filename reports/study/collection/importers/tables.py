@@ -111,7 +111,8 @@ def read_table(path: Path) -> Table:
     """Read a table whose cells are separated by commas, semicolons, tabs or bars.
 
     The first row, after a line such as ``sep=;`` if there is one, names the columns. Rows without any value,
-    and headers repeated where files were joined, are left out; missing cells are empty. Rows are numbered as in a spreadsheet, the header being row 1.
+    and headers repeated where files were joined, are left out; missing cells are empty. Rows are numbered as
+    in a spreadsheet, the header being row 1.
 
     Raises:
         BenchError: see ``read_text``; or there are too many rows, cells without a column or an unclosed cell.

@@ -61,7 +61,7 @@ def test_a_release_takes_no_token_of_another_participant(collection):
 
 def test_only_who_has_begun_and_not_finished_is_released(collection, made):
     collection.start("anna", "a" * 32)
-    with pytest.raises(BenchError, match="no participant 'ana' has begun. Did you mean anna"):
+    with pytest.raises(BenchError, match=r"no participant 'ana' has begun\. Did you mean anna"):
         collection.release("ana", "")
     for trial in made.forms[0].trials:
         collection.answer("a" * 32, trial.id, trial.choices[0], 900)
