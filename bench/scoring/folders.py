@@ -153,18 +153,19 @@ def _score_images(
     pairing: Pairing, scorer: Scorer
 ) -> tuple[pd.DataFrame, Features, list[str], list[References]]:
     """Return the rows of all images, features for set metrics, decoding errors, and the sources."""
-    items, scored, broken, photos = pairing.answers, [], [], []
+    items, scored, photos = pairing.answers, [], []
+    broken: dict[str, None] = {}
     for start in range(0, len(items), SHARD):
         shard = items[start : start + SHARD]
         outputs = [_output(path, scorer.resolution) for path, _ in shard]
-        broken += {output.reason: None for output in outputs if isinstance(output, Failure)}
+        broken |= {output.reason: None for output in outputs if isinstance(output, Failure)}
         references = shard_references([edit for _, edit in shard], {}, scorer)
         photos.append(references)
         scored.append(score_shard(outputs, references, scorer))
     rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
     networks = scored[0].features
     features = {name: np.concatenate([part.features[name] for part in scored]) for name in networks}
-    return rows, features, broken, photos
+    return rows, features, list(broken), photos
 
 
 def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict[str, Any]]:

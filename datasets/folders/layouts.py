@@ -136,8 +136,8 @@ def by_pattern(pattern: str, meanings: Meanings = NO_MEANINGS) -> Labeller:
         )
     words = sorted(ALIASES, key=len, reverse=True)
     known = [*map(_code_regex, meanings), *(word.replace("-", r"[\s_-]?") for word in words)]
-    regexes = [_pattern_regex(pattern, names) for names in ("|".join(known), "[^/]+?")]
-    return partial(_labels_by_regex, pattern, *regexes, meanings)
+    strict, loose = (_pattern_regex(pattern, names) for names in ("|".join(known), "[^/]+?"))
+    return partial(_labels_by_regex, pattern, strict, loose, meanings)
 
 
 def _code_regex(code: str) -> str:
@@ -220,7 +220,7 @@ def cfee(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
     if match is None or not path.parent.name.lower().startswith("images"):
         raise Unmatched("the path is not of the form 01-04/Images1/01_126_3963 (class, person, photo)")
     code = code_key(match["class"])
-    expression = (CFEE_CLASSES | dict(meanings)).get(code)
+    expression = meanings.get(code) or CFEE_CLASSES.get(code)
     if expression is None:
         raise Unmatched(
             f"the class {match['class']} has no name; take it from the sheet 'summary' of CFEE's "
