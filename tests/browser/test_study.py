@@ -178,7 +178,8 @@ def test_a_served_study_that_loses_its_server(packet, window, imported, server, 
     page = window(f"{address}?PROLIFIC_PID=5f00000000000000000000aa")
     begin(page)
     given = answer(page, 2)
-    page.wait_for_function("answers.state.sent === 2")
+    while page.evaluate("answers.state.sent") != 2:  # the page forbids what wait_for_function does
+        page.wait_for_timeout(100)
     process.send_signal(signal.SIGKILL)
     process.wait(1200)
     given += answer(page, 2)
