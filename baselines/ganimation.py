@@ -237,7 +237,9 @@ class GANimation(NeuralGenerator):
         return super().label_names(classes, expressions)
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
+    def from_checkpoint(
+        cls, path: Path | str, expressions: Sequence[str] | None = None, resolution: int | None = None
+    ) -> Self:
         """Load a file, and the action units of its expressions if there is a table beside it.
 
         ``NAME.action_units.csv`` beside ``NAME.pth`` replaces the table of prototypes; see
@@ -247,7 +249,7 @@ class GANimation(NeuralGenerator):
             CheckpointError: the file cannot be used, or no units drive the network.
             DatasetError: the units cannot be used.
         """
-        generator = super().from_checkpoint(path, expressions)
+        generator = super().from_checkpoint(path, expressions, resolution)
         beside = Path(path).with_suffix(".action_units.csv")
         return generator.with_units(read_prototypes(beside), beside.name) if beside.exists() else generator
 

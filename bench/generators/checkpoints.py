@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from ..core.errors import CheckpointError
-from ..core.files import file_digest, written_whole
+from ..core.files import file_digest, write_text, written_whole
 from ..weights.tensors import CARD_FORMAT, is_statistic
 
 if TYPE_CHECKING:
@@ -43,22 +43,19 @@ def save_checkpoint(
             {name: (value.half() if name in halved else value).contiguous() for name, value in state.items()},
             unfinished,
         )
-    record = {
-        "format": CARD_FORMAT,
-        "sha256": file_digest(path),
-        "card": asdict(generator.card),
-        "training": dict(training or {}),
-    }
-    with written_whole(path.with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    _write_card(generator, path, training or {})
 
 
-def save_official(generator: NeuralGenerator, path: Path) -> None:
-    """Write the file that the official code of a model loads, atomically: ``torch.save`` of its state_dict.
+def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None) -> None:
+    """Write the file that the official code of a model loads, and its card (``.json``), each atomically.
+
+    The file is ``torch.save`` of a state_dict, which states neither the labels nor the image size; the card
+    does.
 
     Args:
         generator: The model; see its ``official_state`` and ``official_wrapper``.
         path: Where to write; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
+        training: Record of the training, kept in the card file.
 
     Raises:
         CheckpointError: a ``.safetensors`` file name, which would promise another format.
@@ -70,3 +67,14 @@ def save_official(generator: NeuralGenerator, path: Path) -> None:
     state, wrapper = generator.official_state(), generator.official_wrapper
     with written_whole(path) as unfinished:
         torch.save(state if wrapper is None else {wrapper: state}, unfinished)
+    _write_card(generator, path, training or {})
+
+
+def _write_card(generator: NeuralGenerator, path: Path, training: Mapping[str, Any]) -> None:
+    record = {
+        "format": CARD_FORMAT,
+        "sha256": file_digest(path),
+        "card": asdict(generator.card),
+        "training": dict(training),
+    }
+    write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")

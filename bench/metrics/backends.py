@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -86,12 +88,14 @@ def embedded_kernel() -> SetMetric:
 
 @cache
 def _mini_xception() -> MiniXception:
-    return MiniXception(weights.where("portable", "emotion_model.hdf5"))
+    with weights.pinned("portable", "emotion_model.hdf5") as (path, _):
+        return MiniXception(path)
 
 
 @cache
 def _dlib() -> DlibResNet:
-    return DlibResNet(weights.where("portable", DLIB_FILE))
+    with weights.pinned("portable", DLIB_FILE) as (path, _):
+        return DlibResNet(path)
 
 
 def fer_consistency() -> ImageMetric:
@@ -106,20 +110,30 @@ def dlib_similarity() -> ImageMetric:
 
 def face_api_consistency() -> ImageMetric:
     """``ecs@face-api``."""
-    folder = weights.where("face-api", "face_expression_model.bin").parent
-    return ExpressionConsistency(FaceApiExpression(folder), "face-api")
+    with _face_api_folder("face_expression_model") as folder:
+        return ExpressionConsistency(FaceApiExpression(folder), "face-api")
 
 
 def face_api_similarity() -> ImageMetric:
     """``fss@face-api``: dlib's network, rounded to 8 bits, so dlib's threshold and levels."""
-    folder = weights.where("face-api", "face_recognition_model.bin").parent
-    return FaceSimilarity(FaceApiRecognition(folder), "face-api", DLIB)
+    with _face_api_folder("face_recognition_model") as folder:
+        return FaceSimilarity(FaceApiRecognition(folder), "face-api", DLIB)
+
+
+@contextmanager
+def _face_api_folder(model: str) -> Iterator[Path]:
+    """Yield the folder of the two files of a model, which are the published ones."""
+    with (
+        weights.pinned("face-api", f"{model}-weights_manifest.json"),
+        weights.pinned("face-api", f"{model}.bin") as (path, _),
+    ):
+        yield path.parent
 
 
 def deepface_consistency() -> ImageMetric:
     """``ecs@deepface-emotion``: the network of ``DeepFace.analyze``."""
-    path, _ = weights.pinned("paper", "facial_expression_model_weights.pth")
-    return ExpressionConsistency(_deepface_emotion(path), "deepface-emotion")
+    with weights.pinned("paper", "facial_expression_model_weights.pth") as (path, _):
+        return ExpressionConsistency(_deepface_emotion(path), "deepface-emotion")
 
 
 def facenet_similarity() -> ImageMetric:
@@ -145,14 +159,12 @@ def vgg_face_similarity() -> ImageMetric:
 
 def deepface_dlib_similarity() -> ImageMetric:
     """``fss@deepface-dlib``: dlib's network as DeepFace uses it."""
-    return FaceSimilarity(
-        _deepface_dlib(weights.where("portable", DLIB_FILE)), "deepface-dlib", DEEPFACE_DLIB
-    )
+    with weights.pinned("portable", DLIB_FILE) as (path, _):
+        return FaceSimilarity(_deepface_dlib(path), "deepface-dlib", DEEPFACE_DLIB)
 
 
 def _deepface_similarity(model: str, file: str, threshold: float) -> FaceSimilarity:
     """A metric with DeepFace's threshold on the cosine distance."""
-    path, _ = weights.pinned("paper", file)
     verification = Verification(
         measure="cosine",
         threshold=1 - threshold,
@@ -161,7 +173,8 @@ def _deepface_similarity(model: str, file: str, threshold: float) -> FaceSimilar
         origin=f"threshold of DeepFace 0.0.103 for {model}, cosine distance {threshold:.2f}; level of "
         "different subjects not measured here, so a missing output counts as similarity 0",
     )
-    return FaceSimilarity(_deepface(model, path), model.lower(), verification)
+    with weights.pinned("paper", file) as (path, _):
+        return FaceSimilarity(_deepface(model, path), model.lower(), verification)
 
 
 @cache
@@ -196,32 +209,38 @@ def _inception_bf16(path: Path, sha256: str) -> Bfloat16:
 
 def qualiclip() -> ImageMetric:
     """``qualiclip``: the authors' own formula."""
-    return QualiCLIP(_qualiclip(*weights.pinned("paper", "qualiclip.pth")))
+    with weights.pinned("paper", "qualiclip.pth") as file:
+        return QualiCLIP(_qualiclip(*file))
 
 
 def pyiqa_qualiclip() -> ImageMetric:
     """``qualiclip@pyiqa``: the same network, scaled as pyiqa does."""
-    return PyiqaQualiCLIP(_qualiclip(*weights.pinned("paper", "qualiclip.pth")))
+    with weights.pinned("paper", "qualiclip.pth") as file:
+        return PyiqaQualiCLIP(_qualiclip(*file))
 
 
 def inception_frechet() -> SetMetric:
     """``fid@inception-2015``: pytorch-fid's."""
-    return FrechetDistance(_inception(*weights.pinned("paper", INCEPTION)), "inception-2015")
+    with weights.pinned("paper", INCEPTION) as file:
+        return FrechetDistance(_inception(*file), "inception-2015")
 
 
 def inception_kernel() -> SetMetric:
     """``kid@inception-2015``: by pytorch-fid's network."""
-    return KernelDistance(_inception(*weights.pinned("paper", INCEPTION)), "inception-2015")
+    with weights.pinned("paper", INCEPTION) as file:
+        return KernelDistance(_inception(*file), "inception-2015")
 
 
 def inception_frechet_bf16() -> SetMetric:
     """``fid@inception-2015-bf16``: by pytorch-fid's network in bfloat16."""
-    return FrechetDistance(_inception_bf16(*weights.pinned("paper", INCEPTION)), f"inception-2015{SUFFIX}")
+    with weights.pinned("paper", INCEPTION) as file:
+        return FrechetDistance(_inception_bf16(*file), f"inception-2015{SUFFIX}")
 
 
 def inception_kernel_bf16() -> SetMetric:
     """``kid@inception-2015-bf16``: by pytorch-fid's network in bfloat16."""
-    return KernelDistance(_inception_bf16(*weights.pinned("paper", INCEPTION)), f"inception-2015{SUFFIX}")
+    with weights.pinned("paper", INCEPTION) as file:
+        return KernelDistance(_inception_bf16(*file), f"inception-2015{SUFFIX}")
 
 
 def trained_classifier(name: str) -> ImageMetric:

@@ -73,13 +73,6 @@ def test_losses_of_all_devices_average_to_those_of_one(name):
             draws.batch, draws
         )
 
-    def terms_of(draws):
-        torch.manual_seed(0)
-        objective = GENERATORS.load(name).objective(training_images(), SETTINGS)
-        return objective.discriminator_terms(draws.batch, draws) | objective.generator_terms(
-            draws.batch, draws
-        )
-
     def losses(devices):
         terms = [terms_of(draws) for draws in shards(devices)]
         shared = [key for key in terms[0] if key not in {"g_same", "g_strength"}]

@@ -375,5 +375,5 @@ def test_a_file_that_is_no_training_state_is_refused(tmp_path):
 def test_resume_with_other_settings_is_refused(tmp_path):
     none = torch.zeros(0, 3, 32, 32)
     TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).train(Limit(steps=1), lambda step, fraction: None)
-    with pytest.raises(SpecError, match="other settings"):
+    with pytest.raises(SpecError, match="other settings or data: seed was 3 and is now 4; "):
         TrainingRun(StarGAN, Flat(), none, replace(SMALL, seed=4), tmp_path).resume()
