@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core.exports import lazy_exports
+from .core.version import __version__
 
 if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editors
     from fesbench.datasets.registry import load_dataset as load_dataset
@@ -20,9 +21,12 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.contracts import Annotation as Annotation
     from .core.contracts import Batch as Batch
     from .core.contracts import ClosedForm as ClosedForm
+    from .core.contracts import Column as Column
     from .core.contracts import Dataset as Dataset
     from .core.contracts import Edit as Edit
     from .core.contracts import Failure as Failure
+    from .core.contracts import FeatureExtractor as FeatureExtractor
+    from .core.contracts import FeatureExtractorCard as FeatureExtractorCard
     from .core.contracts import Generator as Generator
     from .core.contracts import GeneratorCard as GeneratorCard
     from .core.contracts import Image as Image
@@ -47,8 +51,6 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .generators.registry import load_generator as load_generator
     from .training.train import train as train
 
-__version__ = "0.1.0"
-
 _EXPORTS = {
     "fesbench.api": ("evaluate",),
     "fesbench.core.contracts": (
@@ -58,9 +60,12 @@ _EXPORTS = {
         "Annotation",
         "Batch",
         "ClosedForm",
+        "Column",
         "Dataset",
         "Edit",
         "Failure",
+        "FeatureExtractor",
+        "FeatureExtractorCard",
         "Generator",
         "GeneratorCard",
         "Image",

@@ -141,7 +141,7 @@ def measured(outputs: Sequence[Image], edits: Sequence[Edit]) -> Iterable[str]:
     batch = Batch(edits, roles["output"], sources, truths, masks, features)
     for metric in metrics.values():
         found = metric.score(batch)
-        yield f"{np.nanmean(found[next(iter(metric.card.columns), metric.card.id)]):.3f}"
+        yield f"{np.nanmean(found[metric.card.column_names[0]]):.3f}"
     errors = Fidelity().score(batch)
     for column in ERRORS.values():
         yield f"{np.nanmean(errors[column]):.2f}"

@@ -86,7 +86,7 @@ def differences(all_metrics: Scorer) -> pd.DataFrame:
 def scores(some_metrics: Scorer, edits: Sequence[Edit], outputs: Sequence[Image]) -> pd.DataFrame:
     """One row for each output, one column for each score; a set's score stands in every row."""
     scored = score_shard(list(outputs), shard_references(edits, {}, some_metrics), some_metrics)
-    shown = [metric.card.columns[0] for metric in some_metrics.image_metrics]
+    shown = [metric.card.column_names[0] for metric in some_metrics.image_metrics]
     shown += [f"ecs.probability@{name.partition('@')[2]}" for name in shown if name.startswith("ecs@")]
     table = scored.rows.pivot(index="edit", columns="metric", values="value")[sorted(shown)]
     truths = np.stack([edit.truth.load() for edit in edits if edit.truth])

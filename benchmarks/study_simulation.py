@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fesbench.core.contracts import Floats
 from fesbench.reports.study.analysis.significance import binomial, discordant
 from fesbench.reports.study.analysis.strengths import luce
-from fesbench.statistics.intervals import Floats
 from fesbench.statistics.two_way import (
     Clusters,
     Estimate,

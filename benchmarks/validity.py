@@ -329,12 +329,12 @@ def draw(panel: Axes, results: Sequence[Result], column: str, looks: Sequence[Mo
 
 def columns_of(scorer: Scorer) -> dict[str, str]:
     """The columns of the page's tables, each with its direction."""
-    headlines = {card.columns[0]: card.direction for card in scorer.cards}
+    headlines = {card.column_names[0]: card.direction for card in scorer.cards}
     further = {"ecs.probability": "higher", "fss.verified": "higher", "mae.changed": "lower"}
     return headlines | {
         column: direction
         for card in scorer.cards
-        for column in card.columns
+        for column in card.column_names
         if (direction := further.get(column.partition("@")[0]))
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from fesbench.core.contracts import GeneratorCard
+from fesbench.core.plurals import counted
 
 from .formats.markdown import escape, markdown_table
 from .tables.table import Table, metric_title
@@ -151,8 +152,8 @@ def data_card(
         "Collection process": escape(f"{origin.collection} {origin.assumed}"),
         "People in the images": escape(origin.people),
         "Preprocessing": f"Layout {escape(str(counts.get('layout') or 'built in'))}; "
-        f"{len(counts['problems'])} images "
-        f"left out as unusable, {len(counts['ignored'])} other files ignored. `bench data prepare` aligns "
+        f"{counted(len(counts['problems']), 'image')} left out as unusable, "
+        f"{counted(len(counts['ignored']), 'other file')} ignored. `bench data prepare` aligns "
         f"by the eyes.",
         "Uses": "Measuring facial-expression synthesis; training where the licence allows it. Not for "
         "identifying people "

@@ -10,8 +10,9 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from fesbench.core.contracts import GeneratorCard
+from fesbench.core.contracts import GeneratorCard, MetricCard
 from fesbench.core.errors import UnknownName
+from fesbench.metrics.registry import ROWS
 
 MODELS = {
     "reggan": ("reggan2026",),
@@ -26,37 +27,8 @@ MODELS = {
     "usgan": ("akram2023usgan",),
     "sargan": ("akram2023sargan",),
 }
-METRICS = {
-    "ecs@fer": ("fer",),
-    "ecs@face-api": ("faceapi",),
-    "ecs@deepface-emotion": ("deepface",),
-    "fss@dlib": ("facerecognitionmodels",),
-    "fss@face-api": ("faceapi",),
-    "fss@facenet512": ("deepface",),
-    "fss@facenet512-bf16": ("deepface",),
-    "fss@arcface": ("deepface",),
-    "fss@vgg-face": ("deepface",),
-    "fss@deepface-dlib": ("deepface", "facerecognitionmodels"),
-    "qualiclip": ("qualiclip",),
-    "qualiclip@pyiqa": ("qualiclip",),
-    "fid@inception-2015": ("pytorchfid",),
-    "kid@inception-2015": ("kid2018", "pytorchfid"),
-    "fid@inception-2015-bf16": ("pytorchfid",),
-    "kid@inception-2015-bf16": ("kid2018", "pytorchfid"),
-    "kid@embedded": ("kid2018", "fesbench"),
-}
-EMBEDDED = (
-    "ecs@embedded",
-    "ecs@embedded-judge1",
-    "ecs@embedded-judge2",
-    "fss@embedded",
-    "quality@embedded",
-    "fid@embedded",
-    "movement@embedded",
-)
-OWN = dict.fromkeys((*EMBEDDED, "fidelity", "rendered"), ("fesbench",))
-DATA = {"london": ("debruine2017london",), "cfee": ("du2014compound",)}
-KEYS = {"fesbench": ("fesbench",)} | MODELS | METRICS | OWN | DATA
+DATA = {"rendered": ("fesbench",), "london": ("debruine2017london",), "cfee": ("du2014compound",)}
+KEYS = {"fesbench": ("fesbench",)} | MODELS | DATA | {name: row.citations for name, row in ROWS.items()}
 """Names that can be cited to the keys of their entries."""
 
 
@@ -69,6 +41,11 @@ def bibtex(name: str) -> str:
     if name not in KEYS:
         raise UnknownName("name to cite", name, KEYS)
     return "\n\n".join(_entries()[key] for key in KEYS[name])
+
+
+def bibtex_of_metric(card: MetricCard) -> str:
+    """Return the entries that the card of an installed metric states; empty where it states none."""
+    return "\n\n".join(_entries().get(citation, citation) for citation in card.citations)
 
 
 def bibtex_of_card(card: GeneratorCard) -> str:

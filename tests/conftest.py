@@ -48,7 +48,7 @@ def _fetched(backend: str, config: pytest.Config) -> Path:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; read only."""
     folder = tmp_path_factory.mktemp("runs")
-    with tarfile.open(Path(__file__).parent / "data" / "runs" / "format-1.tar.gz") as archive:
+    with tarfile.open(DATA / "runs" / "format-1.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "format-1"
 

@@ -34,4 +34,4 @@ def test_what_others_asked_for_in_the_meantime_is_kept(tmp_path):
 
 
 def damage_summary(store: RunStore) -> None:
-    store.write_summary('{"cells": 3}', "")
+    store.write_summary('{"cells": 3}')

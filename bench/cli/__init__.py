@@ -13,8 +13,8 @@ from typing import IO, Any, NamedTuple
 
 import click
 
-from .. import __version__
 from ..core.errors import BenchError, did_you_mean
+from ..core.version import __version__
 
 
 class LazyCommand(NamedTuple):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card
+from fesbench.reports.citations import KEYS, bibtex, bibtex_of_card, bibtex_of_metric
 
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
+from ..metrics.registry import METRICS, load_metric
 
 
 @click.command(epilog="Example:  bench cite stargan qualiclip london fesbench > references.bib")
@@ -26,7 +27,10 @@ def _entry(name: str) -> str:
         return bibtex(name)
     if ".py:" in name or name in GENERATORS.names():
         entry = bibtex_of_card(load_model(name).card)
-        if not entry:
-            raise BenchError(f"the card of {name} names nothing to cite")
-        return entry
-    return bibtex(name)
+    elif name in METRICS.names():
+        entry = bibtex_of_metric(load_metric(name).card)
+    else:
+        return bibtex(name)
+    if not entry:
+        raise BenchError(f"the card of {name} names nothing to cite")
+    return entry

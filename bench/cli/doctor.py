@@ -1,4 +1,4 @@
-"""``bench doctor``: what is wrong with this installation."""
+"""``bench doctor``: check the installation."""
 
 from __future__ import annotations
 

@@ -1,22 +1,21 @@
-"""``bench metrics``: what can be measured, and through which network."""
+"""``bench metrics``: list, show and check the metrics."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from pydantic import TypeAdapter
 from rich.table import Column, Table
 
-from ..core.contracts import ImageMetric, Metric, MetricCard, Network
+from ..core.contracts import FeatureExtractor, ImageMetric, Metric
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
+from ..runs.store.records import MetricRecord
+from ..testing.golden_scores import Comparison, compare
 from .console import make_console
-
-if TYPE_CHECKING:
-    from ..testing.golden_scores import Comparison
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -25,8 +24,8 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def metrics() -> None:
     """List, show and check the metrics.
 
-    A metric's id names the network that it looks through (fss@dlib); a plain name (fss) stands for the id
-    that `bench run --backend` gives it.
+    A metric's id names its feature extractor (fss@dlib); a plain name (fss) stands for the id that
+    `bench run --backend` gives it.
     """
 
 
@@ -67,7 +66,7 @@ def _cells(metric: Metric | str) -> list[str]:
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", help="For plain names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
 def show(name: str, backend: str, as_json: bool) -> None:
-    """Show one metric and the networks it looks through: an id, or a plain name with --backend.
+    """Show one metric and its feature extractors: an id, or a plain name with --backend.
 
     Exit code 2 where the metric cannot be computed here, with the reason.
     """
@@ -87,13 +86,11 @@ def show(name: str, backend: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: bool) -> None:
-    """Score five fixed images, and compare with the scores that they are known to get.
+    """Score five fixed images, and compare the scores with the golden ones.
 
     NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs or
     none could be computed.
     """
-    from ..testing.golden_scores import compare
-
     found = compare(names or served_metrics(backend), backend)
     if as_json:
         rows = [row._asdict() | {"state": row.state} for row in found.rows]
@@ -113,34 +110,24 @@ def _show_comparison(found: Comparison) -> None:
     console = make_console()
     console.print(table)
     if not found.same_images:
-        console.print("The images were not rendered as where the table was made, so scores may differ.")
+        console.print("The images are not rendered as for the golden scores, so scores may differ.")
     for name, reason in found.unavailable.items():
         console.print(f"not available: {name}: {reason}", markup=False)
 
 
 def _numbers(values: Sequence[float | None]) -> str:
-    return "  ".join("–" if value is None else f"{value:6.4g}" for value in values) or "nobody knows"
+    return "  ".join("–" if value is None else f"{value:6.4g}" for value in values) or "unknown"
 
 
 def _describe(metric: Metric) -> dict[str, Any]:
-    """The metric's card and its networks' cards, with infinite bounds as null."""
-    return _card(metric.card) | {"networks": [_network(network) for network in _networks(metric)]}
+    """Return the metric's card and the cards of its feature extractors, with infinite bounds as null."""
+    networks = [dict(vars(network.card)) for network in _networks(metric)]
+    card: dict[str, Any] = json.loads(TypeAdapter(MetricRecord).dump_json(MetricRecord.of(metric.card)))
+    return card | {"networks": networks}
 
 
-def _networks(metric: Metric) -> tuple[Network, ...]:
+def _networks(metric: Metric) -> tuple[FeatureExtractor, ...]:
     return metric.networks if isinstance(metric, ImageMetric) else (metric.network,)
-
-
-def _card(card: MetricCard) -> dict[str, Any]:
-    return {key: _finite(value) for key, value in vars(card).items()}
-
-
-def _network(network: Network) -> dict[str, Any]:
-    return dict(vars(network.card))
-
-
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..metrics.networks.classifier import told
+from ..metrics.networks.classifier import ceiling
 from ..training.networks import classifier
 from .console import make_console, say
 from .options import parse_duration
@@ -57,7 +57,7 @@ def train_classifier(
     """
     recipe = classifier.Recipe(backbone, init, side, steps, budget, seed=seed)
     made = classifier.train_classifier(data, recipe, name, out, device, say)
-    say(f"{made.card}: {told(made.held_out)}; as a metric: {made.metric}")
+    say(f"{made.card}: {ceiling(made.held_out)}; as a metric: {made.metric}")
     table = Table("shown", *made.labels, title="held-out subjects, predicted", title_justify="left")
     for label, counts in zip(made.labels, made.held_out["confusion"], strict=True):
         table.add_row(label, *map(str, counts))

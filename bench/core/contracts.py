@@ -1,8 +1,8 @@
 """The contracts of data sets, generators and metrics, and the types that they exchange.
 
-Data flows one way: a ``Dataset`` gives ``Sample`` and ``Edit`` objects; a ``Generator`` (through the harness)
-or any other ``Synthesizer`` turns edits into outputs; a ``Network`` turns images into features; metrics turn
-features into scores. This module imports neither torch nor any other part of the suite.
+Data flows one way: ``Dataset`` gives ``Sample`` and ``Edit``; a ``Generator`` (through the harness) or
+any other ``Synthesizer`` turns edits into outputs; a ``FeatureExtractor`` turns images into features; metrics
+turn features into scores. This module imports neither torch nor any other part of the suite.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -25,6 +26,11 @@ Image = NDArray[np.uint8]
 
 Mask = NDArray[np.bool_]
 """A region of an image: (H, W) bool."""
+
+Features = NDArray[np.float32]
+"""Features of images: (N, d) float32."""
+
+Floats = NDArray[np.float64]
 
 NEUTRAL = "neutral"
 UNKNOWN_LABEL = -1
@@ -47,6 +53,8 @@ NO_TRUTH = "no true target"
 
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
+Block = Literal["main", "transfer", "control"]
+"""The part of a table in which a generator stands: only those of one part are ranked against each other."""
 Inference = Literal["float32", "compiled", "bfloat16"]
 """How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
 show it; see docs/speed.md."""
@@ -258,12 +266,21 @@ class Synthesizer(ABC):
 
 
 @dataclass(frozen=True)
-class NetworkCard:
-    """A frozen network that metrics look through. ``digest`` is the sha256 of its weights file.
+class FeatureExtractorCard:
+    """What identifies a frozen network whose features metrics read.
 
-    ``preprocessing`` states crop, size, filter and value range, with a version: features are comparable
-    only where name, digest and preprocessing agree. ``labels`` orders a classifier's outputs; ``reached``
-    says what it gets right on real images, the ceiling of scores through it, where that was measured.
+    Features are comparable only where name, digest and preprocessing agree.
+
+    Attributes:
+        name: Unique name; ``Batch.features`` is keyed by it.
+        backend: The backend that it belongs to.
+        digest: sha256 of its weights file.
+        preprocessing: Crop, size, filter and value range, with a version.
+        dimension: Length of a feature vector.
+        licence: Licence of the weights.
+        source: Where the weights come from.
+        labels: The classes of a classifier, in the order of its outputs; empty for other networks.
+        reached: Accuracy of a classifier on real images, in words: the ceiling of scores computed with it.
     """
 
     name: str
@@ -277,31 +294,81 @@ class NetworkCard:
     reached: str = ""
 
 
-class Network(ABC):
-    """Turns images into features.
+class FeatureExtractor(ABC):
+    """A frozen network that turns images into features.
 
-    ``learned_from`` maps the name and the digest of a data set to the subjects that the network learned from;
-    None where nobody recorded them.
+    Attributes:
+        learned_from: Name and digest of a training data set, each to the subjects it was trained on; None
+            where they were not recorded.
     """
 
-    card: NetworkCard
+    card: FeatureExtractorCard
     learned_from: Mapping[str, frozenset[str]] | None = None
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB to (B, card.dimension) float32 on the CPU; no grad, batch-independent."""
 
-    def to(self, device: str) -> Network:
+    def to(self, device: str) -> FeatureExtractor:
         """Move the parameters."""
         return self
 
 
+NetworkCard = FeatureExtractorCard
+"""Earlier name of ``FeatureExtractorCard``, kept for plug-ins."""
+Network = FeatureExtractor
+"""Earlier name of ``FeatureExtractor``, kept for plug-ins."""
+
+SHARE = "share"
+"""The unit of values that are 1 or 0 for each output."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One value that a metric gives for each output, and how to read it.
+
+    Attributes:
+        name: Id of the column, unique over all metrics and with the backend: ``fss.distance@dlib``.
+        title: What it measures, in words.
+        direction: Which end is better; None for a value that does not rank generators.
+        low: Lower end of its range.
+        high: Upper end of its range.
+        unit: Its unit; ``SHARE`` for values that are 1 or 0.
+        headline: Whether main tables show it; they show the first column of a metric in any case.
+        same_order: Whether it ranks generators as the headline column does, or nearly so. Tables that compare
+            metrics with each other leave such a column out, as it would count one finding twice.
+        score: False for what a classifier predicts, such as a label: stored for each output, never averaged.
+    """
+
+    name: str
+    title: str
+    direction: Direction | None = None
+    low: float = -inf
+    high: float = inf
+    unit: str = ""
+    headline: bool = False
+    same_order: bool = False
+    score: bool = True
+
+
 @dataclass(frozen=True)
 class MetricCard:
-    """What a score means.
+    """What a metric measures and how to read, rank and cite it.
 
-    ``id`` carries the backend, as in ``fss@dlib``; ``columns`` names every value that the metric gives for
-    one output, the headline one first.
+    Attributes:
+        id: Name and backend, as in ``fss@dlib``.
+        title: Full name.
+        direction: Which end of the headline column is better.
+        low: Lower end of its range.
+        high: Upper end of its range.
+        unit: Its unit.
+        meaning: What the number says and what it does not, in a sentence or two.
+        columns: Every value that the metric gives for one output, the headline column first; empty where the
+            only one has the metric's id. A plain name in the first place is described by the card itself. A
+            plain name further on is a value that is shown but not ranked: state a ``Column`` to rank it.
+        needs_truth: Whether an edit without a true target has no score.
+        citations: What a paper that uses the metric cites: keys of the suite's bibliography, or BibTeX
+            entries.
     """
 
     id: str
@@ -311,16 +378,36 @@ class MetricCard:
     high: float
     unit: str
     meaning: str
-    columns: tuple[str, ...] = ()
+    columns: tuple[Column | str, ...] = ()
     needs_truth: bool = False
+    citations: tuple[str, ...] = ()
+
+    @property
+    def described_columns(self) -> tuple[Column, ...]:
+        """Every column with its description, the headline column first."""
+        first, *others = self.columns or (self.id,)
+        if isinstance(first, str):
+            first = Column(first, self.title, self.direction, self.low, self.high, self.unit)
+        return first, *(Column(other, self.title) if isinstance(other, str) else other for other in others)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of all columns, the headline column first."""
+        return tuple(column.name for column in self.described_columns)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Outputs to be scored, beside what they are judged against; row i of everything is edit i.
+    """N outputs and what they are compared with; row i of everything belongs to edit i.
 
-    ``truths`` and ``masks`` hold None where there is none. ``features[network][role]`` is (N, d) float32,
-    role one of output, source, truth; rows of missing truths are NaN, roles that no metric reads are missing.
+    Attributes:
+        edits: The N edits.
+        outputs: (N, H, W, 3) uint8 RGB.
+        sources: (N, H, W, 3) uint8 RGB.
+        truths: True targets; None where an edit has none.
+        masks: Face regions; None where none is known.
+        features: Name of an extractor, then role (output, source or truth), to (N, d) float32. Rows of
+            missing truths are NaN; roles that no metric reads are absent.
     """
 
     edits: Sequence[Edit]
@@ -332,40 +419,47 @@ class Batch:
 
 
 class ImageMetric(ABC):
-    """Scores each output by itself.
+    """A metric that scores each output by itself.
 
-    ``beside`` names the roles whose features ``score`` reads beside those of outputs; no others are computed.
+    Attributes:
+        networks: The feature extractors that ``score`` reads.
+        beside: The roles whose features ``score`` reads in addition to those of outputs; no others are
+            computed.
     """
 
     card: MetricCard
-    networks: tuple[Network, ...] = ()
+    networks: tuple[FeatureExtractor, ...] = ()
     beside: tuple[Literal["source", "truth"], ...] = ("source", "truth")
 
     @abstractmethod
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
-        """(N,) float64 for each of ``card.columns``; NaN where the score does not exist."""
+        """Return (N,) float64 for each of ``card.column_names``; NaN where a score does not exist."""
 
     def reason(self, edit: Edit, column: str) -> str:
-        """Why an edit has no score in a column, where that can be told from the edit; else empty."""
+        """Return why the edit rules out a score in a column; empty where it does not."""
         return ""
 
     def failed(self) -> Mapping[str, float]:
-        """What an edit without a usable output counts as: wrong, unverified; NaN leaves it out.
+        """Return the score of an edit without a usable output: wrong, not verified; NaN leaves it out.
 
         Columns that ``reason`` rules out for an edit stay without a score.
         """
-        return dict.fromkeys(self.card.columns, float("nan"))
+        return dict.fromkeys(self.card.column_names, float("nan"))
 
 
 class SetMetric(ABC):
-    """Scores a set of outputs against a set of references, by the features of one network."""
+    """A metric that compares a set of outputs with a set of reference images, by features.
+
+    Attributes:
+        network: The feature extractor.
+    """
 
     card: MetricCard
-    network: Network
+    network: FeatureExtractor
 
     @abstractmethod
     def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
-        """(N, d) and (M, d) features to one number."""
+        """Return the score of (N, d) features of outputs against (M, d) features of reference images."""
 
     def on_subsets(
         self,
@@ -373,10 +467,17 @@ class SetMetric(ABC):
         references: NDArray[np.float32],
         subsets: NDArray[np.bool_],
     ) -> NDArray[np.float64]:
-        """(K,) the scores of the subsets of (N, d) outputs that the rows of (K, N) tell.
+        """Return the scores of subsets of the outputs, from which intervals are computed.
 
-        What intervals rest on. Metrics that can share work between subsets say how; equal to ``compute`` on
-        each up to rounding.
+        Override it where subsets can share work; the result must equal ``compute`` up to rounding.
+
+        Args:
+            outputs: (N, d) features.
+            references: (M, d) features.
+            subsets: (K, N), True for the outputs in each subset.
+
+        Returns:
+            (K,) float64.
         """
         return np.array([self.compute(outputs[subset], references) for subset in subsets])
 

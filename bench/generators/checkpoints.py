@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
 
 from ..core.errors import CheckpointError
 from ..core.files import file_digest, write_text, written_whole
-from ..weights.tensors import CARD_FORMAT, is_statistic
+from ..weights.tensors import CARD_FORMAT, is_statistic, write_tensors
 
 if TYPE_CHECKING:
     from .neural import NeuralGenerator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def save_checkpoint(
     generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None, half: bool = False
 ) -> None:
-    """Write a checkpoint of the suite and its card (``.json``), each atomically.
+    """Write a checkpoint of the suite and its card (``.json``), together: see ``write_tensors``.
 
     Args:
         generator: The model.
@@ -36,14 +35,10 @@ def save_checkpoint(
     """
     if path.suffix != ".safetensors":
         raise CheckpointError(f"a checkpoint of the suite is named NAME.safetensors, not {path.name}")
-    state = {name: value.detach().cpu() for name, value in generator.network.state_dict().items()}
+    state = generator.network.state_dict()
     halved = {name for name in state if half and not is_statistic(name)}
-    with written_whole(path) as unfinished:
-        save_file(
-            {name: (value.half() if name in halved else value).contiguous() for name, value in state.items()},
-            unfinished,
-        )
-    _write_card(generator, path, training or {})
+    tensors = {name: value.half() if name in halved else value for name, value in state.items()}
+    write_tensors(path, tensors, _record(generator, training))
 
 
 def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None) -> None:
@@ -67,14 +62,9 @@ def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str,
     state, wrapper = generator.official_state(), generator.official_wrapper
     with written_whole(path) as unfinished:
         torch.save(state if wrapper is None else {wrapper: state}, unfinished)
-    _write_card(generator, path, training or {})
-
-
-def _write_card(generator: NeuralGenerator, path: Path, training: Mapping[str, Any]) -> None:
-    record = {
-        "format": CARD_FORMAT,
-        "sha256": file_digest(path),
-        "card": asdict(generator.card),
-        "training": dict(training),
-    }
+    record = {"sha256": file_digest(path), **_record(generator, training)}
     write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+
+
+def _record(generator: NeuralGenerator, training: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"format": CARD_FORMAT, "card": asdict(generator.card), "training": dict(training or {})}

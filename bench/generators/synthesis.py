@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import chain
 
@@ -176,8 +177,15 @@ def set_inference(generator: NeuralGenerator, inference: Inference) -> None:
 
 
 def _check_compiler() -> None:
+    """Compile something small, whatever torch warns of while it does.
+
+    Raises:
+        BenchError: nothing can be compiled here.
+    """
     try:
-        torch.compile(torch.neg)(torch.zeros(1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.compile(torch.neg)(torch.zeros(1))
     except Exception as error:
         raise BenchError(f"torch.compile does not work here ({error}); take --inference float32") from error
 

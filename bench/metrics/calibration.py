@@ -16,23 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..core.contracts import SetMetric
+from ..core.contracts import Features, SetMetric
+from ..core.plurals import counted
 from ..statistics.jackknife import replicates, subject_groups
 
-Array = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
 BLUR = 0.01
 """Standard deviation of the blur, as a share of the images' side."""
 FEW = 4
-"""A collapsed set shows so many images, again and again."""
+"""Different images in a collapsed set."""
 GRAIN = 2.0
-"""Standard deviation, in grey levels, of the noise that tells repeated images apart."""
+"""Standard deviation, in grey levels, of the noise added to repeated images, so that they differ."""
 FEWEST_IMAGES, FEWEST_SUBJECTS = 16, 6
 
 
 class Gap(NamedTuple):
-    """By how much a spoilt set is worse than the real one, with its 95% interval; negative where better."""
+    """By how much a degraded set is worse than the real one, with a 95% interval; negative where better."""
 
     difference: float
     low: float
@@ -41,10 +41,14 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a distance makes of held-out real images and of their spoilt versions.
+    """Scores of held-out real images and of their degraded versions, by a distance of sets.
 
-    ``images`` are held out of ``references`` others, ``value`` is their distance, ``gaps`` names the
-    versions. ``reason`` says why nothing could be computed, or is empty.
+    Attributes:
+        images: How many images are held out.
+        references: How many reference images are left.
+        value: The distance of the held-out images.
+        gaps: Name of each degraded version to how much worse it is.
+        reason: Why nothing could be computed; empty where it could.
     """
 
     images: int
@@ -55,12 +59,12 @@ class Calibration:
 
     @property
     def fit_to_rank(self) -> bool:
-        """Whether every spoilt version is worse beyond its interval."""
+        """Whether every degraded version is worse beyond its interval."""
         return bool(self.gaps) and all(gap.low > 0 for gap in self.gaps.values())
 
     @property
     def verdict(self) -> str:
-        """Why nothing may be ranked; empty where it may."""
+        """Why models must not be ranked; empty where they may."""
         if self.reason or self.fit_to_rank:
             return self.reason
         confused = [name for name, gap in self.gaps.items() if not gap.low > 0]
@@ -71,12 +75,12 @@ class Calibration:
 
 
 def hold_out(subjects: Sequence[str], count: int, seed: int = 0) -> NDArray[np.bool_]:
-    """Which of N reference images to hold out: whole subjects, ``count`` images or half of all.
+    """Choose which of N reference images to hold out: whole subjects, ``count`` images or half of all.
 
     Args:
         subjects: (N,) who is shown.
         count: How many images a model's outputs are.
-        seed: Draws the subjects.
+        seed: Seed of the drawing of subjects.
 
     Returns:
         (N,) True for those held out.
@@ -88,8 +92,8 @@ def hold_out(subjects: Sequence[str], count: int, seed: int = 0) -> NDArray[np.b
     return np.isin(names.astype(str), chosen)
 
 
-def spoilt(images: Images, seed: int = 0) -> dict[str, Images]:
-    """Worse versions of (N, H, W, 3) images, as many: ``blurred`` slightly, and ``collapsed`` to a few."""
+def degraded(images: Images, seed: int = 0) -> dict[str, Images]:
+    """Return degraded versions of (N, H, W, 3) images: ``blurred`` slightly, and ``collapsed`` to a few."""
     sigma = (BLUR * images.shape[1], BLUR * images.shape[2], 0)
     block = max(1, -(-len(images) // FEW))
     noise = np.random.default_rng(seed)
@@ -107,36 +111,37 @@ def _grey_levels(values: NDArray[np.floating]) -> Images:
 
 def calibrate(
     metric: SetMetric,
-    real: Array,
-    versions: Mapping[str, Array],
-    references: Array,
+    real: Features,
+    versions: Mapping[str, Features],
+    references: Features,
     subjects: Sequence[str],
 ) -> Calibration:
-    """Compare held-out real images and their spoilt versions, all against the same references.
+    """Compare held-out real images and their degraded versions, all against the same references.
 
-    The interval of each difference leaves out real and spoilt images of the same subjects together, so what
+    The interval of each difference leaves out real and degraded images of the same subjects together, so what
     they share cancels: see ``statistics.jackknife``.
 
     Args:
         metric: The distance.
         real: (N, d) features of held-out images.
-        versions: Name to (N, d) features of the same images, spoilt.
+        versions: Name to (N, d) features of the same images, degraded.
         references: (M, d) features of other real images.
         subjects: (N,) who is held out.
     """
     names = set(subjects)
     if min(len(real), len(references)) < FEWEST_IMAGES or len(names) < FEWEST_SUBJECTS:
         reason = (
-            f"{len(real)} real images of {len(names)} subjects can be held out of {len(references)} others, "
+            f"{counted(len(real), 'real image')} of {counted(len(names), 'subject')} can be held out of "
+            f"{counted(len(references), 'other')}, "
             f"too few to see what the distance tells apart ({FEWEST_IMAGES} of {FEWEST_SUBJECTS} are needed)"
         )
         return Calibration(len(real), len(references), float("nan"), {}, reason)
     groups = subject_groups(np.asarray(subjects))
-    own, *spoilt_ones = (
+    own, *worse = (
         replicates(metric.compute(values, references), groups, partial(metric.on_subsets, values, references))
         for values in (real, *versions.values())
     )
     lower = metric.card.direction == "lower"
-    found = [(worse - own if lower else own - worse).estimate() for worse in spoilt_ones]
+    found = [(other - own if lower else own - other).estimate() for other in worse]
     gaps = {name: Gap(*gap[:3]) for name, gap in zip(versions, found, strict=True)}
     return Calibration(len(real), len(references), own.value, gaps)

@@ -1,7 +1,7 @@
-"""Expression consistency score: does a classifier see the target expression in the output?
+"""Expression consistency score: does a classifier recognise the target expression in the output?
 
-The classifier ("judge") is named in the metric's id. Its labels reach the names of the data set through an
-explicit map, so that a judge's ``happiness`` and a data set's ``happy`` meet by decision and not by chance.
+The classifier ("judge") is named in the metric's id. An explicit table maps its labels to the names of data
+sets, such as ``happiness`` to ``happy``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.expressions import canonical
 
-from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network, NetworkCard
+from ..core.contracts import (
+    SHARE,
+    Batch,
+    Column,
+    Edit,
+    FeatureExtractor,
+    FeatureExtractorCard,
+    ImageMetric,
+    MetricCard,
+)
 from ..core.errors import BenchError, UnknownName
 
 
-def our_labels(judge: NetworkCard) -> tuple[str, ...]:
-    """The suite's names for a judge's labels, by ``datasets.expressions.ALIASES`` and in the judge's order.
+def our_labels(judge: FeatureExtractorCard) -> tuple[str, ...]:
+    """Return the suite's names of a classifier's labels, in order; see ``datasets.expressions.ALIASES``.
 
     Raises:
-        BenchError: it has no labels, one that is no expression known here, or two names of one expression.
+        BenchError: there are no labels, one is no known expression, or two stand for one expression.
     """
     try:
         names = tuple(canonical(label) for label in judge.labels)
@@ -37,10 +46,14 @@ def our_labels(judge: NetworkCard) -> tuple[str, ...]:
 
 
 class Ceiling(NamedTuple):
-    """What a judge gets right on real images that show an expression which it knows.
+    """Accuracy of a classifier on real images with an expression among its labels.
 
-    ``accuracy`` and its mean over expressions, ``macro``; NaN where there are none. ``confusion``: shown
-    expression to how often each label was seen, in the judge's order.
+    Attributes:
+        images: How many.
+        subjects: Of how many subjects.
+        accuracy: Share of right labels; NaN without images.
+        macro: Its mean over expressions.
+        confusion: True expression to the count of each predicted label, in the classifier's order.
     """
 
     images: int
@@ -59,7 +72,7 @@ class ExpressionConsistency(ImageMetric):
     the judge has no label for the target (compound expressions).
 
     Args:
-        judge: Gives one probability for each of its ``card.labels``.
+        judge: A classifier whose features are the probabilities of its ``card.labels``.
         backend: The name after the ``@``.
 
     Raises:
@@ -67,9 +80,9 @@ class ExpressionConsistency(ImageMetric):
     """
 
     beside = ("truth",)
-    """Only for what the judge makes of real images, its ceiling; scores do not depend on them."""
+    """For the ceiling alone; scores do not depend on true targets."""
 
-    def __init__(self, judge: Network, backend: str) -> None:
+    def __init__(self, judge: FeatureExtractor, backend: str) -> None:
         self.networks = (judge,)
         self.labels = our_labels(judge.card)
         self._index = {label: index for index, label in enumerate(self.labels)}
@@ -83,11 +96,23 @@ class ExpressionConsistency(ImageMetric):
             direction="higher",
             low=0.0,
             high=1.0,
-            unit="share",
+            unit=SHARE,
             meaning="Share of outputs that an expression classifier assigns to the target expression; read "
             "it beside its ceiling (truth) and its floor (copy)"
             + (f"; this classifier is {judge.card.reached}." if judge.card.reached else "."),
-            columns=(self._hit, self._probability, self._predicted, *self._seen),
+            columns=(
+                self._hit,
+                Column(
+                    self._probability,
+                    "probability of the target expression",
+                    "higher",
+                    0.0,
+                    1.0,
+                    "probability",
+                ),
+                Column(self._predicted, "predicted expression, as a position in the labels", score=False),
+                *(Column(name, "probability of one expression", score=False) for name in self._seen),
+            ),
         )
 
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:
@@ -105,7 +130,7 @@ class ExpressionConsistency(ImageMetric):
         }
 
     def ceiling(self, truths: Mapping[str, tuple[Edit, NDArray[np.float32]]]) -> Ceiling:
-        """What the judge makes of real images, each counted once.
+        """Return the accuracy on real images, each counted once.
 
         Args:
             truths: Image id to an edit with that true target, and the judge's (L,) probabilities.

@@ -1,20 +1,19 @@
-"""What distances between sets of features share: which sets can be compared, and the metric around them."""
+"""Distances between sets of features: checks of their inputs, and the metric around a distance."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import MetricCard, Network, SetMetric
+from ..core.contracts import FeatureExtractor, Floats, MetricCard, SetMetric
 from ..core.errors import BenchError
-
-Floats = NDArray[np.float64]
 
 
 def checked(features: NDArray[np.floating], what: str) -> Floats:
-    """``features`` as float64.
+    """Return ``features`` as float64.
 
     Raises:
         BenchError: not a finite (N, d) array.
@@ -28,7 +27,7 @@ def checked(features: NDArray[np.floating], what: str) -> Floats:
 
 
 def checked_pair(features_a: NDArray[np.floating], features_b: NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """Two sets of features of one network, as float64.
+    """Return two sets of features of one network, as float64.
 
     Raises:
         BenchError: the shapes do not fit, a set has fewer than two images, or a value is not finite.
@@ -42,20 +41,27 @@ def checked_pair(features_a: NDArray[np.floating], features_b: NDArray[np.floati
 
 
 class SetDistance(SetMetric):
-    """A distance between the features of outputs and of real images; subclasses say which.
+    """A distance between the features of outputs and of reference images.
+
+    Attributes:
+        name: The id before the ``@``.
+        title: Full name.
+        low: Smallest value.
+        unit: Unit.
+        meaning: See ``MetricCard``.
 
     Args:
-        network: Gives the features.
+        network: Computes the features.
         backend: The name after the ``@``.
     """
 
-    name: str
-    title: str
-    low: float
-    unit: str
-    meaning: str
+    name: ClassVar[str]
+    title: ClassVar[str]
+    low: ClassVar[float]
+    unit: ClassVar[str]
+    meaning: ClassVar[str]
 
-    def __init__(self, network: Network, backend: str) -> None:
+    def __init__(self, network: FeatureExtractor, backend: str) -> None:
         self.network = network
         identifier = f"{self.name}@{backend}"
         self.card = MetricCard(
@@ -69,6 +75,20 @@ class SetDistance(SetMetric):
             columns=(identifier,),
         )
 
+    @staticmethod
     @abstractmethod
-    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
-        """The distance between (N, d) and (M, d) features."""
+    def distance(outputs: Any, references: Any, /) -> float:
+        """Return the distance of (N, d) features to those of references."""
+
+    @staticmethod
+    @abstractmethod
+    def subset_distances(outputs: Any, references: Any, subsets: NDArray[np.bool_], /) -> Floats:
+        """Return (K,) distances: of each subset (K, N) of (N, d) features to those of references."""
+
+    def compute(self, outputs: NDArray[np.float32], references: Any) -> float:
+        """Return the distance of (N, d) features to references, in any form that ``distance`` accepts."""
+        return self.distance(outputs, references)
+
+    def on_subsets(self, outputs: NDArray[np.float32], references: Any, subsets: NDArray[np.bool_]) -> Floats:
+        """Return the (K,) distances of the subsets (K, N) of (N, d) features."""
+        return self.subset_distances(outputs, references, subsets)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ..core.contracts import Batch, Edit, Image, ImageMetric, Mask, MetricCard
+from ..core.contracts import Batch, Column, Direction, Edit, Image, ImageMetric, Mask, MetricCard
 from .networks.cropping import LUMINANCE
 
 FACE_CENTRE = (0.54, 0.50)
@@ -26,7 +27,17 @@ WINDOW, SIGMA = 11, 1.5
 K1, K2, LEVELS = 0.01, 0.03, 255.0
 """Its constants: they keep it steady where mean or variance are near 0, in units of the grey levels."""
 
-COLUMNS = ("mae.face", "psnr.face", "mae.changed", "psnr.changed", "mae.unchanged", "ssim.face")
+_Scale = tuple[Direction, float, float, str]
+_MAE: _Scale = ("lower", 0.0, LEVELS, "grey levels")
+_DB: _Scale = ("higher", 0.0, inf, "dB")
+COLUMNS = (
+    Column("mae.face", "absolute error to the truth, face", *_MAE),
+    Column("psnr.face", "peak signal-to-noise ratio to the truth, face", *_DB, same_order=True),
+    Column("mae.changed", "absolute error to the truth, changed pixels", *_MAE),
+    Column("psnr.changed", "peak signal-to-noise ratio to the truth, changed pixels", *_DB, same_order=True),
+    Column("mae.unchanged", "absolute error to the truth, unchanged pixels", *_MAE),
+    Column("ssim.face", "structural similarity to the truth, face", "higher", -1.0, 1.0, "similarity"),
+)
 
 
 class Fidelity(ImageMetric):
@@ -61,7 +72,7 @@ class Fidelity(ImageMetric):
             )
         ]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
-        return {column: table[:, index] for index, column in enumerate(COLUMNS)}
+        return {column.name: table[:, index] for index, column in enumerate(COLUMNS)}
 
     def reason(self, edit: Edit, column: str) -> str:
         """Why an edit has no score; empty where it has one."""

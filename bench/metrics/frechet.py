@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsygst
 
+from ..core.contracts import Floats
 from ..core.errors import BenchError
 from ..core.files import written_whole
-from .feature_sets import Floats, SetDistance, checked, checked_pair
+from .feature_sets import SetDistance, checked, checked_pair
 
 LARGEST = 2**30
 """Bytes that a file of statistics may unfold to: enough for 11,000 dimensions."""
@@ -239,11 +240,11 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
     """Statistics of a set of images as pytorch-fid writes them: an ``.npz`` of ``mu`` and ``sigma``.
 
     Args:
-        path: The file. Ours tell, beside that, how many images they are of, and through which network.
+        path: The file. Files of ``write_statistics`` also hold the number of images and the network.
         network: What identifies the network that they are to be compared through; empty takes any.
 
     Raises:
-        BenchError: the file is missing or damaged, is none of these, or tells another network.
+        BenchError: the file is missing or damaged, holds no statistics, or names another network.
     """
     try:
         with ZipFile(path) as archive:
@@ -305,7 +306,7 @@ def _product_eigenvalues(covariance: Floats, upper: Floats) -> Floats:
 
 
 class FrechetDistance(SetDistance):
-    """Fréchet distance of the outputs' features to those of real images."""
+    """Fréchet distance of the outputs' features to those of reference images, or to their statistics."""
 
     name, title, low, unit = "fid", "Fréchet distance", 0.0, "squared feature distance"
     meaning = (
@@ -313,15 +314,5 @@ class FrechetDistance(SetDistance):
         "so compare at equal numbers of images only, beside KID."
     )
 
-    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32] | Gaussian) -> float:
-        """The squared Fréchet distance between (N, d) and (M, d) features, or statistics."""
-        return frechet_distance(outputs, references)
-
-    def on_subsets(
-        self,
-        outputs: NDArray[np.float32],
-        references: NDArray[np.float32] | Gaussian,
-        subsets: NDArray[np.bool_],
-    ) -> Floats:
-        """``subset_distances``."""
-        return subset_distances(outputs, references, subsets)
+    distance = staticmethod(frechet_distance)
+    subset_distances = staticmethod(subset_distances)

@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from math import inf
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Verification:
-    """How a backend decides that two faces are of one person, and what strangers get on average.
-
-    Attributes:
-        measure: What the threshold applies to: ``cosine`` similarity (verified at or above it) or
-            ``distance``, the Euclidean distance of the embeddings as they are (verified below it).
-        threshold: The backend's own threshold.
-        impostor_cosine: Mean cosine similarity of different subjects.
-        impostor_distance: Mean Euclidean distance of different subjects.
-        origin: Where threshold and levels come from.
-    """
-
-    measure: Literal["cosine", "distance"]
-    threshold: float
-    impostor_cosine: float
-    impostor_distance: float
-    origin: str
-
-    @property
-    def rule(self) -> str:
-        """What verifies a pair, in words."""
-        if self.measure == "cosine":
-            return f"at a similarity of {self.threshold:.2f} or more ({self.origin})"
-        return f"at a Euclidean distance below {self.threshold:.2f} ({self.origin})"
-
-    def decide(self, cosine: Floats, distance: Floats) -> NDArray[np.bool_]:
-        """(N,) whether each pair counts as one person."""
-        if self.measure == "cosine":
-            return cosine >= self.threshold
-        return distance < self.threshold
+from ..core.contracts import SHARE, Batch, Column, Edit, Floats, ImageMetric, MetricCard
+from .verification import FaceEmbedder, Verification
 
 
 class Levels(NamedTuple):
@@ -72,12 +37,14 @@ class FaceSimilarity(ImageMetric):
     Args:
         embedder: Its features are face embeddings.
         backend: The name after the ``@``.
-        verification: The backend's threshold and impostor levels.
+        verification: Threshold and impostor levels; None takes the embedder's own.
     """
 
-    def __init__(self, embedder: Network, backend: str, verification: Verification) -> None:
+    def __init__(
+        self, embedder: FaceEmbedder, backend: str, verification: Verification | None = None
+    ) -> None:
         self.networks = (embedder,)
-        self.verification = verification
+        self.verification = verification or embedder.verification
         self._cosine, self._verified, self._distance, self._truth = (
             f"fss{part}@{backend}" for part in ("", ".verified", ".distance", ".truth")
         )
@@ -91,8 +58,31 @@ class FaceSimilarity(ImageMetric):
             meaning="Cosine similarity of the face embeddings of output and source (fss.truth: of output and "
             "true target, another real photo of the subject); aligned crops are compared as they are, "
             "without a detector; read it beside the levels of real photos: same person (truth) and another "
-            f"person. Verified {verification.rule}.",
-            columns=(self._cosine, self._verified, self._distance, self._truth),
+            f"person. Verified {self.verification.rule}.",
+            columns=(
+                self._cosine,
+                Column(
+                    self._verified, "same person, at the verification threshold", "higher", 0.0, 1.0, SHARE
+                ),
+                Column(
+                    self._distance,
+                    "Euclidean distance of the face embeddings",
+                    "lower",
+                    0.0,
+                    inf,
+                    "distance",
+                    same_order=True,
+                ),
+                Column(
+                    self._truth,
+                    "similarity to the true target, another real photo of the subject",
+                    "higher",
+                    -1.0,
+                    1.0,
+                    "cosine similarity",
+                    same_order=True,
+                ),
+            ),
         )
 
     def score(self, batch: Batch) -> Mapping[str, Floats]:

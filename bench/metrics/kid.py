@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .feature_sets import Floats, SetDistance, checked_pair
+from ..core.contracts import Floats
+from .feature_sets import SetDistance, checked_pair
 
 
 def kernel_distance(features_a: NDArray[np.floating], features_b: NDArray[np.floating]) -> float:
@@ -68,7 +69,7 @@ def _within(a: Floats) -> float:
 
 
 class KernelDistance(SetDistance):
-    """Kernel distance of the outputs' features to those of real images."""
+    """Kernel distance of the outputs' features to those of reference images."""
 
     name, title, low, unit = "kid", "Kernel distance", -float("inf"), "squared kernel distance"
     meaning = (
@@ -76,15 +77,5 @@ class KernelDistance(SetDistance):
         "images; around 0 means no difference was found."
     )
 
-    def compute(self, outputs: NDArray[np.float32], references: NDArray[np.float32]) -> float:
-        """The unbiased squared MMD between (N, d) and (M, d) features."""
-        return kernel_distance(outputs, references)
-
-    def on_subsets(
-        self,
-        outputs: NDArray[np.float32],
-        references: NDArray[np.float32],
-        subsets: NDArray[np.bool_],
-    ) -> Floats:
-        """``subset_kernel_distances``."""
-        return subset_kernel_distances(outputs, references, subsets)
+    distance = staticmethod(kernel_distance)
+    subset_distances = staticmethod(subset_kernel_distances)

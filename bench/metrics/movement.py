@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Batch, Edit, ImageMetric, MetricCard, Network
+from ..core.contracts import Batch, Column, Edit, FeatureExtractor, ImageMetric, MetricCard
 from .networks.movement import movement, point_errors, unit_errors
 
 UNKNOWN = "nobody knows the landmarks and action units of this edit's input and truth"
@@ -35,7 +35,7 @@ class MovementError(ImageMetric):
 
     beside = ("source",)
 
-    def __init__(self, network: Network, backend: str) -> None:
+    def __init__(self, network: FeatureExtractor, backend: str) -> None:
         self.networks = (network,)
         self.card = MetricCard(
             id=f"movement@{backend}",
@@ -45,7 +45,19 @@ class MovementError(ImageMetric):
             high=np.inf,
             unit="% of the eye distance",
             meaning="Distance of the landmarks' movement, estimated, from that to the true target.",
-            columns=(f"landmarks@{backend}", f"action-units@{backend}"),
+            columns=(
+                Column(
+                    f"landmarks@{backend}",
+                    "movement of the landmarks",
+                    "lower",
+                    0.0,
+                    np.inf,
+                    "% of the eye distance",
+                ),
+                Column(
+                    f"action-units@{backend}", "error of the action units", "lower", 0.0, 2.0, "intensity"
+                ),
+            ),
             needs_truth=True,
         )
 
@@ -54,7 +66,7 @@ class MovementError(ImageMetric):
         features = batch.features[self.networks[0].card.name]
         estimated = features["output"].astype(np.float64) - features["source"]
         difference = estimated - np.stack([true_movement(edit, estimated.shape[1]) for edit in batch.edits])
-        points, units = self.card.columns
+        points, units = self.card.column_names
         return {points: point_errors(difference), units: unit_errors(difference)}
 
     def reason(self, edit: Edit, column: str) -> str:

@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Batch, Image, ImageMetric, MetricCard
+from ..core.contracts import Batch, Floats, Image, ImageMetric, MetricCard
 from .networks.qualiclip import QualiClipNetwork
-
-Floats = NDArray[np.float64]
 
 SCALE = 100.0
 PYIQA_TEMPERATURE = 2.0
@@ -29,14 +27,14 @@ class QualiCLIP(ImageMetric):
     Column: ``qualiclip`` in (0, 1), higher is better; 0 stands for an output that does not exist.
 
     Args:
-        weights: The authors' ``qualiclip.pth``, or the network where that is loaded already.
+        weights: The authors' ``qualiclip.pth``, or the feature extractor itself.
+        backend: The name after the ``@``; empty for the plain id ``qualiclip``.
 
     Raises:
         WeightsMissing: there is no such file, or open-clip-torch is not installed.
         CheckpointError: the file is not that checkpoint.
     """
 
-    identifier = "qualiclip"
     title = "QualiCLIP"
     meaning = (
         "Likeness to prompts such as 'good photo' against 'bad photo', by a CLIP that learned to rank "
@@ -45,23 +43,24 @@ class QualiCLIP(ImageMetric):
 
     beside = ()
 
-    def __init__(self, weights: Path | str | QualiClipNetwork) -> None:
+    def __init__(self, weights: Path | str | QualiClipNetwork, backend: str = "") -> None:
+        identifier = f"qualiclip@{backend}" if backend else "qualiclip"
         self.network = weights if isinstance(weights, QualiClipNetwork) else QualiClipNetwork(weights)
         self.networks = (self.network,)
         self.card = MetricCard(
-            id=self.identifier,
+            id=identifier,
             title=self.title,
             direction="higher",
             low=0.0,
             high=1.0,
             unit="score",
             meaning=self.meaning,
-            columns=(self.identifier,),
+            columns=(identifier,),
         )
 
     @property
     def scale(self) -> float:
-        """The factor of the cosines."""
+        """Factor of the cosines."""
         return SCALE
 
     def __call__(self, images: Sequence[Image] | NDArray[np.uint8]) -> Floats:
@@ -85,13 +84,15 @@ class QualiCLIP(ImageMetric):
 class PyiqaQualiCLIP(QualiCLIP):
     """The score that pyiqa 0.1.16 calls qualiclip: temperature 2, and CLIP's own factor in place of 100."""
 
-    identifier = "qualiclip@pyiqa"
     title = "QualiCLIP (pyiqa's temperature)"
     meaning = "QualiCLIP as pyiqa scales it: not comparable with the authors' own scores."
 
+    def __init__(self, weights: Path | str | QualiClipNetwork, backend: str = "pyiqa") -> None:
+        super().__init__(weights, backend)
+
     @property
     def scale(self) -> float:
-        """CLIP's factor through the temperature."""
+        """CLIP's own factor divided by the temperature."""
         return self.network.scale / PYIQA_TEMPERATURE
 
 

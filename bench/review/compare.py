@@ -204,7 +204,7 @@ def _sources(column: str, run: RunResults) -> frozenset[str]:
     """Return the backends of a column, their networks, and the metrics that give the column."""
     backends = set(backend(column).split("+"))
     networks = {name for name, card in run.record.networks.items() if card.backend in backends}
-    metrics = {card.id for card in run.metrics if column in card.columns or column == card.id}
+    metrics = {card.id for card in run.metrics if column in card.column_names or column == card.id}
     return frozenset(backends | networks | metrics)
 
 

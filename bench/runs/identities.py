@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from fesbench.datasets.expressions import known_name
 
-from ..core.contracts import Network
+from ..core.contracts import FeatureExtractor
 from ..core.errors import BenchError, SpecError
 from ..core.files import file_digest
 from ..generators.registry import CHECKPOINT, identifying_files
@@ -35,7 +35,7 @@ def identities(spec: RunSpec) -> Identities:
     )
 
 
-def network_identities(networks: Mapping[str, Network]) -> Identities:
+def network_identities(networks: Mapping[str, FeatureExtractor]) -> Identities:
     """Return what must agree for features of networks to be comparable between runs."""
     cards = {name: network.card for name, network in networks.items()}
     return Identities(

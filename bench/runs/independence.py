@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..core.contracts import GeneratorCard, Network
+from ..core.contracts import FeatureExtractor, GeneratorCard
 from ..core.errors import SpecError
 from ..metrics.ecs import ExpressionConsistency
 from ..scoring.scorer import Scorer
@@ -68,12 +68,12 @@ def unknown_independence(
         yield f"Unknown: whether {' or '.join(judges)} took part in making {', '.join(names)}."
 
 
-def _judges(scorer: Scorer) -> list[Network]:
+def _judges(scorer: Scorer) -> list[FeatureExtractor]:
     judges = [metric for metric in scorer.image_metrics if isinstance(metric, ExpressionConsistency)]
     return [network for judge in judges for network in judge.networks]
 
 
-def _learned(judge: Network, plan: DatasetPlan) -> frozenset[str]:
+def _learned(judge: FeatureExtractor, plan: DatasetPlan) -> frozenset[str]:
     """Return the subjects of the plan's data set that a network was trained on, by its name or its digest."""
     found = judge.learned_from or {}
     names = (plan.dataset.name, plan.train.digest) if found else ()

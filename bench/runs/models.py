@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import CONTROLS, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
 from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
@@ -18,7 +18,6 @@ from ..generators.registry import Model, load_model
 from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
-from ..statistics.comparisons import Block
 from .fitting import CrossFitted, fit
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -11,20 +11,28 @@ from typing import NamedTuple, Self
 
 import pandas as pd
 
-from ..core.contracts import GeneratorCard, MetricCard
+from ..core.contracts import SHARE, Block, GeneratorCard, MetricCard
 from ..core.errors import BenchError
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
-from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS, Block
+from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
 from ..statistics.measures import PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
 from .spec import RunSpec
-from .store.records import CalibrationRecord, DatasetRecord, Identities, ModelRecord, RunRecord
+from .store.records import (
+    CalibrationRecord,
+    ColumnRecord,
+    DatasetRecord,
+    Identities,
+    MetricRecord,
+    ModelRecord,
+    RunRecord,
+)
 from .store.store import SUMMARY, RunStore
 
-SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
-"""Columns that rank as another one does, or nearly so: showing both would count one finding twice."""
+_SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
+"""Stems of columns with ``Column.same_order``, in records of versions that did not store it."""
 
 
 class Place(NamedTuple):
@@ -129,13 +137,30 @@ class RunResults:
         """Column id to direction, range and unit."""
         frame = self.summary.measures[[field.name for field in fields(Measure)]]
         closed = frame.assign(low=frame["low"].fillna(-inf), high=frame["high"].fillna(inf))
-        known = [Measure(*row) for row in closed.itertuples(index=False, name=None)]
+        ranked = closed["direction"].astype(object).where(closed["direction"].notna(), None)
+        known = [Measure(*row) for row in closed.assign(direction=ranked).itertuples(index=False, name=None)]
         return {measure.column: measure for measure in known}
 
     @cached_property
     def metrics(self) -> Sequence[MetricCard]:
-        """The cards of the metrics."""
-        return list(self.record.metrics.values())
+        """The cards of the metrics, with every column described."""
+        return [self._described(record) for record in self.record.metrics.values()]
+
+    def _described(self, record: MetricRecord) -> MetricCard:
+        """Return the card of a record, which the summary completes where it holds no details."""
+        if record.details:
+            return record
+        return replace(record, details=tuple(self._column(name) for name in record.column_names))
+
+    def _column(self, name: str) -> ColumnRecord:
+        measure = self.measures.get(name)
+        if measure is None:
+            return ColumnRecord(name, name, score=False)
+        return ColumnRecord(
+            *(name, measure.title, measure.direction, measure.low, measure.high, measure.unit),
+            headline=measure.headline,
+            same_order=stem(name) in _SAME_ORDER,
+        )
 
     @cached_property
     def blocks(self) -> dict[tuple[str, str], Block]:
@@ -277,15 +302,25 @@ class DatasetResults:
         return [column for column in self._compared_by if column not in self.needing_truth]
 
     @cached_property
+    def graded(self) -> list[str]:
+        """Of each metric that needs no truth, the first column with more than two values."""
+        columns = [name for name in self.judged if self.measures[name].unit != SHARE]
+        of_metrics = ([name for name in card.column_names if name in columns] for card in self.run.metrics)
+        first = {names[0] for names in of_metrics if names}
+        return [name for name in columns if name in first]
+
+    @cached_property
     def needing_truth(self) -> set[str]:
         """Columns of metrics that compare outputs with the truth."""
-        return {column for card in self.run.metrics if card.needs_truth for column in card.columns}
+        return {column for card in self.run.metrics if card.needs_truth for column in card.column_names}
 
     @cached_property
     def _compared_by(self) -> list[str]:
         """Columns of single outputs that rank models, each finding once."""
-        known = [column for column in self.measures if stem(column) not in SAME_ORDER]
-        return [column for column in known if self._scored(column)]
+        columns = (column for card in self.run.metrics for column in card.described_columns)
+        repeated = {column.name for column in columns if column.same_order}
+        ranking = [measure.column for measure in self.measures.values() if measure.direction]
+        return [column for column in ranking if column not in repeated and self._scored(column)]
 
     def _scored(self, column: str) -> bool:
         return bool(self.scores.loc[self.scores["metric"] == column, "value"].notna().any())
@@ -307,7 +342,7 @@ class DatasetResults:
         found = {
             f"{PREDICTED}@{backend(card.id)}": labels
             for card in self.run.metrics
-            if (labels := labels_of(card.columns))
+            if (labels := labels_of(card.column_names))
         }
         return {column: labels for column, labels in found.items() if self._scored(column)}
 

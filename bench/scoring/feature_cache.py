@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.code import code_digest
-from ..core.contracts import Network
+from ..core.contracts import FeatureExtractor
 from ..core.device import device_description
 from ..core.errors import BenchError
 from ..core.files import TEMPORARY, written_whole
@@ -55,7 +55,9 @@ class FeatureCache:
         self.folder, self.limit, self.device = folder, limit, device
         self._writable, self._unchecked = True, limit
 
-    def features(self, network: Network, images: NDArray[np.uint8], compute: Callable[[], Array]) -> Array:
+    def features(
+        self, network: FeatureExtractor, images: NDArray[np.uint8], compute: Callable[[], Array]
+    ) -> Array:
         """Return the features of a batch.
 
         Args:
@@ -106,7 +108,7 @@ def _digest(images: NDArray[np.uint8]) -> str:
     return content.hexdigest()
 
 
-def _identity(network: Network, device: str) -> str:
+def _identity(network: FeatureExtractor, device: str) -> str:
     """Return the sha256 of all that features depend on besides the images; empty where it is not known."""
     code = code_digest(type(network))
     if not network.card.digest or not code:

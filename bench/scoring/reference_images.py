@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fesbench.datasets.images import load_image, resize
 from fesbench.datasets.pairs import listed
 
-from ..core.contracts import SHARD, NetworkCard
+from ..core.contracts import SHARD, FeatureExtractorCard
 from ..core.errors import DatasetError
 from ..core.files import file_digest
 from ..metrics.frechet import Gaussian, read_statistics, write_statistics
@@ -80,7 +80,7 @@ class ReferenceImages:
             parts.append(of_sets.features(np.stack(images)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _statistics(self, card: NetworkCard, size: int) -> Gaussian:
+    def _statistics(self, card: FeatureExtractorCard, size: int) -> Gaussian:
         found = read_statistics(self.path, _identity(card, size))
         if len(found.mean) != card.dimension:
             raise DatasetError(
@@ -102,6 +102,6 @@ def save_statistics(path: Path, features: Mapping[str, ReferenceFeatures], score
     write_statistics(path, features[name], _identity(card, scorer.resolution))
 
 
-def _identity(card: NetworkCard, size: int) -> str:
+def _identity(card: FeatureExtractorCard, size: int) -> str:
     """Return what two sets of features must have in common to be compared."""
     return f"{card.name} {card.digest[:16]} ({card.preprocessing}) of images of {size} pixels"

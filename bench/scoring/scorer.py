@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..core.contracts import (
     SHARD,
+    FeatureExtractor,
     ImageMetric,
     Metric,
     MetricCard,
-    Network,
     SetMetric,
 )
 from ..statistics.measures import OUTPUT
@@ -74,12 +74,12 @@ class Scorer:
         return replace(self, image_metrics=())
 
     @property
-    def networks(self) -> dict[str, Network]:
+    def networks(self) -> dict[str, FeatureExtractor]:
         """The distinct networks of all metrics, by name."""
         return {network.card.name: network for _, networks in self.networks_by_metric for network in networks}
 
     @property
-    def networks_by_metric(self) -> list[tuple[str, tuple[Network, ...]]]:
+    def networks_by_metric(self) -> list[tuple[str, tuple[FeatureExtractor, ...]]]:
         """The id of each metric with the networks whose features it reads."""
         of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
         return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
@@ -106,7 +106,7 @@ class Scorer:
     @property
     def columns(self) -> list[str]:
         """All values of ``metric`` in rows of scores, in the order of the rows."""
-        return [OUTPUT, *(column for card in self.cards for column in card.columns or (card.id,))]
+        return [OUTPUT, *(column for card in self.cards for column in card.column_names)]
 
     def only(self, ids: frozenset[str]) -> Scorer:
         """Return the same scorer with some of its metrics."""
@@ -125,7 +125,7 @@ class Scorer:
                 found[name].append(self._compute(network, images[start : start + SHARD]))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def _compute(self, network: Network, batch: NDArray[np.uint8]) -> Array:
+    def _compute(self, network: FeatureExtractor, batch: NDArray[np.uint8]) -> Array:
         compute = partial(_features, network, batch, self.device)
         return self.cache.features(network, batch, compute) if self.cache else compute()
 
@@ -134,7 +134,7 @@ class Scorer:
         return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
 
 
-def _features(network: Network, images: NDArray[np.uint8], device: str) -> Array:
+def _features(network: FeatureExtractor, images: NDArray[np.uint8], device: str) -> Array:
     """Compute (N, d) features of (N, H, W, 3) images, at least one, in one pass."""
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))

@@ -162,7 +162,7 @@ class _Attempt:
 
 def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     """Score a batch; where the metric fails, edit by edit, so that one bad edit costs no other its score."""
-    columns, count = metric.card.columns or (metric.card.id,), len(batch.edits)
+    columns, count = metric.card.column_names, len(batch.edits)
     try:
         scores = metric.score(batch)
         values = {name: np.asarray(scores[name], dtype=np.float64).reshape(count) for name in columns}

@@ -51,7 +51,7 @@ def _areas(values: pd.DataFrame, label: str, measure: Measure) -> Iterator[pd.Da
 
 def confusions(rows: pd.DataFrame, cards: Iterable[MetricCard]) -> pd.DataFrame:
     """What every judge of a run saw: ``confusion`` with a column ``judge`` in front."""
-    judged = {backend(card.id): labels for card in cards if (labels := labels_of(card.columns))}
+    judged = {backend(card.id): labels for card in cards if (labels := labels_of(card.column_names))}
     found = [
         confusion(rows, f"{PREDICTED}@{judge}", labels).assign(judge=judge)
         for judge, labels in judged.items()

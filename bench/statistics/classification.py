@@ -1,4 +1,4 @@
-"""What a judge of expressions says beyond single outputs: macro accuracy and areas under curves.
+"""Statistics of an expression classifier over sets of outputs: macro accuracy and areas under ROC curves.
 
 Such a statistic belongs to a set of outputs. Here each output gets a pseudo-value of it: their mean is the
 statistic, and how far each lies from the mean is what that output moves it by, to first order. So intervals
@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ..core.contracts import Floats
 from .measures import SEEN, Measure, auc_measure, backend, macro_measure, stem
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 PLACE = ["generator", "dataset", "domain"]
@@ -34,7 +34,7 @@ def labels_of(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(stem(name).removeprefix(SEEN) for name in columns if name.startswith(SEEN))
 
 
-def with_judgement(
+def with_classification(
     rows: pd.DataFrame, scores: pd.DataFrame, measures: Mapping[str, Measure]
 ) -> tuple[pd.DataFrame, dict[str, Measure]]:
     """Scores and measures with pseudo-values of macro accuracy and of the mean area under the curve.
@@ -93,8 +93,8 @@ def _seen(rows: pd.DataFrame, judge: str) -> Iterator[tuple[pd.DataFrame, pd.Dat
     names = {name: stem(name).removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
     if not names:
         return
-    told = rows[rows["metric"].isin([f"ecs@{judge}", *names])].sort_values("edit")
-    for _, part in told.groupby(PLACE, sort=False):
+    known = rows[rows["metric"].isin([f"ecs@{judge}", *names])].sort_values("edit")
+    for _, part in known.groupby(PLACE, sort=False):
         hits = part[part["metric"] == f"ecs@{judge}"]
         wide = part.pivot(index="edit", columns="metric", values="value")
         wide = wide.reindex(index=hits["edit"], columns=list(names))
@@ -138,7 +138,7 @@ def auc_values(seen: Floats, shown: NDArray[np.bool_]) -> Floats:
 
     Args:
         seen: (N,) how far the judge sees the expression; NaN for a missing output, which loses every
-            comparison that it stands in.
+            comparison that it takes part in.
         shown: (N,) whether the output should show it; both kinds are there.
 
     Returns:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import COPY, STUDIO
+from ..core.contracts import COPY, STUDIO, Block, Direction
 from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
 from .measures import Measure, joint_column
 from .multiplicity import holm
-
-Block = Literal["main", "transfer", "control"]
 
 ALL, OOD = "all", "ood"
 IN_DISTRIBUTION = STUDIO
@@ -30,6 +28,7 @@ DIFFERENCE_COLUMNS = [
     "n_asked", "n_scored", "subjects", "method", "reason",
 ]  # fmt: skip
 UNFIT = "the metric cannot rank so few images: see its calibration"
+NO_DIRECTION = "neither end of the scale is better"
 RANK_COLUMNS = [
     "dataset", "domain", "metric", "block", "generator", "rank", "rank_low", "rank_high", "of", "reason",
 ]  # fmt: skip
@@ -187,7 +186,7 @@ def ranks(
     Args:
         cells: Means, with columns dataset, domain, metric, generator, value, complete.
         differences: What ``paired_differences`` gave for the same scores, and those of set metrics.
-        measures: Column id to measure: which direction is better.
+        measures: Column id to measure; one without a direction is not ranked.
         blocks: (generator, dataset) to block; controls and generators that are left out get no rank.
         unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``.
 
@@ -201,9 +200,9 @@ def ranks(
         block=[blocks.get(pair, "") for pair in zip(cells["generator"], cells["dataset"], strict=True)]
     )
     frames = [
-        _unranked(part)
+        _unranked(part, UNFIT)
         if key[:3] in unfit
-        else _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction == "higher")
+        else _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction)
         for key, part in placed[placed["block"].isin(["main", "transfer"])].groupby(
             [*keys, "block"], sort=False
         )
@@ -213,13 +212,15 @@ def ranks(
     return pd.concat(frames, ignore_index=True)[RANK_COLUMNS]
 
 
-def _unranked(part: pd.DataFrame) -> pd.DataFrame:
-    """No ranks, where the metric cannot tell real images from spoilt ones."""
+def _unranked(part: pd.DataFrame, reason: str) -> pd.DataFrame:
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"), np.nan)
-    return part.assign(**nothing, of=0, reason=UNFIT)
+    return part.assign(**nothing, of=0, reason=reason)
 
 
-def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, higher: bool) -> pd.DataFrame:
+def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, direction: Direction | None) -> pd.DataFrame:
+    if direction is None:
+        return _unranked(part, NO_DIRECTION)
+    higher = direction == "higher"
     ranked = part["complete"].astype(bool) & part["value"].notna()
     names = part["generator"].where(ranked)
     of = int(ranked.sum())

@@ -21,7 +21,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from ..core.contracts import Floats
+
 Bounds = tuple[float, float]
 Number = TypeVar("Number", float, NDArray[np.float64])
 

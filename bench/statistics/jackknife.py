@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from ..core.contracts import Floats
+
 Subsets = NDArray[np.bool_]
 
 LEVEL = 0.95

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
-from typing import NamedTuple
 
-from ..core.contracts import Direction, MetricCard
+from ..core.contracts import SHARE, Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
 
 JOINT = "joint"
-SHARE = "share"
-"""The unit of scores that are 1 or 0 for each output."""
 OUTPUT = "output"
-"""The metric of rows that say whether an edit has an output: 1, or 0 beside the reason."""
+"""The metric of rows that record whether an edit has an output: 1, or 0 with the reason."""
 PREDICTED = "ecs.predicted"
-"""Columns of this stem hold a label, not a score."""
+"""Columns of this stem hold the predicted label, as a position in the classifier's labels."""
 SEEN = "ecs.seen."
-"""Columns whose stem begins so say how far a judge sees a label, whatever was asked for: no score either."""
+"""Columns whose stem begins so hold the probability of one label, whatever the target."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """One column of scores.
 
-    ``column`` is its id, as in ``fss.verified@dlib``; ``low`` and ``high`` are the ends of its range,
-    infinite where it has none; ``headline`` says that main tables show it.
+    Attributes:
+        column: Its id, as in ``fss.verified@dlib``.
+        title: What it measures, in words.
+        direction: Which end is better; None where it does not rank.
+        low: Lower end of its range, infinite where it has none.
+        high: Upper end of its range.
+        unit: Its unit.
+        headline: Whether main tables show it.
     """
 
     column: str
     title: str
-    direction: Direction
+    direction: Direction | None
     low: float
     high: float
     unit: str
@@ -43,62 +45,17 @@ class Measure:
         return (self.low, self.high) if self.unit == SHARE else UNBOUNDED
 
 
-class _Kind(NamedTuple):
-    title: str
-    direction: Direction
-    low: float
-    high: float
-    unit: str
-
-
-_KNOWN = {
-    "ecs.probability": _Kind("probability of the target expression", "higher", 0.0, 1.0, "probability"),
-    "fss.truth": _Kind(
-        "similarity to the true target, another real photo of the subject",
-        "higher",
-        -1.0,
-        1.0,
-        "cosine similarity",
-    ),
-    "fss.verified": _Kind("same person, at the verification threshold", "higher", 0.0, 1.0, SHARE),
-    "fss.distance": _Kind("Euclidean distance of the face embeddings", "lower", 0.0, inf, "distance"),
-    "mae.face": _Kind("absolute error to the truth, face", "lower", 0.0, 255.0, "grey levels"),
-    "mae.changed": _Kind("absolute error to the truth, changed pixels", "lower", 0.0, 255.0, "grey levels"),
-    "mae.unchanged": _Kind(
-        "absolute error to the truth, unchanged pixels", "lower", 0.0, 255.0, "grey levels"
-    ),
-    "ssim.face": _Kind("structural similarity to the truth, face", "higher", -1.0, 1.0, "similarity"),
-    "landmarks": _Kind("movement of the landmarks", "lower", 0.0, inf, "% of the eye distance"),
-    "action-units": _Kind("error of the action units", "lower", 0.0, 2.0, "intensity"),
-    "psnr.face": _Kind("peak signal-to-noise ratio to the truth, face", "higher", 0.0, inf, "dB"),
-    "psnr.changed": _Kind(
-        "peak signal-to-noise ratio to the truth, changed pixels", "higher", 0.0, inf, "dB"
-    ),
-}
-
-
 def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
-    """Column id to measure, for every column of the cards that holds a score.
-
-    A column that the suite does not know takes direction, range and unit of its card.
-    """
+    """Return column id to measure, for every column of the cards that holds a score."""
     return {
-        column: _measure(card, column)
+        column.name: Measure(
+            *(column.name, column.title, column.direction, column.low, column.high, column.unit),
+            headline=place == 0 or column.headline,
+        )
         for card in cards
-        for column in (card.columns or (card.id,))
-        if is_score(column)
+        for place, column in enumerate(card.described_columns)
+        if column.score
     }
-
-
-def _measure(card: MetricCard, column: str) -> Measure:
-    headline = column == (card.columns or (card.id,))[0]
-    kind = _KNOWN.get(stem(column)) or _Kind(card.title, card.direction, card.low, card.high, card.unit)
-    return Measure(column, *kind, headline=headline)
-
-
-def is_score(column: str) -> bool:
-    """Whether a column says how good an output is, not what a judge sees in it."""
-    return stem(column) != PREDICTED and not column.startswith(SEEN)
 
 
 def macro_measure(judge: str) -> Measure:
@@ -124,7 +81,7 @@ def stem(column: str) -> str:
 
 
 def backend(column: str) -> str:
-    """``dlib`` of ``fss.verified@dlib``; empty for a measure that looks through no network."""
+    """``dlib`` of ``fss.verified@dlib``; empty where no network is involved."""
     return column.partition("@")[2]
 
 

@@ -1,7 +1,7 @@
 """How alike two columns of scores rank the generators within an edit: Kendall's τ, with intervals.
 
 Within an edit all outputs answer the same request for the same face, so τ compares what metrics say of the
-models and nothing else. Against an error to the truth it says whether a metric tells the truth.
+models and nothing else. Against an error to the truth it measures whether a metric is right.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..core.contracts import Floats
 from .comparisons import IN_DISTRIBUTION, Scope, by_edit, interval_columns, scopes
-from .intervals import UNBOUNDED, Floats, clustered_means
+from .intervals import UNBOUNDED, clustered_means
 from .measures import Measure
 
 AGREEMENT_COLUMNS = [
@@ -42,9 +43,9 @@ def kendall_within(first: Floats, second: Floats) -> Floats:
     a, b = (np.sign(table[:, pairs[:, 0]] - table[:, pairs[:, 1]]) for table in (first, second))
     unknown = np.isnan(a) | np.isnan(b)
     a, b = np.where(unknown, 0.0, a), np.where(unknown, 0.0, b)
-    told, untied = (a != 0).sum(axis=1), (b != 0).sum(axis=1)
+    distinct, untied = (a != 0).sum(axis=1), (b != 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        tau = np.where(told > 0, (a * b).sum(axis=1) / np.sqrt(told * untied), 0.0)
+        tau = np.where(distinct > 0, (a * b).sum(axis=1) / np.sqrt(distinct * untied), 0.0)
     return np.where(untied > 0, tau, np.nan)
 
 

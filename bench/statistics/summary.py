@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.contracts import COPY, MetricCard
+from ..core.contracts import COPY, Block, MetricCard
 from ..core.json_values import json_value
 from .breakdown import cells_by_expression, confusions
-from .classification import with_judgement
+from .classification import with_classification
 from .comparisons import (
     ALL,
     CELL_COLUMNS,
@@ -21,7 +21,6 @@ from .comparisons import (
     IN_DISTRIBUTION,
     OOD,
     UNFIT,
-    Block,
     gain_over,
     groups,
     interval_columns,
@@ -119,7 +118,7 @@ def summarise(
     measures, rows = measures_of(cards), scores
     scores, measures = with_joint(_that_exist(rows[rows["metric"].isin(list(measures))], measures), measures)
     expressions = cells_by_expression(rows, scores, measures)
-    scores, measures = with_judgement(rows, scores, measures)
+    scores, measures = with_classification(rows, scores, measures)
     image_cells = _image_cells(scores, rows, measures, in_distribution)
     set_cells = _set_cells(set_scores, rows, measures)
     order = _order(rows, [*scores["metric"].unique(), *measures])
@@ -191,7 +190,7 @@ def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distr
 
 
 def _untested(differences: pd.DataFrame, unfit: Collection[tuple[str, str, str]]) -> pd.DataFrame:
-    """Differences of sets without tests where the metric cannot tell real images from spoilt ones."""
+    """Differences of sets without tests where the metric cannot tell real images from degraded ones."""
     places = zip(differences["dataset"], differences["domain"], differences["metric"], strict=True)
     blind = np.array([place in unfit for place in places], dtype=bool)
     found = differences.copy()
@@ -258,12 +257,12 @@ def _main_reasons(missing: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     """(generator, dataset, metric) to the most frequent reason in rows where something is missing."""
     keys = ["generator", "dataset", "metric"]
     return {
-        (str(key[0]), str(key[1]), str(key[2])): _told(part["reason"])
+        (str(key[0]), str(key[1]), str(key[2])): _most_frequent(part["reason"])
         for key, part in missing.groupby(keys, sort=False)
     }
 
 
-def _told(reasons: pd.Series[str]) -> str:
+def _most_frequent(reasons: pd.Series[str]) -> str:
     counts = reasons.fillna("").replace("", "no reason was recorded").value_counts(sort=True)
     return (
         f"{counts.index[0]} (and {len(counts) - 1} other reasons)"

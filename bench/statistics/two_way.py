@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from .intervals import LEVEL, Floats, score_interval, zero_count_limit
+from ..core.contracts import Floats
+from .intervals import LEVEL, score_interval, zero_count_limit
 
 Codes = NDArray[np.int64]
 

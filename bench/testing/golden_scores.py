@@ -1,10 +1,9 @@
-"""Five fixed outputs, and the scores that every metric is known to give them.
+"""Golden scores: five fixed outputs, and the score of each by every metric.
 
-An installation that gives the same scores has the same networks, preprocessing and arithmetic as the one that
-made the table. The outputs are rendered, one in each domain: a second photo of the sitting, which differs
-from the true target in pose, light and grain, so that every metric has something to measure. The five true
-targets are the references of set metrics. Networks whose published weights were not at hand have no known
-scores.
+An installation with the same scores has the same networks, preprocessing and arithmetic as the one that made
+the table. The outputs are rendered, one in each domain: a second photo of the sitting, which differs from the
+true target in pose, light and grain, so that no metric is perfect. The five true targets are the references
+of set metrics. Networks whose published weights were not available have no golden scores.
 """
 
 from __future__ import annotations
@@ -31,18 +30,22 @@ from ..scoring.shards import score_shard, shard_references
 
 FILE = "golden_scores.json"
 TOLERANCE = 1e-4
-"""Of scores; where they are larger than 1, of their size. Threads, batches and processors move them less."""
+"""Absolute, or relative for scores above 1. Threads, batches and processors change scores by less."""
 COLUMNS = 2
-"""So many columns of each metric are in the table: the headline one, and one in finer steps beside it."""
+"""Columns of each metric in the table: the headline one, and a finer one."""
 
 Scores = Mapping[str, Sequence[float | None]]
 """Column to its value for each output, or to the one value of the set; None where it is not defined."""
 
 
 class Row(NamedTuple):
-    """A score as it should be and as it is here; ``known`` is empty where nobody knows it.
+    """A golden score and the score computed here.
 
-    ``other_weights`` says that the network has another file than the table's, so nothing can be expected.
+    Attributes:
+        score: Its column.
+        known: The golden score; empty where there is none.
+        got: The score computed here.
+        other_weights: Whether the network here has other weights, so that the scores do not compare.
     """
 
     score: str
@@ -73,7 +76,13 @@ def _difference(known: float | None, got: float | None) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome: one row for each score, and whether the images themselves came out as they should."""
+    """The outcome.
+
+    Attributes:
+        same_images: Whether the images are rendered as for the golden scores.
+        rows: One for each score.
+        unavailable: Id of a metric that cannot be computed here to the reason.
+    """
 
     same_images: bool
     rows: Sequence[Row]
@@ -81,7 +90,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether there are scores, and none differs from a known one."""
+        """Whether there are scores, and none differs from a golden one."""
         return bool(self.rows) and all(row.state != "differs" for row in self.rows)
 
 
@@ -98,7 +107,7 @@ def compare(names: Sequence[str], backend: str) -> Comparison:
     scorer, unavailable = _scorer(names, backend)
     table, here = known(), measured(scorer)
     changed = _with_other_weights(table["networks"], here["networks"])
-    strange = {column for card in scorer.cards if card.id in changed for column in card.columns}
+    strange = {column for card in scorer.cards if card.id in changed for column in card.column_names}
     rows = [
         Row(column, table["scores"].get(column, ()), got, column in strange)
         for column, got in here["scores"].items()
@@ -107,7 +116,7 @@ def compare(names: Sequence[str], backend: str) -> Comparison:
 
 
 def _with_other_weights(known: Mapping[str, Any], here: Mapping[str, Any]) -> set[str]:
-    """Ids of metrics that look through a network which the table knows with another file."""
+    """Return the ids of metrics whose feature extractor has other weights in the table."""
     changed = [name for name in known.keys() & here.keys() if known[name]["digest"] != here[name]["digest"]]
     return {metric for name in changed for metric in here[name]["metrics"]}
 
@@ -118,17 +127,17 @@ def _scorer(names: Sequence[str], backend: str) -> tuple[Scorer, dict[str, str]]
 
 
 def known() -> dict[str, Any]:
-    """The table: ``images``, ``scores``, ``networks`` and ``versions`` as ``measured`` gave them once."""
+    """Return the table of golden scores, as ``measured`` returned it once."""
     content: dict[str, Any] = json.loads(files(__package__).joinpath(FILE).read_text("utf-8"))
     return content
 
 
 def measured(scorer: Scorer) -> dict[str, Any]:
-    """What the table holds, measured here.
+    """Measure here what the table holds.
 
     Returns:
-        ``images``, a digest of all pixels; ``scores``, see ``Scores``; ``networks``, what they come through;
-        ``versions`` of what can move a number.
+        ``images``, a digest of all pixels; ``scores``, see ``Scores``; ``networks``, their extractors;
+        ``versions`` of what can change a number.
     """
     edits, outputs = fixed_outputs()
     return {
@@ -142,7 +151,7 @@ def measured(scorer: Scorer) -> dict[str, Any]:
 def _scores(scorer: Scorer, edits: Sequence[Edit], outputs: Sequence[Image]) -> Scores:
     scored = score_shard(outputs, shard_references(edits, {}, scorer), scorer)
     values = scored.rows.groupby("metric", sort=False)["value"].apply(list)
-    columns = [column for metric in scorer.image_metrics for column in metric.card.columns[:COLUMNS]]
+    columns = [column for metric in scorer.image_metrics for column in metric.card.column_names[:COLUMNS]]
     found = {column: [_plain(value) for value in values[column]] for column in columns}
     real = scorer.of_sets.features(np.stack([_truth(edit) for edit in edits]))
     for metric in scorer.set_metrics:

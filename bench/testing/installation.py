@@ -1,4 +1,4 @@
-"""Looks at this installation: versions, devices, weights, folders, and the problems that are known."""
+"""Checks of the installation: versions, devices, weights, folders, and known problems."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ OPTIONAL = (
 
 
 class Symptom(NamedTuple):
-    """One thing that was looked at; ``remedy`` says what to do about it, where there is anything to do."""
+    """The outcome of a check.
+
+    Attributes:
+        what: What was checked.
+        state: Its state; ``note`` for something optional.
+        found: What was found.
+        remedy: What to do; empty where there is nothing to do.
+    """
 
     what: str
     state: State
@@ -43,7 +50,7 @@ class Symptom(NamedTuple):
 
 
 def examine() -> Iterator[Symptom]:
-    """Everything that is looked at, in order; a check that fails itself counts as broken."""
+    """Run every check, in order; one that raises counts as broken."""
     for check in CHECKS:
         try:
             yield from check()

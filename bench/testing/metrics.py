@@ -13,9 +13,9 @@ from fesbench.datasets.loading import described
 from ..core.contracts import (
     Batch,
     Edit,
+    FeatureExtractor,
     Image,
     ImageMetric,
-    Network,
     Sample,
     SetMetric,
 )
@@ -41,7 +41,7 @@ def _made_up_images(count: int, seed: int, size: int = 64) -> NDArray[np.uint8]:
     return blocks.repeat(size // 8, axis=1).repeat(size // 8, axis=2)
 
 
-def _features(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _features(network: FeatureExtractor, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     features: NDArray[np.float32] = network.features(tensor).numpy()
     return features
@@ -93,12 +93,12 @@ def _columnless(metric: ImageMetric | SetMetric) -> bool:
 
 def _scores_in_range(metric: ImageMetric) -> str | None:
     scores = metric.score(_batch(metric))
-    if set(scores) != set(metric.card.columns):
-        return f"gives columns {sorted(scores)}, not {sorted(metric.card.columns)}"
+    if set(scores) != set(metric.card.column_names):
+        return f"gives columns {sorted(scores)}, not {sorted(metric.card.column_names)}"
     for column, values in scores.items():
         if values.shape != (4,) or values.dtype != np.float64:
             return f"{column} is {described(values)}, not (4,) float64"
-    headline = scores[metric.card.columns[0]]
+    headline = scores[metric.card.column_names[0]]
     return _outside(metric, headline[~np.isnan(headline)])
 
 

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..core.contracts import GeneratorCard
 from ..core.errors import CheckpointError
-from ..core.files import file_digest, read_limited
+from ..core.files import file_digest, read_limited, written_whole
 from .mistaken import refuse_mistaken
 
 MAX_BYTES, MAX_CARD_BYTES, MAX_TENSORS = 2 << 30, 1 << 20, 10_000
@@ -88,6 +88,28 @@ def read_checkpoint(path: Path) -> Checkpoint:
     card, training = _read_card(path, digest) if has_card else (None, {})
     _refuse_unsound(state, path)
     return Checkpoint(state, card, training, digest)
+
+
+def write_tensors(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON record of them, which holds their sha256.
+
+    Both files are complete under temporary names before either takes its place, so an interrupted call leaves
+    an earlier pair as it was.
+
+    Args:
+        path: The ``.safetensors`` file; the record has the same name with ``.json``.
+        state: The tensors, by name.
+        record: The other fields of the record.
+
+    Raises:
+        BenchError: the disk is full or the folder cannot be written.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with written_whole(path.with_suffix(".json")) as unfinished_record, written_whole(path) as unfinished:
+        save_file(tensors, unfinished)
+        complete = {"sha256": file_digest(unfinished), **record}
+        text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
+        unfinished_record.write_text(text, encoding="utf-8")
 
 
 def load_exactly(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -15,8 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from fesbench.core.contracts import Block
 from fesbench.core.plurals import counted
-from fesbench.statistics.comparisons import Block
 
 from ..tables.table import (
     BLOCKS,

@@ -34,8 +34,6 @@ from .grids import chosen_edits, load_image_of, read_output
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GRADED = ("ecs.probability", "fss", "quality", "qualiclip")
-"""Metrics by which best and worst outputs are picked: those that differ between outputs of one model."""
 GRID_ROWS = 8
 
 
@@ -108,7 +106,7 @@ def _axes(results: DatasetResults) -> list[Axis]:
     """Return the headline metrics."""
     present = list(dict.fromkeys(results.cells["metric"]))
     measures = [results.measures[name] for name in present]
-    return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline]
+    return [Axis(m.column, m.direction, m.unit) for m in measures if m.headline and m.direction]
 
 
 def _stems(axes: Sequence[Axis], name: str) -> list[Axis]:
@@ -180,13 +178,12 @@ def _selections(
     yield "grid-curated", [_labelled(edit) for edit in chosen_edits(edits, seed)]
     yield "grid-random", [_labelled(edits[place]) for place in places]
     by_id = {edit.id: edit for edit in edits}
-    for column in results.judged:
-        if stem(column) in GRADED:
-            order = _order(results, column)
-            for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
-                picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
-                rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
-                yield f"grid-{name}-{file_name(column)}", rows
+    for column in results.graded:
+        order = _order(results, column)
+        for name, ranked in (("best", order), ("worst", order[::-1])) if len(order) else ():
+            picked = [(by_id[edit], value) for edit, value in ranked.items() if edit in by_id][:GRID_ROWS]
+            rows = [(f"{_labelled(edit)[0]} {value:.2f}", edit) for edit, value in picked]
+            yield f"grid-{name}-{file_name(column)}", rows
 
 
 def _labelled(edit: Edit) -> tuple[str, Edit]:

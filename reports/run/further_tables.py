@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
 from fesbench.core.names import safe_name
+from fesbench.core.plurals import counted
 from fesbench.review.claims import Claim, Finding, judge_claims, read_claims
 from fesbench.review.robustness import KINDS, cells_by_perturbation, read_robustness
 from fesbench.runs.results import DatasetResults
@@ -146,7 +148,9 @@ def reported_table(results: DatasetResults) -> Table | None:
     if not rows:
         return None
     sources = dict.fromkeys(claim.source for claim in claims)
-    sizes = dict.fromkeys(f"{row['models']} models are ranked here." for row in rows if row["models"])
+    sizes = dict.fromkeys(
+        f"{counted(row['models'], 'model is', 'models are')} ranked here." for row in rows if row["models"]
+    )
     notes = [
         f"Source: {'; '.join(sources)}.",
         *sizes,
@@ -159,7 +163,7 @@ def _about_people(claim: Claim) -> str:
     return f"Reported too: {claim.text}. No run can tell; see `bench study`."
 
 
-def _rows(finding: Finding) -> Iterator[dict[str, object]]:
+def _rows(finding: Finding) -> Iterator[dict[str, Any]]:
     """Yield two cells, reported and measured; the latter with the places that the tests leave open."""
     numbers = finding.numbers or {}
     place = {

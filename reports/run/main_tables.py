@@ -92,7 +92,7 @@ def file_stems(stem: str, datasets: Sequence[str]) -> dict[str, Sequence[str]]:
 
 def _without_truth(cells: pd.DataFrame, metrics: Iterable[MetricCard]) -> list[str]:
     """Return the columns without any score in a data set because they need a truth, and there is none."""
-    needing = {column for card in metrics if card.needs_truth for column in card.columns}
+    needing = {column for card in metrics if card.needs_truth for column in card.column_names}
     scored = set(cells.loc[cells["value"].notna(), "metric"])
     return sorted(needing - scored) if scored else []
 
@@ -125,8 +125,8 @@ def _cautions(dataset: str, columns: Iterable[str]) -> Iterator[str]:
         yield "These faces are rendered, not photographed: no number here is one of a paper's."
     if any(column.endswith("@embedded") for column in columns):
         yield (
-            "Metrics @embedded look through small networks trained on rendered faces; they compare with no "
-            "number that another network gave."
+            "Metrics @embedded use small networks trained on rendered faces; their values do not compare "
+            "with those of any other network."
         )
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from fesbench.core.contracts import MetricCard
+from fesbench.core.contracts import SHARE, MetricCard
 from fesbench.core.plurals import counted
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.records import DatasetRecord, Identities, plain
-from fesbench.statistics.measures import SHARE, Measure, backend, stem
+from fesbench.statistics.measures import Measure, backend, stem
 
 from ..cards import origin_of
 from ..html.content import Further, Group, Measured, Picture, Provenance, Sheet
@@ -135,7 +135,7 @@ def _column(measure: Measure, meanings: Mapping[str, str], scored: Collection[st
 
 def _meanings(cards: Iterable[MetricCard]) -> dict[str, str]:
     """Return headline column to what it means."""
-    return {(card.columns or (card.id,))[0]: card.meaning for card in cards}
+    return {card.column_names[0]: card.meaning for card in cards}
 
 
 def provenance_of(run: ReportedRun) -> Provenance:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from fesbench import __version__
 from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
+from fesbench.core.version import __version__
 from fesbench.runs.plan import make_plan
 from fesbench.runs.results import RunResults
 from fesbench.statistics.comparisons import IN_DISTRIBUTION, OOD

@@ -34,6 +34,9 @@ photo of another subject; a real photo that was degraded deliberately."""
 Measurement = Literal["nominal", "ordinal"]
 Platform = Literal["web", "server", "paper", "mturk", "qualtrics", "gforms", "potato"]
 
+LARGEST_HIT = 12
+"""Largest number of trials in one HIT of Mechanical Turk."""
+
 GENUINE, IMPOSTOR = "#truth", "#other-person"
 """The real pairs of same-different: the same person with another expression; another person."""
 
@@ -172,6 +175,13 @@ class Form(_Frozen):
         ]
 
     @property
+    def hits(self) -> list[tuple[Trial, ...]]:
+        """The trials of each HIT of Mechanical Turk, in order; sizes are nearly equal."""
+        count = -(-len(self.trials) // LARGEST_HIT)
+        size = -(-len(self.trials) // count)
+        return [self.trials[start : start + size] for start in range(0, len(self.trials), size)]
+
+    @property
     def stimuli(self) -> tuple[str, ...]:
         """Every image of the form, references included, once each, in order of first appearance."""
         shown = (
@@ -281,9 +291,10 @@ class Response(_Frozen):
 class Rater(_Frozen):
     """The answers of one participant in numbers. Shares are None where they cannot be computed.
 
-    ``asked`` and ``answered`` count the trials of the participant's forms, practice excluded. ``gold_share``
-    is over gold trials, ``attention_share`` over attention checks; ``repeat_share`` is the share of the
-    ``repeats`` that agree with the first answer, ``repeat_chance`` the share expected by chance.
+    ``asked`` and ``answered`` count the trials of the participant's forms, practice excluded; on Mechanical
+    Turk those of the HITs that the worker took. ``gold_share`` is over gold trials, ``attention_share`` over
+    attention checks; ``repeat_share`` is the share of the ``repeats`` that agree with the first answer,
+    ``repeat_chance`` the share expected by chance.
     ``slot_share`` is the largest share of answers in one slot, over trials with several images.
     ``duration_s`` is the time from the presentation of the first trial, practice included, to the last
     answer, where the platform records response times. ``excluded`` names the rules that exclude the

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from fesbench.core.contracts import GeneratorCard
+from fesbench.core.contracts import Block, GeneratorCard
 from fesbench.core.errors import BenchError
 from fesbench.core.plurals import counted
-from fesbench.statistics.comparisons import ALL, OOD, Block
+from fesbench.statistics.comparisons import ALL, OOD
 
 from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, mark_best, metric_title
 
@@ -105,7 +105,7 @@ def _columns(
         Column(
             metric,
             domain,
-            facts[metric]["direction"],
+            None if pd.isna(facts[metric]["direction"]) else facts[metric]["direction"],
             facts[metric]["unit"],
             digits[metric],
             fit_to_rank=(domain, metric) not in unfit,

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from fesbench.core.contracts import Direction
-from fesbench.statistics.comparisons import OOD, Block
+from fesbench.core.contracts import Block, Direction
+from fesbench.statistics.comparisons import OOD
 
 Mark = Literal["best", "second", ""]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from fesbench.cli import console as module
 from fesbench.cli.console import PLAIN_WIDTH, make_console, shown_progress
 
-CELL = SimpleNamespace(card=SimpleNamespace(name="copy"), dataset=SimpleNamespace(name="rendered"))
+TASK = SimpleNamespace(generator="copy", dataset="rendered")
 
 
 def test_no_terminal_gives_one_width_unless_the_environment_names_another(monkeypatch):
@@ -24,7 +24,8 @@ def printed(terminal, failed=0):
     with shown_progress(console) as listener:
         listener.begin(3, 96)
         for number in range(3):
-            listener.done(CELL, 32, failed if number == 1 else 0)
+            lost = failed if number == 1 else 0
+            listener.done(SimpleNamespace(task=TASK, edits=32, failed=lost))
     return console.file.getvalue()
 
 

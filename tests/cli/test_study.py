@@ -145,6 +145,68 @@ def test_import_reports_what_fits_nothing(packet, tmp_path):
     assert "x@y.z" not in (tmp_path / "responses.csv").read_text()
 
 
+@pytest.fixture
+def typed(packet, tmp_path):
+    """Write a data-entry table with one answer to every question of the first form; return its path."""
+
+    def write(answer, separator=",", **names):
+        head = [names.get(name, name) for name in ("form_id", "trial_id", "answer")]
+        (form, *_) = read_forms(packet, read_study(packet))
+        rows = [head, *([form.id, trial.id, answer] for trial in form.trials)]
+        path = tmp_path / "typed.csv"
+        path.write_text("\n".join(separator.join(row) for row in rows))
+        return path
+
+    return write
+
+
+def test_an_import_that_read_nothing_writes_nothing_and_blocks_nothing(packet, typed, tmp_path):
+    command = ("study", "import", "--packet", packet, "--out", tmp_path / "out", "--platform", "paper")
+    refused("typed.csv has no column trial_id", *command, typed("A", trial_id="trial number"))
+    refused("no answers of the platform paper fit this study", *command, typed(""))
+    refused("row 2: 'Z' is none of the answers", *command, typed("Z"))
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "responses.csv").write_text("study_id\n")
+    done = call(*command, typed("A", separator=";"))
+    assert (done.exit_code, "of 1 participant" in done.stdout) == (0, True)
+
+
+def test_a_corrected_file_replaces_the_earlier_one(packet, typed, tmp_path):
+    command = ("study", "import", "--packet", packet, "--out", tmp_path, "--platform", "paper")
+    call(*command, typed("A"))
+    kept = call(*command, typed("B"), "--json")
+    assert json.loads(kept.stdout)["problems"].keys() == {"conflict"}
+    assert "--replace" in kept.stdout
+    done = call(*command, typed("B"), "--replace")
+    assert "replaced: " in done.stderr
+    assert set(pd.read_csv(tmp_path / "responses.csv")["answer"]) == {"B"}
+
+
+def test_a_released_participant_goes_on_and_a_record_is_kept(packet, started, tmp_path):
+    answers = tmp_path / "answers.sqlite"
+    release = ("study", "release", packet, "ann", "--answers", answers)
+    refused("answers.sqlite is missing", *release)
+    assert call("study", "serve", packet, "--answers", answers).exit_code == 0
+    with TestClient(started[0][0]) as client:
+        first, second = ({"participant": "ann", "token": letter * 32} for letter in "ab")
+        trial = client.post("/api/start", json=first).json()["form"]["trials"][0]["id"]
+        client.post("/api/answer", json={"token": "a" * 32, "trial_id": trial, "answer": "A", "rt_ms": 900})
+        assert client.post("/api/start", json=second).status_code == 409
+        done = call(*release, "--reason", "new computer")
+        assert (
+            "ann goes on with form F0001 after 1 answer: open the page with ?participant=ann" in done.stdout
+        )
+        assert client.post("/api/start", json=second).json()["answered"] == [trial]
+    (row,) = pd.read_csv(tmp_path / "releases.csv").to_dict("records")
+    assert (row["participant"], row["form"], row["answers"], row["reason"]) == (
+        "ann",
+        "F0001",
+        1,
+        "new computer",
+    )
+
+
 def test_analyze_needs_a_place_for_its_results(packet):
     refused("--run RUN or --out FOLDER", "study", "analyze", "--packet", packet)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -39,11 +40,24 @@ def test_bfloat16_gives_nearly_the_same_image_in_float32():
     assert 0 < difference("bfloat16") < 0.05
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++, with which torch compiles")
 def test_compiled_differs_by_rounding_only():
     assert difference("compiled") < 1e-5
 
 
+def test_a_deprecation_inside_torch_does_not_mean_that_nothing_compiles(monkeypatch):
+    def deprecated(function):
+        warnings.warn("torch uses an old API of its own", DeprecationWarning, stacklevel=1)
+        return function
+
+    monkeypatch.setattr(torch, "compile", deprecated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        set_inference(small_generator(), "compiled")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_where_nothing_compiles_the_error_says_what_to_take(monkeypatch):
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     torch.compiler.reset()

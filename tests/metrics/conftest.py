@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from fesbench.core.contracts import Batch, Edit, Network, NetworkCard, Sample
-from fesbench.metrics import backends
+from fesbench.core.contracts import Batch, Edit, FeatureExtractor, FeatureExtractorCard, Sample
+from fesbench.metrics.networks import base, embedded
 
 
-class GivenFeatures(Network):
+class GivenFeatures(FeatureExtractor):
     """A network that stands in the card's place; its features are given with the batch."""
 
     def __init__(self, dimension=2, labels=()):
-        self.card = NetworkCard("given", "test", "", "none", dimension, labels=tuple(labels))
+        self.card = FeatureExtractorCard("given", "test", "", "none", dimension, labels=tuple(labels))
 
     def features(self, images):
         return torch.zeros(len(images), self.card.dimension)
 
 
 @pytest.fixture
-def given() -> Callable[..., Network]:
+def given() -> Callable[..., FeatureExtractor]:
     return GivenFeatures
 
 
@@ -141,6 +141,5 @@ def parity_images():
 @pytest.fixture
 def nothing_loaded():
     """No network of an earlier test is in memory."""
-    for factory in vars(backends).values():
-        if hasattr(factory, "cache_clear"):
-            factory.cache_clear()
+    base.load_once.cache_clear()
+    embedded.load.cache_clear()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fesbench.core.contracts import MetricCard, SetMetric
-from fesbench.metrics.calibration import calibrate, hold_out, spoilt
+from fesbench.metrics.calibration import calibrate, degraded, hold_out
 from fesbench.metrics.frechet import FrechetDistance, frechet_distance
 
 
@@ -84,9 +84,9 @@ def test_whole_subjects_are_held_out_as_many_images_as_there_are_outputs():
     np.testing.assert_array_equal(held, hold_out(subjects, 30))
 
 
-def test_spoilt_images_are_blurred_or_repeat_themselves():
+def test_degraded_images_are_blurred_or_repeat_themselves():
     images = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)
-    versions = spoilt(images)
+    versions = degraded(images)
     assert {name: (v.shape, v.dtype) for name, v in versions.items()} == dict.fromkeys(
         ("blurred", "collapsed"), (images.shape, np.uint8)
     )

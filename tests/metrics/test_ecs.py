@@ -39,11 +39,11 @@ def test_a_target_without_label_is_undefined_and_says_why(metric, batch_of, edit
 def test_a_failed_output_is_wrong(metric):
     failed = metric.failed()
     assert (failed["ecs@test"], failed["ecs.probability@test"]) == (0.0, 0.0)
-    assert set(failed) == set(metric.card.columns)
+    assert set(failed) == set(metric.card.column_names)
 
 
 def test_headline_column_is_the_id(metric):
-    assert metric.card.columns[0] == metric.card.id == "ecs@test"
+    assert metric.card.column_names[0] == metric.card.id == "ecs@test"
 
 
 def test_labels_that_nobody_knows_are_refused(given):
@@ -57,7 +57,7 @@ def test_labels_that_nobody_knows_are_refused(given):
 
 def test_what_the_judge_sees_of_each_label_is_kept_and_nothing_in_a_failed_output(metric, batch_of):
     scores = metric.score(batch_of(["happy", "happily surprised"], {"output": rows(3, 4)}))
-    seen = [column for column in metric.card.columns if column.startswith("ecs.seen.")]
+    seen = [column for column in metric.card.column_names if column.startswith("ecs.seen.")]
     assert [column.removeprefix("ecs.seen.") for column in seen] == [f"{name}@test" for name in metric.labels]
     np.testing.assert_allclose([scores[column] for column in seen], rows(3, 4).T, rtol=1e-6)
     assert np.isnan([metric.failed()[column] for column in seen]).all()

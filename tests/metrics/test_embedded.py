@@ -85,7 +85,7 @@ def test_fusing_changes_nothing(name):
     images = torch.rand(16, 3, embedded.SIDES[name], embedded.SIDES[name])
     module(images)
     before = module.eval()(images)
-    torch.testing.assert_close(embedded.fused(module)(images), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embedded.folded(module)(images), before, rtol=1e-4, atol=1e-5)
 
 
 def test_judges_give_probabilities_of_their_labels(fresh):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fesbench.metrics.fidelity import CHANGED_ABOVE, COLUMNS, Fidelity, face_ellipse, structural_similarity
+from fesbench.metrics.fidelity import CHANGED_ABOVE, Fidelity, face_ellipse, structural_similarity
 
 SIDE = 32
 
@@ -80,7 +80,7 @@ def test_structural_similarity_is_1_for_the_truth_and_falls_with_noise(batch_of)
 
 def test_no_truth_no_score(batch_of, edit):
     scores = columns(batch_of, plain(1), plain(1), None)
-    assert set(scores) == set(COLUMNS)
+    assert set(scores) == set(Fidelity.card.column_names)
     assert all(np.isnan(value) for value in scores.values())
     assert "true target" in Fidelity().reason(edit("happy", truth=False), "mae.face")
     assert Fidelity().reason(edit("happy"), "mae.face") == ""

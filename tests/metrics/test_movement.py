@@ -6,9 +6,9 @@ from fesbench.core.contracts import Annotation, Batch, Edit, Sample
 from fesbench.datasets.rendered import RenderedDataset, landmarks_of, render_shot
 from fesbench.datasets.rendered.dataset import Shot, subject_seed
 from fesbench.datasets.rendered.view import EYE_SPAN
-from fesbench.metrics.backends import embedded_movement
 from fesbench.metrics.movement import UNKNOWN
 from fesbench.metrics.networks.movement import movement, point_errors, unit_errors
+from fesbench.metrics.registry import load_metric
 
 LANDMARKS, UNITS = "landmarks@embedded", "action-units@embedded"
 SIZE = 128
@@ -16,7 +16,7 @@ SIZE = 128
 
 @pytest.fixture(scope="module")
 def metric():
-    return embedded_movement()
+    return load_metric("movement@embedded")
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ def test_the_embedded_default_is_complete():
     assert unavailable == []
     for metric in metrics:
         assert isinstance(metric, ImageMetric | SetMetric)
-        assert metric.card.columns
+        assert metric.card.column_names
         if isinstance(metric, ImageMetric):
-            assert set(metric.failed()) == set(metric.card.columns)
+            assert set(metric.failed()) == set(metric.card.column_names)
 
 
 def test_metrics_of_one_network_share_it():

@@ -26,7 +26,7 @@ class Silent:
     def begin(self, shards, edits):
         self.shards = shards
 
-    def done(self, cell, edits, failed):
+    def done(self, finished):
         pass
 
 

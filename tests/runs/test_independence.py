@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from fesbench.core.contracts import Dataset, Edit, GeneratorCard, Network, NetworkCard, Sample
+from fesbench.core.contracts import (
+    Dataset,
+    Edit,
+    FeatureExtractor,
+    FeatureExtractorCard,
+    GeneratorCard,
+    Sample,
+)
 from fesbench.core.errors import SpecError
 from fesbench.datasets.rendered.dataset import RenderedDataset
 from fesbench.metrics.ecs import ExpressionConsistency
@@ -44,9 +51,9 @@ class People(Dataset):
         return f"digest of {', '.join(self._subjects)}"
 
 
-class Judge(Network):
+class Judge(FeatureExtractor):
     def __init__(self, learned_from: Mapping[str, frozenset[str]] | None) -> None:
-        self.card = NetworkCard("judge", "test", "0123", "none", 2, labels=("happy", "sad"))
+        self.card = FeatureExtractorCard("judge", "test", "0123", "none", 2, labels=("happy", "sad"))
         self.learned_from = learned_from
 
     def features(self, images: Tensor) -> Tensor:

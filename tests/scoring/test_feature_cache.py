@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fesbench.cli import cli
-from fesbench.core.contracts import Network, NetworkCard
+from fesbench.core.contracts import FeatureExtractor, FeatureExtractorCard
 from fesbench.core.errors import BenchError
 from fesbench.metrics.ecs import ExpressionConsistency
 from fesbench.scoring.feature_cache import FeatureCache, default_cache
@@ -20,11 +20,11 @@ from fesbench.scoring.scorer import Scorer
 LIMIT = 10**6
 
 
-class Means(Network):
+class Means(FeatureExtractor):
     """Counts how often it is asked."""
 
     def __init__(self, digest="ab", name="means"):
-        self.card = NetworkCard(name, "test", digest, "none", 3, labels=("happy", "sad", "angry"))
+        self.card = FeatureExtractorCard(name, "test", digest, "none", 3, labels=("happy", "sad", "angry"))
         self.asked = 0
 
     def features(self, images):

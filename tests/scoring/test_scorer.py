@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fesbench.core.contracts import SHARD, Network, NetworkCard
+from fesbench.core.contracts import SHARD, FeatureExtractor, FeatureExtractorCard
 from fesbench.metrics.ecs import ExpressionConsistency
 from fesbench.scoring.scorer import PADDING, Scorer
 
 
-class Sizes(Network):
+class Sizes(FeatureExtractor):
     """Remembers how many images each pass had."""
 
-    card = NetworkCard("sizes", "test", "ab", "none", 3, labels=("happy", "sad", "angry"))
+    card = FeatureExtractorCard("sizes", "test", "ab", "none", 3, labels=("happy", "sad", "angry"))
 
     def __init__(self):
         self.passes = []

@@ -7,10 +7,10 @@ from fesbench.core.contracts import (
     Batch,
     Edit,
     Failure,
+    FeatureExtractor,
+    FeatureExtractorCard,
     ImageMetric,
     MetricCard,
-    Network,
-    NetworkCard,
     Sample,
 )
 from fesbench.core.reasons import FAILED, UNSCORED
@@ -33,8 +33,8 @@ def edit(number, target="happy", truth=None):
     return Edit(source, target, truth)
 
 
-class Judge(Network):
-    card = NetworkCard("judge", "test", "", "none", 2, labels=("happy", "sad"))
+class Judge(FeatureExtractor):
+    card = FeatureExtractorCard("judge", "test", "", "none", 2, labels=("happy", "sad"))
 
     def features(self, images):
         return torch.tensor([[0.75, 0.25]]).repeat(len(images), 1)

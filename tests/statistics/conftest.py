@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fesbench.core.contracts import MetricCard
+from fesbench.core.contracts import Column, MetricCard
 from fesbench.scoring.shards import SCORES
 from fesbench.statistics import summarise
 
@@ -14,10 +14,13 @@ DOMAINS = ("studio", "celebrity", "portrait", "statue", "avatar")
 ECS, FSS = "ecs@embedded", "fss@embedded"
 TARGETS = ("angry", "disgusted", "fearful", "happy", "sad", "surprised")
 
+PREDICTED = Column("ecs.predicted@embedded", "predicted label", score=False)
+VERIFIED = Column("fss.verified@embedded", "verified", "higher", 0.0, 1.0, "share")
+PSNR = Column("psnr.face", "peak signal-to-noise ratio", "higher", 0.0, inf, "dB")
 CARDS = (
-    MetricCard(ECS, "Expression", "higher", 0.0, 1.0, "share", "", (ECS, "ecs.predicted@embedded")),
-    MetricCard(FSS, "Face", "higher", -1.0, 1.0, "cosine", "", (FSS, "fss.verified@embedded")),
-    MetricCard("fidelity", "Fidelity", "lower", 0.0, 255.0, "grey levels", "", ("mae.face", "psnr.face")),
+    MetricCard(ECS, "Expression", "higher", 0.0, 1.0, "share", "", (ECS, PREDICTED)),
+    MetricCard(FSS, "Face", "higher", -1.0, 1.0, "cosine", "", (FSS, VERIFIED)),
+    MetricCard("fidelity", "Fidelity", "lower", 0.0, 255.0, "grey levels", "", ("mae.face", PSNR)),
     MetricCard("fid@embedded", "FID", "lower", 0.0, inf, "distance", "", ("fid@embedded",)),
     MetricCard("kid@embedded", "KID", "lower", -inf, inf, "distance", "", ("kid@embedded",)),
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fesbench.core.contracts import MetricCard
+from fesbench.core.contracts import Column, MetricCard
 from fesbench.statistics import clustered_mean, summarise
 from fesbench.statistics.breakdown import cells_by_expression, confusions
 from fesbench.statistics.classification import auc_values, macro_values
@@ -15,7 +15,12 @@ from fesbench.statistics.measures import OUTPUT, measures_of
 LABELS = ("happy", "sad", "angry")
 CARD = MetricCard(
     "ecs@x", "Expression", "higher", 0.0, 1.0, "share", "",
-    ("ecs@x", "ecs.probability@x", "ecs.predicted@x", *(f"ecs.seen.{label}@x" for label in LABELS)),
+    (
+        "ecs@x",
+        Column("ecs.probability@x", "probability", "higher", 0.0, 1.0, "probability"),
+        Column("ecs.predicted@x", "predicted label", score=False),
+        *(Column(f"ecs.seen.{label}@x", "probability of a label", score=False) for label in LABELS),
+    ),
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["metrics", "check", *arguments])
 
 
-def test_the_embedded_metrics_give_their_known_scores_here():
+def test_the_embedded_metrics_give_their_golden_scores_here():
     done = run("ecs", "fss", "quality", "fid", "kid", "fidelity", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)

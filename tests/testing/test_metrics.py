@@ -5,21 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fesbench.core.contracts import ImageMetric, MetricCard, Network, NetworkCard, SetMetric
-from fesbench.metrics.registry import BACKENDS, METRICS
+from fesbench.core.contracts import FeatureExtractor, FeatureExtractorCard, ImageMetric, MetricCard, SetMetric
+from fesbench.metrics.registry import BACKENDS, load_metric
 from fesbench.testing.findings import ConformanceError
 from fesbench.testing.metrics import check_metric
 
 
 @pytest.mark.parametrize("name", ["fidelity", *BACKENDS["embedded"].values()])
 def test_ours_keep_the_contract(name):
-    assert all(finding.problem is None for finding in check_metric(METRICS.load(name)()))
+    assert all(finding.problem is None for finding in check_metric(load_metric(name)))
 
 
-class Means(Network):
+class Means(FeatureExtractor):
     """Mean colour as features."""
 
-    card = NetworkCard("means", "test", "0" * 64, "none-1", dimension=3)
+    card = FeatureExtractorCard("means", "test", "0" * 64, "none-1", dimension=3)
 
     def features(self, images):
         return images.float().mean((2, 3)) / 255

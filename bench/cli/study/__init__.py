@@ -16,6 +16,7 @@ COMMANDS = {
     "make": LazyCommand(".study.make:make", "Make a blinded, counterbalanced packet from a run."),
     "power": LazyCommand(".study.power:power", "How many participants and answers a study needs."),
     "serve": LazyCommand(".study.serve:serve", "Collect answers in the lab with a small server."),
+    "release": LazyCommand(".study.release:release", "Let a participant go on in another browser."),
     "import": LazyCommand(".study.import_answers:import_", "Turn answers of any platform into one table."),
     "analyze": LazyCommand(".study.analyze:analyze", "Preferences, intervals, tests and agreement."),
 }

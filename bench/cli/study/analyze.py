@@ -13,9 +13,10 @@ from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
 from fesbench.reports.study.collection.responses import read_responses
 from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
-from ... import __version__
 from ...api import open_run
+from ...core.errors import BenchError
 from ...core.files import write_text
+from ...core.version import __version__
 
 EXAMPLES = """
 \b
@@ -64,8 +65,11 @@ def analyze(
     forms, key = read_forms(packet, study), read_key(study, private)
     key_folder = private or private_folder(study.id)
     answers = responses or key_folder / "responses.csv"
+    given = read_responses(answers, study, forms)
+    if not given:
+        raise BenchError(f"{answers} holds no answers; run `bench study import` first")
     scores = run_scores(open_run(run), key.datasets) if run else None
-    found = analyse(study, forms, key, read_responses(answers, study, forms), scores)
+    found = analyse(study, forms, key, given, scores)
     if prolific:
         write_text(key_folder / LINKAGE, linkage_csv(prolific, key.secret, found.raters))
         click.echo(f"whom to approve: {key_folder / LINKAGE}", err=True)

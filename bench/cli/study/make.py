@@ -20,10 +20,10 @@ from fesbench.reports.study.packet.write import OUTPUTS, Contents, write_packet
 from fesbench.reports.study.schema import DESIGNS, QUESTIONS, Design, Question
 from fesbench.reports.study.storage import private_folder
 
-from ... import __version__
 from ...core.environment import commit
 from ...core.errors import UnknownName
 from ...core.plurals import counted
+from ...core.version import __version__
 from ...runs.results import RunResults
 
 EXAMPLES = """

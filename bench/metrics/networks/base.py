@@ -1,13 +1,14 @@
-"""What networks with published weights share: reading the file, exact speed-ups, calls on plain images.
+"""Feature extractors around a torch module: reading weights, exact speed-ups, calls on plain images.
 
 Folding batch normalisation into the convolution before it and storing images with channels last changes no
-result beyond float32 rounding. Lower precision does, so there is none.
+result beyond float32 rounding. Lower precision does, so it is not used here.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -19,18 +20,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...core.contracts import Image, Network
+from ...core.contracts import FeatureExtractor, Image
 from ...core.errors import BenchError, CheckpointError, WeightsMissing
 from ...weights.tensors import read_checkpoint
 
 BATCH = 16
-"""Images in a pass; more gain nothing on a processor."""
+"""Images in a pass; more are no faster on a CPU."""
+
+
+@cache
+def load_once(kind: Callable[..., FeatureExtractor], *arguments: Path | str) -> FeatureExtractor:
+    """Return ``kind(*arguments)``: the same object in every call with the same arguments."""
+    return kind(*arguments)
 
 
 def read_weights(path: Path, sha256: str) -> tuple[Mapping[str, Tensor], str]:
-    """The tensors of a published file and the sha256 of the file.
+    """Return the tensors of a published file and the sha256 of the file.
 
-    Nothing in the file is run, whatever it holds.
+    No code in the file is run.
 
     Args:
         path: What ``torch.save`` wrote.
@@ -51,34 +58,43 @@ def read_weights(path: Path, sha256: str) -> tuple[Mapping[str, Tensor], str]:
     return content.state, content.digest
 
 
-def fold_norms(module: nn.Module) -> None:
-    """Fold every batch normalisation that follows a convolution in a module's list of parts, in place.
+def fold_norms(module: nn.Module, precision: torch.dtype = torch.float64) -> None:
+    """Fold every batch normalisation into the convolution right before it, in place.
 
-    The module must be in evaluation mode; its outputs stay, up to rounding.
+    Outputs stay the same up to rounding.
+
+    Args:
+        module: A float32 module in evaluation mode.
+        precision: Type of the arithmetic; the result is float32.
     """
     for part in module.modules():
         children = list(part.named_children())
         for (first, convolution), (second, norm) in pairwise(children):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                folded = fuse_conv_bn_eval(convolution.double(), norm.double())  # one rounding, not three
+                folded = fuse_conv_bn_eval(convolution.to(precision), norm.to(precision))
                 setattr(part, first, folded.float())
                 setattr(part, second, nn.Identity())
 
 
 def fast(module: nn.Module) -> nn.Module:
-    """The module for inference: frozen, normalisations folded, weights with channels last."""
+    """Prepare a module for inference: frozen, normalisations folded, weights with channels last."""
     module.eval().requires_grad_(False)
     fold_norms(module)
     return module.to(memory_format=torch.channels_last)
 
 
-class PublishedNetwork(Network):
-    """A network that is also called on plain images, of any sizes."""
+class TorchExtractor(FeatureExtractor):
+    """A feature extractor around a torch module, which can also be called on plain images of any sizes."""
 
     module: nn.Module
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.module.parameters()).device
+
     def __call__(self, images: Sequence[Image] | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of images.
+        """Return the features of images.
 
         Args:
             images: (H, W, 3) uint8 RGB arrays; sizes may differ.
@@ -87,7 +103,7 @@ class PublishedNetwork(Network):
             (N, card.dimension) float32, in the order of ``images``.
 
         Raises:
-            BenchError: one of them is not such an array; a float or grey image is not guessed at.
+            BenchError: one of them is not such an array.
         """
         features = np.empty((len(images), self.card.dimension), np.float32)
         for rows in _batches(images):
@@ -102,7 +118,7 @@ class PublishedNetwork(Network):
 
 
 def _batches(images: Sequence[Image] | NDArray[np.uint8]) -> Iterator[list[int]]:
-    """Indices of images of one size, at most ``BATCH`` at a time."""
+    """Yield the indices of images of one size, at most ``BATCH`` at a time."""
     by_size: dict[tuple[int, ...], list[int]] = {}
     for index, image in enumerate(images):
         by_size.setdefault(_checked_shape(image, index), []).append(index)
@@ -121,16 +137,16 @@ def _checked_shape(image: Image, index: int) -> tuple[int, ...]:
 
 
 def required(module: str) -> ModuleType:
-    """A module of a package that may not be installed.
+    """Import a module of an optional package.
 
     Raises:
-        WeightsMissing: it is not, or cannot be imported; says how to get it.
+        WeightsMissing: the package is not installed or cannot be imported; says how to get it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0].replace("_", "-")
         raise WeightsMissing(
-            f"this backend looks through {package}, which cannot be imported ({error}); "
+            f"this backend needs {package}, which cannot be imported ({error}); "
             'install it with: pip install "fesbench[paper]"'
         ) from error

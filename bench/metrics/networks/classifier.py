@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ... import weights
-from ...core.contracts import NetworkCard
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...core.errors import BenchError, CheckpointError
-from . import cropping as framing
-from .base import PublishedNetwork, fast, required
+from ...weights.tensors import write_tensors
+from .base import TorchExtractor, fast, load_once, required
+from .cropping import WHOLE, crop
 
 BACKBONES = ("resnet18", "resnet34", "resnet50", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -24,11 +26,21 @@ MAX_BYTES = 1 << 30
 MAX_CARD_BYTES = 1 << 20
 
 
-class TrainedClassifier(PublishedNetwork):
+def trained(name: str) -> FeatureExtractor:
+    """Return the classifier of that name in the weights folder, made by ``bench train-classifier``.
+
+    Raises:
+        WeightsMissing: a file or torchvision is missing.
+        CheckpointError: the files are damaged or do not belong together.
+    """
+    return load_once(TrainedClassifier, weights.classifiers()[name])
+
+
+class TrainedClassifier(TorchExtractor):
     """Probabilities (B, labels) of a classifier that ``bench train-classifier`` made.
 
     Args:
-        path: Its ``.json`` card; the ``.safetensors`` file lies beside it.
+        path: Its ``.json`` card, in the same folder as the ``.safetensors`` file.
 
     Raises:
         WeightsMissing: a file is not there, or torchvision is not installed.
@@ -51,7 +63,7 @@ class TrainedClassifier(PublishedNetwork):
         self.module, self.side = fast(module), int(described["side"])
         data = described["data"]
         self.learned_from = dict.fromkeys((data["name"], data["digest"]), frozenset(data["subjects"]))
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name=f"classifier-{path.stem}",
             backend="classifier",
             digest=digest,
@@ -59,25 +71,24 @@ class TrainedClassifier(PublishedNetwork):
             dimension=len(described["labels"]),
             source=f"bench train-classifier --data {data['name']}",
             labels=tuple(described["labels"]),
-            reached=told(described["held_out"]),
+            reached=ceiling(described["held_out"]),
         )
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, labels) float32 probabilities."""
-        device = next(self.module.parameters()).device
-        logits: Tensor = self.module(normalised(framing.frame(images.to(device), framing.WHOLE, self.side)))
+        logits: Tensor = self.module(normalised(crop(images.to(self.device), WHOLE, self.side)))
         return logits.softmax(1).cpu()
 
 
 def normalised(images: Tensor) -> Tensor:
-    """(B, 3, H, W) in 0..255 to the range of ImageNet's backbones, channels last."""
+    """Bring (B, 3, H, W) in 0..255 to the range of ImageNet's backbones, channels last."""
     mean, deviation = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
     return ((images.float() / 255 - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
 def build(backbone: str, labels: int) -> nn.Module:
-    """A torchvision network with fresh weights and so many outputs.
+    """Return a torchvision network with fresh weights and one output for each label.
 
     Raises:
         WeightsMissing: torchvision is not installed.
@@ -89,21 +100,21 @@ def build(backbone: str, labels: int) -> nn.Module:
     return network
 
 
-def save(module: nn.Module, path: Path, described: dict[str, Any]) -> None:
-    """Write ``path`` (``.json``) and the weights beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = safetensors.torch.save({name: value.contiguous() for name, value in module.state_dict().items()})
-    path.with_suffix(".safetensors").write_bytes(data)
-    complete = {"format": 1, "sha256": hashlib.sha256(data).hexdigest()} | described
-    path.write_text(json.dumps(complete, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def save(module: nn.Module, path: Path, described: Mapping[str, Any]) -> None:
+    """Write the card of a classifier to ``path`` (``.json``), its weights to the ``.safetensors`` file there.
+
+    Raises:
+        BenchError: a file cannot be written; an earlier pair then stays.
+    """
+    write_tensors(path.with_suffix(".safetensors"), module.state_dict(), {"format": 1, **described})
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The card of a classifier: how it was made and what it reaches on held-out subjects.
+    """Return the card of a classifier: how it was trained, and its accuracy on held-out subjects.
 
     Raises:
         WeightsMissing: there is no such file.
-        CheckpointError: it is no such card.
+        CheckpointError: it is not such a card.
     """
     try:
         content: dict[str, Any] = json.loads(weights.read(path, MAX_CARD_BYTES))
@@ -115,8 +126,8 @@ def read_card(path: Path) -> dict[str, Any]:
     return content
 
 
-def told(held_out: dict[str, Any]) -> str:
-    """The ceiling of every score through a classifier, as a sentence."""
+def ceiling(held_out: Mapping[str, Any]) -> str:
+    """Return the accuracy of a classifier on held-out subjects, the ceiling of its scores, in words."""
     return (
         f"right on {held_out['accuracy']:.1%} of {held_out['images']} real images of {held_out['subjects']} "
         f"subjects it was not trained on (mean over expressions {held_out['macro']:.1%})"

@@ -1,7 +1,7 @@
-"""Cuts a box out of images and brings it to a network's input size, in one filter.
+"""Crop a box of images and resize it to a network's input size, in one filter.
 
 Boxes are given for a 256-pixel crop in the geometry of the London set (eyes at 40% of the height, 28% of
-the width apart) and scale with the images, so every run resolution frames the same part of the face.
+the width apart) and scale with the images, so every run resolution shows the same part of the face.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Box(NamedTuple):
 WHOLE = Box(0, 0, REFERENCE_SIZE, REFERENCE_SIZE)
 
 
-def frame(images: Tensor, box: Box, size: int) -> Tensor:
-    """The box of every image, resized by an antialiased bilinear (triangle) filter.
+def crop(images: Tensor, box: Box, size: int) -> Tensor:
+    """Return the box of every image, resized by an antialiased bilinear (triangle) filter.
 
     The filter is that of Pillow's ``resize(box=...)`` and, for the whole image, of torch's antialiased
     bilinear interpolation; box edges may fall between pixels.

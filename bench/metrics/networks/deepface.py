@@ -22,9 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.contracts import NetworkCard
+from ... import weights
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...weights.tensors import load_exactly
-from .base import PublishedNetwork, fast, read_weights, required
+from ..verification import FaceEmbedder, Verification
+from . import dlib_resnet
+from .base import TorchExtractor, fast, load_once, read_weights, required
+from .bfloat16 import Bfloat16
 from .dlib_resnet import DIMENSION, INPUT_SIZE, DlibResNet
 
 SOURCE = "GitHub release v1.0 of serengil/deepface_models"
@@ -34,28 +38,85 @@ FRAME_SIDE = 224
 """DeepFace brings a face to this size before the expression network's own."""
 
 
+DEEPFACE_LICENCE = "see the licence section of DeepFace"
+
+
 class Recogniser(NamedTuple):
-    """A recognition network of the package: where its class is, and what goes in and comes out."""
+    """A recognition network of the package.
+
+    Attributes:
+        module: Module of its class in the package.
+        network: Name of the class.
+        arguments: Arguments of the class.
+        side: Height and width of its input.
+        dimension: Length of an embedding.
+        distance: DeepFace's verification threshold on the cosine distance.
+        file: Its weights file.
+        licence: Licence of the weights.
+    """
 
     module: str
     network: str
     arguments: tuple[int, ...]
     side: int
     dimension: int
-    licence: str
+    distance: float
+    file: str
+    licence: str = DEEPFACE_LICENCE
 
 
 RECOGNISERS = {
-    "Facenet512": Recogniser("Facenet", "InceptionResNetV1", (512,), 160, 512, "MIT (facenet)"),
-    "ArcFace": Recogniser("ArcFace", "ArcFaceModel", (), 112, 512, "see the licence section of DeepFace"),
-    "VGG-Face": Recogniser(
-        "VGGFace", "VggFaceBaseModel", (), 224, 4096, "see the licence section of DeepFace"
+    "Facenet512": Recogniser(
+        *("Facenet", "InceptionResNetV1", (512,), 160, 512, 0.30, "facenet512_weights.pth", "MIT (facenet)")
     ),
+    "ArcFace": Recogniser("ArcFace", "ArcFaceModel", (), 112, 512, 0.68, "arcface_weights.pth"),
+    "VGG-Face": Recogniser("VGGFace", "VggFaceBaseModel", (), 224, 4096, 0.68, "vgg_face_weights.pth"),
 }
-"""DeepFace's name of a model to how it is built."""
+"""Networks by DeepFace's name of the model."""
+
+DLIB_VERIFICATION = Verification(
+    measure="cosine",
+    threshold=1 - 0.07,
+    impostor_cosine=0.878,
+    impostor_distance=0.719,
+    origin="threshold of DeepFace 0.0.103 for Dlib, cosine distance 0.07; levels: mean over the 6,642 pairs "
+    "of different London subjects, neutral against smiling at 128 px (the same person: cosine 0.987, "
+    "distance 0.232; 5.6% of different subjects pass the threshold)",
+)
 
 
-class DeepFaceRecognition(PublishedNetwork):
+def published(model: str) -> FeatureExtractor:
+    """Return a recognition network of the weights folder.
+
+    Args:
+        model: A name of ``RECOGNISERS``.
+
+    Raises:
+        WeightsMissing: its file is not there, or the deepface package is not installed.
+        CheckpointError: the file is another one.
+    """
+    with weights.pinned("paper", RECOGNISERS[model].file) as (path, _):
+        return load_once(DeepFaceRecognition, model, path)
+
+
+def published_bfloat16(model: str) -> FeatureExtractor:
+    """Return ``published(model)`` in bfloat16; its errors are the same."""
+    return Bfloat16(published(model))
+
+
+def published_dlib() -> FeatureExtractor:
+    """Return DeepFace's model Dlib, made of dlib's file in the weights folder; its errors are the same."""
+    with weights.pinned("portable", dlib_resnet.FILE) as (path, _):
+        return load_once(DeepFaceDlib, path)
+
+
+def published_emotion() -> FeatureExtractor:
+    """Return the expression network of the weights folder; its errors are the same."""
+    with weights.pinned("paper", "facial_expression_model_weights.pth") as (path, _):
+        return load_once(DeepFaceEmotion, path)
+
+
+class DeepFaceRecognition(TorchExtractor, FaceEmbedder):
     """Face embeddings of a recognition network of DeepFace.
 
     Args:
@@ -73,7 +134,8 @@ class DeepFaceRecognition(PublishedNetwork):
         build = getattr(package, recogniser.network)
         self.module, digest = _loaded(path, lambda: build(*recogniser.arguments))
         self._side, self._is_vgg = recogniser.side, model == "VGG-Face"
-        self.card = NetworkCard(
+        self.verification = _verification(model, recogniser.distance)
+        self.card = FeatureExtractorCard(
             name=f"deepface-{model.lower()}",
             backend="deepface",
             digest=digest,
@@ -86,7 +148,7 @@ class DeepFaceRecognition(PublishedNetwork):
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, dimension) float32; VGG-Face's have length 1."""
-        faces = fitted(images, self._side).to(next(self.module.parameters()).device)
+        faces = fitted(images, self._side).to(self.device)
         faces = faces.contiguous(memory_format=torch.channels_last)
         if self._is_vgg:
             return functional.normalize(self.module.embed(faces), dim=1).cpu()  # type: ignore[operator]
@@ -94,10 +156,10 @@ class DeepFaceRecognition(PublishedNetwork):
         return embeddings.cpu()
 
 
-class DeepFaceDlib(PublishedNetwork):
+class DeepFaceDlib(TorchExtractor, FaceEmbedder):
     """dlib's descriptors of the whole crop, as DeepFace's model ``Dlib`` gives them.
 
-    ``fss@dlib`` looks at the same network through the face box that dlib itself would use.
+    ``fss@dlib`` uses the same network on the face box that dlib itself would use.
 
     Args:
         path: ``dlib_face_recognition_resnet_model_v1.dat``.
@@ -107,11 +169,13 @@ class DeepFaceDlib(PublishedNetwork):
         CheckpointError: the file is not that network.
     """
 
+    verification = DLIB_VERIFICATION
+
     def __init__(self, path: Path) -> None:
         required("deepface.modules.preprocessing")
         self._dlib = DlibResNet(path)
         self.module = self._dlib.module
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name="deepface-dlib",
             backend="deepface",
             digest=self._dlib.card.digest,
@@ -124,10 +188,10 @@ class DeepFaceDlib(PublishedNetwork):
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, 128) float32 descriptors."""
         chips = (fitted(images, INPUT_SIZE).flip(1) * 255).to(torch.uint8)
-        return self._dlib.describe(chips.to(next(self.module.parameters()).device)).cpu()
+        return self._dlib.describe(chips.to(self.device)).cpu()
 
 
-class DeepFaceEmotion(PublishedNetwork):
+class DeepFaceEmotion(TorchExtractor):
     """Probabilities (B, 7) of the seven ``EMOTIONS``.
 
     Args:
@@ -142,13 +206,13 @@ class DeepFaceEmotion(PublishedNetwork):
         self.module, digest = _loaded(
             path, required("deepface.models.demography.pytorch.Emotion").EmotionModel
         )
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name="deepface-emotion",
             backend="deepface",
             digest=digest,
             preprocessing=f"{_preprocessing(FRAME_SIDE)}; grey; bilinear to {EMOTION_SIDE}",
             dimension=len(EMOTIONS),
-            licence="see the licence section of DeepFace",
+            licence=DEEPFACE_LICENCE,
             source=f"{SOURCE}, {path.name}",
             labels=EMOTIONS,
         )
@@ -160,8 +224,7 @@ class DeepFaceEmotion(PublishedNetwork):
         frames = fitted(images, FRAME_SIDE).permute(0, 2, 3, 1).numpy()
         grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames]
         small = np.stack([cv2.resize(image, (EMOTION_SIDE, EMOTION_SIDE)) for image in grey])
-        device = next(self.module.parameters()).device
-        probabilities: Tensor = self.module(torch.from_numpy(small)[:, None].to(device))
+        probabilities: Tensor = self.module(torch.from_numpy(small)[:, None].to(self.device))
         return probabilities.cpu()
 
 
@@ -173,12 +236,24 @@ def fitted(images: Tensor, side: int) -> Tensor:
     return torch.from_numpy(faces).permute(0, 3, 1, 2)
 
 
+def _verification(model: str, distance: float) -> Verification:
+    """Return DeepFace's own threshold for a model."""
+    return Verification(
+        measure="cosine",
+        threshold=1 - distance,
+        impostor_cosine=0.0,
+        impostor_distance=float("nan"),
+        origin=f"threshold of DeepFace 0.0.103 for {model}, cosine distance {distance:.2f}; level of "
+        "different subjects not measured here, so a missing output counts as similarity 0",
+    )
+
+
 def _preprocessing(side: int) -> str:
     return f"v1: whole crop, BGR / 255, cv2 bilinear to {side} with black borders (deepface, detector skip)"
 
 
 def _loaded(path: Path, build: Callable[[], nn.Module]) -> tuple[nn.Module, str]:
-    """A network with the weights of a file, ready for inference, and the sha256 of the file."""
+    """Return a network with the weights of a file, ready for inference, and the sha256 of the file."""
     state, digest = read_weights(path, "")
     with torch.device("meta"):
         module = build()

@@ -1,15 +1,16 @@
 """The embedded networks: small, trained by ``bench train-nets`` on rendered faces, shipped with the package.
 
-Two judges of expression (built and trained differently, so that no generator is both tuned and scored by one
-network), one identity embedding, one no-reference quality network. Weights are half-precision safetensors
-beside a JSON card that says how they were made and what they reach on held-out subjects.
+Two expression classifiers (built and trained differently, so that no generator is both tuned and scored with
+one network), one identity embedding, one no-reference quality network, one estimator of movement. Weights are
+half-precision safetensors with a JSON card that records how they were trained and their results on held-out
+subjects.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...core.contracts import Network, NetworkCard
+from ...core.contracts import FeatureExtractorCard
 from ...core.errors import CheckpointError
+from ...weights.tensors import write_tensors
+from ..verification import Verification
+from .base import TorchExtractor, fold_norms
 from .cropping import LUMINANCE
 from .movement import Movement
 
@@ -45,13 +48,6 @@ class ConvNorm(nn.Sequential):
         activation = nn.Identity() if linear else nn.ReLU(inplace=True)
         super().__init__(convolution, nn.BatchNorm2d(outputs), activation)
 
-    def fuse(self) -> None:
-        """Fold the normalisation into the convolution; the output stays, up to rounding."""
-        convolution, norm = self[0], self[1]
-        assert isinstance(convolution, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d)
-        self[0], self[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-
 
 class Residual(nn.Module):
     """The input plus a correction by two convolutions (He et al. 2016)."""
@@ -66,7 +62,7 @@ class Residual(nn.Module):
 
 
 class Dense(nn.Module):
-    """The input with what a convolution finds in it put beside it (Huang et al. 2017)."""
+    """The input concatenated with a convolution of it (Huang et al. 2017)."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
@@ -78,9 +74,9 @@ class Dense(nn.Module):
 
 
 class LocalContrast(nn.Module):
-    """Luminance of 64 x 64 images with its local mean removed and its local contrast evened out.
+    """Luminance of 64 x 64 images with local mean and contrast normalised.
 
-    What is left does not depend on the colour of skin, stone or paint.
+    The result does not depend on the colour of skin, stone or paint.
     """
 
     luminance: Tensor
@@ -111,24 +107,27 @@ class Scale(nn.Module):
         return 2 * x - 1
 
 
-def residual_judge(classes: int = 7) -> nn.Sequential:
-    """(B, 3, 64, 64) colour to logits through a residual network."""
-    return nn.Sequential(
+def _residual_trunk(width: int) -> tuple[nn.Module, ...]:
+    """Return the layers from (B, 3, 64, 64) in [0, 1] to (B, 16 * width)."""
+    return (
         Scale(),
         ConvNorm(3, 24, kernel=5, stride=2),
         ConvNorm(24, 48, stride=2),
         Residual(48),
         ConvNorm(48, 96, stride=2),
         Residual(96),
-        ConvNorm(96, 64, stride=2),
+        ConvNorm(96, width, stride=2),
         nn.Flatten(),
-        nn.Dropout(0.3),
-        nn.Linear(64 * 16, classes),
     )
 
 
+def residual_judge(classes: int = 7) -> nn.Sequential:
+    """Build a residual network from (B, 3, 64, 64) colour to logits."""
+    return nn.Sequential(*_residual_trunk(64), nn.Dropout(0.3), nn.Linear(64 * 16, classes))
+
+
 def dense_judge(classes: int = 7) -> nn.Sequential:
-    """(B, 3, 64, 64) to logits through densely connected layers that see local contrast only."""
+    """Build a densely connected network from the local contrast of (B, 3, 64, 64) images to logits."""
     return nn.Sequential(
         LocalContrast(),
         nn.PixelUnshuffle(2),
@@ -153,25 +152,14 @@ class Unit(nn.Module):
 
 
 def identity_embedder(dimension: int = 128) -> nn.Sequential:
-    """(B, 3, 64, 64) to unit embeddings."""
-    return nn.Sequential(
-        Scale(),
-        ConvNorm(3, 24, kernel=5, stride=2),
-        ConvNorm(24, 48, stride=2),
-        Residual(48),
-        ConvNorm(48, 96, stride=2),
-        Residual(96),
-        ConvNorm(96, 96, stride=2),
-        nn.Flatten(),
-        nn.Linear(96 * 16, dimension),
-        Unit(),
-    )
+    """Build a residual network from (B, 3, 64, 64) colour to unit embeddings."""
+    return nn.Sequential(*_residual_trunk(96), nn.Linear(96 * 16, dimension), Unit())
 
 
 class QualityNet(nn.Module):
-    """(B, 3, 128, 128) to (B, 1 + 64): the quality in (0, 1), then the descriptors that it weighs.
+    """(B, 3, 128, 128) to (B, 1 + 64): the quality in (0, 1), then the descriptors that it is computed from.
 
-    Pixels are folded into channels rather than averaged, so that the finest grain of an image is seen.
+    Pixels are folded into channels rather than averaged, so that the finest grain of an image is kept.
     """
 
     def __init__(self) -> None:
@@ -209,74 +197,73 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 """Name to architecture, in the order of training."""
 
 SIDES = {"judge1": 64, "judge2": 64, "identity": 64, "quality": 128, "movement": 64}
-"""Name to the side of the square that the network looks at, in pixels."""
+"""Name to height and width of the input, in pixels."""
 
 PREPROCESSING = "v1: whole image, mean over areas to {side} x {side}, RGB / 255"
 
 
 def build(name: str) -> nn.Module:
-    """A network of the given name with fresh weights."""
+    """Return a network of ``ARCHITECTURES`` with fresh weights."""
     return ARCHITECTURES[name]()
 
 
 def area(images: Tensor, side: int) -> Tensor:
-    """(B, 3, H, W) uint8 to (B, 3, side, side) float32 in [0, 1]: each pixel the mean of its area."""
+    """Resize (B, 3, H, W) uint8 to (B, 3, side, side) float32 in [0, 1] by means over areas."""
     scaled = images.float() / 255
     return scaled if images.shape[-2:] == (side, side) else functional.adaptive_avg_pool2d(scaled, side)
 
 
-class EmbeddedNetwork(Network):
-    """A trained network behind its preprocessing.
+class EmbeddedNetwork(TorchExtractor):
+    """A trained network with its preprocessing.
 
     Args:
-        name: Its architecture.
         module: Trained, in evaluation mode.
-        card: What it is.
-        subjects: The rendered subjects that it learned from, where they are recorded.
+        side: Height and width of its input.
+        card: Its card.
+        subjects: The rendered subjects that it was trained on; None where they are not recorded.
+        verification: Threshold and levels of a face embedder; None for other networks.
     """
 
     def __init__(
-        self, name: str, module: nn.Module, card: NetworkCard, subjects: frozenset[str] | None = None
+        self,
+        module: nn.Module,
+        side: int,
+        card: FeatureExtractorCard,
+        subjects: frozenset[str] | None = None,
+        verification: Verification | None = None,
     ) -> None:
-        self.card, self._side = card, SIDES[name]
+        self.card, self._side, self.verification = card, side, verification
         self.learned_from = None if subjects is None else {DATASET: subjects}
-        self._module = module.to(memory_format=torch.channels_last)
+        self.module = module.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
-        """What the network gives.
+        """(B, 3, H, W) uint8 RGB to features.
 
-        Probabilities (B, 7) of a judge, unit embeddings (B, 128), quality and descriptors (B, 65), or
-        movements (B, 69), whose differences alone mean anything.
+        Returns:
+            float32 on the CPU: probabilities (B, 7) of a classifier, unit embeddings (B, 128), quality and
+            descriptors (B, 65), or movements (B, 69), of which only differences are meaningful.
         """
-        device = next(self._module.parameters()).device
-        prepared = area(images.to(device), self._side).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self._judged(prepared) if self.card.labels else self._module(prepared)
+        prepared = area(images.to(self.device), self._side).contiguous(memory_format=torch.channels_last)
+        features: Tensor = self._probabilities(prepared) if self.card.labels else self.module(prepared)
         return features.cpu()
 
-    def _judged(self, prepared: Tensor) -> Tensor:
-        """Probabilities, the mean over an image and its mirror image: a face has no preferred side."""
-        both: Tensor = self._module(prepared).softmax(dim=1) + self._module(prepared.flip(3)).softmax(dim=1)
+    def _probabilities(self, prepared: Tensor) -> Tensor:
+        """Return the mean of the probabilities of images and of their mirror images."""
+        both: Tensor = self.module(prepared).softmax(dim=1) + self.module(prepared.flip(3)).softmax(dim=1)
         return both / 2
 
-    def to(self, device: str) -> EmbeddedNetwork:
-        """Move the parameters."""
-        self._module.to(device)
-        return self
 
-
-def fused(module: nn.Module) -> nn.Module:
-    """The module in evaluation mode, its normalisations folded into its convolutions, in place."""
+def folded(module: nn.Module) -> nn.Module:
+    """Put a module into evaluation mode and fold its normalisations into its convolutions, in place."""
     module.eval()
-    for part in module.modules():
-        if isinstance(part, ConvNorm):
-            part.fuse()
+    fold_norms(module, torch.float32)  # the precision in which the numbers on the cards were measured
     return module
 
 
 @cache
 def card(name: str, folder: Path = WEIGHTS) -> dict[str, Any]:
-    """The JSON card of a network: how it was made, what it reaches, sha256 of its weights.
+    """Return the JSON card of a network: its training, its results, the sha256 of its weights.
 
     Raises:
         CheckpointError: there is no readable card.
@@ -291,7 +278,7 @@ def card(name: str, folder: Path = WEIGHTS) -> dict[str, Any]:
 
 @cache
 def load(name: str, folder: Path = WEIGHTS) -> EmbeddedNetwork:
-    """The shipped network of the given name, one of ``ARCHITECTURES``.
+    """Return the shipped network of that name, one of ``ARCHITECTURES``.
 
     Raises:
         CheckpointError: its files are missing, damaged, or do not belong together.
@@ -309,20 +296,25 @@ def load(name: str, folder: Path = WEIGHTS) -> EmbeddedNetwork:
         module.load_state_dict(safetensors.torch.load(data))
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit the architecture of {name}: {error}") from error
-    subjects = _subjects(described["data"]) if described["labels"] else None
-    return EmbeddedNetwork(name, fused(module), network_card(name, digest, described), subjects)
+    return EmbeddedNetwork(
+        folded(module),
+        SIDES[name],
+        extractor_card(name, digest, described),
+        _subjects(described["data"]) if described["labels"] else None,
+        Verification(**described["verification"]) if "verification" in described else None,
+    )
 
 
 def _subjects(data: dict[str, Any]) -> frozenset[str]:
-    """The names of the subjects that a network learned from, as the data set of rendered faces gives them."""
+    """Return the names of the training subjects in the data set of rendered faces."""
     start, stop = data["subjects_per_domain"]
     return frozenset(
         f"{domain}-{data['split']}-{index:04d}" for domain in data["domains"] for index in range(start, stop)
     )
 
 
-def _reached(described: dict[str, Any]) -> str:
-    """What a judge gets right on held-out subjects, in words; empty for other networks."""
+def _reached(described: Mapping[str, Any]) -> str:
+    """Return the accuracy of a classifier on held-out subjects, in words; empty for other networks."""
     accuracy = described["reached"].get("accuracy")
     if not accuracy:
         return ""
@@ -330,9 +322,9 @@ def _reached(described: dict[str, Any]) -> str:
     return f"right on {share:.1%} of rendered faces of subjects it was not trained on (mean over domains)"
 
 
-def network_card(name: str, digest: str, described: dict[str, Any]) -> NetworkCard:
-    """What the suite shows of a network."""
-    return NetworkCard(
+def extractor_card(name: str, digest: str, described: Mapping[str, Any]) -> FeatureExtractorCard:
+    """Return the feature extractor's card that belongs to the JSON card of a network."""
+    return FeatureExtractorCard(
         name=f"embedded-{name}",
         backend="embedded",
         digest=digest,
@@ -345,16 +337,19 @@ def network_card(name: str, digest: str, described: dict[str, Any]) -> NetworkCa
     )
 
 
-def save(name: str, module: nn.Module, described: dict[str, Any], folder: Path) -> Path:
-    """Write a trained network in half precision, with its card; returns the path of the weights."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save(name: str, module: nn.Module, described: Mapping[str, Any], folder: Path) -> Path:
+    """Write a trained network in half precision, with its card.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        BenchError: a file cannot be written; an earlier pair then stays.
+    """
     state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
+        key: value.half() if value.is_floating_point() else value
         for key, value in module.state_dict().items()
     }
-    data = safetensors.torch.save(state)
     path = folder / f"{name}.safetensors"
-    path.write_bytes(data)
-    complete = {"name": name, "sha256": hashlib.sha256(data).hexdigest()} | described
-    (folder / f"{name}.json").write_text(json.dumps(complete, indent=2) + "\n", "utf-8")
+    write_tensors(path, state, {"name": name, **described})
     return path

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,28 +21,34 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ... import weights
-from ...core.contracts import Network, NetworkCard
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...core.errors import CheckpointError
-from . import cropping as framing
+from ..verification import FaceEmbedder
 from . import dlib_resnet
+from .base import TorchExtractor, load_once
+from .cropping import Box, crop
 
 LABELS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 MEAN = (122.782, 117.001, 104.298)
 EXPRESSION_SIZE = 112
-EXPRESSION_BOX = framing.Box(24, 41, 232, 249)
+EXPRESSION_BOX = Box(24, 41, 232, 249)
 WIDTHS = (32, 64, 128, 256)
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_BYTES = 64 << 20
 LICENCE = "MIT (@vladmandic/face-api)"
 SOURCE = "@vladmandic/face-api 1.7.15, model/"
 
-Array = NDArray[np.float32]
-
 
 class Separable(nn.Module):
     """3×3 depthwise convolution with TensorFlow's 'same' border, then 1×1 with bias."""
 
-    def __init__(self, depthwise: Array, pointwise: Array, bias: Array, stride: int) -> None:
+    def __init__(
+        self,
+        depthwise: NDArray[np.float32],
+        pointwise: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        stride: int,
+    ) -> None:
         super().__init__()
         self.depthwise = nn.Parameter(torch.from_numpy(_contiguous(depthwise, 2, 3, 0, 1)))
         self.pointwise = nn.Parameter(torch.from_numpy(_contiguous(pointwise, 3, 2, 0, 1)))
@@ -57,7 +64,7 @@ class Separable(nn.Module):
 class Stem(nn.Module):
     """3×3 convolution with stride 2 and bias."""
 
-    def __init__(self, filters: Array, bias: Array) -> None:
+    def __init__(self, filters: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.from_numpy(_contiguous(filters, 3, 2, 0, 1)))
         self.bias = nn.Parameter(torch.from_numpy(bias))
@@ -83,7 +90,29 @@ class DenseBlock(nn.Module):
         return total.relu()
 
 
-class FaceApiExpression(Network):
+def published_expression() -> FeatureExtractor:
+    """Return the expression network of the weights folder.
+
+    Raises:
+        WeightsMissing: a file is not there.
+        CheckpointError: the files are not that network.
+    """
+    with _published("face_expression_model") as folder:
+        return load_once(FaceApiExpression, folder)
+
+
+def published_recognition() -> FeatureExtractor:
+    """Return the recognition network of the weights folder.
+
+    Raises:
+        WeightsMissing: a file is not there.
+        CheckpointError: the files are not that network.
+    """
+    with _published("face_recognition_model") as folder:
+        return load_once(FaceApiRecognition, folder)
+
+
+class FaceApiExpression(TorchExtractor):
     """Expression probabilities (B, 7), columns in the order of ``card.labels``.
 
     The box (24, 41)-(232, 249) of the aligned 256-pixel crop is resized to 112×112; the mean colour is
@@ -98,13 +127,11 @@ class FaceApiExpression(Network):
     """
 
     def __init__(self, folder: Path) -> None:
-        tensors = _Tensors(folder, "face_expression_model")
-        self.module = _expression_module(tensors).eval().requires_grad_(False)
-        tensors.finish()
-        self.card = NetworkCard(
+        self.module, digest = _loaded(folder, "face_expression_model", _expression_module)
+        self.card = FeatureExtractorCard(
             name="face-api-expression",
             backend="face-api",
-            digest=tensors.digest,
+            digest=digest,
             preprocessing="v1: box 24,41,232,249 of 256, antialiased bilinear to 112, RGB minus mean, /255",
             dimension=len(LABELS),
             licence=LICENCE,
@@ -114,8 +141,7 @@ class FaceApiExpression(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, 7) float32 probabilities."""
-        device = next(self.module.parameters()).device
-        return self.probabilities(framing.frame(images.to(device), EXPRESSION_BOX, EXPRESSION_SIZE)).cpu()
+        return self.probabilities(crop(images.to(self.device), EXPRESSION_BOX, EXPRESSION_SIZE)).cpu()
 
     @torch.no_grad()
     def probabilities(self, faces: Tensor) -> Tensor:
@@ -123,14 +149,9 @@ class FaceApiExpression(Network):
         logits: Tensor = self.module(_normalised(faces))
         return logits.softmax(1)
 
-    def to(self, device: str) -> Self:
-        """Move the parameters."""
-        self.module.to(device)
-        return self
 
-
-class FaceApiRecognition(Network):
-    """128-d face descriptors of the quantised dlib network; thresholds as in ``dlib_resnet``.
+class FaceApiRecognition(TorchExtractor, FaceEmbedder):
+    """128-d face descriptors of the dlib network, rounded to 8 bits; verified by dlib's own threshold.
 
     Args:
         folder: Holds ``face_recognition_model.bin`` and its manifest.
@@ -140,14 +161,14 @@ class FaceApiRecognition(Network):
         CheckpointError: the files are not that network.
     """
 
+    verification = dlib_resnet.VERIFICATION
+
     def __init__(self, folder: Path) -> None:
-        tensors = _Tensors(folder, "face_recognition_model")
-        self.module = _recognition_module(tensors).eval().requires_grad_(False)
-        tensors.finish()
-        self.card = NetworkCard(
+        self.module, digest = _loaded(folder, "face_recognition_model", _recognition_module)
+        self.card = FeatureExtractorCard(
             name="face-api-recognition",
             backend="face-api",
-            digest=tensors.digest,
+            digest=digest,
             preprocessing="v1: box 33,38,223,228 of 256, antialiased bilinear to 150, RGB minus mean, /255",
             dimension=dlib_resnet.DIMENSION,
             licence=f"{LICENCE}; weights after dlib (public domain)",
@@ -156,8 +177,7 @@ class FaceApiRecognition(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, 128) float32 descriptors, not normalised."""
-        device = self.module.projection.device
-        faces = framing.frame(images.to(device), dlib_resnet.FACE, dlib_resnet.INPUT_SIZE)
+        faces = crop(images.to(self.device), dlib_resnet.FACE, dlib_resnet.INPUT_SIZE)
         return self.describe(faces).cpu()
 
     @torch.no_grad()
@@ -166,10 +186,23 @@ class FaceApiRecognition(Network):
         descriptors: Tensor = self.module(_normalised(chips))
         return descriptors
 
-    def to(self, device: str) -> Self:
-        """Move the parameters."""
-        self.module.to(device)
-        return self
+
+def _loaded(folder: Path, model: str, build: Callable[[_Tensors], nn.Module]) -> tuple[nn.Module, str]:
+    """Return a frozen module built of all tensors of a model, and the digest of its files."""
+    tensors = _Tensors(folder, model)
+    module = build(tensors).eval().requires_grad_(False)
+    tensors.finish()
+    return module, tensors.digest
+
+
+@contextmanager
+def _published(model: str) -> Iterator[Path]:
+    """Yield the folder of the two files of a model, which are the published ones; see ``weights.pinned``."""
+    with (
+        weights.pinned("face-api", f"{model}-weights_manifest.json"),
+        weights.pinned("face-api", f"{model}.bin") as (path, _),
+    ):
+        yield path.parent
 
 
 class _Tensors:
@@ -189,7 +222,7 @@ class _Tensors:
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{manifest_path} does not describe {self.path.name}: {error}") from error
 
-    def take(self, name: str, *shape: int) -> Array:
+    def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         """The tensor, in TensorFlow's axis order."""
         array = self.arrays.pop(name, None)
         if array is None or array.shape != shape:
@@ -205,7 +238,7 @@ class _Tensors:
             raise CheckpointError(f"{self.path} holds unexpected tensors: {', '.join(sorted(self.arrays))}")
 
 
-def _decode(data: bytes, entries: list[Mapping[str, Any]]) -> Iterator[tuple[str, Array]]:
+def _decode(data: bytes, entries: list[Mapping[str, Any]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Cut the binary file into float32 tensors; every byte must belong to one of them."""
     position = 0
     for entry in entries:
@@ -295,5 +328,5 @@ def _same(x: Tensor, stride: int) -> Tensor:
     return F.pad(x, (before, 1, before, 1))
 
 
-def _contiguous(array: Array, *axes: int) -> Array:
+def _contiguous(array: NDArray[np.float32], *axes: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(array.transpose(axes))

@@ -17,10 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.contracts import NetworkCard
+from ... import weights as weight_files
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...core.errors import CheckpointError
-from .base import PublishedNetwork, fast, read_weights, required
+from .base import TorchExtractor, fast, load_once, read_weights, required
+from .bfloat16 import Bfloat16
 
+FILE = "pt_inception-2015-12-05-6726825d.pth"
 PUBLISHED = "6726825d"
 """How the sha256 of the published file begins."""
 DIMENSION = 2048
@@ -28,7 +31,23 @@ POOL = 3
 """pytorch-fid's number of the block whose output is the features."""
 
 
-class InceptionFeatures(PublishedNetwork):
+def published() -> FeatureExtractor:
+    """Return pytorch-fid's network of the weights folder.
+
+    Raises:
+        WeightsMissing: the file is not there, or pytorch-fid is not installed.
+        CheckpointError: the file is another one, or does not fit the network.
+    """
+    with weight_files.pinned("paper", FILE) as file:
+        return load_once(InceptionFeatures, *file)
+
+
+def published_bfloat16() -> FeatureExtractor:
+    """Return ``published`` in bfloat16; its errors are the same."""
+    return Bfloat16(published())
+
+
+class InceptionFeatures(TorchExtractor):
     """Pooled Inception features: (N, 2048), what FID and KID compare.
 
     Args:
@@ -43,7 +62,7 @@ class InceptionFeatures(PublishedNetwork):
     def __init__(self, weights: Path | str, sha256: str = PUBLISHED) -> None:
         state, digest = read_weights(Path(weights), sha256)
         self.module = fast(_network(state, Path(weights)))
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name="inception-2015",
             backend="paper",
             digest=digest,
@@ -56,8 +75,7 @@ class InceptionFeatures(PublishedNetwork):
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB to (B, 2048) float32."""
-        device = next(self.module.parameters()).device
-        scaled = (images.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+        scaled = (images.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.module(scaled)[0]
         return pooled.flatten(1).cpu()
 
@@ -65,7 +83,7 @@ class InceptionFeatures(PublishedNetwork):
 def _network(state: Mapping[str, Tensor], path: Path) -> nn.Module:
     """pytorch-fid's own network with ``state`` in it."""
     package = required("pytorch_fid.inception")
-    with _given(package, state):
+    with _download_replaced(package, state):
         try:
             network: nn.Module = package.InceptionV3([POOL])
         except RuntimeError as error:
@@ -75,8 +93,8 @@ def _network(state: Mapping[str, Tensor], path: Path) -> nn.Module:
 
 
 @contextmanager
-def _given(package: ModuleType, state: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let pytorch-fid, which can only download its weights, find them here."""
+def _download_replaced(package: ModuleType, state: Mapping[str, Tensor]) -> Iterator[None]:
+    """Make pytorch-fid, which can only download its weights, take ``state`` instead."""
 
     def load(*_: Any, **__: Any) -> Mapping[str, Tensor]:
         return state

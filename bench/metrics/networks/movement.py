@@ -1,4 +1,4 @@
-"""The embedded estimator of facial movement: what moved in a face, told from two pictures of it.
+"""The embedded estimator of facial movement: what moved between two pictures of a face.
 
 Linear in histograms of oriented gradients (N. Dalal, B. Triggs, 'Histograms of Oriented Gradients for Human
 Detection', CVPR 2005), of which the neutral picture's are taken off: appearance features with the person's
@@ -25,7 +25,7 @@ from ...core.contracts import Annotation
 from .cropping import LUMINANCE
 
 SIDE, CELL, ORIENTATIONS = 64, 4, 8
-"""Pixels of the picture that is looked at and of a cell, and directions of a gradient, all around."""
+"""Side of the input and of a cell, in pixels; directions of a gradient over the full circle."""
 CELLS = SIDE // CELL
 GRADIENTS = CELLS * CELLS * ORIENTATIONS
 FLOOR = 0.005

@@ -2,8 +2,8 @@
 
 Agnolucci et al. (arXiv 2403.11176) fine-tune the image encoder of CLIP RN50 to rank degradations, and judge
 an image by its likeness to seven pairs of opposite prompts. The architecture is open_clip's, except for the
-last layer: the official code pools without the positional embedding, so that an image of any size is seen as
-it is. The checkpoint holds the prompts' features too, so no text is encoded.
+last layer: the official code pools without the positional embedding, so that images of
+any size keep it. The checkpoint holds the prompts' features too, so no text is encoded.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.contracts import NetworkCard
+from ... import weights as weight_files
+from ...core.contracts import FeatureExtractor, FeatureExtractorCard
 from ...core.errors import CheckpointError
 from ...weights.tensors import load_exactly
-from .base import PublishedNetwork, fast, read_weights, required
+from .base import TorchExtractor, fast, load_once, read_weights, required
 
 ARCHITECTURE = "RN50-quickgelu"
 HEAD_WIDTH = 64
@@ -65,7 +66,18 @@ def _heads(x: Tensor) -> Tensor:
     return x.reshape(*x.shape[:2], -1, HEAD_WIDTH).transpose(1, 2)
 
 
-class QualiClipNetwork(PublishedNetwork):
+def published() -> FeatureExtractor:
+    """Return the encoder of the weights folder.
+
+    Raises:
+        WeightsMissing: the file is not there, or open-clip-torch is not installed.
+        CheckpointError: the file is another one, or does not fit the network.
+    """
+    with weight_files.pinned("paper", "qualiclip.pth") as file:
+        return load_once(QualiClipNetwork, *file)
+
+
+class QualiClipNetwork(TorchExtractor):
     """Cosine similarities of images to the fourteen prompts: (N, 14), positive and negative in turn.
 
     Args:
@@ -87,7 +99,7 @@ class QualiClipNetwork(PublishedNetwork):
         self.module = fast(_encoder(state))
         self.module.register_buffer("prompts", _prompts(state, path))
         self.scale = _scale(state, path)
-        self.card = NetworkCard(
+        self.card = FeatureExtractorCard(
             name="qualiclip",
             backend="paper",
             digest=digest,
@@ -100,9 +112,8 @@ class QualiClipNetwork(PublishedNetwork):
     @torch.inference_mode()
     def image_features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 RGB of at least 32 x 32 pixels to (B, 1024) float32, not normalised."""
-        device = next(self.module.parameters()).device
-        mean, deviation = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
-        scaled = (images.to(device).float() / 255 - mean) / deviation
+        mean, deviation = (torch.tensor(v, device=self.device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
+        scaled = (images.to(self.device).float() / 255 - mean) / deviation
         encoded: Tensor = self.module(scaled.contiguous(memory_format=torch.channels_last))
         return encoded
 

@@ -12,7 +12,7 @@ from fesbench.datasets.images import resize
 from fesbench.datasets.loading import ImageLoader
 
 from ...core.contracts import Failure, Sample, SetMetric
-from ...metrics.calibration import Calibration, calibrate, hold_out, spoilt
+from ...metrics.calibration import Calibration, calibrate, degraded, hold_out
 from ...scoring.scorer import Scorer
 from ..plan import DatasetPlan, ReferenceSet
 
@@ -77,7 +77,7 @@ def _features(
         held = hold_out(subjects, count)
         real, shown = images[held], [name for name, out in zip(subjects, held, strict=True) if out]
         rest = {name: values[~held] for name, values in features.items()}
-    versions = {name: networks.features(worse) for name, worse in spoilt(real).items()}
+    versions = {name: networks.features(worse) for name, worse in degraded(real).items()}
     return DomainReferences(features, HeldOut(networks.features(real), versions, rest, shown))
 
 

@@ -13,12 +13,19 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    field_serializer,
+)
 from pydantic_core import PydanticSerializationError
 
-from ...core.contracts import CONTROLS, GeneratorCard, MetricCard, NetworkCard
+from ...core.contracts import CONTROLS, Block, Column, FeatureExtractorCard, GeneratorCard, MetricCard
 from ...core.errors import BenchError, invalid_fields
-from ...statistics.comparisons import Block
 from ..spec import RunSpec, canonical_json
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -99,20 +106,41 @@ def check_recordable(card: GeneratorCard) -> None:
 
 
 @dataclass(frozen=True)
+class ColumnRecord(Column):
+    """A column of a metric, whose range may be open."""
+
+    low: Annotated[float, _null_as(-inf)] = -inf
+    high: Annotated[float, _null_as(inf)] = inf
+
+
+@dataclass(frozen=True)
 class MetricRecord(MetricCard):
-    """The card of a metric, whose range may be open."""
+    """The card of a metric, whose range may be open.
+
+    Attributes:
+        columns: The names of the columns.
+        details: What each column means; empty in records of versions that did not store it.
+    """
 
     low: Annotated[float, _null_as(-inf)]
     high: Annotated[float, _null_as(inf)]
+    columns: tuple[str, ...] = ()
+    details: tuple[ColumnRecord, ...] = ()
 
     @classmethod
     def of(cls, card: MetricCard) -> Self:
         """Return the record of a card."""
-        return cls(**vars(card))
+        details = tuple(ColumnRecord(**vars(column)) for column in card.described_columns)
+        return cls(**vars(card) | {"columns": card.column_names, "details": details})
+
+    @property
+    def described_columns(self) -> tuple[Column, ...]:
+        """Every column with its description, the headline column first."""
+        return self.details or super().described_columns
 
 
 @dataclass(frozen=True)
-class NetworkRecord(NetworkCard):
+class NetworkRecord(FeatureExtractorCard):
     """The card of a network, and the ids of the metrics that read its features."""
 
     metrics: Sequence[str] = ()
@@ -289,6 +317,17 @@ class RunRecord(_File):
     device: DeviceRecord = DeviceRecord()
     checkpoints: dict[str, str] = {}
     edits: int | None = None
+
+    @field_serializer("metrics", mode="wrap")
+    def _without_empty(
+        self, metrics: dict[str, MetricRecord], serialize: SerializerFunctionWrapHandler
+    ) -> dict[str, dict[str, Any]]:
+        """Leave out details and citations that are empty, as earlier versions did not store them."""
+        optional = ("details", "citations")
+        return {
+            name: {field: value for field, value in card.items() if value or field not in optional}
+            for name, card in serialize(metrics).items()
+        }
 
     @classmethod
     def new(cls) -> Self:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...core.contracts import Network
+from ...core.contracts import FeatureExtractor
 from ...metrics.frechet import frechet_distance
 from ...metrics.kid import kernel_distance
+from ...statistics.classification import auc_values
 from .augmentation import DEGRADATIONS, blur
 from .rendered_faces import Faces
 
@@ -24,13 +25,13 @@ LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 Values = NDArray[np.float32]
 
 
-def features_of(network: Network, faces: Faces) -> Values:
+def features_of(network: FeatureExtractor, faces: Faces) -> Values:
     """Return the features of all faces: (N, d) float32."""
     blocks = np.array_split(faces.images, max(1, len(faces) // 64))
     return np.concatenate([network.features(torch.from_numpy(block.copy())).numpy() for block in blocks])
 
 
-def accuracy(network: Network, faces: Faces) -> dict[int, float]:
+def accuracy(network: FeatureExtractor, faces: Faces) -> dict[int, float]:
     """Return the share of correct labels by domain."""
     right = features_of(network, faces).argmax(axis=1) == faces.expression
     return {int(domain): float(right[faces.domain == domain].mean()) for domain in np.unique(faces.domain)}
@@ -55,12 +56,12 @@ def pair_similarity(embedding: Values, faces: Faces, domain: int) -> tuple[Value
 
 def area_under_curve(genuine: Values, impostor: Values) -> float:
     """Return the probability that a genuine pair is more similar than an impostor pair; ties count half."""
-    ordered = np.sort(impostor)
-    below = np.searchsorted(ordered, genuine, "left") + np.searchsorted(ordered, genuine, "right")
-    return float(below.mean() / (2 * len(ordered)))
+    similarity = np.concatenate([genuine, impostor]).astype(np.float64)
+    is_genuine = np.arange(len(similarity)) < len(genuine)
+    return float(auc_values(similarity, is_genuine).mean())
 
 
-def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
+def identity(network: FeatureExtractor, faces: Faces) -> dict[int, dict[str, float]]:
     """Return ``auc`` of verification and mean cosines of ``genuine`` and ``impostor`` pairs by domain."""
     embedding = features_of(network, faces)
     measures: dict[int, dict[str, float]] = {}
@@ -74,7 +75,7 @@ def identity(network: Network, faces: Faces) -> dict[int, dict[str, float]]:
     return measures
 
 
-def verification(network: Network, validation: Faces) -> dict[str, Any]:
+def verification(network: FeatureExtractor, validation: Faces) -> dict[str, Any]:
     """Return the threshold at ``FALSE_ACCEPTS`` over all domains, and means over impostor pairs."""
     embedding = features_of(network, validation)
     pairs = [pair_similarity(embedding, validation, int(d))[1] for d in np.unique(validation.domain)]
@@ -89,7 +90,7 @@ def verification(network: Network, validation: Faces) -> dict[str, Any]:
     }
 
 
-def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
+def quality_ladders(network: FeatureExtractor, faces: Faces, seed: int = 0) -> Mapping[str, list[float]]:
     """Return the mean quality at each level of ``LADDER``, by kind of degradation."""
     random = torch.Generator().manual_seed(seed)
     images = faces.batch(np.arange(len(faces)))
@@ -100,7 +101,9 @@ def quality_ladders(network: Network, faces: Faces, seed: int = 0) -> Mapping[st
     return ladders
 
 
-def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dict[str, dict[str, float]]]:
+def set_distances(
+    network: FeatureExtractor, faces: Faces, neutral: int
+) -> dict[int, dict[str, dict[str, float]]]:
     """Return Fréchet and kernel distances between real faces and several kinds of sets, by domain.
 
     The reference images are the non-neutral faces of half of the subjects. The sets are made from as many
@@ -118,7 +121,9 @@ def set_distances(network: Network, faces: Faces, neutral: int) -> dict[int, dic
     }
 
 
-def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) -> dict[str, dict[str, float]]:
+def _set_distances(
+    network: FeatureExtractor, faces: Faces, domain: int, neutral: int
+) -> dict[str, dict[str, float]]:
     rows = faces.where(faces.domain == domain)
     subjects = np.unique(rows.subject)
     others = np.isin(rows.subject, subjects[::2])
@@ -144,6 +149,6 @@ def _set_distances(network: Network, faces: Faces, domain: int, neutral: int) ->
     return distances
 
 
-def _features(network: Network, images: torch.Tensor) -> Values:
+def _features(network: FeatureExtractor, images: torch.Tensor) -> Values:
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     return np.concatenate([network.features(block).numpy() for block in torch.split(pixels, 64)])

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from fesbench.core.contracts import Floats
 from fesbench.core.errors import BenchError
-from fesbench.statistics.intervals import Floats
 from fesbench.statistics.multiplicity import holm
 from fesbench.statistics.two_way import Clusters, Estimate, bootstrap, difference, mean, ratio, share
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fesbench.core.contracts import Floats
 from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION
-from fesbench.statistics.intervals import Floats
 from fesbench.statistics.two_way import Clusters
 
 from ..schema import GENUINE, IMPOSTOR, Form, ItemKey, Key, Question, Response, StimulusKey, Study, Trial

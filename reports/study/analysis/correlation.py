@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 from scipy import stats
 
-from fesbench.statistics.intervals import Floats
+from fesbench.core.contracts import Floats
 from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 MOST_TO_PERMUTE = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from fesbench.statistics.intervals import Floats
+from fesbench.core.contracts import Floats
 from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 

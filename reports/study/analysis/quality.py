@@ -48,11 +48,11 @@ def judge(responses: Sequence[Response], forms: Sequence[Form], key: Key, rules:
     """
     trials = {trial.id: trial for form in forms for trial in form.trials}
     about = {trial.id: trial for trial in key.trials}
-    lengths = {form.id: sum(not trial.practice for trial in form.trials) for form in forms}
+    whole = {form.id: form for form in forms}
     by_participant: dict[str, list[Response]] = {}
     for response in responses:
         by_participant.setdefault(response.participant, []).append(response)
-    raters = (_rater(name, own, trials, about, lengths) for name, own in by_participant.items())
+    raters = (_rater(name, own, trials, about, whole) for name, own in by_participant.items())
     tests = _broken(rules)
     return [
         rater.model_copy(update={"excluded": tuple(rule for rule, test in tests.items() if test(rater))})
@@ -65,7 +65,7 @@ def _rater(
     responses: Sequence[Response],
     trials: Mapping[str, Trial],
     about: Mapping[str, TrialKey],
-    lengths: Mapping[str, int],
+    whole: Mapping[str, Form],
 ) -> Rater:
     counted = [one for one in responses if about[one.trial_id].kind != "practice"]
     forms = tuple(dict.fromkeys(one.form_id for one in responses))
@@ -75,7 +75,7 @@ def _rater(
         participant=name,
         forms=forms,
         platform=responses[0].platform,
-        asked=sum(lengths[form] for form in forms),
+        asked=_asked(responses, [whole[form] for form in forms]),
         answered=len(counted),
         gold_share=_share(_passed(counted, about, "gold")),
         attention_share=_share(_passed(counted, about, "attention")),
@@ -87,6 +87,18 @@ def _rater(
         duration_s=_duration(responses),
         screen=next((one.screen for one in responses if one.screen), None),
     )
+
+
+def _asked(responses: Sequence[Response], forms: Iterable[Form]) -> int:
+    """Count the trials that a participant should have answered, practice excluded.
+
+    On Mechanical Turk a worker takes single HITs, each a part of a form.
+    """
+    in_hits = responses[0].platform == "mturk"
+    answered = {one.trial_id for one in responses}
+    parts = [part for form in forms for part in (form.hits if in_hits else [form.trials])]
+    taken = [part for part in parts if not answered.isdisjoint(trial.id for trial in part)]
+    return sum(not trial.practice for part in taken for trial in part)
 
 
 def _of_kind(responses: Sequence[Response], about: Mapping[str, TrialKey], kind: Kind) -> list[Response]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from fesbench.statistics.intervals import Floats
+from fesbench.core.contracts import Floats
 
 
 def binomial(successes: int, trials: int, chance: float = 0.5) -> float:

@@ -12,7 +12,7 @@ import choix
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.statistics.intervals import Floats
+from fesbench.core.contracts import Floats
 from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
 REGULARISATION = 0.01

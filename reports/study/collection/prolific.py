@@ -5,7 +5,7 @@ Only the participant's id, the status and the time taken are read; age, sex and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fesbench.core.errors import BenchError
@@ -13,12 +13,12 @@ from fesbench.core.errors import BenchError
 from ...formats.delimited import csv_rows
 from ..schema import Rater
 from ..storage import pseudonym
-from .importers.raw import read_rows
+from .importers.tables import Record, read_table
 
 LINKAGE = "linkage.csv"
 """File that identifies participants. It is stored with the key; the analysis does not need it."""
 COLUMNS = ("platform_id", "participant", "form_id", "status", "taken_s", "asked", "answered", "excluded")
-_ID, _STATUS, _TAKEN = "participant id", "status", "time taken"
+_ID, _STATUS, _TAKEN = "Participant id", "Status", "Time taken"
 
 
 def linkage_csv(path: Path, secret: str, raters: Sequence[Rater]) -> str:
@@ -35,23 +35,20 @@ def linkage_csv(path: Path, secret: str, raters: Sequence[Rater]) -> str:
     Raises:
         BenchError: the file cannot be read, or has no column of participants.
     """
-    rows = [{_plain(name): value.strip() for name, value in row.items()} for row in read_rows(path)]
-    if not rows or _ID not in rows[0]:
-        raise BenchError(f"{path} has no rows with a column 'Participant id': give Prolific's own export")
-    known = {rater.participant: rater for rater in raters}
-    return csv_rows([COLUMNS, *(_row(row, pseudonym(secret, row[_ID]), known) for row in rows)])
+    records = read_table(path).records
+    if not records or _ID not in records[0]:
+        raise BenchError(f"{path} has no rows with a column {_ID!r}: give Prolific's own export")
+    by_participant = {rater.participant: rater for rater in raters}
+    return csv_rows([COLUMNS, *(_row(record, secret, by_participant) for record in records)])
 
 
-def _plain(column: str) -> str:
-    """Normalise case and separators, which differ between versions of the export."""
-    return column.strip().lower().replace("_", " ")
-
-
-def _row(row: dict[str, str], participant: str, known: dict[str, Rater]) -> list[object]:
-    rater = known.get(participant)
+def _row(record: Record, secret: str, raters: Mapping[str, Rater]) -> list[object]:
+    participant = pseudonym(secret, record.text(_ID))
+    rater = raters.get(participant)
     found = (" ".join(rater.forms), rater.asked, rater.answered) if rater else ("", None, 0)
     form, asked, answered = found
     excluded = " ".join(rater.excluded) if rater else ""
     return [
-        row[_ID], participant, form, row.get(_STATUS, ""), row.get(_TAKEN, ""), asked, answered, excluded,
+        record.text(_ID), participant, form, record.text(_STATUS), record.text(_TAKEN), asked, answered,
+        excluded,
     ]  # fmt: skip

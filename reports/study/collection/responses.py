@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from ...formats.delimited import csv_rows
 from ..schema import Form, Key, Platform, Response, Study, Trial
 from ..storage import pseudonym
 from .importers import READERS, RawAnswer
-from .importers.raw import read_rows
+from .importers.tables import Record, read_table
 
 COLUMNS = (
     "study_id", "form_id", "participant", "platform", "trial_id", "question", "kind", "answer", "slot",
@@ -44,13 +44,15 @@ class Imported:
 
     ``read`` counts the answers in the files, ``dropped`` names the columns that were ignored. Kinds of
     problems: ``skipped`` (not an answer of a participant), ``unmatched`` (matches no trial), ``duplicate``
-    and ``conflict`` (the trial was answered before, with the same or another answer).
+    and ``conflict`` (the trial was answered before, with the same or another answer). ``replaced`` counts the
+    answers of earlier imports that these take the place of.
     """
 
     responses: Sequence[Response]
     problems: Sequence[Problem]
     dropped: Sequence[str]
     read: int
+    replaced: int = 0
 
     def report(self) -> dict[str, object]:
         """Return the content of ``import.json``: counts, ignored columns and the first problems."""
@@ -58,6 +60,7 @@ class Imported:
             "read": self.read,
             "responses": len(self.responses),
             "participants": len({response.participant for response in self.responses}),
+            "replaced": self.replaced,
             "problems": dict(Counter(problem.kind for problem in self.problems)),
             "dropped_columns": list(self.dropped),
             "first_problems": [problem._asdict() for problem in self.problems[:SHOWN_PROBLEMS]],
@@ -77,14 +80,30 @@ def import_files(
         secret: The secret of the key, for pseudonyms.
 
     Raises:
-        BenchError: a file cannot be read.
+        BenchError: a file cannot be read, or the files hold no answer that fits the study.
     """
     readings = [READERS[platform](path) for path in paths]
     raw = [answer for reading in readings for answer in reading.answers]
     passed_over = [Problem("skipped", *row) for reading in readings for row in reading.skipped]
+    for path, reading in zip(paths, readings, strict=True):
+        if not reading.answers and not reading.skipped:
+            passed_over.append(Problem("skipped", path.name, "no row has an answer"))
     responses, problems = _matched(raw, study, forms, platform, secret)
+    problems = [*passed_over, *problems]
+    if not responses:
+        raise BenchError(_nothing_read(platform, paths, problems))
     dropped = dict.fromkeys(name for reading in readings for name in reading.dropped)
-    return Imported(responses, [*passed_over, *problems], list(dropped), len(raw))
+    return Imported(responses, problems, list(dropped), len(raw))
+
+
+def _nothing_read(platform: Platform, paths: Sequence[Path], problems: Sequence[Problem]) -> str:
+    counts = Counter(problem.kind for problem in problems)
+    reasons = ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+    first = f"; the first, {problems[0].where}: {problems[0].detail}"
+    return (
+        f"{', '.join(map(str, paths))}: no answers of the platform {platform} fit this study, so nothing was "
+        f"written ({reasons}{first})"
+    )
 
 
 def _matched(
@@ -172,36 +191,33 @@ def write_import(folder: Path, imported: Imported, forms: Sequence[Form], key: K
 
 
 def read_responses(path: Path, study: Study, forms: Iterable[Form]) -> list[Response]:
-    """Read the responses in a tidy table; only the columns of ``Response`` are used.
+    """Read the responses in a tidy table, which may be none; only the columns of ``Response`` are used.
 
     Raises:
         BenchError: the file cannot be read, or a row was changed or belongs to another study.
     """
     trials = {trial.id: (form.id, trial) for form in forms for trial in form.trials}
-    responses = []
-    for number, row in enumerate(read_rows(path), start=2):
-        fields = {name: value or None for name, value in row.items() if name in Response.model_fields}
-        try:
-            one = Response.model_validate(fields)
-        except ValidationError as error:
-            raise BenchError(
-                f"{path}, line {number}: {invalid_fields(error)}; import the answers again"
-            ) from error
-        form, trial = trials.get(one.trial_id, ("", None))
-        if (
-            one.study_id != study.id
-            or trial is None
-            or one.form_id != form
-            or one.answer not in trial.choices
-        ):
-            raise BenchError(
-                f"{path}, line {number}: {one.trial_id} with answer {one.answer!r} does not fit study "
-                f"{study.id}; give the packet that these answers belong to"
-            )
-        responses.append(one)
-    if not responses:
-        raise BenchError(f"{path} holds no answers; run `bench study import` first")
-    return responses
+    return [
+        _response(record, f"{path.parent / record.place}", study, trials)
+        for record in read_table(path).records
+    ]
+
+
+def _response(record: Record, place: str, study: Study, trials: Mapping[str, tuple[str, Trial]]) -> Response:
+    fields = {name: value or None for name, value in record.cells if name in Response.model_fields}
+    try:
+        one = Response.model_validate(fields)
+    except ValidationError as error:
+        raise BenchError(
+            f"{place}: {invalid_fields(error)}; delete the file and import all answers again"
+        ) from error
+    form, trial = trials.get(one.trial_id, ("", None))
+    if one.study_id != study.id or trial is None or one.form_id != form or one.answer not in trial.choices:
+        raise BenchError(
+            f"{place}: {one.trial_id} with answer {one.answer!r} does not fit study {study.id}; give the "
+            "packet that these answers belong to"
+        )
+    return one
 
 
 def merged(earlier: Sequence[Response], imported: Imported) -> Imported:
@@ -211,6 +227,26 @@ def merged(earlier: Sequence[Response], imported: Imported) -> Imported:
     for one in imported.responses:
         first = found.setdefault((one.participant, one.trial_id), one)
         if first is not one:
-            kind = "duplicate" if first.answer == one.answer else "conflict"
-            problems.append(Problem(kind, "an earlier import", f"{one.trial_id}: the first answer counts"))
-    return Imported(list(found.values()), problems, imported.dropped, imported.read)
+            same = first.answer == one.answer
+            kind, hint = ("duplicate", "") if same else ("conflict", "; --replace takes the new one")
+            problems.append(
+                Problem(kind, "an earlier import", f"{one.trial_id}: the first answer counts{hint}")
+            )
+    return replace(imported, responses=list(found.values()), problems=problems)
+
+
+def replacing(earlier: Sequence[Response], imported: Imported, platform: Platform) -> Imported:
+    """Add new responses to earlier ones, in place of those that the same platform gave before.
+
+    All earlier answers of the participants in the new files are removed. A sheet of Google Forms holds all
+    responses to its forms, and a corrected one names other participants there, so the earlier answers to
+    these forms are removed with it.
+    """
+    people = {one.participant for one in imported.responses}
+    forms = {one.form_id for one in imported.responses} if platform == "gforms" else set()
+    kept = [
+        one
+        for one in earlier
+        if one.platform != platform or (one.participant not in people and one.form_id not in forms)
+    ]
+    return replace(merged(kept, imported), replaced=len(earlier) - len(kept))

@@ -141,7 +141,7 @@ def test_a_face_is_wholly_like_itself(name, loaded, roles, seen):
     (network,) = metric.networks
     same = {network.card.name: dict.fromkeys(roles[1], seen(network, "source"))}
     scores = metric.score(batch(roles, same))
-    cosine, verified, distance, *_ = metric.card.columns
+    cosine, verified, distance, *_ = metric.card.column_names
     np.testing.assert_allclose(scores[cosine], 1, atol=1e-6)
     np.testing.assert_array_equal(scores[verified], 1)
     np.testing.assert_array_equal(scores[distance], 0)
@@ -163,7 +163,7 @@ def test_half_the_digits_move_scores_little(name, loaded, roles, seen):
     for role, images in roles[1].items():
         exact[role] = seen(network, role)
         rounded[role] = Bfloat16(network).features(tensor(images)).numpy()
-    column = next((c for c in metric.card.columns if "probability" in c), metric.card.columns[0])
+    column = next((c for c in metric.card.column_names if "probability" in c), metric.card.column_names[0])
     before, after = (
         metric.score(batch(roles, {network.card.name: features}))[column] for features in (exact, rounded)
     )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fesbench.core.errors import CheckpointError, WeightsMissing
-from fesbench.metrics.networks.dlib_resnet import VERIFIED_DISTANCE
+from fesbench.metrics.networks.dlib_resnet import VERIFICATION
 from fesbench.metrics.networks.face_api import FaceApiExpression, FaceApiRecognition
 
 # @vladmandic/face-api 1.7.15's own code (TensorFlow.js 4.22, CPU backend, in node) on the patterns below.
@@ -85,8 +85,8 @@ def test_real_people_are_told_apart(
         recognition.features(london("neutral", 128)), recognition.features(london("happy", 128))
     )
     genuine, impostor = distances.diag(), distances[~torch.eye(len(distances), dtype=torch.bool)]
-    assert (genuine < VERIFIED_DISTANCE).all()
-    assert (impostor < VERIFIED_DISTANCE).sum() <= 2
+    assert (genuine < VERIFICATION.threshold).all()
+    assert (impostor < VERIFICATION.threshold).sum() <= 2
     assert impostor.min() > genuine.max() + 0.2
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from fesbench.core.contracts import Dataset, MetricCard, Network, NetworkCard, Sample, SetMetric
+from fesbench.core.contracts import (
+    Dataset,
+    FeatureExtractor,
+    FeatureExtractorCard,
+    MetricCard,
+    Sample,
+    SetMetric,
+)
 from fesbench.core.errors import ImageError
 from fesbench.datasets.loading import ImageLoader
 from fesbench.runs.plan import INPUTS_TOO, DatasetPlan
@@ -14,10 +21,10 @@ from fesbench.scoring.scorer import Scorer
 SIDE = 32
 
 
-class Texture(Network):
+class Texture(FeatureExtractor):
     """Mean and roughness of each channel: sees blur, and too little variety."""
 
-    card = NetworkCard("texture", "test", "", "none", 6)
+    card = FeatureExtractorCard("texture", "test", "", "none", 6)
 
     def features(self, images):
         scaled = images.float() / 255

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fesbench.core.contracts import Network, NetworkCard
+from fesbench.core.contracts import FeatureExtractor, FeatureExtractorCard
 from fesbench.metrics.frechet import FrechetDistance, Gaussian, frechet_distance
 from fesbench.metrics.kid import KernelDistance, kernel_distance
 from fesbench.runs.plan import INPUTS_TOO, ReferenceSet
@@ -22,8 +22,8 @@ SUBJECTS, EACH, D = 12, 3, 6
 N = SUBJECTS * EACH
 
 
-class Given(Network):
-    card = NetworkCard("given", "test", "", "none", D)
+class Given(FeatureExtractor):
+    card = FeatureExtractorCard("given", "test", "", "none", D)
 
     def features(self, images):
         raise NotImplementedError

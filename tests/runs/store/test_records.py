@@ -7,6 +7,7 @@ import pytest
 
 from fesbench.core.contracts import GeneratorCard, MetricCard
 from fesbench.core.errors import BenchError
+from fesbench.metrics.registry import load_metric
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.records import (
     CalibrationRecord,
@@ -116,6 +117,17 @@ def test_the_record_of_a_network_is_its_card_with_the_metrics():
     content = json.loads(RunRecord.new().updated(networks={"net": record}).to_json())["networks"]["net"]
     assert content["labels"] == ["happy"]
     assert content["metrics"] == ["ecs@x"]
+
+
+@pytest.mark.parametrize("name", ["ecs@embedded", "fss@embedded", "kid@embedded", "fidelity"])
+def test_the_columns_of_a_card_come_back_from_the_record(name):
+    card = load_metric(name).card
+    record = RunRecord.new().updated(metrics={name: MetricRecord.of(card)})
+    content = json.loads(record.to_json())["metrics"][name]
+    assert content["columns"] == list(card.column_names)
+    again = reread(record).metrics[name]
+    assert tuple(map(vars, again.described_columns)) == tuple(map(vars, card.described_columns))
+    assert again.citations == card.citations
 
 
 @pytest.mark.parametrize("fields", [{"title": None}, {"parameters": "12"}])

@@ -18,7 +18,7 @@ COLOURS = {"happy": (200, 170, 60), "neutral": (40, 90, 160)}
 
 @pytest.fixture(scope="module")
 def coloured(tmp_path_factory):
-    """Twenty subjects whose expression is told by the colour."""
+    """Twenty subjects whose expression decides the colour."""
     folder = tmp_path_factory.mktemp("coloured")
     for expression, colour in COLOURS.items():
         (folder / expression).mkdir()

@@ -3,56 +3,61 @@
 The answer to a trial is in ``Answer.<trial>`` (a radio group) or, with one column for each choice, in
 ``Answer.<trial>.<choice>`` or ``Answer.<trial>.<choice>.on``, ``true`` for the chosen one. Columns have no
 fixed order, and those that nobody chose are missing, so all are found by name. The name of a trial within a
-HIT, such as ``t03``, is resolved by ``Input.t03_trial_id``.
+HIT, such as ``t03``, is resolved by ``Input.t03_trial_id``. Other answers, such as comments, are not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from .raw import RawAnswer, Reading, read_rows, text_of, trial_in
+from .layouts import check_layout
+from .raw import CONSENT, NO_CONSENT, RawAnswer, Reading, agreed, trial_id
+from .tables import Record, folded, read_table
 
-ANSWER, INPUT, CONSENT = "Answer.", "Input.", "consent"
-NEEDED = ("WorkerId", "AssignmentStatus", "SubmitTime", "Input.form_id")
+_ANSWER, _INPUT = "answer.", "input."
+_CONSENT = (f"{_ANSWER}{CONSENT}", f"{_ANSWER}{CONSENT}.on")
+_READ = ("workerid", "assignmentstatus", "submittime")
 _HOURS = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7}
 
 
 def read(path: Path) -> Reading:
-    """Read the answers of one batch; rejected assignments are skipped.
+    """Read the answers of one batch; rejected assignments and those without consent are skipped.
 
     Raises:
         BenchError: it cannot be read.
     """
-    rows = read_rows(path)
+    table = read_table(path)
+    check_layout(table, "mturk")
     answers: list[RawAnswer] = []
     skipped = []
-    for number, row in enumerate(rows, start=1):
-        where = f"{path.name}, assignment {number}"
-        if row.get("AssignmentStatus") == "Rejected":
-            skipped.append((where, "assignment rejected"))
+    for record in table.records:
+        if record.text("AssignmentStatus").casefold() == "rejected":
+            skipped.append((record.place, "assignment rejected"))
+        elif not all(agreed(record, name) for name in _CONSENT):
+            skipped.append((record.place, NO_CONSENT))
         else:
-            answers += _answers(row, where)
-    columns = rows[0] if rows else {}
-    dropped = [name for name in columns if name not in NEEDED and not name.startswith((ANSWER, INPUT))]
+            answers += _answers(record)
+    dropped = [name for name in table.columns if not folded(name).startswith((_ANSWER, _INPUT, *_READ))]
     return Reading(answers, dropped, skipped)
 
 
-def _answers(row: Mapping[str, str], where: str) -> Iterator[RawAnswer]:
-    for column, value in row.items():
-        if not column.startswith(ANSWER) or not value.strip():
+def _answers(record: Record) -> Iterator[RawAnswer]:
+    for column, value in record.cells:
+        if not column.lower().startswith(_ANSWER) or not value.strip():
             continue
-        name, _, choice = column.removeprefix(ANSWER).removesuffix(".on").partition(".")
-        if name == CONSENT or (choice and value.strip().lower() != "true"):
+        name, _, choice = column[len(_ANSWER) :].removesuffix(".on").partition(".")
+        trial = trial_id(name) or trial_id(record.text(f"{_INPUT}{name}_trial_id"))
+        if not trial or (choice and value.strip().lower() != "true"):
             continue
         yield RawAnswer(
-            participant=row.get("WorkerId", "").strip(),
-            form=text_of(row, "Input.form_id"),
-            trial=trial_in(name) or text_of(row, f"{INPUT}{name}_trial_id"),
+            participant=record.text("WorkerId"),
+            form=record.text(f"{_INPUT}form_id"),
+            trial=trial,
             answer=choice or value.strip(),
-            where=f"{where}, {column}",
-            timestamp=submitted(row.get("SubmitTime", "")),
+            where=f"{record.place}, {column}",
+            timestamp=submitted(record.text("SubmitTime")),
         )
 
 

@@ -6,9 +6,12 @@ identifies the participant, since each form is printed for one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from .raw import Reading, read_rows, tidy_answers
+from .layouts import check_layout
+from .raw import Reading, tidy_reading
+from .tables import read_table
 
 
 def read(path: Path) -> Reading:
@@ -17,5 +20,8 @@ def read(path: Path) -> Reading:
     Raises:
         BenchError: it cannot be read.
     """
-    answers = tidy_answers(path, read_rows(path))
-    return Reading([answer._replace(participant=answer.participant or answer.form) for answer in answers])
+    table = read_table(path)
+    check_layout(table, "paper")
+    reading = tidy_reading(table)
+    answers = [one._replace(participant=one.participant or one.form) for one in reading.answers]
+    return replace(reading, answers=answers)

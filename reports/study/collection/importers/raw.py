@@ -1,32 +1,27 @@
-"""The raw answer, and reading of untrusted files: the shared parts of all platform readers.
-
-The size, rows and cells of files are limited, and nothing in them is evaluated.
-"""
+"""The raw answer, and the parts that all platform readers share."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fesbench.core.errors import BenchError
-from fesbench.core.files import read_limited
 
 from ...schema import SCREEN
+from .layouts import PARTICIPANT, TRIAL
+from .tables import Record, Table
 
-LARGEST = 64 * 2**20
-"""Largest size of a file in bytes."""
-MOST_ROWS = 1_000_000
-TRIAL = re.compile(r"t[0-9a-f]{12}")
-
-_PARTICIPANT = ("participant", "participant_id", "PROLIFIC_PID", "prolific_pid", "workerId")
-_FORM = ("form_id", "form")
+FORM = ("form_id", "form")
+CONSENT = "consent"
+NO_CONSENT = "no consent"
+_AGREED = re.compile(r"1|true|on|y|yes\b.*|i (agree|consent)\b.*|agreed?|consented")
+_REFUSED = re.compile(
+    r"0|2|false|off|n|none|no\b.*|i (do not|don['’]t|disagree|refuse|decline)\b.*|disagreed?|refused?"
+)
+_PLACEHOLDER = re.compile(r"\{\{.*\}\}|\$\{.*\}|\{%.*%\}")
 
 
 class RawAnswer(NamedTuple):
@@ -56,101 +51,37 @@ class Reading:
     skipped: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
-def read_text(path: Path) -> str:
-    """Read the text of a file.
+def tidy_reading(table: Table) -> Reading:
+    """Read records with the columns participant, form, trial, answer and time, one for each answer.
 
-    Raises:
-        BenchError: it is missing, too large or not UTF-8.
+    Records without a trial id (instructions, consent) or without an answer are no answers. All answers of a
+    participant who did not consent in any record are skipped.
     """
-    try:
-        text = read_limited(path, LARGEST, "give the answers in parts").decode("utf-8-sig")
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise BenchError(
-            f"{path} is not UTF-8 text (byte {error.start}): export it again as UTF-8"
-        ) from error
-    if "\0" in text:
-        raise BenchError(f"{path} holds NUL characters, so it is not a table: export it again as CSV")
-    return text
+    refusals = {_person(record) for record in table.records if record.text(CONSENT) and not agreed(record)}
+    skipped = [(one.place, NO_CONSENT) for one in table.records if _person(one) in refusals]
+    kept = (one for one in table.records if _person(one) not in refusals)
+    return Reading([answer for record in kept for answer in _tidy_answer(record)], skipped=skipped)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV or TSV file as dictionaries; missing cells are empty.
-
-    Raises:
-        BenchError: see ``read_text``; or there are too many rows, repeated columns or an unclosed cell.
-    """
-    text = read_text(path)
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
-    rows: list[dict[str, str]] = []
-    try:
-        columns = reader.fieldnames or []
-        repeated = sorted({name for name in columns if columns.count(name) > 1})
-        if repeated:
-            raise BenchError(f"{path} has two columns called {repeated[0]!r}: rename one of them")
-        for row in reader:
-            row.pop(None, None)
-            rows.append(row)
-            if len(rows) > MOST_ROWS:
-                raise BenchError(f"{path} has more than {MOST_ROWS} rows: give the answers in parts")
-    except csv.Error as error:
-        raise BenchError(f"{path}, line {reader.line_num}: {error}") from error
-    return rows
+def _person(record: Record) -> str:
+    return person_in(record, *PARTICIPANT) or record.text(*FORM)
 
 
-def read_json(path: Path, text: str) -> Any:
-    """Parse JSON.
-
-    Raises:
-        BenchError: the text is not JSON, or is nested too deeply.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path} is not readable as JSON: {error}") from error
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Read the records of a CSV or TSV file, a JSON list or JSON lines, by the suffix of the file.
-
-    Raises:
-        BenchError: see ``read_rows`` and ``read_json``; or the JSON holds values that are not objects.
-    """
-    if path.suffix == ".jsonl":
-        lines = [line for line in read_text(path).splitlines() if line.strip()]
-        records = [read_json(path, line) for line in lines[: MOST_ROWS + 1]]
-    elif path.suffix == ".json":
-        content = read_json(path, read_text(path))
-        records = content if isinstance(content, list) else [content]
-    else:
-        return list(read_rows(path))
-    if len(records) > MOST_ROWS or not all(isinstance(record, dict) for record in records):
-        raise BenchError(f"{path} must hold at most {MOST_ROWS} JSON objects")
-    return records
-
-
-def tidy_answers(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[RawAnswer]:
-    """Yield the answers in records with the columns participant, form, trial, answer and time.
-
-    Records without a trial id (instructions, consent) or without an answer are skipped.
-    """
-    for number, record in enumerate(records, start=1):
-        trial, answer = text_of(record, "trial_id", "trial"), text_of(record, "answer")
-        slot = _slot(record.get("response")) if not answer else None
-        if trial and (answer or slot is not None):
-            yield RawAnswer(
-                participant=text_of(record, *_PARTICIPANT),
-                form=text_of(record, *_FORM),
-                trial=trial,
-                answer=answer,
-                where=f"{path.name}, record {number}",
-                slot=slot,
-                rt_ms=number_of(record.get("rt_ms", record.get("rt"))),
-                timestamp=time_of(text_of(record, "timestamp")),
-                screen=screen_of(text_of(record, "screen")),
-            )
+def _tidy_answer(record: Record) -> Iterator[RawAnswer]:
+    trial, answer = record.text("trial_id", "trial"), record.text("answer")
+    slot = _slot(record.get("response")) if not answer else None
+    if trial and (answer or slot is not None):
+        yield RawAnswer(
+            participant=person_in(record, *PARTICIPANT),
+            form=record.text(*FORM),
+            trial=trial_id(trial) or trial,
+            answer=answer,
+            where=record.place,
+            slot=slot,
+            rt_ms=number_of(record.get("rt_ms", "rt")),
+            timestamp=time_of(record.text("timestamp")),
+            screen=screen_of(record.text("screen")),
+        )
 
 
 def _slot(response: Any) -> int | None:
@@ -159,16 +90,44 @@ def _slot(response: Any) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 3 else None
 
 
-def text_of(record: Mapping[str, Any], *names: str) -> str:
-    """Return the stripped text of the first of these columns that is not empty."""
-    values = (record.get(name) for name in names)
-    return next((text for value in values if value is not None and (text := str(value).strip())), "")
+def person_in(record: Record, *names: str) -> str:
+    """Return the participant in the first of these columns that is not empty.
+
+    Text that a platform should have replaced by an id, such as ``{{%PROLIFIC_PID%}}``, counts as empty.
+    """
+    texts = (record.text(name) for name in names)
+    return next((text for text in texts if text and not _PLACEHOLDER.fullmatch(text)), "")
+
+
+def agreed(record: Record, name: str = CONSENT) -> bool:
+    """Whether the participant agreed: True without a column ``name``, False where its cell is empty.
+
+    Raises:
+        BenchError: see ``agrees``.
+    """
+    return name not in record or agrees(record.text(name), record.place)
+
+
+def agrees(answer: str, place: str) -> bool:
+    """Whether an answer to the question of consent is agreement; an empty one is not.
+
+    Raises:
+        BenchError: it is neither agreement nor refusal; ``place`` says where it is.
+    """
+    text = answer.casefold().rstrip(".!")
+    if _AGREED.fullmatch(text):
+        return True
+    if not text or _REFUSED.fullmatch(text):
+        return False
+    raise BenchError(
+        f"{place}: the consent is {answer[:40]!r}, which is neither yes nor no: write yes or no there"
+    )
 
 
 def number_of(value: Any) -> float | None:
-    """Parse a time in milliseconds; None if it is missing, negative or not finite."""
+    """Parse a time in milliseconds, also with a decimal comma; None if missing, negative or not finite."""
     try:
-        number = float(value)
+        number = float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return None
     return number if 0 <= number < float("inf") else None
@@ -188,7 +147,7 @@ def screen_of(text: str) -> str | None:
     return text if re.fullmatch(SCREEN, text) else None
 
 
-def trial_in(text: str) -> str:
-    """Return the trial id in a column name or the title of a question; empty if there is none."""
-    found = TRIAL.search(text)
-    return found.group() if found else ""
+def trial_id(name: str) -> str:
+    """Return the trial id that a name is, in lower case; empty if the name is anything else."""
+    text = name.strip().lower()
+    return text if TRIAL.fullmatch(text) else ""

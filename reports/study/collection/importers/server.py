@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..server import collection
-from .raw import Reading, read_records, tidy_answers
+from .layouts import check_layout
+from .raw import Reading, tidy_reading
+from .tables import read_records, table_of
 
 _SQLITE = b"SQLite format 3\0"
 """The first bytes of an SQLite file (sqlite.org/fileformat.html)."""
@@ -20,8 +22,11 @@ def read(path: Path) -> Reading:
     Raises:
         BenchError: it cannot be read.
     """
-    records = collection.read_records(path) if _is_database(path) else read_records(path)
-    return Reading(list(tidy_answers(path, records)))
+    if _is_database(path):
+        return tidy_reading(table_of(path, collection.read_records(path)))
+    table = read_records(path)
+    check_layout(table, "server")
+    return tidy_reading(table)
 
 
 def _is_database(path: Path) -> bool:

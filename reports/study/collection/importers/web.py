@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .raw import Reading, read_records, tidy_answers
+from .layouts import check_layout
+from .raw import Reading, tidy_reading
+from .tables import read_records
 
 
 def read(path: Path) -> Reading:
@@ -17,4 +19,6 @@ def read(path: Path) -> Reading:
     Raises:
         BenchError: it cannot be read.
     """
-    return Reading(list(tidy_answers(path, read_records(path))))
+    table = read_records(path)
+    check_layout(table, "web")
+    return tidy_reading(table)

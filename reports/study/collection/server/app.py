@@ -1,8 +1,9 @@
 """The HTTP interface of the lab's server.
 
 ``GET`` serves only the given files: the page, its scripts and the images of the forms. ``POST api/start``
-assigns a form to a participant, ``POST api/answer`` stores one answer. Requests are small JSON objects
-without unknown fields; everything else is refused before the answers are accessed.
+assigns a form to a participant and says which of its trials are answered, ``POST api/answer`` stores one
+answer. Requests are small JSON objects without unknown fields; everything else is refused before the answers
+are accessed.
 """
 
 from __future__ import annotations
@@ -99,8 +100,13 @@ class _Service:
     async def start(self, request: Request) -> Response:
         asked = await self._body(request, Start)
         collection = self.commits.collection
-        form = await self.commits.do(lambda: collection.start(asked.participant, asked.token, asked.screen))
-        return JSONResponse({"form": self.forms[form]})
+
+        def begin() -> tuple[str, list[str]]:
+            form = collection.start(asked.participant, asked.token, asked.screen)
+            return form, collection.answered(asked.participant)
+
+        form, answered = await self.commits.do(begin)
+        return JSONResponse({"form": self.forms[form], "answered": answered})
 
     async def answer(self, request: Request) -> Response:
         given = await self._body(request, Answer)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from fesbench.core.errors import BenchError
+from fesbench.core.errors import BenchError, did_you_mean
 
 from ...schema import Form, Trial
 
@@ -31,7 +31,23 @@ CREATE TABLE IF NOT EXISTS answers (
   participant TEXT NOT NULL REFERENCES sessions, trial TEXT NOT NULL, answer TEXT NOT NULL,
   rt_ms REAL NOT NULL, received TEXT NOT NULL, PRIMARY KEY (participant, trial)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS releases (
+  participant TEXT NOT NULL REFERENCES sessions, form TEXT NOT NULL, answers INTEGER NOT NULL,
+  reason TEXT NOT NULL, released TEXT NOT NULL
+);
 """
+_RELEASED = "released "
+"""What the token of a released participant begins with; no hash does."""
+
+
+class Release(NamedTuple):
+    """The record of a release: ``answers`` counts those stored before, ``released`` is an ISO 8601 time."""
+
+    participant: str
+    form: str
+    answers: int
+    reason: str
+    released: str
 
 
 class Refused(Exception):
@@ -72,17 +88,25 @@ class Collection:
     def start(self, participant: str, token: str, screen: str = "") -> str:
         """Return the form of a participant: the one assigned already, else the next free one.
 
+        A participant who was released goes on with the new token.
+
         Raises:
             Refused: the participant has another token, or no form is free.
         """
         held = self._row("SELECT token, form FROM sessions WHERE participant = ?", participant)
         secret, now = _hash(token), _now()
-        if held:
-            if held["token"] != secret:
-                raise Refused(409, "This participant has begun in another browser. Please go on there.")
+        if held and held["token"] == secret:
             return str(held["form"])
+        if held and not held["token"].startswith(_RELEASED):
+            raise Refused(409, "This participant has begun in another browser. Please go on there.")
         if self._row("SELECT 1 FROM sessions WHERE token = ?", secret):
             raise Refused(409, "This token belongs to another participant.")
+        if held:
+            self.connection.execute(
+                "UPDATE sessions SET token = ?, screen = ?, seen = ? WHERE participant = ?",
+                (secret, screen, now, participant),
+            )
+            return str(held["form"])
         form = self._free()
         row = (participant, secret, form, screen, now, now)
         self.connection.execute(
@@ -131,6 +155,42 @@ class Collection:
         )
         return True
 
+    def answered(self, participant: str) -> list[str]:
+        """Return the trials that a participant has answered, sorted."""
+        rows = self.connection.execute(
+            "SELECT trial FROM answers WHERE participant = ? ORDER BY trial", (participant,)
+        )
+        return [row["trial"] for row in rows]
+
+    def release(self, participant: str, reason: str) -> Release:
+        """Let a participant go on in another browser, with the same form and answers, and record it.
+
+        Raises:
+            BenchError: the participant has not begun, has finished, or is released already.
+        """
+        held = self._row("SELECT token, form, answers FROM sessions WHERE participant = ?", participant)
+        if not held:
+            everyone = [row["participant"] for row in self.connection.execute("SELECT * FROM sessions")]
+            raise BenchError(
+                f"no participant {participant!r} has begun.{did_you_mean(participant, everyone)}"
+            )
+        if held["token"].startswith(_RELEASED):
+            raise BenchError(f"participant {participant!r} is released already and has not gone on yet")
+        if held["answers"] >= len(self.forms[held["form"]]):
+            raise BenchError(
+                f"participant {participant!r} has answered every question of form {held['form']}"
+            )
+        record = Release(participant, held["form"], held["answers"], reason, _now())
+        self.connection.execute(
+            "UPDATE sessions SET token = ? WHERE participant = ?", (_RELEASED + participant, participant)
+        )
+        self.connection.execute("INSERT INTO releases VALUES (?, ?, ?, ?, ?)", record)
+        return record
+
+    def releases(self) -> list[Release]:
+        """Return the records of all releases, the earliest first."""
+        return [Release(*row) for row in self.connection.execute("SELECT * FROM releases ORDER BY rowid")]
+
     @staticmethod
     def _check(trial: Trial | None, answer: str) -> None:
         if trial is None:
@@ -170,7 +230,7 @@ def _opened(path: Path, study: str) -> sqlite3.Connection:
     return connection
 
 
-def read_records(path: Path) -> list[Mapping[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     """Read all answers in a file in the order of arrival, also while a server writes to it.
 
     Returns:

@@ -1,14 +1,16 @@
 """Mechanical Turk: a layout with Crowd HTML elements, and a manifest with a row for each HIT.
 
-A HIT shows the consent, which is required, the instructions and up to ``PER_HIT`` trials of one form. Crowd
-HTML does not check that radio groups are answered, so the layout does. Formats: Amazon's reference of Crowd
-HTML elements.
+A HIT shows the consent, which is required, the instructions and up to ``LARGEST_HIT`` trials of one form.
+Any worker may take any HIT of ``manifest.csv``; ``F0001.csv`` … have the HITs of one form each, to be
+published for one worker. Crowd HTML does not check that radio groups are answered, so the layout does.
+Formats: Amazon's reference of Crowd HTML elements.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from fesbench.core.files import write_text
@@ -18,7 +20,6 @@ from ...schema import Form, Study, Trial
 from ..prose import consent_choices, read_texts, to_html
 from ..sheets import split
 
-PER_HIT = 12
 ELEMENTS = "https://assets.crowd.aws/crowd-html-elements.js"
 
 _PAGE = """<script src="{elements}"></script>
@@ -60,14 +61,16 @@ document.getElementById("form").onsubmit = function (event) {{
 
 
 def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> None:
-    """Write ``layout.html`` and ``manifest.csv``."""
+    """Write ``layout.html``, ``manifest.csv``, and ``F0001.csv`` … ."""
     folder = packet / "public" / "platforms" / "mturk"
-    parts = [part for form in forms for part in _parts(form)]
-    size = max(len(trials) for _, _, trials in parts)
+    size = max(len(trials) for form in forms for trials in form.hits)
     # Trials of a design differ only in whether the original is shown: one that shows it is the pattern.
     example = max(forms[0].trials, key=lambda trial: bool(trial.reference))
-    rows = [[form, part, *_cells(trials, size, image_url)] for form, part, trials in parts]
-    write_text(folder / "manifest.csv", csv_rows([["form_id", "part", *_columns(size, example)], *rows]))
+    header = ["form_id", "part", *_columns(size, example)]
+    rows = {form.id: _rows(form, size, image_url) for form in forms}
+    write_text(folder / "manifest.csv", csv_rows([header, *chain.from_iterable(rows.values())]))
+    for name, own in rows.items():
+        write_text(folder / f"{name}.csv", csv_rows([header, *own]))
     sections = "\n".join(_section(place, example) for place in range(size))
     texts = read_texts(packet)
     page = _PAGE.format(
@@ -82,12 +85,13 @@ def write(packet: Path, study: Study, forms: Sequence[Form], image_url: str) -> 
     write_text(folder / "layout.html", page)
 
 
-def _parts(form: Form) -> Iterator[tuple[str, str, tuple[Trial, ...]]]:
-    """Yield (form id, part number, trials) for each part of a form; parts have nearly equal sizes."""
-    count = -(-len(form.trials) // PER_HIT)
-    size = -(-len(form.trials) // count)
-    for part in range(count):
-        yield form.id, f"{part + 1} of {count}", form.trials[part * size : (part + 1) * size]
+def _rows(form: Form, size: int, image_url: str) -> list[list[str]]:
+    """Return the row of each HIT of a form."""
+    hits = form.hits
+    return [
+        [form.id, f"{part} of {len(hits)}", *_cells(trials, size, image_url)]
+        for part, trials in enumerate(hits, start=1)
+    ]
 
 
 def _columns(size: int, example: Trial) -> list[str]:

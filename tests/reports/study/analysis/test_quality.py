@@ -102,3 +102,22 @@ def test_time_and_screen_are_known_where_single_answers_are_timed(checked, make_
     handed_in = [one.model_copy(update={"rt_ms": None, "screen": None}) for one in answers]
     (untimed,) = judge(handed_in, forms, key, Exclusion())
     assert (untimed.duration_s, untimed.screen) == (None, None)
+
+
+def test_workers_of_mechanical_turk_are_judged_by_the_hits_they_took(make_packet, make_answers, plan):
+    """A form of 30 trials, the first for practice, is three HITs of ten: one finished, one not."""
+    form = [plan(item, THREE, "main" if item else "practice") for item in range(30)]
+    _, forms, key = packet = make_packet("best-of-n", "realism", [form], ("A", "B", "C"))
+    first, second = ["ABC"[place % 3] if place < 10 else None for place in range(30)], [None] * 29 + ["A"]
+    given = [
+        one.model_copy(update={"platform": platform, "participant": f"{platform}{number}"})
+        for platform in ("mturk", "web")
+        for number, answers in enumerate((first, second))
+        for one in make_answers(packet, [answers])
+    ]
+    raters = {rater.participant: rater for rater in judge(given, forms, key, Exclusion())}
+    counts = {name: (rater.asked, rater.answered, rater.excluded) for name, rater in raters.items()}
+    assert counts["mturk0"] == (9, 9, ())
+    assert counts["mturk1"][:2] == (10, 1)
+    assert "incomplete" in counts["mturk1"][2]
+    assert counts["web0"] == (29, 9, ("incomplete",))

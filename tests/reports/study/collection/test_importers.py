@@ -12,6 +12,7 @@ from fesbench.reports.study.collection.responses import (
     import_files,
     merged,
     read_responses,
+    replacing,
     resolve,
     responses_csv,
 )
@@ -109,7 +110,7 @@ QUALTRICS = (
 def test_qualtrics_skips_three_headers_and_previews(write):
     found = READERS["qualtrics"](write("\ufeff" + QUALTRICS))
     assert [short(one) for one in found.answers] == [("R_1", "F0000", T0, "2", None)]
-    assert [reason for _, reason in found.skipped] == ["survey preview"]
+    assert [place for place, _ in found.skipped] == ["answers.csv, row 5"]
     assert {"IPAddress", "RecipientEmail", "LocationLatitude"} <= set(found.dropped)
 
 
@@ -144,6 +145,119 @@ def test_google_forms_people_are_the_same_in_each_download_and_distinct(write):
     assert not set(people("other form.csv", T1, *rows).values()) & set(first.values())
 
 
+@pytest.mark.parametrize(
+    ("status", "read"),
+    [("IP Address", 1), ("0", 1), ("IP-Adresse", 1), ("Offline", 1), ("16", 1), ("", 1)]
+    + [(name, 0) for name in ("Survey Preview", "Survey Test", "Imported", "Spam", "Possible Spam")]
+    + [(name, 0) for name in ("1", "2", "4", "8", "9", "12", "17", "Offline Survey Preview", "Unknown")],
+)
+def test_qualtrics_reads_only_what_participants_answered(write, status, read):
+    found = READERS["qualtrics"](write(f"Status,ResponseId,{T0}\n{status},R_1,1\n"))
+    assert (len(found.answers), len(found.skipped)) == (read, 1 - read)
+
+
+EXTRA = (
+    "time_{0}_First Click",
+    "time_{0}_Click Count",
+    "{0}_DO_1",
+    "{0}_DO",
+    "{0}_TEXT",
+    "{0}.1",
+    "1_{0}",
+    "Q_{0}",
+)
+
+
+def test_qualtrics_answers_are_in_columns_that_are_trial_ids(write):
+    names = [T0, *[name.format(one) for one in (T0, T1) for name in EXTRA], f" {T1.upper()} "]
+    row = ["2", *["1"] * 2 * len(EXTRA), ""]
+    found = READERS["qualtrics"](write(f"ResponseId,{','.join(names)}\nR_1,{','.join(row)}\n"))
+    assert [short(one) for one in found.answers] == [("R_1", "", T0, "2", None)]
+    assert set(names[1:-1]) <= set(found.dropped)
+
+
+def test_mturk_answers_are_to_trials(write):
+    head = f"WorkerId,Answer.{T0},Answer.time_{T0},Answer.{T0}_rt,Answer.comment,Input.t01_trial_id"
+    found = READERS["mturk"](write(f"{head}\nW1,B,A,A,nice,{T1}\n"))
+    assert [short(one) for one in found.answers] == [("W1", "", T0, "B", None)]
+
+
+def test_google_scores_and_feedback_are_no_answers_and_edited_questions_are(write):
+    head = (
+        f"Timestamp,[{T0}] Which?,[{T0}] Which? [Score],[{T0}] Which? [Feedback],[{T1}] Which?,[{T1}] Which?"
+    )
+    found = READERS["gforms"](write(f"{head}\nnow,A,1 / 1,B,,C\n"))
+    assert [(one.trial, one.answer) for one in found.answers] == [(T0, "A"), (T1, "C")]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["10/9/2025 9:30:20", "2025/10/09 9:30:20 AM GMT+2", "09.10.2025 07:30:20", "09/10/2025 09.30.20"],
+)
+def test_google_people_are_the_same_whatever_the_format_of_time(write, moment):
+    def people(name, *moments):
+        rows = "".join(f'"{moment}",blue,A,B\n' for moment in moments)
+        text = f"Timestamp,participant,[{T0}] Which?,[{T1}] Which?\n{rows}"
+        return {one.participant for one in READERS["gforms"](write(text, name)).answers}
+
+    first = people("sheet.csv", "2025-10-09 09:30:20")
+    assert people("forms.csv", moment) == first
+    assert len(people("two.csv", moment, "11/9/2025 8:00:00")) == 2
+
+
+@pytest.mark.parametrize(
+    "word", ["2", "no", "No.", "FALSE", "", "I do not agree to take part", "I don't agree"]
+)
+def test_without_consent_there_is_no_answer(write, word):
+    texts = {
+        "qualtrics": f"ResponseId,consent,{T0}\nR_1,{word},1\nR_2,I agree to take part,2\n",
+        "gforms": f"Timestamp,Consent,[{T0}] Which?\nnow,{word},A\nnow,I agree to take part.,B\n",
+        "mturk": f"WorkerId,Answer.consent.on,Answer.{T0}\nW1,{word},A\nW2,true,B\n",
+    }
+    for platform, text in texts.items():
+        found = READERS[platform](write(text))
+        assert [one.answer for one in found.answers] == ["2" if platform == "qualtrics" else "B"]
+        assert [reason for _, reason in found.skipped] == ["no consent"]
+
+
+def test_a_refusal_in_any_row_is_one_for_the_participant(write):
+    head = "participant,form_id,trial_id,answer,consent,rt"
+    rows = [f"p,F0000,{T0},A,,9", "p,F0000,,,no,9", f"q,F0000,{T0},B,,9", "q,F0000,,,yes,9"]
+    found = READERS["web"](write("\n".join([head, *rows])))
+    assert [one.answer for one in found.answers] == ["B"]
+    assert [reason for _, reason in found.skipped] == ["no consent"] * 2
+
+
+def test_a_consent_that_is_neither_yes_nor_no_is_named(write):
+    with pytest.raises(BenchError, match=r"answers\.csv, row 2: the consent is 'perhaps'"):
+        READERS["qualtrics"](write(f"ResponseId,consent,{T0}\nR_1,perhaps,1\n"))
+
+
+@pytest.mark.parametrize("placeholder", ["{{%PROLIFIC_PID%}}", "${e://Field/PROLIFIC_PID}"])
+def test_an_id_that_was_never_filled_in_is_nobody(write, placeholder):
+    text = f"ResponseId,PROLIFIC_PID,{T0}\nR_1,{placeholder},1\nR_2,{placeholder},2\n"
+    found = READERS["qualtrics"](write(text))
+    assert [one.participant for one in found.answers] == ["R_1", "R_2"]
+
+
+def test_times_may_have_a_decimal_comma(write):
+    (found,) = READERS["web"](write(f"participant;trial_id;answer;rt\np;{T0};A;812,5\n")).answers
+    assert found.rt_ms == 812.5
+
+
+@pytest.mark.parametrize(("word", "count"), [("I agree to take part", 1), ("I do not agree to take part", 0)])
+def test_potato_without_consent_has_no_answers(write, word, count):
+    state = {
+        "user_id": "ann",
+        "instance_id_to_label_to_value": {T0: [[{"schema": "answer", "name": "B"}, "B"]]},
+        "phase_to_page_to_label_to_value": {
+            "consent": {"consent": [[{"schema": "consent", "name": word}, word]]},
+        },
+    }
+    found = READERS["potato"](write(json.dumps(state), "a/user_state.json"))
+    assert (len(found.answers), len(found.skipped)) == (count, 1 - count)
+
+
 def test_potato_radio_and_pairwise(write):
     lines = [
         {"id": T0, "label_annotations": {"choice": {"B": "true"}}},
@@ -168,7 +282,7 @@ def test_potato_of_version_2(write):
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        ("a,a\n1,2\n", "a.csv", "two columns"),
+        ("trial_id,answer,Trial_ID,participant\n1,2,3,4\n", "a.csv", "two columns"),
         ("trial_id\n" + "x" * 200_000 + "\n", "a.csv", "field larger"),
         ("a\0b\n", "a.csv", "NUL"),
         ("[" * 100_000, "a.json", "JSON"),
@@ -254,7 +368,7 @@ def test_a_changed_table_is_refused(best_of_three, make_answers, tmp_path):
     text = responses_csv(make_answers(best_of_three, [["A"]]), forms, key)
     path = tmp_path / "responses.csv"
     path.write_text(text.replace(",A,", ",Z,"))
-    with pytest.raises(BenchError, match=r"line 2.*does not fit"):
+    with pytest.raises(BenchError, match=r"row 2.*does not fit"):
         read_responses(path, study, forms)
     path.write_text(text.replace("1500.0", "-3"))
     with pytest.raises(BenchError, match="rt_ms"):
@@ -268,6 +382,42 @@ def test_a_second_import_adds_and_never_doubles(write, best_of_three):
     both = merged(first.responses, import_files("web", [path], study, forms, key.secret))
     assert [one.answer for one in both.responses] == ["B", "A"]
     assert both.report()["problems"] == {"duplicate": 1}
+
+
+def test_files_without_an_answer_are_refused_with_the_reasons(write, best_of_three):
+    study, forms, key = best_of_three
+    for rows, message in (
+        ((), r"skipped: 1; the first, a\.csv: no row has an answer"),
+        ((f"p1,F0000,{T0},Z,900", f"p1,F0000,{T1},Z,900"), r"unmatched: 2; the first, a\.csv, row 2: 'Z' is"),
+    ):
+        with pytest.raises(BenchError, match=message):
+            import_files("web", [web_file(write, *rows)], study, forms, key.secret)
+
+
+def test_corrected_answers_replace_those_of_their_participants_alone(write, best_of_three):
+    study, forms, key = best_of_three
+
+    def import_rows(*rows):
+        return import_files("web", [web_file(write, *rows)], study, forms, key.secret)
+
+    first = import_rows(f"p1,F0000,{T0},B,9", f"p1,F0000,{T1},B,9", f"p2,F0000,{T0},C,9").responses
+    elsewhere = first[0].model_copy(update={"platform": "paper", "participant": first[0].participant})
+    found = replacing(first, import_rows(f"p1,F0000,{T0},A,9"), "web")
+    assert [one.answer for one in found.responses] == ["C", "A"]
+    assert (found.replaced, found.problems) == (2, [])
+    assert replacing([elsewhere], import_rows(f"p2,F0000,{T0},A,9"), "web").replaced == 0
+
+
+def test_a_corrected_google_sheet_replaces_its_form(write, best_of_three):
+    study, forms, key = best_of_three
+
+    def import_sheet(answer, trial=T0):
+        path = write(f"Timestamp,participant,[{trial}] Which?\nnow,blue,{answer}\n")
+        return import_files("gforms", [path], study, forms, key.secret)
+
+    other = import_sheet("C", "t000001000000").responses
+    found = replacing([*import_sheet("B").responses, *other], import_sheet("A"), "gforms")
+    assert sorted(one.answer for one in found.responses) == ["A", "C"]
 
 
 def test_answers_by_label_letter_and_place(make_packet, plan):

@@ -123,6 +123,9 @@ def test_mturk_layout_and_manifest_fit_each_other_and_the_import(packet, trials,
     assert 'answer-format="flatten-objects"' in layout
     shown = [row[name] for row in rows for name in row if name.endswith("_trial_id") and row[name]]
     assert sorted(shown) == sorted(trials)
+    by_form = [rows_of(path) for path in sorted(folder.glob("F*.csv"))]
+    assert [row for form in by_form for row in form] == rows
+    assert [{row["form_id"] for row in form} for form in by_form] == [{f"F{n:04d}"} for n in range(1, 7)]
     first = rows[0]
     _, trial = trials[first["t00_trial_id"]]
     assert first["t00_image_1"] == f"https://host/stimuli/{trial.stimuli[1]}.png"

@@ -41,8 +41,9 @@ class Answers {
     if (this.study.server) this.send();
   }
 
+  /** The trials answered in this browser, and those that the server has of an earlier one. */
   answered() {
-    return new Set(this.state.rows.map((row) => row.trial_id));
+    return new Set([...(this.state.earlier || []), ...this.state.rows.map((row) => row.trial_id)]);
   }
 
   /** The form to answer; throws with a message for the participant. */
@@ -55,7 +56,7 @@ class Answers {
     const reply = await post("api/start", { participant, token, screen: `${screen.width}x${screen.height}` });
     const content = await reply.json();
     if (!reply.ok) throw new Error(content.error);
-    this.keep({ form: content.form.id });
+    this.keep({ form: content.form.id, earlier: content.answered });
     return content.form;
   }
 

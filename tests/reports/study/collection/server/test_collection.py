@@ -35,6 +35,45 @@ def test_a_finished_form_stays_taken(collection, made):
     assert collection.start("bob", "b" * 32) == "F0002"
 
 
+def test_a_released_participant_goes_on_in_another_browser(collection, made):
+    first, second = made.forms[0].trials[:2]
+    collection.start("ann", "a" * 32)
+    collection.answer("a" * 32, first.id, "A", 900)
+    record = collection.release("ann", "storage cleared")
+    assert record[:4] == ("ann", "F0001", 1, "storage cleared")
+    assert collection.start("ann", "b" * 32, "800x600") == "F0001"
+    assert collection.answered("ann") == [first.id]
+    assert collection.answer("b" * 32, second.id, "B", 900)
+    assert collection.releases() == [record]
+    with pytest.raises(Refused, match="Nobody with this token"):
+        collection.answer("a" * 32, second.id, "A", 900)
+    with pytest.raises(Refused, match="another browser"):
+        collection.start("ann", "c" * 32)
+
+
+def test_a_release_takes_no_token_of_another_participant(collection):
+    collection.start("ann", "a" * 32)
+    collection.start("bob", "b" * 32)
+    collection.release("ann", "")
+    with pytest.raises(Refused, match="belongs to another"):
+        collection.start("ann", "b" * 32)
+
+
+def test_only_who_has_begun_and_not_finished_is_released(collection, made):
+    collection.start("anna", "a" * 32)
+    with pytest.raises(BenchError, match=r"no participant 'ana' has begun\. Did you mean anna"):
+        collection.release("ana", "")
+    for trial in made.forms[0].trials:
+        collection.answer("a" * 32, trial.id, trial.choices[0], 900)
+    with pytest.raises(BenchError, match="answered every question of form F0001"):
+        collection.release("anna", "")
+    collection.start("bob", "b" * 32)
+    collection.release("bob", "")
+    with pytest.raises(BenchError, match="released already"):
+        collection.release("bob", "")
+    assert [record.participant for record in collection.releases()] == ["bob"]
+
+
 def test_the_study_is_full_after_its_last_form(collection, made):
     for number in range(len(made.forms)):
         collection.start(f"p{number}", f"{number:032x}")
