@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ..core.contracts import Inference
 from ..core.errors import SpecError, invalid_fields
@@ -54,9 +61,14 @@ class RunSpec(BaseModel):
 
     @property
     def digest(self) -> str:
-        """sha256 over all fields, but for descriptions of checkpoints that are not given."""
-        absent = {name for name in ("labels", "native_sizes") if not getattr(self, name)}
-        return hashlib.sha256(self.model_dump_json(exclude=absent).encode()).hexdigest()
+        """sha256 over all fields."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out descriptions of checkpoints that are not given, as in specs of earlier versions."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if value or name not in BY_MODEL[1:]}
 
     @property
     def run_name(self) -> str:
