@@ -1,7 +1,7 @@
 """What each metric sees: outputs whose faults are known, scored by all metrics.
 
-The true targets of every edit are spoilt in known ways, a little and a lot, and scored as if a model had made
-them: rendered faces through the embedded networks, the London photos through the portable ones. Writes
+The true targets of every edit are degraded in known ways, a little and a lot, and scored as if a model had
+made them: rendered faces through the embedded networks, the London photos through the portable ones. Writes
 ``docs/images/validity.pdf`` and ``.png``, and the page ``docs/validity.md``. Run from the checkout:
 
     bench weights fetch portable
@@ -474,7 +474,7 @@ WORDS = {"rendered faces": words_on_rendered, "London photos": words_on_london}
 
 PAGE = """# What each metric can and cannot see
 
-True targets, spoilt in known ways, are scored as if a model had made them. A metric that is to be believed
+True targets, degraded in known ways, are scored as if a model had made them. A metric that is to be believed
 must put them in order. `python benchmarks/validity.py --london photos/london` (after `bench weights fetch
 portable`) measures this page and draws the figure.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fesbench.core.contracts import Edit, Sample
 from fesbench.core.errors import DatasetError
-from fesbench.core.names import is_file_name, safe_name, with_hash
+from fesbench.core.names import is_file_name, safe_name, unused_name
 
 LONGEST_ID = 120
 """Of a sample, so that an edit's id still has room for the expression."""
@@ -47,9 +47,7 @@ def _names(samples: Iterable[Sample]) -> dict[str, str]:
     taken: set[str] = set()
     for identifier in sorted(distinct):
         plain = is_file_name(identifier) and len(identifier) <= LONGEST_ID
-        name = identifier if plain else safe_name(identifier)
-        if name.casefold() in taken:
-            name = with_hash(name, ascii(identifier))
+        name = unused_name(identifier if plain else safe_name(identifier), ascii(identifier), taken)
         taken.add(name.casefold())
         names[identifier] = name
     return names

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from fesbench.core.contracts import Edit, Sample
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.names import composed, unused_name
 from fesbench.core.plurals import counted
 
 from .expressions import canonical
-from .folders.listing import list_images, why_unusable
-from .folders.manifest import read_cells
+from .folders.listing import list_images, relative_path, why_unusable
+from .folders.manifest import read_rows
 from .images import load_image
 
 PATTERN = "{source}--{target}"
@@ -23,18 +25,35 @@ DOMAIN = "images"
 SHOWN = 5
 
 
+class Answer(NamedTuple):
+    """An image and the edit that it answers."""
+
+    image: Path
+    edit: Edit
+
+
 @dataclass(frozen=True)
 class Pairing:
     """Images with the edits that they answer.
 
     Attributes:
-        edits: Image to edit, in the order of the edits' ids. The subject of a source is its name; the target
-            is empty where no expression was asked for.
+        answers: Each edit with its image, in the order of the edits' ids. The subject of a source is its
+            name; the target is empty where no expression was asked for. One image may answer several edits.
         unused: Sources that no image was made from.
     """
 
-    edits: Mapping[Path, Edit]
+    answers: Sequence[Answer]
     unused: tuple[str, ...]
+
+    @property
+    def images(self) -> list[Path]:
+        """The distinct images, in the order of the answers."""
+        return list(dict.fromkeys(answer.image for answer in self.answers))
+
+    @property
+    def edits(self) -> list[Edit]:
+        """The edits, one for each answer."""
+        return [answer.edit for answer in self.answers]
 
 
 def pair_images(images: Path, sources: Path, targets: str = PATTERN) -> Pairing:
@@ -49,19 +68,28 @@ def pair_images(images: Path, sources: Path, targets: str = PATTERN) -> Pairing:
 
     Raises:
         DatasetError: a folder is empty, an image has no source, a name tells no target, an expression is
-            unknown, or two images answer one edit; names the first few and says what to do.
+            unknown, a table holds no rows, or two images or rows answer one edit; names the first few and
+            says what to do.
     """
     known = _by_stem(sources)
+    names = _identifiers(known)
     rows = _from_table if targets.lower().endswith(".csv") else _from_names
-    edits: dict[str, tuple[Path, Edit]] = {}
+    answers: dict[str, Answer] = {}
     for image, source, target in rows(images, sources, targets, known):
-        edit = Edit(_sample(sources / known[source], source), target)
-        if edit.id in edits:
-            raise DatasetError(f"{edits[edit.id][0]} and {image} both show {source} as {target or 'itself'}")
-        edits[edit.id] = (image, edit)
-    used = {edit.source.id for _, edit in edits.values()}
-    unused = tuple(stem for stem in known if _identifier(stem) not in used)
-    return Pairing(dict(edits[identifier] for identifier in sorted(edits)), unused)
+        edit = Edit(_sample(names[source], sources / known[source], source), target)
+        if earlier := answers.get(edit.id):
+            raise DatasetError(_answered_twice(earlier.image, image, source, target))
+        answers[edit.id] = Answer(image, edit)
+    used = {answer.edit.source.id for answer in answers.values()}
+    unused = tuple(stem for stem in known if names[stem] not in used)
+    return Pairing([answers[identifier] for identifier in sorted(answers)], unused)
+
+
+def _answered_twice(first: Path, second: Path, source: str, target: str) -> str:
+    shown = f"{source} as {target or 'itself'}"
+    if first == second:
+        return f"two rows say that {first} shows {shown}; keep one of them"
+    return f"{first} and {second} both show {shown}; keep one of them"
 
 
 Row = tuple[Path, str, str]
@@ -69,11 +97,11 @@ Row = tuple[Path, str, str]
 
 
 def _from_names(images: Path, sources: Path, pattern: str, known: Mapping[str, str]) -> Iterator[Row]:
-    expression = _pattern(pattern)
+    expression = _pattern(composed(pattern))
     lost, targetless = [], []
     rows: list[Row] = []
     for relative in listed(images):
-        stem = Path(relative).with_suffix("").as_posix()
+        stem = _stem(relative)
         match = expression.fullmatch(stem)
         if match and match["source"] in known:
             rows.append((images / relative, match["source"], _target(match.groupdict(), relative)))
@@ -96,17 +124,23 @@ def _unpaired(lost: list[str], images: Path, sources: Path, pattern: str) -> str
 
 
 def _from_table(images: Path, sources: Path, table: str, known: Mapping[str, str]) -> Iterator[Row]:
-    by_path = {path: stem for stem, path in known.items()}
-    root = images.resolve()
-    for line, cells in read_cells(Path(table), ("image", "source")):
-        image, source = ((cells[name] or "").strip() for name in ("image", "source"))
+    stems = {composed(path): stem for stem, path in known.items()} | {stem: stem for stem in known}
+    for line, cells in read_rows(Path(table), ("image", "source")):
         place = f"{table}:{line}"
-        if reason := why_unusable(root, image) if image else "no image is named":
+        image, source = (_named(cells[name], name, place) for name in ("image", "source"))
+        path = relative_path(images, image)
+        if reason := why_unusable(images.resolve(), path):
             raise DatasetError(f"{place}: {image}: {reason}")
-        stem = by_path.get(source, source)
-        if stem not in known:
+        stem = stems.get(composed(relative_path(sources, source)))
+        if stem is None:
             raise DatasetError(f"{place}: there is no source {source!r} in {sources}")
-        yield images / image, stem, _target(cells, place)
+        yield images / path, stem, _target(cells, place)
+
+
+def _named(cell: str | None, column: str, place: str) -> str:
+    if not (name := (cell or "").strip()):
+        raise DatasetError(f"{place}: no {column} is named")
+    return name
 
 
 def _target(fields: Mapping[str, str | None], place: str) -> str:
@@ -128,11 +162,15 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
+def _stem(relative: str) -> str:
+    return composed(Path(relative).with_suffix("").as_posix())
+
+
 def _by_stem(folder: Path) -> dict[str, str]:
     """Path without suffix to path, relative to the folder."""
     stems: dict[str, str] = {}
     for relative in listed(folder):
-        stem = Path(relative).with_suffix("").as_posix()
+        stem = _stem(relative)
         if stem in stems:
             raise DatasetError(f"{folder} holds {stems[stem]} and {relative}: which one is the source?")
         stems[stem] = relative
@@ -154,9 +192,16 @@ def listed(folder: Path) -> list[str]:
     return listing.images
 
 
-def _sample(path: Path, stem: str) -> Sample:
-    return Sample(_identifier(stem), stem, None, DOMAIN, partial(load_image, path), path=path)
+def _sample(identifier: str, path: Path, stem: str) -> Sample:
+    return Sample(identifier, stem, None, DOMAIN, partial(load_image, path), path=path)
 
 
-def _identifier(stem: str) -> str:
-    return stem.replace("/", "-")
+def _identifiers(stems: Iterable[str]) -> dict[str, str]:
+    """Stem to a sample id: the stem with ``-`` for ``/``, and a hash where another stem gives the same."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for stem in sorted(stems):
+        name = unused_name(stem.replace("/", "-"), stem, taken)
+        taken.add(name.casefold())
+        names[stem] = name
+    return names

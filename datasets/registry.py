@@ -76,7 +76,9 @@ def registrations() -> dict[str, FolderSpec]:
     file = _file()
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return {name: _from_json(name, entry) for name, entry in content["datasets"].items()}
+        return {
+            name: _from_json(name, entry, content["version"]) for name, entry in content["datasets"].items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -136,7 +138,7 @@ def _changing() -> Iterator[dict[str, FolderSpec]]:
         entries = registrations()
         yield entries
         text = json.dumps(
-            {"version": 1, "datasets": {name: _to_json(entries[name]) for name in entries}}, indent=2
+            {"version": 2, "datasets": {name: _to_json(entries[name]) for name in entries}}, indent=2
         )
         with written_whole(_file()) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -152,5 +154,7 @@ def _to_json(spec: FolderSpec) -> dict[str, Any]:
     }
 
 
-def _from_json(name: str, entry: Mapping[str, Any]) -> FolderSpec:
+def _from_json(name: str, entry: Mapping[str, Any], version: int) -> FolderSpec:
+    if version == 1 and entry["layout"] == "cfee":  # patterns were called so
+        entry = {**entry, "layout": "pattern", "pattern": entry["pattern"] or "{subject}_{expression}"}
     return FolderSpec(**{**entry, "name": name, "path": Path(entry["path"])})

@@ -7,11 +7,23 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.names import composed
 from fesbench.core.plurals import counted
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 SPLITS = (*PARTS, "all")
+
+SPLIT_FOLDERS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders and cells that state a split."""
 
 TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
 """Shares of the subjects; the rest is the test split."""
@@ -19,7 +31,7 @@ TRAIN_SHARE, VAL_SHARE = 0.7, 0.1
 
 def position(subject: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the subject and the seed alone, uniform over subjects."""
-    digest = hashlib.sha256(f"{seed}\n{subject}".encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(f"{seed}\n{composed(subject)}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 

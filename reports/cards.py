@@ -19,7 +19,7 @@ from .formats.markdown import escape, markdown_table
 from .tables.table import Table, metric_title
 
 NOT_STATED = "not stated"
-BY_NAME = (
+ASSUMED = (
     "These statements go by the name or layout of the data set: they hold if the folder is what it is called."
 )
 
@@ -67,7 +67,7 @@ CFEE = Origin(
     "suite ships none of it, and puts none of it into a report that is meant to be shared unless told to.",
     maintenance="By its authors.",
     restricted=True,
-    assumed=BY_NAME,
+    assumed=ASSUMED,
 )
 LONDON = Origin(
     motivation="Standardised photographs of adult faces for research: DeBruine and Jones, Face Research Lab "
@@ -80,14 +80,15 @@ LONDON = Origin(
     maintenance="By its authors on figshare.",
     credit="Photos: DeBruine, L. and Jones, B. (2017), Face Research Lab London Set, "
     "doi:10.6084/m9.figshare.5047666.v5, CC BY 4.0; cropped, and outputs are changed by models.",
-    assumed=BY_NAME,
+    assumed=ASSUMED,
 )
-ORIGINS = {"rendered": RENDERED, "cfee": CFEE, "london": LONDON}
+BY_NAME = {"rendered": RENDERED, "london": LONDON}
+BY_LAYOUT = {"cfee": CFEE}
 
 
 def origin_of(name: str, layout: str = "") -> Origin:
-    """Return what is known of a data set by its name, or by CFEE's layout; all 'not stated' for others."""
-    return ORIGINS.get(name.casefold()) or ORIGINS.get(layout) or Origin()
+    """Return what is known of a data set by CFEE's own file names, or by its name; else all 'not stated'."""
+    return BY_LAYOUT.get(layout) or BY_NAME.get(name.casefold()) or Origin()
 
 
 def model_card(
@@ -220,7 +221,8 @@ def _ethics(card: GeneratorCard) -> str:
         "Outputs show people with expressions that they never made: label them as synthetic wherever they "
         "appear."
     ]
-    origin = origin_of(card.trained_on.replace("/", " ").partition(" ")[0])
+    name = card.trained_on.replace("/", " ").partition(" ")[0]
+    origin = origin_of(name, name.casefold())
     if origin.restricted:
         texts.append(f"Its training images: {origin.people} {origin.distribution}")
     return "\n".join(f"- {escape(text)}" for text in texts)

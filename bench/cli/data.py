@@ -17,6 +17,7 @@ import click
 from fesbench.datasets import export, registry
 from fesbench.datasets.folders import layouts
 from fesbench.datasets.folders.folder import FolderSpec
+from fesbench.datasets.folders.labels import parse_labels
 from fesbench.datasets.overview import overview, write_sheet
 from fesbench.datasets.preparation import prepare as preparation
 from fesbench.datasets.preparation.detection import load_eye_finder
@@ -51,22 +52,31 @@ def data() -> None:
 @click.option("--layout", type=click.Choice(list(layouts.LAYOUTS)), help=LAYOUT_HELP + " Default: guess.")
 @click.option("--domain", default="studio", show_default=True, help="Domain of images that state none.")
 @click.option(
-    "--pattern", help="For --layout cfee: a path such as '*/{subject}_{expression}', * for anything."
+    "--pattern",
+    help="How paths name the person and the expression, such as '{expression}/{subject}_*', * for anything.",
 )
+@click.option("--labels", type=click.Path(path_type=Path), help="CSV file: code, expression (01,neutral).")
+@click.option(
+    "--label", "label", multiple=True, metavar="CODE=EXPRESSION", help="What a number or code means."
+)
+@click.option("--licence", default="", help="The licence of the images, for cards and study packets.")
+@click.option("--citation", default="", help="What to cite for the images, for cards.")
 @click.option(
     "--seed", default=0, show_default=True, help="Another seed gives another split of the subjects."
 )
-def add(name: str, path: Path, layout: str | None, domain: str, pattern: str | None, seed: int) -> None:
+def add(name: str, path: Path, labels: Path | None, label: tuple[str, ...], **options: Any) -> None:
     """Register the folder PATH as data set NAME, after reading every image in it.
 
     The files stay where they are. Images that do not fit or cannot be read are reported and left out.
     """
     say(f"reading the images of {path} …")
-    dataset = registry.register(FolderSpec(name, path, layout, domain, pattern, seed))
+    dataset = registry.register(FolderSpec(name, path, labels=parse_labels(label, labels), **options))
     samples = dataset.samples()
     subjects = {sample.subject for sample in samples}
     counts = f"{counted(len(samples), 'image')} of {counted(len(subjects), 'subject')}"
     say(f"added {name}: {counts}, layout {dataset.layout}")
+    for note in dataset.notes:
+        say(note)
     _report(dataset.problems, len(dataset.ignored))
     if dataset.problems:
         say(f"`bench data show {name} --json` lists all of them")

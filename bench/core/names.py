@@ -5,11 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 MAX_LENGTH = 80
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+def composed(text: str) -> str:
+    """Return ``text`` in Unicode's composed form (NFC), in which names are compared.
+
+    Some systems store ``é`` as one character, others as ``e`` and an accent.
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether a file name is UTF-8 text, so that tables and reports can hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def safe_name(text: str) -> str:
@@ -18,7 +31,7 @@ def safe_name(text: str) -> str:
     Holds only ``A-Za-z0-9_.-``, starts with none of ``.-``, is no reserved Windows name and at most
     ``MAX_LENGTH`` characters long. Folder separators become ``-``.
     """
-    parts = unicodedata.normalize("NFC", text).split("/")
+    parts = composed(text).split("/")
     slug = "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts).strip(".-")[:MAX_LENGTH]
     if not slug or slug != "-".join(parts) or _RESERVED.match(slug):
         return with_hash(slug, text)
@@ -27,9 +40,16 @@ def safe_name(text: str) -> str:
 
 def with_hash(name: str, text: str) -> str:
     """``name`` followed by eight hexadecimal digits of the sha256 of ``text``."""
-    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(composed(text).encode("utf-8", "surrogateescape")).hexdigest()
     stem = f"_{name}" if _RESERVED.match(name) or not name else name
     return f"{stem[: MAX_LENGTH - 9]}-{digest[:8]}"
+
+
+def unused_name(name: str, text: str, taken: Collection[str]) -> str:
+    """Return ``name``, with hashes of ``text`` where it is in ``taken``, a set of case-folded names."""
+    while name.casefold() in taken:
+        name = with_hash(name, text)
+    return name
 
 
 def file_name(identifier: str) -> str:
@@ -56,9 +76,7 @@ def sample_ids(paths: Iterable[str]) -> dict[str, str]:
     for path in sorted(set(paths)):
         folder, _, file = path.rpartition("/")
         stem = file.rpartition(".")[0] or file
-        name = safe_name(f"{folder}/{stem}" if folder else stem)
-        if name.casefold() in taken:
-            name = with_hash(name, path)
+        name = unused_name(safe_name(f"{folder}/{stem}" if folder else stem), path, taken)
         taken.add(name.casefold())
         ids[path] = name
     return ids

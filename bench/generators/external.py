@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from fesbench.datasets.folders.manifest import read_cells
+from fesbench.datasets.folders.listing import relative_path
+from fesbench.datasets.folders.manifest import read_rows
 from fesbench.datasets.images import SUFFIXES, load_image
 
 from ..core.contracts import (
@@ -26,6 +27,7 @@ from ..core.contracts import (
 )
 from ..core.errors import BenchError, ImageError, UnknownName, invalid_fields
 from ..core.files import read_limited
+from ..core.names import composed
 
 MANIFEST, CARD = "manifest.csv", "card.json"
 MAX_CARD_BYTES = 1 << 16
@@ -83,7 +85,7 @@ class FolderOutputs(Synthesizer):
         return [self._load(edit) for edit in edits]
 
     def _load(self, edit: Edit) -> Image | Failure:
-        found = self.paths.get(edit.id, ())
+        found = self.paths.get(composed(edit.id), ())
         if not found:
             return Failure(f"no image named {edit.id} in {self.folder.name}")
         if len(found) > 1:
@@ -98,20 +100,20 @@ class FolderOutputs(Synthesizer):
         paths: dict[str, list[Path]] = {}
         for path in sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES):
             if path.resolve().is_relative_to(self.folder):
-                paths.setdefault(path.stem, []).append(path)
+                paths.setdefault(composed(path.stem), []).append(path)
         return paths
 
     def _from_manifest(self, manifest: Path) -> dict[str, list[Path]]:
         paths: dict[str, list[Path]] = {}
-        for _, row in read_cells(manifest, ("edit", "path")):
+        for _, row in read_rows(manifest, ("edit", "path")):
             if row["edit"] and row["path"]:
                 path = self._inside(row["path"], manifest)
-                known = paths.setdefault(row["edit"], [])
+                known = paths.setdefault(composed(row["edit"]), [])
                 known += [path] if path not in known else []
         return paths
 
     def _inside(self, name: str, manifest: Path) -> Path:
-        path = (self.folder / name).resolve()
+        path = (self.folder / relative_path(self.folder, name)).resolve()
         if not path.is_relative_to(self.folder):
             raise BenchError(
                 f"{manifest} names {name!r}, which lies outside its folder; move the image inside"

@@ -102,9 +102,9 @@ def score_folders(request: Request) -> Scores:
     """
     pairing = pair_images(request.images, request.sources, request.targets)
     given = ReferenceImages.at(request.reference) if request.reference else None
-    sources = {edit.source.path: None for edit in pairing.edits.values() if edit.source.path}
+    sources = {edit.source.path: None for edit in pairing.edits if edit.source.path}
     roles = {
-        "images": list(pairing.edits),
+        "images": pairing.images,
         "sources": list(sources),
         "references": given.images if given else [],
     }
@@ -129,13 +129,13 @@ def _check_counts(
         raise DatasetError("statistics need a folder of real images and fid: --reference DIR --metric fid")
     if given and not set(of_sets) <= set(given.metrics):
         raise DatasetError(f"kid needs the images themselves, not {given.path}: give their folder")
-    counts = [len(pairing.edits), *([len(given.images)] if given and given.images else [])]
+    counts = [len(pairing.images), *([len(given.images)] if given and given.images else [])]
     if of_sets and min(counts) < SMALLEST_SET:
         raise DatasetError(
             f"{' and '.join(of_sets)} need {SMALLEST_SET} images and references or more, not "
             f"{' and '.join(map(str, counts))}; leave them out with --metric"
         )
-    if "ecs" in plain and not any(edit.target for edit in pairing.edits.values()):
+    if "ecs" in plain and not any(edit.target for edit in pairing.edits):
         raise DatasetError(
             "ecs needs the expression that each image should show: name images like s01--happy.png, say how "
             "they are named with --targets, or leave it out with --metric"
@@ -153,18 +153,19 @@ def _score_images(
     pairing: Pairing, scorer: Scorer
 ) -> tuple[pd.DataFrame, Features, list[str], list[References]]:
     """Return the rows of all images, features for set metrics, decoding errors, and the sources."""
-    items, scored, broken, photos = list(pairing.edits.items()), [], [], []
+    items, scored, photos = pairing.answers, [], []
+    broken: dict[str, None] = {}
     for start in range(0, len(items), SHARD):
         shard = items[start : start + SHARD]
         outputs = [_output(path, scorer.resolution) for path, _ in shard]
-        broken += [output.reason for output in outputs if isinstance(output, Failure)]
+        broken |= {output.reason: None for output in outputs if isinstance(output, Failure)}
         references = shard_references([edit for _, edit in shard], {}, scorer)
         photos.append(references)
         scored.append(score_shard(outputs, references, scorer))
     rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
     networks = scored[0].features
     features = {name: np.concatenate([part.features[name] for part in scored]) for name in networks}
-    return rows, features, broken, photos
+    return rows, features, list(broken), photos
 
 
 def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict[str, Any]]:
@@ -202,11 +203,12 @@ def _score_sets(
     reference_features = given.features(scorer)
     if statistics:
         save_statistics(statistics, reference_features, scorer)
-    groups = subject_groups(np.array([edit.source.subject for edit in pairing.edits.values()]))
+    groups = subject_groups(np.array([edit.source.subject for edit in pairing.edits]))
+    first = ~pd.Series([answer.image for answer in pairing.answers]).duplicated().to_numpy()
     rows = []
     for metric in scorer.set_metrics:
         values = features[metric.network.card.name]
-        whole = np.isfinite(values).all(axis=1)
+        whole = first & np.isfinite(values).all(axis=1)
         found = set_score(metric, values[whole], groups[whole], reference_features[metric.network.card.name])
         place = {"generator": NAME, "dataset": NAME, "domain": DOMAIN, "metric": metric.card.id}
         rows.append(place | {"references": str(given.path)} | found.columns())
@@ -258,7 +260,7 @@ def _unused(pairing: Pairing) -> Iterator[str]:
 
 def _inputs_among(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
     """Warn of sources that are reference images too, by content."""
-    sources = {edit.source.path for edit in pairing.edits.values() if edit.source.path}
+    sources = {edit.source.path for edit in pairing.edits if edit.source.path}
     inputs = {file_digest(path) for path in sources}
     shared = sum(digest in inputs for digest in given.digests.values())
     if shared:
@@ -282,8 +284,8 @@ def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) ->
         "backend": request.backend,
         "resolution": {"pixels": scorer.resolution, "resized": request.resolution is not None},
         "folders": {role: str(getattr(request, role) or "") for role in ("images", "sources", "reference")},
-        "images": len(pairing.edits),
-        "sources": len({edit.source.id for edit in pairing.edits.values()}),
+        "images": len(pairing.images),
+        "sources": len({edit.source.id for edit in pairing.edits}),
         "formats": {role: dict(counts) for role, counts in seen.formats.items()},
         "digest": _digest(pairing),
         "networks": scorer.network_records(),
@@ -294,7 +296,7 @@ def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) ->
 
 def _digest(pairing: Pairing) -> str:
     """Return the sha256 over the edits and the contents of their images."""
-    content = [(edit.id, file_digest(path)) for path, edit in pairing.edits.items()]
+    content = [(edit.id, file_digest(path)) for path, edit in pairing.answers]
     return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()
 
 

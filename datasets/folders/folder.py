@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from fesbench.core.contracts import NEUTRAL, Dataset, Edit, Problem, Sample
 from fesbench.core.errors import DatasetError
-from fesbench.core.names import safe_name, sample_ids
+from fesbench.core.names import composed, safe_name, sample_ids
 
 from ..expressions import BASIC, in_order
 from ..images import load_image
 from ..splits import Part, check_split, split_of
 from . import manifest
 from .inspection import Finding, inspect_images
-from .layouts import Unmatched, guess_layout, labeller
+from .layouts import NAMED_BY_FOLDER, Labels, Unmatched, guess_layout, known_person, labeller
 from .listing import Listing, list_images
 from .manifest import Row, read_manifest
+from .people import Shot, read_people
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,11 @@ class FolderSpec:
         path: The folder.
         layout: How file names hold labels, a key of ``layouts.LAYOUTS``; None guesses.
         domain: The domain of images that state none.
-        pattern: The pattern of file names, for the layout ``cfee``.
+        pattern: The pattern of paths, for the layout ``pattern``, which it chooses.
         seed: The seed of the splits.
+        labels: Code to expression, for numbers and codes in names; see ``labels.parse_labels``.
+        licence: The licence of the images in the user's words; empty where not stated.
+        citation: What to cite, in the user's words; empty where not stated.
     """
 
     name: str
@@ -41,6 +45,9 @@ class FolderSpec:
     domain: str = "studio"
     pattern: str | None = None
     seed: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
+    citation: str = ""
 
 
 class FolderDataset(Dataset):
@@ -65,14 +72,17 @@ class FolderDataset(Dataset):
             )
         self.root = root.resolve()
         listing = list_images(self.root)
-        self.layout = spec.layout or guess_layout(listing.images, (self.root / manifest.NAME).is_file())
+        self.layout = spec.layout or ("pattern" if spec.pattern else self._guessed(listing))
         self.ignored: Sequence[str] = listing.ignored
-        rows, problems = _labelled(self.root, self.layout, spec.pattern, listing)
+        rows, problems = _labelled(self.root, self.layout, spec, listing)
         self._rows, self._findings, broken = _usable(self.root, rows)
         self.problems = [*problems, *broken]
         self._parts = _parts(self._rows, spec)
         shown = in_order(row.expression for row in self._rows if row.expression)
         self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
+
+    def _guessed(self, listing: Listing) -> str:
+        return guess_layout(listing.images, (self.root / manifest.NAME).is_file(), self.spec.labels)
 
     def _in_split(self, row: Row) -> bool:
         return self.split in ("all", self._parts[row.subject])
@@ -94,6 +104,22 @@ class FolderDataset(Dataset):
             load=partial(load_image, self.root / path),
             path=self.root / path,
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """What the labels rest on, where it is worth knowing."""
+        notes = []
+        if self.layout == "cfee" and not self.spec.labels:
+            notes.append(
+                "class numbers mean what public code says of them; check them against the sheet 'summary' of "
+                "CFEE's AU_annotation_all_subjects.xls, or give it as CSV with --labels"
+            )
+        shown: dict[str, set[str | None]] = {}
+        for row in self._rows:
+            shown.setdefault(row.subject, set()).add(row.expression)
+        if len(self.expressions) > 1 and self.layout != "flat" and all(len(e) == 1 for e in shown.values()):
+            notes.append("nobody shows two expressions: there are no pairs, and no output has a true target")
+        return notes
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples of the split, in the order of their paths."""
@@ -143,22 +169,40 @@ def folder_dataset(path: Path, split: str = "test") -> FolderDataset:
     return FolderDataset(FolderSpec(safe_name(path.expanduser().resolve().name), path), split)
 
 
-def _labelled(
-    root: Path, layout: str, pattern: str | None, listing: Listing
-) -> tuple[list[Row], list[Problem]]:
+def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tuple[list[Row], list[Problem]]:
     """Return what the layout says of every image, in the order of the paths."""
     if layout == "manifest":
         rows, problems = read_manifest(root)
         return sorted(rows, key=lambda row: row.path), problems
-    labels_of = labeller(layout, pattern)
-    rows, problems = [], list(listing.problems)
+    labels_of = labeller(layout, spec.pattern, spec.labels)
+    found: dict[str, Labels] = {}
+    problems = list(listing.problems)
     for path in listing.images:
         try:
-            labels = labels_of(PurePosixPath(path))
-            rows.append(Row(path, labels.subject, labels.expression, None, labels.split, None))
+            found[path] = labels_of(PurePosixPath(composed(path)))
         except Unmatched as error:
             problems.append(Problem(path, str(error)))
-    return rows, problems
+    if layout in NAMED_BY_FOLDER:
+        found = _with_people(root, found)
+    return [
+        Row(path, labels.subject, labels.expression, None, labels.split, None)
+        for path, labels in found.items()
+    ], problems
+
+
+def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:
+    """Replace file names by the people in them: by the naming of a known data set, else by what recurs."""
+    known = {path: person for path in found if (person := known_person(PurePosixPath(composed(path))))}
+    shots = {
+        path: Shot(labels.expression or "", labels.subject)
+        for path, labels in found.items()
+        if path not in known
+    }
+    try:
+        people = known | read_people(shots)
+    except DatasetError as error:
+        raise DatasetError(f"{root}: {error}") from error
+    return {path: replace(labels, subject=people[path]) for path, labels in found.items()}
 
 
 def _usable(root: Path, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Finding], list[Problem]]:
@@ -177,6 +221,7 @@ def _parts(rows: Sequence[Row], spec: FolderSpec) -> dict[str, Part]:
         if row.split and stated.setdefault(row.subject, row.split) != row.split:
             raise DatasetError(
                 f"{spec.path}: subject {row.subject!r} is in {stated[row.subject]} and in {row.split} "
-                f"({row.path}), so the test would be no test; put each subject into one split"
+                f"({row.path}), so the test would be no test; put each subject into one split, or say which "
+                "part of a path is the person, such as --pattern '{expression}/{subject}_*'"
             )
     return {row.subject: stated.get(row.subject) or split_of(row.subject, spec.seed) for row in rows}

@@ -9,22 +9,29 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from fesbench.core.errors import BenchError, DatasetError, UnknownName
+from fesbench.core.names import composed
 from fesbench.core.plurals import counted
 
 from ..expressions import ALIASES, KDEF_CODES, canonical
-from ..splits import Part
+from ..splits import SPLIT_FOLDERS, Part
+from .labels import Labels as Meanings
+from .labels import code_key, expression_of
 
-CFEE_PATTERN = "{subject}_{expression}"
-
-SPLIT_FOLDERS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+CFEE_CLASSES: Meanings = {
+    "1": "neutral",
+    "2": "happy",
+    "3": "sad",
+    "4": "sad",
+    "5": "angry",
+    "6": "surprised",
+    "7": "disgusted",
+    "8": "fearful",
+    "9": "happily-surprised",
+    "26": "sadly-disgusted",
 }
+"""What is publicly stated of the class numbers in CFEE's file names; its annotation table has them all."""
+
+NO_MEANINGS: Meanings = {}
 
 
 class Unmatched(BenchError):
@@ -48,16 +55,16 @@ def flat(path: PurePosixPath) -> Labels:
     return Labels(str(path.with_suffix("")), None)
 
 
-def expression_folders(path: PurePosixPath) -> Labels:
+def expression_folders(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
     """``[train|val|test/]<expression>/<subject>.<suffix>``; sub-folders of these belong to the subject."""
     split, rest = _without_split(path)
     if len(rest.parts) < 2:
         raise Unmatched("it lies in no folder that names an expression")
     try:
-        expression = canonical(rest.parts[0])
+        expression = expression_of(rest.parts[0], meanings)
     except UnknownName as error:
-        raise Unmatched(f"its folder: {error}") from error
-    return Labels(_subject(PurePosixPath(*rest.parts[1:])), expression, split)
+        raise Unmatched(f"its folder: {error}; say what a code means with --label CODE=EXPRESSION") from error
+    return Labels(_name(PurePosixPath(*rest.parts[1:])), expression, split)
 
 
 def stargan(path: PurePosixPath) -> Labels:
@@ -66,7 +73,7 @@ def stargan(path: PurePosixPath) -> Labels:
     code = rest.parts[0].upper()
     if len(rest.parts) < 2 or code[:-1] not in KDEF_CODES or code[-1] != "S":
         raise Unmatched(f"it lies in none of the folders {' '.join(f'{code}S' for code in KDEF_CODES)}")
-    return Labels(_subject(PurePosixPath(*rest.parts[1:])), KDEF_CODES[code[:-1]], split)
+    return Labels(_name(PurePosixPath(*rest.parts[1:])), KDEF_CODES[code[:-1]], split)
 
 
 _KDEF = re.compile(
@@ -108,40 +115,63 @@ def rafd(path: PurePosixPath) -> Labels:
         raise Unmatched(str(error)) from error
 
 
-def by_pattern(pattern: str) -> Labeller:
+def by_pattern(pattern: str, meanings: Meanings = NO_MEANINGS) -> Labeller:
     """Return a labeller for paths of one form.
 
     Args:
         pattern: A path without suffix that holds ``{subject}`` and ``{expression}`` once each, and ``*`` for
-            anything within a name. Without ``/`` it is compared with the file name at any depth. The
-            expression is any spelling that ``canonical`` accepts, the longest that fits.
+            anything within a name. Without ``/`` it is compared with the file name at any depth; a leading
+            folder train, val or test states the split. The expression is a code of ``meanings`` or any
+            spelling that ``canonical`` accepts, the longest that fits.
+        meanings: Code to expression.
 
     Raises:
         DatasetError: one of the two fields is missing or doubled, or there is an unknown one.
     """
+    pattern = composed(pattern)
     fields = re.findall(r"\{(.*?)\}", pattern)
     if sorted(fields) != ["expression", "subject"]:
         raise DatasetError(
             f"the pattern {pattern!r} must hold {{subject}} and {{expression}} once each and no other field"
         )
-    return partial(_labels_by_regex, pattern, re.compile(_pattern_regex(pattern), re.IGNORECASE))
+    words = sorted(ALIASES, key=len, reverse=True)
+    known = [*map(_code_regex, meanings), *(word.replace("-", r"[\s_-]?") for word in words)]
+    strict, loose = (_pattern_regex(pattern, names) for names in ("|".join(known), "[^/]+?"))
+    return partial(_labels_by_regex, pattern, strict, loose, meanings)
 
 
-def _pattern_regex(pattern: str) -> str:
-    names = "|".join(alias.replace("-", r"[\s_-]?") for alias in sorted(ALIASES, key=len, reverse=True))
+def _code_regex(code: str) -> str:
+    return rf"(?<!\d)0*{code}(?!\d)" if code.isdecimal() else re.escape(code)
+
+
+def _pattern_regex(pattern: str, names: str) -> re.Pattern[str]:
     pieces = {
         "{subject}": "(?P<subject>[^/]+?)",
         "{expression}": f"(?P<expression>{names})",
         "*": "[^/]*?",
     }
-    return "".join(pieces.get(piece, re.escape(piece)) for piece in re.split(r"(\{\w+\}|\*)", pattern))
+    regex = "".join(pieces.get(piece, re.escape(piece)) for piece in re.split(r"(\{\w+\}|\*)", pattern))
+    return re.compile(regex, re.IGNORECASE)
 
 
-def _labels_by_regex(pattern: str, regex: re.Pattern[str], path: PurePosixPath) -> Labels:
-    match = regex.fullmatch(str(path.with_suffix("")) if "/" in pattern else path.stem)
+def _labels_by_regex(
+    pattern: str, regex: re.Pattern[str], loose: re.Pattern[str], meanings: Meanings, path: PurePosixPath
+) -> Labels:
+    split, rest = _without_split(path)
+    texts = [_name(rest), _name(path)] if "/" in pattern else [path.stem]
+    match = next(filter(None, map(regex.fullmatch, texts)), None)
     if match is None:
-        raise Unmatched(f"it does not match {pattern}; give the right one with --pattern")
-    return Labels(match["subject"], _COMPACT[re.sub(r"[\s_-]+", "", match["expression"].lower())])
+        unnamed = next(filter(None, map(loose.fullmatch, texts)), None)
+        if unnamed is None:
+            raise Unmatched(f"it does not match {pattern}; give the right one with --pattern")
+        code = unnamed["expression"]
+        raise Unmatched(
+            f"it does not match {pattern} with a known expression: {code!r} is none; say what it means with "
+            f"--label {code}=EXPRESSION, or give the right --pattern"
+        )
+    word = match["expression"]
+    expression = meanings.get(code_key(word)) or _COMPACT[re.sub(r"[\s_-]+", "", word.lower())]
+    return Labels(match["subject"], expression, split)
 
 
 _COMPACT: Mapping[str, str] = {alias.replace("-", ""): name for alias, name in ALIASES.items()}
@@ -152,14 +182,63 @@ def _without_split(path: PurePosixPath) -> tuple[Part | None, PurePosixPath]:
     return (split, PurePosixPath(*path.parts[1:])) if split else (None, path)
 
 
-def _subject(path: PurePosixPath) -> str:
-    """Return the subject that a file name holds; the folder holds the expression."""
+_CK = re.compile(r"(?P<subject>S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
+
+
+def known_person(path: PurePosixPath) -> str | None:
+    """Return the person that a file name of KDEF, RaFD or CK+ states, else None."""
     for layout in (kdef, rafd):
         try:
             return layout(path).subject
         except Unmatched:
             continue
+    match = _CK.fullmatch(path.stem)
+    return match["subject"].upper() if match else None
+
+
+def _name(path: PurePosixPath) -> str:
     return str(path.with_suffix(""))
+
+
+NAMED_BY_FOLDER = ("expression-folders", "stargan")
+"""Layouts whose folders hold the expression, while file names hold the person in a way of their own.
+
+Their labellers state the whole file name as the subject; ``people.read_people`` finds the person in it.
+"""
+
+_CFEE = re.compile(r"(?P<class>\d{2})_(?P<person>\d{3})(_\d+)?", re.IGNORECASE)
+_CFEE_REVERSED = re.compile(r"(?P<person>\d{3})_(?P<class>\d{2})(\.png)?", re.IGNORECASE)
+
+
+def cfee(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
+    """``01-04/Images1/01_126_3963.jpg``: class, person, photo.
+
+    A few files are named ``04_221`` (class, person) or ``260_19.png`` (person, class). Classes mean what
+    ``meanings`` says, else what ``CFEE_CLASSES`` does.
+    """
+    match = _CFEE.fullmatch(path.stem) or _CFEE_REVERSED.fullmatch(path.stem)
+    if match is None or not path.parent.name.lower().startswith("images"):
+        raise Unmatched("the path is not of the form 01-04/Images1/01_126_3963 (class, person, photo)")
+    code = code_key(match["class"])
+    expression = meanings.get(code) or CFEE_CLASSES.get(code)
+    if expression is None:
+        raise Unmatched(
+            f"the class {match['class']} has no name; take it from the sheet 'summary' of CFEE's "
+            f"AU_annotation_all_subjects.xls: save that as CSV for --labels, or "
+            f"--label {match['class']}=EXPRESSION"
+        )
+    return Labels(match["person"], expression)
+
+
+_LONDON = {"03": "neutral", "08": "happy"}
+
+
+def london(path: PurePosixPath) -> Labels:
+    """``neutral_front/001_03.jpg`` and ``smiling_front/001_08.jpg``; other views are unmatched."""
+    match = re.fullmatch(r"(?P<person>\d{3})_(?P<view>\d{2})", path.stem)
+    if match is None or match["view"] not in _LONDON:
+        raise Unmatched("the name is not of the form 001_03 (neutral) or 001_08 (smiling), from the front")
+    return Labels(match["person"], _LONDON[match["view"]])
 
 
 LABELLERS: Mapping[str, Labeller] = {
@@ -167,7 +246,8 @@ LABELLERS: Mapping[str, Labeller] = {
     "stargan": stargan,
     "kdef": kdef,
     "rafd": rafd,
-    "cfee": by_pattern(CFEE_PATTERN),
+    "cfee": cfee,
+    "london": london,
     "flat": flat,
 }
 
@@ -177,27 +257,41 @@ LAYOUTS: Mapping[str, str] = {
     "stargan": "folders AFS ANS DIS HAS NES SAS SUS of StarGAN's family, optionally inside train, val, test",
     "kdef": "file names of KDEF: AF01HAS.JPG",
     "rafd": "file names of RaFD: Rafd090_01_Caucasian_female_angry_frontal.jpg",
-    "cfee": f"{CFEE_PATTERN}.jpg, or what --pattern says",
+    "cfee": "paths of CFEE: 01-04/Images1/01_126_3963.jpg (class, person, photo)",
+    "london": "file names of the London set: 001_03.jpg (neutral), 001_08.jpg (smiling)",
+    "pattern": "what --pattern says, such as '{expression}/{subject}_*'",
     "flat": "any images, expressions not stated: for out-of-distribution sources",
 }
 """Layout name to what it looks like."""
 
 
-def labeller(layout: str, pattern: str | None = None) -> Labeller:
+WITH_CODES: Mapping[str, Callable[..., Labels]] = {"expression-folders": expression_folders, "cfee": cfee}
+"""Layouts whose expressions may be numbers or codes, beside ``pattern``."""
+
+
+def labeller(layout: str, pattern: str | None = None, meanings: Meanings = NO_MEANINGS) -> Labeller:
     """Return the function that reads labels from paths in a layout.
 
     Raises:
         UnknownName: there is no such layout.
-        DatasetError: the pattern is malformed, or the layout takes none.
+        DatasetError: the pattern is malformed, or the layout takes no pattern, needs one, or has no codes.
     """
     if layout not in LAYOUTS:
         raise UnknownName("layout", layout, LAYOUTS)
-    if pattern and layout != "cfee":
-        raise DatasetError(f"the layout {layout} has no pattern; use --layout cfee with --pattern")
-    return by_pattern(pattern) if pattern else LABELLERS[layout]
+    if (layout == "pattern") != bool(pattern):
+        raise DatasetError(
+            f"the layout {layout} has no pattern; leave --layout out"
+            if pattern
+            else "the layout pattern needs --pattern, such as '{expression}/{subject}_*'"
+        )
+    if pattern:
+        return by_pattern(pattern, meanings)
+    if meanings and layout not in WITH_CODES:
+        raise DatasetError(f"the layout {layout} has no codes to name; leave --label and --labels out")
+    return partial(WITH_CODES[layout], meanings=meanings) if meanings else LABELLERS[layout]
 
 
-def guess_layout(images: list[str], has_manifest: bool) -> str:
+def guess_layout(images: list[str], has_manifest: bool, meanings: Meanings = NO_MEANINGS) -> str:
     """Return the layout that fits a folder, when there is no doubt.
 
     A layout is taken when it fits every image; ``flat`` when no path holds the name of an expression.
@@ -205,15 +299,25 @@ def guess_layout(images: list[str], has_manifest: bool) -> str:
     Args:
         images: Paths of its images, relative to it.
         has_manifest: Whether it holds a ``manifest.csv``.
+        meanings: Code to expression, where the user names codes.
 
     Raises:
-        DatasetError: there is doubt; says how many images fit each layout.
+        DatasetError: there is doubt; says how many images fit each layout. Numbered classes are asked about.
     """
     if has_manifest:
         return "manifest"
-    for name in ("stargan", "expression-folders", "kdef", "rafd"):
-        if images and all(_fits(LABELLERS[name], path) for path in images):
+    if images and all(map(_is_cfee, images)):
+        return "cfee"
+    for name in ("stargan", "expression-folders", "kdef", "rafd", "london"):
+        labels = (
+            partial(expression_folders, meanings=meanings)
+            if name == "expression-folders"
+            else LABELLERS[name]
+        )
+        if images and all(_fits(labels, path) for path in images):
             return name
+    if numbers := _numbered_classes(images):
+        raise DatasetError(NUMBERED.format(", ".join(numbers)))
     if images and not any(_names_expression(path) for path in images):
         return "flat"
     fits = {name: sum(_fits(labels, path) for path in images) for name, labels in LABELLERS.items()}
@@ -222,6 +326,33 @@ def guess_layout(images: list[str], has_manifest: bool) -> str:
     raise DatasetError(
         "\n".join(["no layout can be told from the names; choose one with --layout:", *counts])
     )
+
+
+NUMBERED = (
+    "the folders are numbered classes ({}), whose meaning differs between data sets: say it with --labels "
+    "FILE or --label NUMBER=EXPRESSION. RAF-DB: 1=surprised 2=fearful 3=disgusted 4=happy 5=sad 6=angry "
+    "7=neutral; "
+    "AffectNet: 0=neutral 1=happy 2=sad 3=surprised 4=fearful 5=disgusted 6=angry 7=contemptuous. "
+    "With --layout flat, images have no expression"
+)
+
+
+def _numbered_classes(images: list[str]) -> list[str]:
+    """Return the numbers that folders of images bear where all do, inside train, val and test or not."""
+    rest = [_without_split(PurePosixPath(path))[1].parts for path in images]
+    tops = {parts[0] for parts in rest if len(parts) > 1}
+    numbered = all(len(parts) > 1 for parts in rest) and all(top.isdecimal() for top in tops)
+    return sorted(tops, key=int) if numbered and len(tops) > 1 else []
+
+
+def _is_cfee(path: str) -> bool:
+    try:
+        return bool(cfee(PurePosixPath(path), _ANY_CLASS))
+    except Unmatched:
+        return False
+
+
+_ANY_CLASS = {str(number): "neutral" for number in range(100)}
 
 
 def _names_expression(path: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError
+from fesbench.core.names import composed, is_utf8
 
 from ..images import SUFFIXES
 
@@ -83,12 +84,39 @@ def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: List
         listing.problems.append(Problem(relative, f"{suffix} images are not read; use PNG or JPEG"))
     elif suffix not in SUFFIXES and not entry.is_symlink():
         listing.ignored.append(relative)
+    elif suffix in SUFFIXES and not is_utf8(relative):
+        listing.problems.append(Problem(relative, "the name or a folder's is not UTF-8; rename it"))
     elif reason := "" if plain else why_unusable(root, relative):
         listing.problems.append(Problem(relative, reason))
     elif suffix in SUFFIXES:
         listing.images.append(relative)
     else:
         listing.ignored.append(relative)
+
+
+def relative_path(folder: Path, name: str) -> str:
+    r"""Return a path that a table names, as a posix path relative to ``folder``; no file is opened.
+
+    ``.\a.png``, ``./a.png``, ``b/../a.png`` and the absolute path of ``a.png`` all give ``a.png``. Paths
+    outside the folder stay absolute, or begin with ``..``.
+    """
+    path = os.path.normpath(name if os.path.exists(folder / name) else name.replace("\\", "/"))
+    for root in (folder.absolute(), folder.resolve()):
+        if Path(path).is_relative_to(root):
+            path = Path(path).relative_to(root).as_posix()
+    return path if os.path.exists(folder / path) else _as_stored(folder, path)
+
+
+def _as_stored(folder: Path, path: str) -> str:
+    """Return a path as the files are called whose names differ in Unicode normalisation alone."""
+    stored = folder
+    for part in Path(path).parts:
+        try:
+            names = os.listdir(stored)
+        except OSError:
+            return path
+        stored /= next((name for name in names if composed(name) == composed(part)), part)
+    return stored.relative_to(folder).as_posix() if stored.is_relative_to(folder) else path
 
 
 def why_unusable(root: Path, relative: str) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.core.files import read_limited
+from fesbench.core.names import composed
 
 from ..expressions import canonical
 from ..images import SUFFIXES
-from ..splits import Part
-from .layouts import SPLIT_FOLDERS
-from .listing import why_unusable
+from ..splits import SPLIT_FOLDERS, Part
+from .listing import relative_path, why_unusable
 
 NAME = "manifest.csv"
 REQUIRED = ("path", "subject", "expression")
@@ -51,12 +51,12 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
     Cells are taken as text; an empty or ``unknown`` expression means that none is stated.
 
     Raises:
-        DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
+        DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, lacks a column or has no rows.
     """
     file, root = root / NAME, root.resolve()
     rows: dict[str, Row] = {}
     problems = []
-    for line, cells in read_cells(file, REQUIRED):
+    for line, cells in read_rows(file, REQUIRED):
         try:
             row = _row(root, cells)
             if row.path in rows:
@@ -65,6 +65,18 @@ def read_manifest(root: Path) -> tuple[list[Row], list[Problem]]:
         except _BadRow as error:
             problems.append(Problem(f"{NAME}:{line}: {cells.get('path') or ''}"[:MAX_TEXT], str(error)))
     return list(rows.values()), problems
+
+
+def read_rows(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
+    """Return the rows of a table that says what is to be done: as ``read_cells``, of which one at least.
+
+    Raises:
+        DatasetError: the file holds no rows, or see ``read_cells``.
+    """
+    rows = read_cells(file, required)
+    if not rows:
+        raise DatasetError(f"{file} holds no rows beneath its header {','.join(required)}")
+    return rows
 
 
 def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str | None]]]:
@@ -76,10 +88,15 @@ def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     Raises:
         DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
     """
-    return _table(file, _text(file), required)
+    return _table(file, read_text(file), required)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of an untrusted table.
+
+    Raises:
+        DatasetError: the file is missing, too large, or not UTF-8 or UTF-16 text.
+    """
     try:
         data = read_limited(file, MAX_BYTES, "split the data set")
     except OSError as error:
@@ -128,16 +145,16 @@ def _row(root: Path, cells: Mapping[str, str | None]) -> Row:
 
 
 def _cell(name: str, value: str | None) -> str:
-    text = (value or "").strip()
+    text = composed((value or "").strip())
     if not text.isprintable() or (len(text) > MAX_TEXT and "path" not in name):
         raise _BadRow(f"the {name} holds control characters or is longer than {MAX_TEXT} characters")
     return text
 
 
 def _inside(root: Path, name: str) -> str:
-    relative = name.replace("\\", "/")
-    if not relative:
+    if not name:
         raise _BadRow("no path")
+    relative = relative_path(root, name)
     if reason := why_unusable(root, relative):
         raise _BadRow(reason)
     if Path(relative).suffix.lower() not in SUFFIXES:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fesbench.core.contracts import Dataset
 from fesbench.core.errors import BenchError
 from fesbench.core.names import safe_name
+from fesbench.datasets.folders.folder import FolderDataset
 from fesbench.datasets.overview import overview
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.splits import PARTS
@@ -17,7 +19,7 @@ from fesbench.runs.results import RunResults
 from fesbench.weights.tensors import read_checkpoint
 
 from ..cards import data_card, model_card, origin_of
-from ..citations import KEYS, bibtex, bibtex_of_card
+from ..citations import DATA, KEYS, bibtex, bibtex_of_card
 from ..tables.table import Table
 from .main_tables import main_table, main_tables, origin_line
 
@@ -67,9 +69,20 @@ def card_of_data(name_or_path: str, run: RunResults | None = None) -> str:
     layout = str(getattr(any_split, "layout", ""))
     tables = [main_table(run.dataset(safe_name(any_split.name)))] if run else []
     root = getattr(any_split, "root", None)
-    entry = bibtex(any_split.name) if any_split.name in KEYS else ""
+    spec = any_split.spec if isinstance(any_split, FolderDataset) else None
     origin = origin_of(any_split.name, layout)
+    entry = _citation(any_split.name, layout)
+    if spec and spec.licence:
+        origin = replace(origin, distribution=spec.licence)
+    if spec and spec.citation:
+        entry = spec.citation
     return data_card(overview(splits) | {"layout": layout}, origin, _licence_files(root), tables, entry)
+
+
+def _citation(name: str, layout: str) -> str:
+    """Return the entry of a data set that is known by its file names or its name; empty for others."""
+    key = "cfee" if layout == "cfee" else name
+    return bibtex(key) if key in DATA and (key != "cfee" or layout == "cfee") else ""
 
 
 def _licence_files(root: Path | None) -> list[str]:

@@ -24,6 +24,11 @@ def _layout(dataset: Dataset) -> str:
     return base.layout if isinstance(base, FolderDataset) else ""
 
 
+def _licence(dataset: Dataset) -> str:
+    base = dataset.base if isinstance(dataset, Selection) else dataset
+    return base.spec.licence if isinstance(base, FolderDataset) else ""
+
+
 class RunMaterial(Material):
     """The images of a run, at the size at which the run was scored.
 
@@ -50,6 +55,7 @@ class RunMaterial(Material):
         self._edits: dict[tuple[str, str], Edit] = {}
         self.left_out: dict[str, str] = {}
         self.layouts = {item.name: _layout(item.dataset) for item in plan.datasets}
+        self.licences = {item.name: _licence(item.dataset) for item in plan.datasets}
         self.candidates = [found for item in plan.datasets for found in self._eligible(item)]
         self.anchors = tuple(n for n in controls if n not in self.models and self._answered_all(n))
 

@@ -41,6 +41,7 @@ def read_groups(path: Path) -> pd.DataFrame:
     if table.shape[1] < 2:
         raise BenchError(f"{path} must have a column of subjects and at least one that groups them")
     key = "subject" if "subject" in table else str(table.columns[0])
+    table[key] = table[key].str.normalize("NFC")
     if table[key].duplicated().any():
         raise BenchError(f"{path} names the subject {table[key][table[key].duplicated()].iloc[0]!r} twice")
     groups = {str(name): _grouped(column) for name, column in table.set_index(key).items()}

@@ -46,11 +46,11 @@ def cfee(tmp_path) -> Path:
 
 
 def test_a_made_up_cfee_tree(bench, cfee, tmp_path):
-    wrong = bench("add", "cfee", cfee, "--layout", "cfee")
+    wrong = bench("add", "cfee", cfee, "--pattern", "{subject}_{expression}")
     assert wrong.exit_code == 2
     assert "does not match {subject}_{expression}; give the right one with --pattern" in wrong.stderr
 
-    added = bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
+    added = bench("add", "cfee", cfee, "--pattern", "{expression}-{subject}")
     assert (added.exit_code, added.stdout) == (0, "")
     assert "48 images of 12 subjects" in added.stderr
     assert "2 images or lines left out" in added.stderr
@@ -70,9 +70,7 @@ def test_a_made_up_cfee_tree(bench, cfee, tmp_path):
 
 
 def test_show_prints_counts_on_stdout_and_problems_on_stderr(bench, cfee):
-    bench(
-        "add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}", "--domain", "statue"
-    )
+    bench("add", "cfee", cfee, "--pattern", "{expression}-{subject}", "--domain", "statue")
     shown = bench("show", "cfee")
     assert shown.exit_code == 0
     assert "cfee: 48 images of 12 subjects" in shown.stdout
@@ -82,7 +80,7 @@ def test_show_prints_counts_on_stdout_and_problems_on_stderr(bench, cfee):
 
 
 def test_a_card_is_markdown(bench, cfee, tmp_path):
-    bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
+    bench("add", "cfee", cfee, "--pattern", "{expression}-{subject}")
     card = bench("show", "cfee", "--card")
     assert (card.exit_code, card.stderr) == (0, "")
     assert card.stdout.startswith("#")
@@ -136,7 +134,7 @@ def test_file_names_cannot_drive_the_terminal(bench, tmp_path):
 def test_exported_edits_are_what_outputs_reads(bench, cfee, tmp_path):
     from fesbench.generators.external import FolderOutputs
 
-    bench("add", "cfee", cfee, "--layout", "cfee", "--pattern", "{expression}-{subject}")
+    bench("add", "cfee", cfee, "--pattern", "{expression}-{subject}")
     folder = tmp_path / "exported"
     process = bench("export-edits", "cfee", folder, "--limit", 3, "--size", 32)
     assert process.exit_code == 0, process.stderr
@@ -166,3 +164,75 @@ def test_every_command_shows_an_example(bench, command):
     process = bench(command, "--help")
     assert process.exit_code == 0
     assert f"Example:  bench data {command}" in process.stdout
+
+
+@pytest.fixture
+def numbered(tmp_path) -> Path:
+    """A folder of two people with numbered classes."""
+    for code in "12":
+        for person in ("anna", "ben"):
+            make_image(tmp_path / "set" / code / f"{person}_{code}7.png")
+    return tmp_path / "set"
+
+
+def test_numbers_are_named_by_the_user(bench, numbered, tmp_path):
+    asked = bench("add", "mine", numbered)
+    assert (asked.exit_code, "--label NUMBER=EXPRESSION" in asked.stderr) == (2, True)
+    (tmp_path / "labels.csv").write_text("code,expression\n01,neutral\n")
+    options = (
+        "--pattern",
+        "{expression}/{subject}_*",
+        "--labels",
+        tmp_path / "labels.csv",
+        "--label",
+        "2=sad",
+    )
+    added = bench("add", "mine", numbered, *options)
+    assert "4 images of 2 subjects, layout pattern" in added.stderr
+    counts = json.loads(bench("show", "mine", "--json").stdout)
+    assert counts["expressions"] == {"neutral": 2, "sad": 2}
+    assert sum(part["pairs"] for part in counts["splits"].values()) == 2
+    folders = bench("add", "folders", numbered, "--label", "1=neutral", "--label", "2=sad")
+    assert "4 images of 2 subjects, layout expression-folders" in folders.stderr
+
+
+def test_licence_and_citation_are_what_the_user_states(bench, numbered):
+    options = (
+        "--label",
+        "1=neutral",
+        "--label",
+        "2=sad",
+        "--licence",
+        "ours, for anyone",
+        "--citation",
+        "Doe 2026",
+    )
+    assert bench("add", "cfee", numbered, *options).exit_code == 0
+    card = bench("show", "cfee", "--card").stdout
+    assert "ours, for anyone" in card
+    assert "Doe 2026" in card
+    assert "research agreement" not in card
+    assert "du2014compound" not in card
+
+
+def test_real_cfee_has_its_card_and_says_where_its_classes_come_from(bench, tmp_path):
+    for name in (
+        "01-04/Images1/01_126_3963.jpg",
+        "01-04/Images1/02_126_3964.jpg",
+        "13-16/Images4/13_126_1.jpg",
+    ):
+        make_image(tmp_path / "photos" / name)
+    added = bench("add", "mine", tmp_path / "photos")
+    assert "2 images of 1 subject, layout cfee" in added.stderr
+    assert "AU_annotation_all_subjects.xls" in added.stderr
+    assert "the class 13 has no name" in added.stderr
+    card = bench("show", "mine", "--card").stdout
+    assert "research agreement" in card
+    assert "du2014compound" in card
+
+
+def test_people_who_show_one_expression_each_are_noted(bench, tmp_path):
+    for name in ("neutral/1.png", "happy/2.png"):
+        make_image(tmp_path / "set" / name)
+    added = bench("add", "mine", tmp_path / "set", "--pattern", "{expression}/{subject}")
+    assert "nobody shows two expressions" in added.stderr

@@ -50,3 +50,9 @@ def test_names_that_collide_are_told_apart():
 
 def test_composed_and_decomposed_accents_are_one_name():
     assert safe_name("\u00e9") == safe_name("e\u0301")
+
+
+def test_a_name_that_looks_like_a_made_up_id_does_not_share_it():
+    taken = sample_ids(["p-1.png", "p/1.png"])["p/1.png"]
+    ids = sample_ids(["p-1.png", "p/1.png", f"{taken}.png"])
+    assert len({name.casefold() for name in ids.values()}) == 3

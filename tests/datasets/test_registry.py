@@ -119,3 +119,11 @@ def test_an_installed_plugin_is_found(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[fesbench.datasets]\nplugged = plugged:Plugged\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert load_dataset("plugged", "val").split == "val"
+
+
+def test_patterns_of_earlier_versions_keep_their_meaning(home, photos):
+    register(FolderSpec("mine", photos))
+    file = home / "datasets.json"
+    entry = {"path": str(photos), "layout": "cfee", "domain": "studio", "pattern": None, "seed": 0}
+    file.write_text(json.dumps({"version": 1, "datasets": {"old": entry}}))
+    assert registrations()["old"] == FolderSpec("old", photos, "pattern", pattern="{subject}_{expression}")

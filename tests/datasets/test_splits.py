@@ -41,3 +41,8 @@ def test_splits_never_change_between_versions():
 def test_unknown_split():
     with pytest.raises(UnknownName, match="Did you mean train"):
         check_split("trian")
+
+
+def test_a_subject_has_one_split_whatever_the_normalisation_of_the_name():
+    for number in range(30):
+        assert split_of(f"Zo\u00e9{number}") == split_of(f"Zoe\u0301{number}")

@@ -83,3 +83,14 @@ def test_every_file_that_decides_an_answer_is_known(tmp_path):
     assert given["checkpoint"] == tmp_path / "mine.safetensors"
     assert given["card of its checkpoint"] == tmp_path / "mine.json"
     assert identifying_files("x/mine.py:GAN")["source"].as_posix() == "x/mine.py"
+
+
+@pytest.mark.parametrize(("written", "stored"), [("Zo\u00e9", "Zoe\u0301"), ("Zoe\u0301", "Zo\u00e9")])
+def test_images_are_found_whatever_the_normalisation_of_their_names(tmp_path, written, stored):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / f"{stored}--happy.png")
+    edit = Edit(Sample(written, "p", "neutral", "studio", lambda: None), "happy")
+    for table in ("", f"edit,path\n{written}--happy,{written}--happy.png\n"):
+        if table:
+            (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
+        [answer] = FolderOutputs(tmp_path).answer([edit])
+        assert not isinstance(answer, Failure)

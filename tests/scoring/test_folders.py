@@ -296,3 +296,37 @@ def test_portable_networks_on_real_photos(photos_folder, weights_folder, tmp_pat
     assert value(scores, "ecs.probability@fer") > 0.3
     assert "ecs.auc@fer" not in set(scores.cells["metric"])
     assert scores.unavailable == {}
+
+
+def test_byte_copies_of_sources_score_one_whatever_their_names(tmp_path):
+    for name, seed in (("p/1", 0), ("p-1", 1)):
+        for file in (tmp_path / "src" / f"{name}.png", tmp_path / "img" / f"{name}--happy.png"):
+            save(file.parent, [file.name], seed)
+    scores = score_folders(Request(tmp_path / "img", tmp_path / "src", metrics=("fss",)))
+    assert value(scores, "fss@embedded") == pytest.approx(1, abs=1e-6)
+    assert scores.record["sources"] == 2
+
+
+def test_rows_that_share_an_image_are_scores_of_their_own(tmp_path):
+    save(tmp_path / "src", ["1.png", "2.png"], 0)
+    save(tmp_path / "img", ["a.png"], 0)
+    table = tmp_path / "m.csv"
+    table.write_text("image,source,target\na.png,1,happy\na.png,1,sad\na.png,1,angry\na.png,2,happy\n")
+    scores = score_folders(Request(tmp_path / "img", tmp_path / "src", targets=str(table), metrics=("fss",)))
+    each = scores.rows[scores.rows["metric"] == "fss@embedded"].set_index("edit")["value"]
+    assert each.drop("2--happy").tolist() == pytest.approx([1, 1, 1], abs=1e-6)
+    assert each["2--happy"] < 0.99
+    assert (scores.record["images"], len(each)) == (1, 4)
+
+
+def test_an_image_of_several_rows_counts_once_in_a_set(folders):
+    before = score_folders(folders._replace(metrics=("fid",)))
+    lines = [
+        f"{path.name},{path.stem.partition('--')[0]},happy" for path in sorted(folders.images.iterdir())[::3]
+    ]
+    table = folders.images.parent / "m.csv"
+    rows = [f"{p.name},{p.stem.replace('--', '.png,')}" for p in sorted(folders.images.iterdir())]
+    rows += [line.replace(",happy", ",neutral") for line in lines]
+    table.write_text("\n".join(["image,source,target", *rows]))
+    after = score_folders(folders._replace(metrics=("fid",), targets=str(table)))
+    assert value(after, "fid@embedded") == pytest.approx(value(before, "fid@embedded"))

@@ -135,7 +135,9 @@ def make(run: Path, out: Path, private: Path | None, details: Path | None, **opt
     hosting = _hosting(chosen)
     known = read_details(details) if details else Details()
     material = RunMaterial(RunResults.open(run), chosen.models)
-    terms = {name: licence_of(name, layout) for name, layout in material.layouts.items()}
+    terms = {
+        name: licence_of(name, layout, material.licences[name]) for name, layout in material.layouts.items()
+    }
     built = build(material, _request(chosen, material, known, terms))
     folder = private or private_folder(built.study.id)
     suite = {"fesbench": __version__, **commit()}

@@ -21,9 +21,11 @@ class Licence(NamedTuple):
     note: str
 
 
-_KNOWN = {
+_BY_NAME = {
     "rendered": Licence("same as fesbench", "allowed", "rendered faces of nobody"),
     "london": Licence("CC BY 4.0", "allowed", "Face Research Lab London set; name its authors"),
+}
+_BY_LAYOUT = {
     "cfee": Licence("research agreement", "forbidden", "the agreement lets nobody else see the pictures"),
     "kdef": Licence("research use", "forbidden", "ask its owners before showing the pictures in public"),
     "rafd": Licence(
@@ -33,16 +35,19 @@ _KNOWN = {
 _UNKNOWN = Licence("unknown", "unknown", "check its licence, and the rights of the people shown")
 
 
-def licence_of(dataset: str, layout: str = "") -> Licence:
+def licence_of(dataset: str, layout: str = "", stated: str = "") -> Licence:
     """Return the terms of a data set.
 
     Args:
-        dataset: The name of the data set; a known one is its prefix, as in ``cfee-128``.
-        layout: The file layout, used where the name is unknown.
+        dataset: The name of the data set; ``rendered`` and ``london`` are known.
+        layout: The file layout; those of CFEE, KDEF and RaFD are known by their file names. A folder in any
+            other layout has no known terms, whatever it is called.
+        stated: The licence that the user states, which comes first.
     """
-    names = dataset.lower(), layout.lower()
-    found = (terms for name in names for known, terms in _KNOWN.items() if name.startswith(known))
-    return next(found, _UNKNOWN)
+    if stated:
+        return Licence(stated, "unknown", "as stated by whoever added the data set")
+    by_name = _BY_NAME.get(dataset.lower()) if layout not in _BY_LAYOUT else None
+    return by_name or _BY_LAYOUT.get(layout, _UNKNOWN)
 
 
 def allowed_outputs(

@@ -141,8 +141,9 @@ def test_new_images_move_nobody(tmp_path_factory, new):
     root = tmp_path_factory.mktemp("set")
     pixel = Pillow.new("RGB", (2, 2))
     for i in range(10):
-        (root / "neutral").mkdir(exist_ok=True)
-        pixel.save(root / "neutral" / f"{i}.png")
+        for expression in ("neutral", "happy"):
+            (root / expression).mkdir(exist_ok=True)
+            pixel.save(root / expression / f"{i}.png")
     before = {name: [(s.id, s.subject) for s in folder(root, name).samples()] for name in PARTS}
     for name in new:
         (root / "sad").mkdir(exist_ok=True)
@@ -222,3 +223,37 @@ def test_a_read_error_is_not_remembered(tmp_path, monkeypatch):
         broken.setattr(inspection, "read_bytes", busy)
         assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason.endswith("resource busy")
     assert inspection.inspect_images(tmp_path, ["a.png"])["a.png"].reason == ""
+
+
+COMPOSED, DECOMPOSED = "Zo\u00e9", "Zoe\u0301"
+
+
+def test_a_person_is_one_whatever_the_normalisation_of_the_name(make_image, tmp_path):
+    for path in (f"neutral/{COMPOSED}.png", f"happy/{DECOMPOSED}.png", "neutral/b.png", "happy/b.png"):
+        make_image(path)
+    dataset = folder(tmp_path)
+    assert {sample.subject for sample in dataset.samples()} == {COMPOSED, "b"}
+    assert len(dataset.pairs()) == 2
+    assert sum(COMPOSED in {s.subject for s in folder(tmp_path, part).samples()} for part in PARTS) == 1
+    assert all(sample.path.is_file() for sample in dataset.samples())
+
+
+@pytest.mark.parametrize(("written", "stored"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_manifests_find_files_whatever_the_normalisation(make_image, tmp_path, written, stored):
+    make_image(f"{stored}/{stored}.png")
+    (tmp_path / "manifest.csv").write_text(
+        f"path,subject,expression\n{written}/{written}.png,{written},happy\n", encoding="utf-8"
+    )
+    [sample] = folder(tmp_path).samples()
+    assert (sample.subject, sample.path.stem) == (COMPOSED, stored)
+
+
+def test_names_that_are_not_utf8_are_left_out_with_a_reason(make_image, tmp_path):
+    make_image("happy/a.png")
+    for name in (b"happy/caf\xe9.png", b"gl\xfccklich/a.png"):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        shutil.copyfile(tmp_path / "happy" / "a.png", path)
+    dataset = folder(tmp_path, layout="flat")
+    assert [sample.path.name for sample in dataset.samples()] == ["a.png"]
+    assert ["not UTF-8" in problem.reason for problem in dataset.problems] == [True, True]

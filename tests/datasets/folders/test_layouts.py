@@ -13,15 +13,19 @@ from fesbench.datasets.folders.layouts import LAYOUTS, Labels, Unmatched, guess_
     [
         ("expression-folders", "happy/001.jpg", Labels("001", "happy")),
         ("expression-folders", "Test/Surprise/a/7.png", Labels("a/7", "surprised", "test")),
-        ("expression-folders", "neutral/AF01NES.JPG", Labels("F01", "neutral")),
+        ("expression-folders", "neutral/AF01NES.JPG", Labels("AF01NES", "neutral")),
         ("stargan", "AFS/1.png", Labels("1", "fearful")),
-        ("stargan", "train/NES/AM02NES.jpg", Labels("M02", "neutral", "train")),
+        ("stargan", "train/NES/AM02NES.jpg", Labels("AM02NES", "neutral", "train")),
         ("kdef", "AF01/AF01HAS.JPG", Labels("F01", "happy")),
         ("kdef", "bm35sas.jpg", Labels("M35", "sad")),
         ("rafd", "Rafd090_01_Caucasian_female_angry_frontal.jpg", Labels("01", "angry")),
         ("rafd", "x/Rafd090_64_Moroccan_male_contemptuous_frontal.jpg", Labels("64", "contemptuous")),
-        ("cfee", "Images/s12_happily_surprised.jpg", Labels("s12", "happily-surprised")),
-        ("cfee", "0007_Awe.jpg", Labels("0007", "awed")),
+        ("cfee", "01-04/Images1/01_126_3963.jpg", Labels("126", "neutral")),
+        ("cfee", "CFEE_Database_230/09-12/Images3/09_111_2539.JPG", Labels("111", "happily-surprised")),
+        ("cfee", "21-26/Images6/04_221.jpg", Labels("221", "sad")),
+        ("cfee", "21-26/Images6/260_26.png.jpg", Labels("260", "sadly-disgusted")),
+        ("london", "neutral_front/001_03.jpg", Labels("001", "neutral")),
+        ("london", "smiling_front/172_08.jpg", Labels("172", "happy")),
         ("flat", "celebrity/einstein.webp", Labels("celebrity/einstein", None)),
     ],
 )
@@ -39,7 +43,10 @@ def test_paths_to_labels(layout, path, labels):
         ("kdef", "IMG_001.jpg", "not of the form"),
         ("rafd", "Rafd180_01_Caucasian_female_angry_frontal.jpg", "not a frontal view"),
         ("rafd", "Rafd090_01_Caucasian_female_angry_left.jpg", "gaze"),
-        ("cfee", "happy.jpg", "--pattern"),
+        ("cfee", "happy.jpg", "not of the form"),
+        ("cfee", "13-16/Images4/13_114_2633.jpg", "class 13 has no name(.|\n)*--label 13=EXPRESSION"),
+        ("london", "001_05.jpg", "from the front"),
+        ("expression-folders", "1/a.jpg", "--label CODE=EXPRESSION"),
     ],
 )
 def test_other_paths_say_what_is_wrong(layout, path, reason):
@@ -57,7 +64,7 @@ def test_other_paths_say_what_is_wrong(layout, path, reason):
     ],
 )
 def test_own_patterns(pattern, path, labels):
-    assert labeller("cfee", pattern)(PurePosixPath(path)) == labels
+    assert labeller("pattern", pattern)(PurePosixPath(path)) == labels
 
 
 @pytest.mark.parametrize(
@@ -65,12 +72,39 @@ def test_own_patterns(pattern, path, labels):
 )
 def test_malformed_patterns(pattern):
     with pytest.raises(DatasetError, match="once each"):
-        labeller("cfee", pattern)
+        labeller("pattern", pattern)
 
 
-def test_patterns_belong_to_cfee():
-    with pytest.raises(DatasetError, match="--layout cfee"):
+def test_other_layouts_have_no_pattern_and_few_have_codes():
+    with pytest.raises(DatasetError, match="leave --layout out"):
         labeller("kdef", "{subject}_{expression}")
+    with pytest.raises(DatasetError, match="needs --pattern"):
+        labeller("pattern")
+    with pytest.raises(DatasetError, match="has no codes"):
+        labeller("kdef", None, {"1": "happy"})
+
+
+@pytest.mark.parametrize(
+    ("layout", "pattern", "path", "labels"),
+    [
+        ("expression-folders", None, "train/01/a.jpg", Labels("a", "surprised", "train")),
+        ("expression-folders", None, "happy/a.jpg", Labels("a", "happy")),
+        ("cfee", None, "13-16/Images4/13_114_2633.jpg", Labels("114", "sadly-fearful")),
+        ("pattern", "{expression}/{subject}_*", "1/a_2.jpg", Labels("a", "surprised")),
+        ("pattern", "{expression}_{subject}_*", "x/13_114_2633.jpg", Labels("114", "sadly-fearful")),
+        ("pattern", "{subject}-*{expression}", "p1-0013.jpg", Labels("p1", "sadly-fearful")),
+        ("pattern", "{subject}.{expression}", "KA.HAP.jpg", Labels("KA", "happy")),
+        ("pattern", "{expression}/{subject}", "test/1/a.jpg", Labels("a", "surprised", "test")),
+    ],
+)
+def test_codes_mean_what_the_user_says(layout, pattern, path, labels):
+    meanings = {"1": "surprised", "13": "sadly-fearful", "hap": "happy"}
+    assert labeller(layout, pattern, meanings)(PurePosixPath(path)) == labels
+
+
+def test_a_code_without_a_meaning_is_asked_about():
+    with pytest.raises(Unmatched, match="'2' is none; say what it means with --label 2=EXPRESSION"):
+        labeller("pattern", "{expression}/{subject}_*", {"1": "sad"})(PurePosixPath("2/a_3.jpg"))
 
 
 def test_unknown_layout():
@@ -85,6 +119,8 @@ def test_unknown_layout():
         (["train/AFS/1.jpg", "test/NES/1.jpg"], "stargan"),
         (["AF01HAS.JPG", "AF01NES.JPG"], "kdef"),
         (["Rafd090_01_Caucasian_female_angry_frontal.jpg"], "rafd"),
+        (["01-04/Images1/01_126_3963.jpg", "21-26/Images6/260_19.png.jpg"], "cfee"),
+        (["neutral_front/001_03.jpg", "smiling_front/001_08.jpg"], "london"),
         (["mona lisa.jpg", "bust.png"], "flat"),
     ],
 )
@@ -100,3 +136,13 @@ def test_doubt_is_an_error_that_lists_the_layouts(images):
     with pytest.raises(DatasetError) as raised:
         guess_layout(images, has_manifest=False)
     assert all(name in str(raised.value) for name in LAYOUTS)
+
+
+def test_numbered_classes_are_asked_about_not_guessed():
+    images = ["train/1/train_00001_aligned.jpg", "test/7/test_0001_aligned.jpg"]
+    with pytest.raises(
+        DatasetError, match=r"numbered classes \(1, 7\)(.|\n)*RAF-DB: 1=surprised(.|\n)*AffectNet: 0=neutral"
+    ):
+        guess_layout(images, has_manifest=False)
+    meanings = {"1": "surprised", "7": "neutral"}
+    assert guess_layout(images, False, meanings) == "expression-folders"

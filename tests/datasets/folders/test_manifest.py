@@ -110,3 +110,21 @@ def test_unreadable_manifests(tmp_path):
         stream.truncate(MAX_BYTES + 1)
     with pytest.raises(DatasetError, match="larger than 64 MB"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_without_rows_says_so(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,subject,expression\n")
+    with pytest.raises(DatasetError, match=r"manifest\.csv holds no rows"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "form", ["./a/b.png", ".\\a\\b.png", "a/../a/b.png", "{root}/a/b.png", "{root}\\a\\b.png"]
+)
+def test_spellings_of_a_path_in_a_manifest(make_image, tmp_path, form):
+    make_image("a/b.png")
+    path = form.format(root=tmp_path)
+    (tmp_path / "manifest.csv").write_text(f"path,subject,expression\n{path},s,happy\na/b.png,s,happy\n")
+    rows, problems = read_manifest(tmp_path)
+    assert [row.path for row in rows] == ["a/b.png"]
+    assert [problem.reason for problem in problems] == ["an earlier row has the same image"]

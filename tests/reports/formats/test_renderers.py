@@ -153,7 +153,7 @@ def test_comments_never_end_early(text):
 def test_latex_compiles(kind, request, tmp_path):
     engine = shutil.which("pdflatex")
     if engine is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-extra)")
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-extra, texlive-science)")
     table = request.getfixturevalue(kind)
     (tmp_path / "table.tex").write_text(latex_table(table, "demo"), encoding="utf-8")
     two_columns = "\n".join(

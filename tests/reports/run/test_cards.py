@@ -26,6 +26,13 @@ def results(finished_run) -> RunResults:
     return RunResults.open(finished_run)
 
 
+def make_cfee(folder: Path) -> Path:
+    (folder / "01-04" / "Images1").mkdir(parents=True)
+    for code in ("01", "02"):
+        Image.new("RGB", (64, 64), "gray").save(folder / "01-04" / "Images1" / f"{code}_126_39{code}.jpg")
+    return folder
+
+
 def make_photos(folder: Path) -> Path:
     for expression in ("neutral", "happy"):
         (folder / expression).mkdir(parents=True)
@@ -67,13 +74,19 @@ def test_a_control_is_not_trained():
 
 
 def test_a_data_card_names_people_and_licence(tmp_path):
-    folder = make_photos(tmp_path / "cfee")
+    folder = make_cfee(tmp_path / "mine")
     (folder / "LICENSE-<b>.txt").write_text("-")
     text = card_of_data(str(folder))
     for part in ("research agreement", "may not be redistributed", "Real people", "&lt;b&gt;"):
         assert part in text
     assert "@article{du2014compound" in text
     assert sections(text) == DATA_SECTIONS
+
+
+def test_a_folder_called_cfee_does_not_get_its_card(tmp_path):
+    text = card_of_data(str(make_photos(tmp_path / "cfee")))
+    assert "research agreement" not in text
+    assert "du2014compound" not in text
 
 
 def test_a_data_card_shows_the_results_of_a_run(results, tmp_path):

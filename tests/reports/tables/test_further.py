@@ -188,7 +188,7 @@ def test_siunitx_compiles_beside_a_paper_of_its_own_taste(
 ):
     engine = shutil.which("pdflatex")
     if engine is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-extra)")
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-extra, texlive-science)")
     tables = [full_table, nasty_table, pairs_table]
     (tmp_path / "numbers.tex").write_text(siunitx_tables(tables, "demo"), encoding="utf-8")
     (tmp_path / "plain.tex").write_text(latex_table(full_table, "demo"), encoding="utf-8")

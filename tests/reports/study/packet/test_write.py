@@ -263,7 +263,7 @@ def test_the_data_dictionary_knows_every_column():
     assert named == [(file, name) for file, names in expected.items() for name in names]
 
 
-@pytest.mark.parametrize(("name", "layout"), [("cfee", ""), ("CFEE-128", ""), ("mine", "cfee"), ("rafd", "")])
+@pytest.mark.parametrize(("name", "layout"), [("mine", "cfee"), ("london", "kdef"), ("rendered-2", "rafd")])
 def test_faces_that_may_not_be_shown_in_public_are_kept_off_it(name, layout):
     terms = {"rendered": licence_of("rendered"), name: licence_of(name, layout)}
     assert allowed_outputs(terms, (), OUTPUTS, None) == ("print", "lab")
@@ -273,6 +273,14 @@ def test_faces_that_may_not_be_shown_in_public_are_kept_off_it(name, layout):
             allowed_outputs(terms, ("print", output), OUTPUTS, None)
         assert allowed_outputs(terms, (output,), OUTPUTS, "the owners, 1 May") == (output,)
     assert allowed_outputs(terms, (), OUTPUTS, "the owners, 1 May") == OUTPUTS
+
+
+@pytest.mark.parametrize("name", ["cfee", "CFEE-128", "rafd", "kdef"])
+def test_a_folder_inherits_no_licence_by_its_name(name):
+    for layout in ("", "pattern", "expression-folders", "manifest"):
+        assert licence_of(name, layout).public == "unknown"
+    stated = licence_of(name, "cfee", "agreed with all who are shown")
+    assert (stated.licence, stated.public) == ("agreed with all who are shown", "unknown")
 
 
 def test_a_stated_permission_is_recorded(material, request_of, write_study, tmp_path):
