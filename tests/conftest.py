@@ -89,8 +89,12 @@ def call_bench() -> Callable[..., Result]:
     """
 
     def call(*arguments: object, code: int = 0, **environment: str) -> Result:
-        words = [str(argument) for argument in arguments]
-        done = CliRunner(env=environment, catch_exceptions=False).invoke(cli, words, color=True)
+        words, before = [str(argument) for argument in arguments], dict(os.environ)
+        try:
+            done = CliRunner(env=environment, catch_exceptions=False).invoke(cli, words, color=True)
+        finally:  # a command may set variables for the rest of its process
+            os.environ.clear()
+            os.environ.update(before)
         assert done.exit_code == code, done.stdout[-2000:] + done.stderr[-4000:]
         return done
 

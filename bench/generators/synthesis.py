@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
@@ -171,20 +172,28 @@ def set_inference(generator: NeuralGenerator, inference: Inference) -> None:
     """
     if inference == "compiled":
         _check_compiler()
-        generator.network.compile()
+        with _torch_warnings_ignored():
+            generator.network.compile()
     elif inference == "bfloat16":
         _use_bfloat16(generator.network)
 
 
+@contextmanager
+def _torch_warnings_ignored() -> Iterator[None]:
+    """Ignore warnings about APIs that torch uses itself while it compiles."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _check_compiler() -> None:
-    """Compile something small, whatever torch warns of while it does.
+    """Compile something small.
 
     Raises:
         BenchError: nothing can be compiled here.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _torch_warnings_ignored():
             torch.compile(torch.neg)(torch.zeros(1))
     except Exception as error:
         raise BenchError(f"torch.compile does not work here ({error}); take --inference float32") from error

@@ -93,10 +93,12 @@ def test_what_is_not_known_is_refused(bench, small_run, arguments, message):
 
 
 def test_a_run_that_was_stopped_has_no_report_yet(bench, tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps({"schema_version": 1}), encoding="utf-8")
+    (tmp_path / "run.json").write_text(
+        json.dumps({"schema_version": 1, "status": "started"}), encoding="utf-8"
+    )
     done = bench("report", tmp_path)
     assert done.returncode == 2
-    assert "the run was stopped before its end" in done.stderr
+    assert "was not finished" in done.stderr
 
 
 def test_a_folder_of_other_things_is_left_alone(bench, small_run, tmp_path):

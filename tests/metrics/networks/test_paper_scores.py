@@ -6,27 +6,38 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fesbench.metrics.qualiclip import QualiCLIP
 
-COUNT = 6
+COUNT = 16
+PEOPLE = 8
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory, photos_folder):
-    """Smiles as outputs of neutral photos, and smiles of others as reference."""
+    """Smiles as outputs of neutral photos, and other photos as reference; each also mirrored."""
     root = tmp_path_factory.mktemp("folders")
     names = sorted(path.name for path in (photos_folder / "happy").glob("*.jpg"))
+    of_references = [("happy", name) for name in names[PEOPLE:]] + [
+        ("neutral", name) for name in names[PEOPLE:]
+    ]
     wanted = {
-        "sources": [(photos_folder / "neutral" / name, f"{name[:-4]}.png") for name in names[:COUNT]],
-        "images": [(photos_folder / "happy" / name, f"{name[:-4]}--happy.png") for name in names[:COUNT]],
-        "real": [(photos_folder / "happy" / name, f"{name[:-4]}.png") for name in names[COUNT : 2 * COUNT]],
+        "sources": [(photos_folder / "neutral" / name, f"{name[:-4]}{{}}.png") for name in names[:PEOPLE]],
+        "images": [
+            (photos_folder / "happy" / name, f"{name[:-4]}{{}}--happy.png") for name in names[:PEOPLE]
+        ],
+        "real": [
+            (photos_folder / kind / name, f"{name[:-4]}-{kind}{{}}.png") for kind, name in of_references
+        ],
     }
     for folder, files in wanted.items():
         (root / folder).mkdir()
         for path, name in files:
-            Image.open(path).convert("RGB").resize((128, 128)).save(root / folder / name)
+            image = Image.open(path).convert("RGB").resize((128, 128))
+            image.save(root / folder / name.format("a"))
+            ImageOps.mirror(image).save(root / folder / name.format("b"))
+        assert len(list((root / folder).iterdir())) == COUNT
     return root
 
 
