@@ -78,6 +78,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests away from what the user has registered, fetched and cached."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FESBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it, and commands print that wide
         yield
 
 
