@@ -6,12 +6,11 @@ state_dict names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, Field, ValidationError
@@ -29,7 +28,7 @@ from fesbench.generators.architecture import (
 )
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
-from fesbench.generators.neural import NeuralGenerator
+from fesbench.generators.neural import NeuralGenerator, Stated
 from fesbench.generators.objectives import Conditioning
 from fesbench.generators.training_data import TrainingImages
 
@@ -216,22 +215,16 @@ class AttGAN(NeuralGenerator):
     )
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
-        """Load a file; see ``NeuralGenerator.from_checkpoint``.
+    def stated_beside(cls, path: Path) -> Stated:
+        """Return what ``setting.txt`` states: the names of the attributes, in order, and the image size.
 
-        The official code writes ``setting.txt`` beside the file or into the folder above. It gives the
-        resolution and, unless ``expressions`` does, the names of the attributes, in an order that the
-        tensors do not show.
+        The official code writes it beside the checkpoint or into the folder above.
 
         Raises:
-            CheckpointError: also when ``setting.txt`` is too long, or states layers that this network lacks.
+            CheckpointError: ``setting.txt`` is too long, or states layers that this network lacks.
         """
-        stated = _stated_settings(Path(path))
-        if stated is None:
-            return super().from_checkpoint(path, expressions)
-        generator = super().from_checkpoint(path, expressions or stated.attrs)
-        generator.card = replace(generator.card, resolution=stated.img_size)
-        return generator
+        stated = _stated_settings(path)
+        return Stated() if stated is None else Stated(stated.attrs, stated.img_size)
 
     @classmethod
     def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fesbench.generators.losses import shuffled
-from fesbench.generators.objectives import Batch, LabelObjective, Terms
+from fesbench.generators.draws import Batch, Draws
+from fesbench.generators.objectives import LabelObjective, Terms
 
 
 class AttributeObjective(LabelObjective):
@@ -32,10 +31,10 @@ class AttributeObjective(LabelObjective):
         truth = F.one_hot(labels, predictions.shape[1]).to(predictions)
         return F.binary_cross_entropy_with_logits(predictions, truth)
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness and expression of the edits, and L1 of the reconstruction."""
-        targets = shuffled(batch.labels, random)
-        realness, predictions = self.discriminator(self.edit(batch, targets, random))
+        targets = draws.targets()
+        realness, predictions = self.discriminator(self.edit(batch, targets, draws))
         same = self.generate(batch.images, batch.labels, batch.labels)
         return {
             "g_fake": -realness.mean(),

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.generators.architecture import Architecture, count, length
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
     decoder,
@@ -28,7 +29,7 @@ from fesbench.generators.layers import (
 )
 from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.neural import NeuralGenerator
-from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.objectives import Objective, Terms
 from fesbench.generators.training_data import TrainingImages
 
 CODE = 16
@@ -169,16 +170,16 @@ class DEGANObjective(Objective):
         """The generator, typed."""
         return cast(DEGANNetwork, self.generator)
 
-    def targets(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return target codes (B, CODE) and labels (B,) for a batch of these codes and labels."""
-        order = torch.randperm(len(labels), generator=random).to(labels.device)
-        typical = (torch.rand(len(labels), 1, generator=random) < 0.5).to(labels.device)
-        return torch.where(typical, self.network.codes[labels[order]], codes[order]), labels[order]
+    def targets(self, codes: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return target codes (B, CODE) and labels (B,), for the codes of all images of ``draws.whole``."""
+        exemplars = draws.exemplars()
+        labels, typical = draws.whole.labels[exemplars], draws.uniform(1) < 0.5
+        return torch.where(typical, self.network.codes[labels], codes[exemplars]), labels
 
-    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def discriminator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return Wasserstein distance, expression and identity of real images, gradient penalty."""
         with torch.no_grad():
-            codes, _ = self.targets(self.network.expression(batch.images), batch.labels, random)
+            codes, _ = self.targets(self.network.expression(draws.whole.images), draws)
             fakes = self(batch.images, codes)
         realness, expressions, people = self.discriminator(batch.images)
         return {
@@ -186,14 +187,15 @@ class DEGANObjective(Objective):
             "d_fake": self.discriminator(fakes)[0].mean(),
             "d_class": F.cross_entropy(expressions, batch.labels),
             "d_identity": F.cross_entropy(people, batch.subjects),
-            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, draws),
         }
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness, expression, identity of the edits, class of codes, L1 of no change and cycle."""
-        codes = self.network.expression(batch.images)
-        self.network.remember(codes, batch.labels)
-        target_codes, targets = self.targets(codes, batch.labels, random)
+        every_code = self.network.expression(draws.whole.images)
+        self.network.remember(every_code, draws.whole.labels)
+        target_codes, targets = self.targets(every_code, draws)
+        codes = every_code[draws.rows.to(every_code.device)]
         fakes = self(batch.images, target_codes)
         realness, expressions, people = self.discriminator(fakes)
         same = (targets == batch.labels).float()

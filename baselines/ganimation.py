@@ -21,11 +21,12 @@ from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
 from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.discriminator import new_discriminator
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import RESIDUAL_BLOCKS, ResidualBlock, image_head, tile_condition, trunk
-from fesbench.generators.losses import gradient_penalty, shuffled
+from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.neural import NeuralGenerator
-from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.objectives import Objective, Terms
 from fesbench.generators.training_data import TrainingImages
 
 from .action_units import COLUMNS, Units, prototypes, read_prototypes
@@ -122,9 +123,9 @@ class GANimationObjective(Objective):
         super().__init__(generator, discriminator, settings)
         self.register_buffer("conditions", conditions, persistent=False)
 
-    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def discriminator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return Wasserstein distance, regression of the real images' condition, gradient penalty."""
-        shown, wanted = self._conditions(batch, random)
+        shown, wanted = self._conditions(batch, draws)
         with torch.no_grad():
             fakes, _ = self.paint(batch.images, wanted)
         realness, estimated = self.discriminator(batch.images)
@@ -133,12 +134,12 @@ class GANimationObjective(Objective):
             "d_real": -realness.mean(),
             "d_fake": fakeness.mean(),
             "d_condition": F.mse_loss(estimated, shown),
-            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, draws),
         }
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness and condition of the edits, L1 of the cycle, and the masks of both passes."""
-        shown, wanted = self._conditions(batch, random)
+        shown, wanted = self._conditions(batch, draws)
         fakes, there = self.paint(batch.images, wanted)
         realness, estimated = self.discriminator(fakes)
         returned, back = self.paint(fakes, shown)
@@ -156,11 +157,12 @@ class GANimationObjective(Objective):
             colour, attention = self.generator.colour_and_attention(images, condition)
         return compose(images, colour.float(), attention.float()), attention.float()
 
-    def _conditions(self, batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The batch's own conditions, and targets: the shuffled conditions with noise."""
-        shown = self.conditions[batch.subjects, batch.labels]
-        noise = (2 * torch.rand(shown.shape, generator=random) - 1) * NOISE
-        return shown, shuffled(shown, random) + noise.to(shown)
+    def _conditions(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return the batch's own conditions, and targets: those of other images with noise."""
+        noise = (2 * draws.uniform(self.conditions.shape[-1]) - 1) * NOISE
+        whole, exemplars = draws.whole, draws.exemplars()
+        wanted = self.conditions[whole.subjects[exemplars], whole.labels[exemplars]]
+        return self.conditions[batch.subjects, batch.labels], wanted + noise
 
 
 class GANimation(NeuralGenerator):
@@ -235,7 +237,9 @@ class GANimation(NeuralGenerator):
         return super().label_names(classes, expressions)
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
+    def from_checkpoint(
+        cls, path: Path | str, expressions: Sequence[str] | None = None, resolution: int | None = None
+    ) -> Self:
         """Load a file, and the action units of its expressions if there is a table beside it.
 
         ``NAME.action_units.csv`` beside ``NAME.pth`` replaces the table of prototypes; see
@@ -245,7 +249,7 @@ class GANimation(NeuralGenerator):
             CheckpointError: the file cannot be used, or no units drive the network.
             DatasetError: the units cannot be used.
         """
-        generator = super().from_checkpoint(path, expressions)
+        generator = super().from_checkpoint(path, expressions, resolution)
         beside = Path(path).with_suffix(".action_units.csv")
         return generator.with_units(read_prototypes(beside), beside.name) if beside.exists() else generator
 

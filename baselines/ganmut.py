@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from fesbench.core.contracts import NEUTRAL, GeneratorCard
 from fesbench.core.errors import DatasetError
 from fesbench.generators.architecture import Architecture, count, length
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import (
     RESIDUAL_BLOCKS,
@@ -31,9 +32,9 @@ from fesbench.generators.layers import (
     tile_condition,
     trunk,
 )
-from fesbench.generators.losses import gradient_penalty, shuffled
+from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.neural import NeuralGenerator
-from fesbench.generators.objectives import Batch, Objective, Terms
+from fesbench.generators.objectives import Objective, Terms
 from fesbench.generators.training_data import TrainingImages
 
 from .stargan import StarGAN
@@ -142,6 +143,11 @@ class GANmutDiscriminator(nn.Module):
         return self.conv1(features), self.conv2(features).flatten(1), self.conv3(features).flatten(1)
 
 
+def free_count(size: int) -> int:
+    """Return how many images of a whole batch of ``size`` get codes of any direction."""
+    return round(FREE * size)
+
+
 class LinearObjective(Objective):
     """The linear form's objective: the discriminator must predict the code of an edit from the image."""
 
@@ -160,28 +166,27 @@ class LinearObjective(Objective):
         """The generator, typed."""
         return cast(LinearNetwork, self.generator)
 
-    def draw(self, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw codes (B, 2) for (B,) labels, the first ``free`` in any direction, and strengths (B,)."""
-        uniform, turn = torch.rand(2, len(labels), generator=random).to(labels.device)
-        noise = NOISE * torch.randn(len(labels), 2, generator=random).to(labels.device)
+    def draw(self, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Draw codes (B, 2) for (B,) labels, those of ``free`` in any direction, and strengths (B,)."""
+        uniform, turn = draws.uniform(), draws.uniform()
+        noise = NOISE * draws.normal(2)
         strength = torch.where(
             labels == self.network.neutral, WEAKEST * uniform, WEAKEST + (1 - WEAKEST) * uniform
         )
         angle = 2 * math.pi * turn
         anywhere = strength[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
         along = strength[:, None] * self.network.codes()[labels] + noise
-        free = self.free(len(labels))
-        return torch.cat([anywhere[:free], along[free:]]), strength
+        return torch.where(self.free(draws)[:, None], anywhere, along), strength
 
     @staticmethod
-    def free(size: int) -> int:
-        """Return how many of a batch of ``size`` get codes of any direction."""
-        return round(FREE * size)
+    def free(draws: Draws) -> Tensor:
+        """Return which images get codes of any direction, the first of the whole batch: (B,) bool."""
+        return (draws.rows < free_count(draws.size)).to(draws.whole.labels.device)
 
-    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def discriminator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return Wasserstein distance, classification of real images, codes of edits, gradient penalty."""
         with torch.no_grad():
-            codes, _ = self.draw(shuffled(batch.labels, random), random)
+            codes, _ = self.draw(draws.targets(), draws)
             fakes = self(batch.images, codes)
         realness, predictions, _ = self.discriminator(batch.images)
         fakeness, _, read = self.discriminator(fakes)
@@ -190,17 +195,17 @@ class LinearObjective(Objective):
             "d_fake": fakeness.mean(),
             "d_class": F.cross_entropy(predictions, batch.labels),
             "d_info": F.mse_loss(read, codes),
-            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, draws),
         }
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness, class, strength and code of the edits, and L1 of the cycle.
 
         The strength of a face is the discriminator's confidence in its class. That of an edit must equal the
         length of its code, except towards neutral; that of the source is the length of the cycle's code.
         """
-        targets = shuffled(batch.labels, random)
-        codes, strength = self.draw(targets, random)
+        targets = draws.targets()
+        codes, strength = self.draw(targets, draws)
         fakes = self(batch.images, codes)
         realness, predictions, read = self.discriminator(fakes)
         expressive = (strength > WEAKEST).float()
@@ -208,10 +213,11 @@ class LinearObjective(Objective):
         with torch.no_grad():
             shown = _confidence(self.discriminator(batch.images)[1])
         returned = self(fakes, shown[:, None] * self.network.codes()[batch.labels])
-        free = self.free(len(targets))
+        shows_target = (~self.free(draws)).float()
+        class_loss = F.cross_entropy(predictions, targets, reduction="none") * shows_target
         return {
             "g_fake": -realness.mean(),
-            "g_class": F.cross_entropy(predictions[free:], targets[free:]),
+            "g_class": class_loss.mean() / (1 - free_count(draws.size) / draws.size),
             "g_strength": excess.sum() / expressive.sum().clamp_min(1),
             "g_info": F.mse_loss(read, codes),
             "g_cycle": (batch.images - returned).abs().mean(),

@@ -25,10 +25,10 @@ from fesbench.generators.architecture import (
     level_count,
     levels,
 )
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot, tile_condition
 from fesbench.generators.neural import NeuralGenerator
-from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
 
 from .attgan import AttGAN
@@ -178,10 +178,10 @@ ARCHITECTURE = Architecture(
 class STGANObjective(AttributeObjective):
     """AttGAN's losses with attribute differences of random strength, so that edits can be graded."""
 
-    def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
+    def edit(self, batch: Batch, targets: Tensor, draws: Draws) -> Tensor:
         """Return edits by attribute differences, each scaled by its own draw from U(0, 1)."""
         difference = self.condition(batch.labels, targets)
-        strength = torch.rand(difference.shape, generator=random).to(difference)
+        strength = draws.uniform(difference.shape[1])
         outputs: Tensor = self(batch.images, strength * difference)
         return outputs
 

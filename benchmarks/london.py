@@ -50,9 +50,11 @@ class FirstStage(RegGAN):
     template = replace(RegGAN.template, name=FIRST, title="RegGAN, first stage")
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
+    def from_checkpoint(
+        cls, path: Path | str, expressions: Sequence[str] | None = None, resolution: int | None = None
+    ) -> Self:
         """The regression of a RegGAN's checkpoint; see ``NeuralGenerator.from_checkpoint``."""
-        whole = RegGAN.from_checkpoint(path, expressions)
+        whole = RegGAN.from_checkpoint(path, expressions, resolution)
         alone = cls(RegGANNetwork(whole.network.regression, None), whole.card.expressions, SIZE)
         alone.card = replace(alone.card, trained_on=whole.card.trained_on, weights=whole.card.weights)
         return alone

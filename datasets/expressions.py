@@ -84,6 +84,14 @@ def canonical(name: str) -> str:
     return ALIASES[key]
 
 
+def known_name(name: str) -> str:
+    """Return the suite's name for an expression, or ``name`` itself where the suite does not know it."""
+    try:
+        return canonical(name)
+    except UnknownName:
+        return name
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Distinct expressions in the order of ``EXPRESSIONS``."""
     return tuple(sorted(set(names), key=EXPRESSIONS.index))

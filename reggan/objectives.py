@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.losses import total_variation
-from fesbench.generators.objectives import Batch, LabelObjective, Terms
+from fesbench.generators.objectives import LabelObjective, Terms
 
 from .network import Edited, RegGANNetwork
 
@@ -42,11 +43,11 @@ class PairedObjective(LabelObjective):
             edited = self.generator.edit(neutral, self.condition(batch.labels, batch.labels))
         return Edited(edited.outputs.float(), edited.mask.float())
 
-    def fakes(self, batch: Batch, random: torch.Generator) -> Tensor:
+    def fakes(self, batch: Batch, draws: Draws) -> Tensor:
         """Return the outputs of ``edit_neutrals``, (B, 3, R, R)."""
         return self.edit_neutrals(batch).outputs
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness, classification, L1 to the true target, size and total variation of the mask."""
         edited = self.edit_neutrals(batch)
         realness, predictions = self.discriminator(edited.outputs)

@@ -14,15 +14,20 @@ from ..generators.registry import load_generator
 from ..testing.findings import ConformanceError, Finding
 from ..testing.generators import check_generator
 from .console import make_console
+from .options import labels_option, native_size_option
 
 
 @click.command(epilog="Example:  bench check-model ./my_model.py:MyGAN")
 @click.argument("model")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights instead of the shipped ones.")
+@labels_option
+@native_size_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check_model(model: str, checkpoint: Path | None, as_json: bool) -> None:
+def check_model(
+    model: str, checkpoint: Path | None, labels: tuple[str, ...], native_size: int | None, as_json: bool
+) -> None:
     """Run the conformance checks on a registered name or FILE.py:CLASS; exit code 1 if one fails."""
-    generator = load_generator(model, checkpoint)
+    generator = load_generator(model, checkpoint, expressions=labels, resolution=native_size)
     try:
         findings: Sequence[Finding] = check_generator(generator)
     except ConformanceError as error:

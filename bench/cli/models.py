@@ -16,6 +16,7 @@ from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
 from .console import make_console
+from .options import labels_option, native_size_option
 
 
 @click.group()
@@ -58,10 +59,20 @@ def _cells(card: GeneratorCard | str) -> list[str]:
 @models.command(epilog="Example:  bench models show stargan --card --run runs/cfee > stargan.md")
 @click.argument("name")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights other than the shipped ones.")
+@labels_option
+@native_size_option
 @click.option("--card", "as_card", is_flag=True, help="Print a model card in Markdown.")
 @click.option("--run", type=click.Path(path_type=Path), help="With --card: add what this run measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
-def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as_json: bool) -> None:
+def show(
+    name: str,
+    checkpoint: Path | None,
+    labels: tuple[str, ...],
+    native_size: int | None,
+    as_card: bool,
+    run: Path | None,
+    as_json: bool,
+) -> None:
     """Show the card of one generator: a name, FILE.py:CLASS or outputs:DIR.
 
     With --card, a model card with the usual sections: details, intended and out-of-scope use, factors,
@@ -72,7 +83,7 @@ def show(name: str, checkpoint: Path | None, as_card: bool, run: Path | None, as
     if as_card:
         click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
         return
-    card = asdict(load_model(name, checkpoint).card)
+    card = asdict(load_model(name, checkpoint, expressions=labels, resolution=native_size).card)
     if as_json:
         click.echo(json.dumps(card, indent=2))
         return

@@ -37,3 +37,19 @@ metric_option = click.option(
     help="Metrics or full ids (ecs@face-api), with commas or one by one.  [default: all]",
 )
 """Passes ``metrics`` to the command: a tuple of names, empty where the option was not given."""
+
+
+def split_labels(text: str) -> tuple[str, ...]:
+    """Return the names in a list such as ``neutral,happy``."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+labels_option = click.option(
+    "--labels",
+    callback=lambda ctx, param, value: split_labels(value or ""),
+    metavar="A,B,…",
+    help="Expressions of the checkpoint's labels, in the order of its training.",
+)
+native_size_option = click.option(
+    "--native-size", type=click.IntRange(8, 1024), help="Pixels of the images the checkpoint was trained on."
+)

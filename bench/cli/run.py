@@ -21,7 +21,7 @@ from ..runs.plan import Plan, make_plan, resolve
 from ..runs.spec import RunSpec, read_config, validate
 from ..runs.store.store import RunStore
 from .console import make_console, shown_progress
-from .options import metric_option
+from .options import metric_option, split_labels
 
 EXAMPLES = """
 \b
@@ -43,6 +43,20 @@ Examples:
 @click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: embedded]")
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."
+)
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="[MODEL=]A,B,…",
+    help="Expressions of a checkpoint's labels, in the order of its training.  [default: its card's, "
+    "else the authors']",
+)
+@click.option(
+    "--native-size",
+    "native_sizes",
+    multiple=True,
+    metavar="[MODEL=]N",
+    help="Pixels of the images that a checkpoint was trained on.  [default: its card's, else 128]",
 )
 @click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
@@ -114,18 +128,29 @@ def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
     models = tuple(given.get("models") or fields.get("models") or ("all",))  # type: ignore[arg-type]
     if "checkpoints" in given:
         given["checkpoints"] = _checkpoints(given["checkpoints"], models)  # type: ignore[arg-type]
+    for name in ("labels", "native_sizes"):
+        if name in given:
+            given[name] = _by_model(given[name], models, name)  # type: ignore[arg-type]
+    if "labels" in given:
+        given["labels"] = {name: split_labels(text) for name, text in given["labels"].items()}  # type: ignore[attr-defined]
     return validate(fields | given, "bench run")
 
 
 def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
-    pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
-    if any(name is None for name, _ in pairs) and (len(models) != 1 or models == ("all",)):
-        raise SpecError("--checkpoint FILE needs exactly one --model; write --checkpoint MODEL=FILE")
-    checkpoints = {name or models[0]: file for name, file in pairs}
+    checkpoints = _by_model(entries, models, "checkpoint")
     for name, file in checkpoints.items():
         if not file or not Path(file).is_file():
             raise SpecError(f"the checkpoint for {name}, {file}, is not a file")
-    return checkpoints  # type: ignore[return-value]
+    return checkpoints
+
+
+def _by_model(entries: tuple[str, ...], models: tuple[str, ...], field: str) -> dict[str, str]:
+    """Return the values of an option ``[MODEL=]VALUE`` by model."""
+    option = f"--{field.removesuffix('_sizes').replace('native', 'native-size')}"
+    pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
+    if any(name is None for name, _ in pairs) and (len(models) != 1 or models == ("all",)):
+        raise SpecError(f"{option} VALUE needs exactly one --model; write {option} MODEL=VALUE")
+    return {name or models[0]: str(value) for name, value in pairs}
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:

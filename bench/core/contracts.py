@@ -181,6 +181,7 @@ class GeneratorCard:
         control: Whether it marks a floor or a ceiling and is no method.
         guided_by: Networks of metrics, by name or sha256, that took part in training or in choosing settings;
             empty if none did, None if that was not recorded.
+        assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed.
     """
 
     name: str
@@ -199,6 +200,7 @@ class GeneratorCard:
     choices: tuple[str, ...] = ()
     control: bool = False
     guided_by: tuple[str, ...] | None = None
+    assumed: tuple[str, ...] = ()
 
 
 class Generator(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.errors import CheckpointError
-from ..core.files import written_whole
+from ..core.files import file_digest, write_text, written_whole
 from ..weights.tensors import CARD_FORMAT, is_statistic, write_tensors
 
 if TYPE_CHECKING:
@@ -37,16 +38,19 @@ def save_checkpoint(
     state = generator.network.state_dict()
     halved = {name for name in state if half and not is_statistic(name)}
     tensors = {name: value.half() if name in halved else value for name, value in state.items()}
-    record = {"format": CARD_FORMAT, "card": asdict(generator.card), "training": dict(training or {})}
-    write_tensors(path, tensors, record)
+    write_tensors(path, tensors, _record(generator, training))
 
 
-def save_official(generator: NeuralGenerator, path: Path) -> None:
-    """Write the file that the official code of a model loads, atomically: ``torch.save`` of its state_dict.
+def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str, Any] | None = None) -> None:
+    """Write the file that the official code of a model loads, and its card (``.json``), each atomically.
+
+    The file is ``torch.save`` of a state_dict, which states neither the labels nor the image size; the card
+    does.
 
     Args:
         generator: The model; see its ``official_state`` and ``official_wrapper``.
         path: Where to write; official files end in ``.ckpt``, ``.pth`` or ``.pth.tar``.
+        training: Record of the training, kept in the card file.
 
     Raises:
         CheckpointError: a ``.safetensors`` file name, which would promise another format.
@@ -58,3 +62,9 @@ def save_official(generator: NeuralGenerator, path: Path) -> None:
     state, wrapper = generator.official_state(), generator.official_wrapper
     with written_whole(path) as unfinished:
         torch.save(state if wrapper is None else {wrapper: state}, unfinished)
+    record = {"sha256": file_digest(path), **_record(generator, training)}
+    write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+
+
+def _record(generator: NeuralGenerator, training: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"format": CARD_FORMAT, "card": asdict(generator.card), "training": dict(training or {})}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
@@ -25,6 +26,17 @@ from .training_data import TrainingImages
 
 TUNED_BY = ("embedded-judge1",)
 """The network that ``small_weights`` were chosen with, see docs/tuning.md."""
+
+
+DEFAULT_RESOLUTION = 128
+"""Pixels at which the authors of all models here train, where a checkpoint does not state its own."""
+
+
+class Stated(NamedTuple):
+    """What a checkpoint states of its labels, in order, and of its image size in pixels, if anything."""
+
+    expressions: tuple[str, ...] = ()
+    resolution: int | None = None
 
 
 class NeuralGenerator(Generator):
@@ -76,7 +88,10 @@ class NeuralGenerator(Generator):
 
     @classmethod
     def from_official(
-        cls, state: Mapping[str, Tensor], expressions: Sequence[str] | None = None, resolution: int = 128
+        cls,
+        state: Mapping[str, Tensor],
+        expressions: Sequence[str] | None = None,
+        resolution: int = DEFAULT_RESOLUTION,
     ) -> Self:
         """Build the generator from the official model's state_dict.
 
@@ -103,7 +118,8 @@ class NeuralGenerator(Generator):
         if len(names) != classes:
             labels = f"{counted(classes, 'class', 'classes')} and {counted(len(names), 'name')}"
             raise CheckpointError(
-                f"the checkpoint has {labels} for them; pass expressions in the order of its training labels"
+                f"the checkpoint has {labels} for them; name its labels in the order of its training, with "
+                f"--labels {cls.template.name}=neutral,happy,… or expressions=(…)"
             )
         return names
 
@@ -126,30 +142,90 @@ class NeuralGenerator(Generator):
         return one_hot(len(self.card.expressions))(source, target)
 
     @classmethod
-    def from_checkpoint(cls, path: Path | str, expressions: Sequence[str] | None = None) -> Self:
-        """Load the file that the authors' code saves, or one of ``save_checkpoint`` with its card beside it.
+    def from_checkpoint(
+        cls, path: Path | str, expressions: Sequence[str] | None = None, resolution: int | None = None
+    ) -> Self:
+        """Load the file that the authors' code saves, or one of ``save_checkpoint``.
+
+        Labels and image size are those of the arguments, else those of the card beside the file, else those
+        of ``stated_beside``, else the authors' defaults; the last are listed in ``card.assumed``.
 
         Args:
             path: The file.
-            expressions: Names of an official file's labels; see ``from_official``.
+            expressions: Names of the labels; see ``from_official``.
+            resolution: The image size in pixels that the model was trained at.
 
         Raises:
-            CheckpointError: the file is neither, or belongs to another model.
+            CheckpointError: the file is neither, or belongs to another model, or the model cannot take images
+                of this size.
         """
-        content = read_checkpoint(Path(path))
-        if content.card is None:
-            generator = cls.from_official(content.state, expressions)
-            origin = f"{Path(path).name}, sha256 {content.digest}"
-            generator.card = replace(generator.card, weights=origin, trained_on="not stated in the file")
-            return generator
+        path = Path(path)
+        content = read_checkpoint(path)
         card = content.card
-        if card.name != cls.template.name:
+        if card is not None and card.name != cls.template.name:
             raise CheckpointError(
                 f"{path} holds {card.name!r}, not {cls.template.name!r}; load it by its name"
             )
-        generator = cls.from_official(content.state, card.expressions, card.resolution or 128)
-        generator.card = replace(card, parameters=generator.card.parameters)
+        stated = Stated(card.expressions, card.resolution) if card else cls.stated_beside(path)
+        names, size = tuple(expressions or stated.expressions), resolution or stated.resolution
+        generator = cls.from_official(content.state, names or None, size or DEFAULT_RESOLUTION)
+        generator.check_size()
+        if card is None:
+            origin = f"{path.name}, sha256 {content.digest}"
+            generator.card = replace(
+                generator.card,
+                weights=origin,
+                trained_on="not stated in the file",
+                assumed=tuple(cls._assumptions(generator.card, bool(names), bool(size))),
+            )
+            return generator
+        own = generator.card
+        generator.card = replace(
+            card, expressions=own.expressions, resolution=own.resolution, parameters=own.parameters
+        )
         return generator
+
+    @classmethod
+    def stated_beside(cls, path: Path) -> Stated:
+        """Return what other files of the authors' code state of a checkpoint without a card."""
+        return Stated()
+
+    @classmethod
+    def _assumptions(cls, card: GeneratorCard, named: bool, sized: bool) -> Iterator[str]:
+        if not named and cls.label_orders.get(len(card.expressions)) is not None:
+            yield (
+                "the checkpoint does not state its labels, which are assumed to be the authors', in this "
+                f"order: {', '.join(card.expressions)}; name others with --labels"
+            )
+        if not sized:
+            yield (
+                f"the checkpoint does not state its image size, which is assumed to be {card.resolution} "
+                "pixels; state another with --native-size"
+            )
+
+    def check_size(self) -> None:
+        """Check that the network takes and returns images of ``card.resolution``, without computing any.
+
+        Raises:
+            CheckpointError: it does not; the message names the nearest sizes that it takes.
+        """
+        size = self.card.resolution
+        if size is not None and not self._takes(size):
+            near = sorted(range(8, size + 129, 4), key=lambda other: abs(other - size))
+            fitting = [other for other in near if self._takes(other)][:2]
+            remedy = f"; it takes {' or '.join(map(str, sorted(fitting)))}" if fitting else ""
+            raise CheckpointError(f"{self.card.name} cannot take images of {size} x {size} pixels{remedy}")
+
+    def _takes(self, size: int) -> bool:
+        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        shapes = {name: value.to("meta") for name, value in tensors.items()}
+        label = torch.zeros(1, dtype=torch.int64)
+        images, condition = torch.empty(1, 3, size, size, device="meta"), self.condition(label, label)
+        try:
+            outputs = functional_call(self.network, shapes, (images, condition.to("meta")))
+        except (RuntimeError, ValueError):
+            return False
+        return bool(outputs.shape == images.shape)
 
     @classmethod
     def default(cls) -> Self:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import SpecError
+from .draws import Batch, Draws
 from .hyperparameters import Settings
-from .losses import gradient_penalty, shuffled
+from .losses import gradient_penalty
 
 Terms = dict[str, Tensor]
 """Scalar losses by name; those of the discriminator start with ``d_``, those of the generator with ``g_``."""
@@ -25,29 +26,11 @@ Conditioning = Callable[[Tensor, Tensor], Tensor]
 """Computes a network's condition from (B,) source and (B,) target labels, int64."""
 
 
-class Batch(NamedTuple):
-    """The training images of one step.
-
-    Attributes:
-        images: (B, 3, R, R) float32 in [-1, 1].
-        labels: (B,) int64, their expressions.
-        subjects: (B,) int64, the people on them.
-        neutrals: Like ``images``: neutral faces of the same people, mirrored and shifted with them.
-        paired: (B,) bool; false where a person has no neutral face, and ``neutrals`` holds the image itself.
-    """
-
-    images: Tensor
-    labels: Tensor
-    subjects: Tensor
-    neutrals: Tensor
-    paired: Tensor
-
-
 class Objective(nn.Module, ABC):
     """A generator, its discriminator, and their adversarial losses.
 
-    All randomness comes from the argument ``random``, a generator on the CPU, so that a step can be repeated
-    exactly.
+    All randomness comes from the argument ``draws``, so that a step can be repeated exactly, on any number of
+    devices.
 
     Args:
         generator: ``generator(images, condition)`` returns images before clamping.
@@ -84,11 +67,11 @@ class Objective(nn.Module, ABC):
         return outputs.float()
 
     @abstractmethod
-    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def discriminator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return the terms that the discriminator minimises on real images and on edits of them."""
 
     @abstractmethod
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return the terms that the generator minimises."""
 
     def weighted(self, terms: Terms) -> Terms:
@@ -124,35 +107,35 @@ class LabelObjective(Objective):
         outputs: Tensor = self(images, self.condition(source, target))
         return outputs
 
-    def edit(self, batch: Batch, targets: Tensor, random: torch.Generator) -> Tensor:
+    def edit(self, batch: Batch, targets: Tensor, draws: Draws) -> Tensor:
         """Return the edits of a batch towards (B,) labels, (B, 3, R, R), that both networks learn from."""
         return self.generate(batch.images, batch.labels, targets)
 
-    def fakes(self, batch: Batch, random: torch.Generator) -> Tensor:
+    def fakes(self, batch: Batch, draws: Draws) -> Tensor:
         """Return the edits of a batch, (B, 3, R, R), that the discriminator is shown."""
-        return self.edit(batch, shuffled(batch.labels, random), random)
+        return self.edit(batch, draws.targets(), draws)
 
     def class_loss(self, predictions: Tensor, labels: Tensor) -> Tensor:
         """Return the cross-entropy of the discriminator's class predictions against (B,) labels."""
         return F.cross_entropy(predictions, labels)
 
-    def discriminator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def discriminator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return Wasserstein distance, classification of real images, gradient penalty."""
         with torch.no_grad():
-            fakes = self.fakes(batch, random)
+            fakes = self.fakes(batch, draws)
         realness, predictions = self.discriminator(batch.images)
         fakeness, _ = self.discriminator(fakes)
         return {
             "d_real": -realness.mean(),
             "d_fake": fakeness.mean(),
             "d_class": self.class_loss(predictions, batch.labels),
-            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, random),
+            "d_penalty": gradient_penalty(lambda x: self.discriminator(x)[0], batch.images, fakes, draws),
         }
 
-    def generator_terms(self, batch: Batch, random: torch.Generator) -> Terms:
+    def generator_terms(self, batch: Batch, draws: Draws) -> Terms:
         """Return realness and classification of the edits, and L1 of the cycle back to the source."""
-        targets = shuffled(batch.labels, random)
-        fakes = self.edit(batch, targets, random)
+        targets = draws.targets()
+        fakes = self.edit(batch, targets, draws)
         realness, predictions = self.discriminator(fakes)
         returned = self.generate(fakes, targets, batch.labels)
         return {

@@ -6,11 +6,17 @@ A model spec is a string that names a model on the command line and in the Pytho
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
+from typing import Any
+
+from fesbench.datasets.expressions import canonical
 
 from ..core.contracts import Generator, Synthesizer
-from ..core.errors import BenchError, UnknownName
+from ..core.errors import BenchError, SpecError, UnknownName
 from ..core.registry import Registry
 from .cross_trained import SUFFIX, CrossTrained, read_folds
 from .external import FolderOutputs, load_class, output_files
@@ -96,13 +102,21 @@ def _shipped(name: str) -> dict[str, Path]:
 
 
 def _checkpoint_files(checkpoint: Path) -> dict[str, Path]:
-    """The checkpoint and the files read with it: action units, and the card of a safetensors file."""
-    beside = {"action units beside it": checkpoint.with_suffix(".action_units.csv")}
-    card = {"card of its checkpoint": checkpoint.with_suffix(".json")}
-    return {CHECKPOINT: checkpoint} | beside | (card if checkpoint.suffix == ".safetensors" else {})
+    """Return the checkpoint and the files read with it: its card, and action units."""
+    return {
+        CHECKPOINT: checkpoint,
+        "action units beside it": checkpoint.with_suffix(".action_units.csv"),
+        "card of its checkpoint": checkpoint.with_suffix(".json"),
+    }
 
 
-def load_model(spec: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Model:
+def load_model(
+    spec: str,
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    expressions: Sequence[str] = (),
+    resolution: int | None = None,
+) -> Model:
     """Load the model that a spec names.
 
     Args:
@@ -110,38 +124,69 @@ def load_model(spec: str, checkpoint: Path | str | None = None, device: str = "c
         checkpoint: Weights to load instead of the shipped ones: an official file, one of ``bench train``, or
             the list of several that were trained in folds.
         device: A torch device.
+        expressions: Names of the checkpoint's labels, in order; by default those of the card beside it, else
+            the authors'.
+        resolution: The image size in pixels that the checkpoint was trained at; likewise.
 
     Raises:
-        UnknownName: no model is registered under the name.
+        UnknownName: no model is registered under the name, or there is no such expression.
         BenchError: the file, folder or checkpoint cannot be used.
     """
+    if (expressions or resolution) and checkpoint is None:
+        raise SpecError(
+            f"labels or an image size for {spec} describe a checkpoint; give it with --checkpoint"
+        )
     if spec.startswith(OUTPUTS):
         return FolderOutputs(Path(spec.removeprefix(OUTPUTS)))
     kind = load_class(spec) if ".py:" in spec else GENERATORS.load(spec)
     if checkpoint is not None:
         if not hasattr(kind, "from_checkpoint"):
             raise BenchError(f"{spec} takes no checkpoint; leave --checkpoint out for it")
-        path, load = Path(checkpoint), kind.from_checkpoint
-        model = read_folds(path, load) if path.name.endswith(SUFFIX) else load(path)
+        path, load = Path(checkpoint), _loader(kind, spec, expressions, resolution)
+        model: Model = read_folds(path, load) if path.name.endswith(SUFFIX) else load(path)
     else:
         model = kind.default() if hasattr(kind, "default") else kind()
     return model.to(device) if isinstance(model, Generator | CrossTrained) else model
 
 
-def load_generator(name_or_path: str, checkpoint: Path | str | None = None, device: str = "cpu") -> Generator:
+def _loader(
+    kind: Any, spec: str, expressions: Sequence[str], resolution: int | None
+) -> Callable[[Path], Any]:
+    """Return ``from_checkpoint`` of a class with what the user states of the checkpoint."""
+    stated: dict[str, Any] = {}
+    if expressions:
+        stated["expressions"] = tuple(canonical(name) for name in expressions)
+    if resolution:
+        stated["resolution"] = resolution
+    taken = signature(kind.from_checkpoint).parameters
+    for name in stated:
+        if name not in taken:
+            raise BenchError(f"{spec}: its from_checkpoint takes no argument {name!r}; leave the option out")
+    return partial(kind.from_checkpoint, **stated)
+
+
+def load_generator(
+    name_or_path: str,
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    expressions: Sequence[str] = (),
+    resolution: int | None = None,
+) -> Generator:
     """Load a generator.
 
     Args:
         name_or_path: A registered name or ``path/to/file.py:Class``.
         checkpoint: Weights to load instead of the shipped ones; see ``load_model``.
         device: A torch device.
+        expressions: Names of the checkpoint's labels; see ``load_model``.
+        resolution: Image size of the checkpoint; see ``load_model``.
 
     Raises:
         UnknownName: no model is registered under the name.
         BenchError: the file or checkpoint cannot be used, or the model generates nothing from an image
             (``truth``, ``outputs:DIR``).
     """
-    model = load_model(name_or_path, checkpoint, device)
+    model = load_model(name_or_path, checkpoint, device, expressions, resolution)
     if not isinstance(model, Generator):
         raise BenchError(f"{name_or_path} does not generate from images; only bench run can use it")
     return model

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
 
@@ -98,7 +99,8 @@ class GeneratorSynthesizer(Synthesizer):
     Args:
         generator: Any generator; sources reach it at its native resolution, or at ``resolution`` where it
             accepts any.
-        expressions: The data set's expressions, which label the edits of a generator that names none.
+        expressions: The data set's expressions, which label the edits of a generator that names none. The
+            names of one that does may have any spelling; see ``datasets.expressions``.
         resolution: The run's resolution in pixels.
         batch: The number of images in a batch, None for ``batch_size``. Shorter batches are padded, so that
             no result depends on the other images of its batch.
@@ -114,7 +116,7 @@ class GeneratorSynthesizer(Synthesizer):
         device: str = "cpu",
     ) -> None:
         self.generator, self.card = generator, generator.card
-        self.labels = generator.card.expressions or expressions
+        self.labels = tuple(map(known_name, generator.card.expressions)) or expressions
         self.size = generator.card.resolution or resolution
         self.batch, self.device = batch or batch_size(device), device
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..core.errors import BenchError
 from ..runs.results import RunResults
-from ..runs.spec import GROWING, RunSpec
+from ..runs.spec import BY_MODEL, GROWING, RunSpec
 from ..runs.store.records import DatasetRecord, plain
 from ..statistics.comparisons import by_edit, interval_columns, scopes
 from ..statistics.intervals import NONE, clustered_means
@@ -224,7 +224,7 @@ def _causes(before: RunResults, after: RunResults) -> Iterator[Cause]:
 
 def _fixed(spec: RunSpec) -> dict[str, Any]:
     """Return the fields that may not change while a run grows."""
-    return {name: value for name, value in plain(spec).items() if name not in (*GROWING, "checkpoints")}
+    return {name: value for name, value in plain(spec).items() if name not in (*GROWING, *BY_MODEL)}
 
 
 def _data(entry: DatasetRecord) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fesbench.datasets.expressions import known_name
+
 from ..core.contracts import FeatureExtractor
 from ..core.errors import BenchError, SpecError
 from ..core.files import file_digest
@@ -28,7 +30,7 @@ def identities(spec: RunSpec) -> Identities:
     """
     metrics = {metric_id(name, spec.backend) for name in spec.metrics}
     return Identities(
-        models={name: _digests(_model_files(name, spec)) for name in spec.models},
+        models={name: _digests(_model_files(name, spec)) | _stated(name, spec) for name in spec.models},
         metrics={name: _digests(METRICS.files(name)) for name in sorted(metrics)},
     )
 
@@ -49,6 +51,16 @@ def _model_files(model_spec: str, spec: RunSpec) -> dict[str, Path]:
         return identifying_files(model_spec, spec.checkpoints.get(model_spec))
     except BenchError:  # loading the model will say the same, and stop no other
         return {}
+
+
+def _stated(model_spec: str, spec: RunSpec) -> dict[str, str]:
+    """Return the labels and the image size that the user states of a checkpoint."""
+    stated = {}
+    if model_spec in spec.labels:
+        stated["labels"] = ", ".join(map(known_name, spec.labels[model_spec]))
+    if model_spec in spec.native_sizes:
+        stated["native size"] = str(spec.native_sizes[model_spec])
+    return stated
 
 
 def _digests(files: dict[str, Path]) -> dict[str, str]:

@@ -73,7 +73,13 @@ def load_models(spec: RunSpec, device: str) -> LoadedModels:
     loaded = LoadedModels()
     for model_spec in spec.models:
         try:
-            model = load_model(model_spec, spec.checkpoints.get(model_spec), device)
+            model = load_model(
+                model_spec,
+                spec.checkpoints.get(model_spec),
+                device,
+                spec.labels.get(model_spec, ()),
+                spec.native_sizes.get(model_spec),
+            )
             _check_card(model)
             for network in _networks(model):
                 set_inference(network, spec.inference)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fesbench.datasets.edits import safe_edits
+from fesbench.datasets.expressions import canonical
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects
 
@@ -121,7 +122,20 @@ def resolve(spec: RunSpec) -> RunSpec:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
         if not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
+    _check_stated(spec)
     return spec.model_copy(update={"models": models, "metrics": metrics})
+
+
+def _check_stated(spec: RunSpec) -> None:
+    """Check the labels and image sizes of checkpoints: that there is a checkpoint, and the names."""
+    for field in ("labels", "native_sizes"):
+        for name in getattr(spec, field):
+            if name not in spec.checkpoints:
+                raise SpecError(f"{field} of {name} describe a checkpoint; give it with --checkpoint")
+    for names in spec.labels.values():
+        known = [canonical(label) for label in names]
+        if len(set(known)) < len(known):
+            raise SpecError(f"labels {', '.join(names)}: an expression is named twice")
 
 
 def make_plan(spec: RunSpec) -> Plan:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ..core.contracts import Inference
 from ..core.errors import SpecError, invalid_fields
@@ -17,7 +24,10 @@ from ..core.names import safe_name
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 GROWING = ("models", "data", "metrics")
-"""Lists that a later call may add to; so may it to ``checkpoints``, while all other fields are fixed."""
+"""Lists that a later call may add to; so may it to ``BY_MODEL``, while all other fields are fixed."""
+
+BY_MODEL = ("checkpoints", "labels", "native_sizes")
+"""What is stated of single models, by how they are asked for."""
 
 LONGEST_NAME = 150
 """Characters of the data sets' names in a run's default name."""
@@ -26,6 +36,8 @@ LONGEST_NAME = 150
 class RunSpec(BaseModel):
     """A grid of generators and data sets, and how to score them.
 
+    ``labels`` and ``native_sizes`` describe the checkpoints of models: the expressions of their labels in
+    order, and the image sizes in pixels that they were trained at.
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
@@ -39,6 +51,8 @@ class RunSpec(BaseModel):
     metrics: tuple[str, ...] = ()
     backend: str = "embedded"
     checkpoints: dict[str, str] = {}
+    labels: dict[str, tuple[str, ...]] = {}
+    native_sizes: dict[str, Annotated[int, Field(ge=8, le=1024)]] = {}
     resolution: int = Field(default=128, ge=32, le=1024)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -49,6 +63,12 @@ class RunSpec(BaseModel):
     def digest(self) -> str:
         """sha256 over all fields."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out descriptions of checkpoints that are not given, as in specs of earlier versions."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if value or name not in BY_MODEL[1:]}
 
     @property
     def run_name(self) -> str:
@@ -66,7 +86,7 @@ class RunSpec(BaseModel):
             SpecError: a field that may not change differs; the message shows each difference.
         """
         old, new = earlier.model_dump(), self.model_dump()
-        fixed = new.keys() - {*GROWING, "checkpoints"}
+        fixed = new.keys() - {*GROWING, *BY_MODEL}
         changed = [name for name in new if name in fixed and old[name] != new[name]]
         if changed:
             lines = [f"  {name}: {old[name]!r} in the run, {new[name]!r} asked for" for name in changed]
@@ -77,7 +97,8 @@ class RunSpec(BaseModel):
                 "with --out."
             )
         grown = {name: tuple(dict.fromkeys((*old[name], *new[name]))) for name in GROWING}
-        return self.model_copy(update=grown | {"checkpoints": earlier.checkpoints | self.checkpoints})
+        stated = {name: getattr(earlier, name) | getattr(self, name) for name in BY_MODEL}
+        return self.model_copy(update=grown | stated)
 
 
 def read_config(path: Path) -> RunSpec:

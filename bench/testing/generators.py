@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from fesbench.datasets.expressions import EXPRESSIONS, known_name
 
 from ..core.contracts import UNKNOWN_LABEL, Generator
 from ..core.errors import UnsupportedEdit
@@ -15,6 +19,9 @@ from .findings import Finding, part_name, run_checks
 
 TOLERANCE = 1e-4
 """Largest difference between batch sizes, on images in [-1, 1]; an 8-bit grey level is 8e-3 wide."""
+
+MODE_DEPENDENT = (_BatchNorm, _DropoutNd)
+"""Layers whose outputs in training mode depend on chance or on the batch."""
 
 
 def check_generator(generator: Generator) -> tuple[Finding, ...]:
@@ -52,7 +59,10 @@ def _card_filled(generator: Generator) -> str | None:
     card = generator.card
     wrong = [name for name in ("name", "title", "weights") if not getattr(card, name)]
     wrong += [] if SAFE_NAME.fullmatch(card.name) else ["name (letters, digits, '.', '_' and '-' only)"]
-    wrong += ["expressions (repeated)"] if len(set(card.expressions)) < len(card.expressions) else []
+    names = [known_name(name) for name in card.expressions]
+    wrong += ["expressions (repeated)"] if len(set(names)) < len(names) else []
+    unknown = [name for name in names if name not in EXPRESSIONS]
+    wrong += [f"expressions (unknown: {name}; known: {', '.join(EXPRESSIONS)})" for name in unknown[:1]]
     wrong += ["resolution (not positive)"] if card.resolution is not None and card.resolution < 1 else []
     trained = card.supervision != "none"
     wrong += (
@@ -78,13 +88,17 @@ def _value_range(generator: Generator) -> str | None:
 
 
 def _deterministic(generator: Generator) -> str | None:
-    probe = _probe(generator)
+    """Compare two calls with other images in between, and from other random states."""
+    probe, other = _probe(generator), _probe(generator, batch=4)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         first = generator.synthesize(*probe).clone()
+        generator.synthesize(*other)
         torch.manual_seed(2)
         second = generator.synthesize(*probe)
-    return None if torch.equal(first, second) else f"two calls differ by up to {_gap(first, second):.3g}"
+    if torch.equal(first, second):
+        return None
+    return f"two calls differ by up to {_gap(first, second):.3g}{_training_advice(generator)}"
 
 
 def _batch_independent(generator: Generator) -> str | None:
@@ -92,7 +106,27 @@ def _batch_independent(generator: Generator) -> str | None:
     together = generator.synthesize(*probe).clone()
     alone = torch.cat([generator.synthesize(*(part[i : i + 1] for part in probe)) for i in range(3)])
     gap = _gap(together, alone)
-    return None if gap <= TOLERANCE else f"an image alone and in a batch differ by up to {gap:.3g}"
+    if gap <= TOLERANCE:
+        return None
+    return f"an image alone and in a batch differ by up to {gap:.3g}{_training_advice(generator)}"
+
+
+def _training_advice(generator: Generator) -> str:
+    """Name the layers that may be the reason: dropout and batch normalisation in training mode.
+
+    Instance normalisation is not among them: in training mode it depends on the image alone, and ``.eval()``
+    on a network that tracks its statistics changes the pictures.
+    """
+    networks = [part for part in vars(generator).values() if isinstance(part, nn.Module)]
+    layers = [
+        f"{name or type(layer).__name__} ({type(layer).__name__})"
+        for network in networks
+        for name, layer in network.named_modules()
+        if layer.training and isinstance(layer, MODE_DEPENDENT)
+    ]
+    if not layers:
+        return ""
+    return f"; call .eval() on these layers, not on the whole network: {', '.join(layers[:6])}"
 
 
 def _inputs_untouched(generator: Generator) -> str | None:
@@ -106,13 +140,6 @@ def _inputs_untouched(generator: Generator) -> str | None:
 def _no_gradient(generator: Generator) -> str | None:
     outputs = generator.synthesize(*_probe(generator))
     return "outputs carry a gradient" if outputs.requires_grad else None
-
-
-def _inference_mode(generator: Generator) -> str | None:
-    generator.synthesize(*_probe(generator))
-    modules = [part for part in vars(generator).values() if isinstance(part, nn.Module)]
-    training = any(module.training for network in modules for module in network.modules())
-    return "its network is in training mode; call .eval() when it is built" if training else None
 
 
 def _every_label(generator: Generator) -> str | None:
@@ -172,7 +199,6 @@ GENERATOR_CHECKS: dict[str, Callable[[Generator], str | None]] = {
     "independent of the batch": _batch_independent,
     "leaves its inputs alone": _inputs_untouched,
     "no gradient": _no_gradient,
-    "inference mode": _inference_mode,
     "answers every label": _every_label,
     "refuses unknown targets": _unknown_target,
     "unknown sources": _unknown_source,

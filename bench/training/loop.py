@@ -126,8 +126,9 @@ class TrainingRun:
             raise CheckpointError(f"{self.state_file} is no state of a training; train into another folder")
         if saved["identity"] != self._identity():
             raise SpecError(
-                f"{self.folder} was trained with other settings or data; train into another folder, or use "
-                f"the same again. Then: {saved['identity']}. Now: {self._identity()}."
+                f"{self.folder} was trained with other settings or data: "
+                f"{_differences(saved['identity'], self._identity())}; use the same again, or train into "
+                "another folder"
             )
         self.trainer.restore(saved["trainer"])
         self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
@@ -222,7 +223,7 @@ class TrainingRun:
             if self._leads:
                 log.flush()
                 self._save_samples()
-                save_checkpoint(self.generator(), self.checkpoint, self._training_record(), half=True)
+                save_checkpoint(self.generator(), self.checkpoint, self.training_record(), half=True)
                 self._save_state()
 
     def _save_samples(self) -> None:
@@ -249,7 +250,8 @@ class TrainingRun:
             del settings["steps"]
         return json.dumps({**self.record, **settings}, sort_keys=True)
 
-    def _training_record(self) -> dict[str, Any]:
+    def training_record(self) -> dict[str, Any]:
+        """Return what is recorded of the training in the card of its checkpoint."""
         return {
             **self.record,
             "images": len(self.data.labels),
@@ -269,6 +271,13 @@ class TrainingRun:
             },
             **self.notes,
         }
+
+
+def _differences(then: str, now: str) -> str:
+    """Return the entries in which two identities differ, with both values."""
+    old, new = json.loads(then), json.loads(now)
+    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} was {old.get(name)} and is now {new.get(name)}" for name in differing)
 
 
 class _Clock:

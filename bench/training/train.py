@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..generators.cross_trained import SUFFIX, write_folds
 from ..generators.hyperparameters import Settings, changed, read_changes
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import GENERATORS
+from ..runs.store.storage import LOCK, storage_at
 from .checkpoint_selection import Validation
 from .devices import SharedFailure, fail_together, is_joined, start_fabric
 from .log import has_tensorboard
@@ -272,6 +274,25 @@ def _train_once(
     name: str, request: _Request, load: Load, folder: Path, record: Mapping[str, Any] = MappingProxyType({})
 ) -> Training:
     """Train a model on one split; ``record`` adds to the training record."""
+    with ExitStack() as held:
+        with fail_together(request.fabric):
+            if request.fabric.is_global_zero:
+                held.callback(_remove_unused, folder)
+                held.enter_context(storage_at(folder).lock())
+        return _train_held(name, request, load, folder, record)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a training that did not begin: it holds nothing, or its lock only."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _train_held(
+    name: str, request: _Request, load: Load, folder: Path, record: Mapping[str, Any]
+) -> Training:
+    """Train a model in a folder that this training holds."""
     with fail_together(request.fabric):
         run, limit = _prepared(name, request, load, folder, record)
     if limit.progress(run.trainer.step, run.seconds) >= 1:
@@ -357,7 +378,7 @@ def _exported(run: TrainingRun) -> Path:
     """Write the file of the official code, by the first process only; return its path."""
     path = run.folder / f"{run.checkpoint.stem}-official.ckpt"
     if run.trainer.fabric.is_global_zero:
-        save_official(run.generator(), path)
+        save_official(run.generator(), path, run.training_record())
     return path
 
 

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from ..core.errors import SpecError
+from ..generators.draws import Batch, Draws
 from ..generators.hyperparameters import Settings
-from ..generators.objectives import Batch, Objective
+from ..generators.objectives import Objective
 from ..generators.training_data import TrainingImages
 from .devices import average_over_devices, start_fabric
 
@@ -26,7 +27,8 @@ class Trainer:
     choice of a step is drawn from the seed and the number of the step, so a training that is resumed makes
     the same updates as one that was not interrupted.
 
-    With several devices each takes its share of every batch and gradients are averaged by hand after the
+    With several devices each takes its share of every batch, whose targets are drawn over the whole batch
+    (see ``Draws``), and gradients are averaged by hand after the
     backward pass: ``DistributedDataParallel`` supports neither the second derivative inside the gradient
     penalty nor a backward pass that leaves one of the two networks out.
 
@@ -74,13 +76,12 @@ class Trainer:
             The weighted losses by name, averaged over devices.
         """
         random = _random(self.settings.seed, "step", self.step)
-        batch = self._share(self._batch(random))
-        if self.fabric.world_size > 1:
-            random = _random(self.settings.seed, "step", self.step, self.fabric.global_rank)
-        terms = self.objective.weighted(self.objective.discriminator_terms(batch, random))
+        draws = self._draws(random)
+        batch = draws.batch
+        terms = self.objective.weighted(self.objective.discriminator_terms(batch, draws))
         self._update(self.discriminator_optimizer, terms.values(), progress)
         if (self.step + 1) % self.settings.n_critic == 0:
-            generator_terms = self.objective.weighted(self.objective.generator_terms(batch, random))
+            generator_terms = self.objective.weighted(self.objective.generator_terms(batch, draws))
             self._update(self.generator_optimizer, generator_terms.values(), progress)
             self._update_average()
             terms |= generator_terms
@@ -113,13 +114,25 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer,
         }
 
-    def _batch(self, random: torch.Generator) -> Batch:
-        """Return the step's images, mirrored and shifted; the order is drawn anew for every epoch."""
-        total, settings = len(self.data.labels), self.settings
-        size = min(settings.batch_size, total)
+    def _draws(self, random: torch.Generator) -> Draws:
+        """Return the step's images and the source of its random choices.
+
+        The order of the images is drawn anew for every epoch. A batch of one image is given another one to
+        take its target from.
+        """
+        total = len(self.data.labels)
+        size = min(self.settings.batch_size, total)
         epoch, position = divmod(self.step, total // size)
-        order = torch.randperm(total, generator=_random(settings.seed, "epoch", epoch))
+        order = torch.randperm(total, generator=_random(self.settings.seed, "epoch", epoch))
         chosen = order[position * size : (position + 1) * size]
+        if size == 1:
+            chosen = torch.cat([chosen, torch.randint(total, (1,), generator=random)])
+        batch = self._batch(chosen, random)
+        return Draws(batch, random, size, self.fabric.global_rank, self.fabric.world_size)
+
+    def _batch(self, chosen: Tensor, random: torch.Generator) -> Batch:
+        """Return the images of these rows of the data, mirrored and shifted."""
+        size, settings = len(chosen), self.settings
         images = self.images[chosen.to(self.device)].float() / 127.5 - 1
         neutrals = self.neutrals[self.data.neutrals[chosen].to(self.device)].float() / 127.5 - 1
         if settings.flip:
@@ -133,11 +146,6 @@ class Trainer:
         columns = self.data.labels, self.data.subjects, self.data.paired
         labels, subjects, paired = (values[chosen].to(self.device) for values in columns)
         return Batch(images, labels, subjects, neutrals, paired)
-
-    def _share(self, batch: Batch) -> Batch:
-        """Return this device's part of a batch."""
-        rank, devices = self.fabric.global_rank, self.fabric.world_size
-        return Batch(*(values[rank::devices] for values in batch))
 
     def _update(self, optimizer: torch.optim.Optimizer, terms: Iterable[Tensor], progress: float) -> None:
         optimizer.zero_grad()

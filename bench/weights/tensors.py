@@ -1,8 +1,8 @@
 """Reads checkpoint files and loads their tensors into networks.
 
 The suite's own format is ``NAME.safetensors`` with ``NAME.json`` beside it (generator card, training record,
-digest of the tensors). Official files are pickles; they are read with ``torch.load(weights_only=True)``,
-which builds tensors and plain containers and runs no code.
+digest of the tensors). Official files are pickles, with such a card beside them or not; they are read with
+``torch.load(weights_only=True)``, which builds tensors and plain containers and runs no code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from ..core.contracts import GeneratorCard
 from ..core.errors import CheckpointError
-from ..core.files import file_digest, written_whole
+from ..core.files import file_digest, read_limited, written_whole
+from .mistaken import refuse_mistaken
 
 MAX_BYTES, MAX_CARD_BYTES, MAX_TENSORS = 2 << 30, 1 << 20, 10_000
 
@@ -57,7 +58,7 @@ SIGNATURES = (
 
 
 class Checkpoint(NamedTuple):
-    """The content of a checkpoint file; ``card`` is None and ``training`` empty for official files."""
+    """The content of a checkpoint file; ``card`` is None and ``training`` empty without a card beside it."""
 
     state: dict[str, Tensor]
     card: GeneratorCard | None
@@ -76,12 +77,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint file at {path}")
+    refuse_mistaken(path)
     _refuse_above(path, path.stat().st_size, MAX_BYTES)
     digest = file_digest(path)
     if path.suffix == ".safetensors":
-        state, (card, training) = _read_safetensors(path), _read_card(path, digest)
+        state = _read_safetensors(path)
     else:
-        state, card, training = _bare_names(_unwrapped(read_tensors(path), path)), None, {}
+        state = _bare_names(_unwrapped(read_tensors(path), path))
+    has_card = path.suffix == ".safetensors" or _is_card(path.with_suffix(".json"))
+    card, training = _read_card(path, digest) if has_card else (None, {})
     _refuse_unsound(state, path)
     return Checkpoint(state, card, training, digest)
 
@@ -190,6 +194,15 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no valid safetensors file: {error}") from error
+
+
+def _is_card(beside: Path) -> bool:
+    """Return whether a file is a card of the suite; other programs too write JSON beside their weights."""
+    try:
+        record = json.loads(read_limited(beside, MAX_CARD_BYTES, "it is no card of a checkpoint"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.keys() >= {"format", "sha256", "card"}
 
 
 def _read_card(path: Path, digest: str) -> tuple[GeneratorCard, Mapping[str, Any]]:

@@ -82,8 +82,8 @@ def load_eye_finder() -> EyeFinder:
         import dlib
     except ImportError as error:
         raise BenchError("finding faces needs dlib: pip install 'fesbench[prepare]'") from error
-    path, _ = pinned("portable", PREDICTOR)
-    return EyeFinder(dlib.get_frontal_face_detector(), _load_predictor(dlib, path))
+    with pinned("portable", PREDICTOR) as (path, _):
+        return EyeFinder(dlib.get_frontal_face_detector(), _load_predictor(dlib, path))
 
 
 def _load_predictor(dlib: Any, path: Path) -> Any:

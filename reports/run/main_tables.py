@@ -51,6 +51,7 @@ def main_table(results: DatasetResults) -> Table:
     return table.with_notes(
         [
             *_output_notes(results),
+            *_assumption_notes(results),
             *_cautions(dataset, results.measures),
             *_level_notes(item for item in record.face_levels if item.dataset == dataset),
             *_ceiling_notes([item for item in record.ceilings if item.dataset == dataset], record.networks),
@@ -109,6 +110,13 @@ def _output_notes(results: DatasetResults) -> Iterator[str]:
                 f"{card.title or name}: {lost} of {count.asked} edits have no output; scores of single "
                 f"outputs {effect}, scores of sets are incomplete."
             )
+
+
+def _assumption_notes(results: DatasetResults) -> Iterator[str]:
+    """Say what is assumed of checkpoints that do not state it."""
+    for name, card in results.cards.items():
+        for assumed in card.assumed:
+            yield f"{card.title or name}: {assumed}."
 
 
 def _cautions(dataset: str, columns: Iterable[str]) -> Iterator[str]:

@@ -11,8 +11,8 @@ from fesbench.baselines.attgan import AttGAN, AttGANDiscriminator, AttGANNetwork
 from fesbench.baselines.attribute_objective import AttributeObjective
 from fesbench.core.errors import CheckpointError
 from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.objectives import Batch
 from fesbench.testing.generators import check_generator
 
 NAMES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -150,9 +150,9 @@ def test_losses_are_the_official_sums():
     objective = AttributeObjective(Painter(), Reader(), _attributes(3), Settings())
     images, labels = torch.full((4, 3, 2, 2), 0.5), torch.tensor([2, 2, 2, 2])
     batch = Batch(images, labels, labels, images, labels > 0)
-    random = torch.Generator().manual_seed(0)
+    draws = Draws(batch, torch.Generator().manual_seed(0))
     terms = objective.weighted(
-        objective.discriminator_terms(batch, random) | objective.generator_terms(batch, random)
+        objective.discriminator_terms(batch, draws) | objective.generator_terms(batch, draws)
     )
     chance = torch.tensor(2.0).log().item()
     expected = {

@@ -12,8 +12,8 @@ from fesbench.baselines.degan import CODE, DEGAN, DEGANDiscriminator, DEGANNetwo
 from fesbench.baselines.stargan import StarGANNetwork
 from fesbench.core.errors import CheckpointError
 from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
 from fesbench.testing.generators import check_generator
 from fesbench.training.trainer import Trainer
@@ -105,7 +105,8 @@ def test_objective_of_an_editor_that_changes_nothing_is_known(faces):
     objective = DEGANObjective(Idle(), Knowing(), replace(SMALL, weights={"g_class": 2.0}))
     rows = torch.arange(3)
     batch = Batch(faces, rows, rows, faces, rows > 0)
-    terms = objective.weighted(objective.generator_terms(batch, torch.Generator().manual_seed(0)))
+    draws = Draws(batch, torch.Generator().manual_seed(0))
+    terms = objective.weighted(objective.generator_terms(batch, draws))
     expected = {"g_fake": -faces.mean().item(), "g_class": 2 * math.log(3), "g_code": math.log(3)}
     expected |= {"g_identity": 0.0, "g_same": 0.0, "g_cycle": 0.0}
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(expected, abs=1e-5)

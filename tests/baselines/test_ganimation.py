@@ -12,8 +12,8 @@ from fesbench.baselines.ganimation import GANimation, GANimationNetwork, GANimat
 from fesbench.core.errors import CheckpointError
 from fesbench.generators.checkpoints import save_checkpoint
 from fesbench.generators.discriminator import StarGANDiscriminator
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
 from fesbench.testing.generators import check_generator
 from fesbench.training.trainer import Trainer
@@ -138,8 +138,8 @@ def test_half_a_batch_on_each_of_two_devices_has_the_same_losses():
         objective = GANimationObjective(Painter(), Reader(), torch.zeros(1, 1, 17), SMALL)
         images, labels = torch.full((count, 3, 8, 8), 0.5), torch.zeros(count, dtype=torch.int64)
         batch = Batch(images, labels, labels, images, labels > 0)
-        random = torch.Generator().manual_seed(0)
-        terms = objective.discriminator_terms(batch, random) | objective.generator_terms(batch, random)
+        draws = Draws(batch, torch.Generator().manual_seed(0))
+        terms = objective.discriminator_terms(batch, draws) | objective.generator_terms(batch, draws)
         return [terms[name].item() for name in ("d_condition", "g_roughness")]
 
     assert losses(2) == pytest.approx(losses(4))
@@ -204,9 +204,9 @@ def test_losses_are_the_official_ones():
     objective = GANimationObjective(Painter(), Reader(), conditions, SMALL)
     images, labels = torch.full((4, 3, 8, 8), 0.5), torch.zeros(4, dtype=torch.int64)
     batch = Batch(images, labels, labels, images, labels > 0)
-    random = torch.Generator().manual_seed(0)
+    draws = Draws(batch, torch.Generator().manual_seed(0))
     found = objective.weighted(
-        objective.discriminator_terms(batch, random) | objective.generator_terms(batch, random)
+        objective.discriminator_terms(batch, draws) | objective.generator_terms(batch, draws)
     )
     assert 160 * 0.4**2 < found.pop("g_condition").item() < 160 * 0.6**2
     # Composed: -0.25 on the left, 0.25 on the right; the way back: -0.4375 and 0.0625.
@@ -228,7 +228,7 @@ def test_wanted_conditions_are_those_of_others_a_little_off():
     objective = GANimationObjective(Painter(), Reader(), conditions, SMALL)
     people, labels = torch.arange(8), torch.arange(8) % 2
     batch = Batch(torch.zeros(8, 3, 4, 4), labels, people, torch.zeros(8, 3, 4, 4), labels > 0)
-    shown, wanted = objective._conditions(batch, torch.Generator().manual_seed(0))
+    shown, wanted = objective._conditions(batch, Draws(batch, torch.Generator().manual_seed(0)))
     assert torch.equal(shown, conditions[people, labels])
     off = torch.cdist(wanted, shown, p=float("inf"))
     nearest, whose = off.min(dim=1)

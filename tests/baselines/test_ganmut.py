@@ -15,11 +15,12 @@ from fesbench.baselines.ganmut import (
     GaussianNetwork,
     LinearNetwork,
     LinearObjective,
+    free_count,
 )
 from fesbench.baselines.stargan import StarGANNetwork
 from fesbench.core.errors import CheckpointError, DatasetError
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.objectives import Batch
 from fesbench.generators.training_data import TrainingImages
 from fesbench.testing.generators import check_generator
 from fesbench.training.trainer import Trainer
@@ -151,11 +152,16 @@ def test_keeps_the_contract(form):
     assert all(finding.problem is None for finding in check_generator(generator))
 
 
+def draws_of(labels):
+    images = torch.zeros(len(labels), 3, 32, 32)
+    return Draws(Batch(images, labels, labels, images, labels < 0), torch.Generator().manual_seed(0))
+
+
 def test_codes_in_training_lie_along_the_axes_at_the_drawn_strength():
     objective = new_trainer().objective
     labels = torch.arange(3).repeat(400)
-    codes, strength = objective.draw(labels, torch.Generator().manual_seed(0))
-    free = objective.free(len(labels))
+    codes, strength = objective.draw(labels, draws_of(labels))
+    free = free_count(len(labels))
     assert free == 375
     torch.testing.assert_close(codes[:free].norm(dim=1), strength[:free])
     angles = torch.atan2(codes[:free, 1], codes[:free, 0])
@@ -179,10 +185,10 @@ def test_strength_and_code_losses_are_the_official_ones():
     objective = LinearObjective(LinearNetwork(3, 4, 1, neutral=1), Unmoved(), SMALL)
     images, labels = torch.zeros(4, 3, 32, 32), torch.tensor([2, 2, 2, 2])
     batch = Batch(images, labels, labels, images, labels < 0)
-    random = torch.Generator().manual_seed(0)
-    torch.randperm(4, generator=random)
-    codes, strength = objective.draw(labels, random)
-    terms = objective.generator_terms(batch, torch.Generator().manual_seed(0))
+    draws = draws_of(labels)
+    draws.targets()
+    codes, strength = objective.draw(labels, draws)
+    terms = objective.generator_terms(batch, Draws(batch, torch.Generator().manual_seed(0)))
     assert terms["g_class"].item() == pytest.approx(-math.log(0.6), rel=1e-5)
     assert terms["g_strength"].item() == pytest.approx((strength - 0.6).square().mean().item(), rel=1e-5)
     assert terms["g_info"].item() == pytest.approx(codes.square().mean().item(), rel=1e-5)

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from fesbench.baselines.stargan import FOLDER_ORDER, StarGAN, StarGANNetwork
-from fesbench.core.errors import CheckpointError
+from fesbench.baselines.stgan import STGAN, STGANNetwork
+from fesbench.core.errors import CheckpointError, SpecError, UnknownName
+from fesbench.datasets.expressions import CFEE
 from fesbench.generators.checkpoints import save_official
-from fesbench.generators.registry import GENERATORS
+from fesbench.generators.registry import GENERATORS, load_model
 from fesbench.weights.tensors import RUNNING_STATISTICS, load_exactly, read_tensors, with_statistics
 
 EXPORTED = ["stargan", "usgan", "sargan"]
@@ -119,3 +121,46 @@ def test_a_file_that_does_not_fit_is_recognised(reference, name, lookalike):
 def test_a_file_of_nobody_is_said_to_be_so():
     with pytest.raises(CheckpointError, match=r"looks like no model known here$"):
         load_exactly(torch.nn.Linear(2, 2), {"layer1.0.conv1.weight": torch.zeros(2, 2)})
+
+
+def test_an_exported_file_keeps_its_labels_and_its_size(tmp_path):
+    names = ("neutral", "angry", "disgusted", "fearful", "happy", "sad", "surprised")
+    save_official(StarGAN(StarGANNetwork(7, 4, 1), names, 64), tmp_path / "stargan-official.ckpt")
+    card = StarGAN.from_checkpoint(tmp_path / "stargan-official.ckpt").card
+    assert (card.expressions, card.resolution, card.assumed) == (names, 64, ())
+
+
+def test_what_nothing_states_is_assumed_and_said(tmp_path):
+    torch.save(StarGANNetwork(7, 4, 1).state_dict(), tmp_path / "200000-G.ckpt")
+    (tmp_path / "200000-G.json").write_text('{"note": "of another program"}')
+    card = StarGAN.from_checkpoint(tmp_path / "200000-G.ckpt").card
+    assert card.expressions[:2] == ("angry", "disgusted")
+    assert "angry, disgusted" in card.assumed[0]
+    assert "128 pixels" in card.assumed[1]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6, 15, 22])
+@pytest.mark.parametrize(("name", "network"), [("stargan", StarGANNetwork), ("stgan", STGANNetwork)])
+def test_users_name_the_labels_and_the_size(tmp_path, name, network, count):
+    path, state = tmp_path / "G.ckpt", network(count, 4, 5).state_dict()
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=f"{count} classes and 0 names .*--labels {name}="):
+        load_model(name, path)
+    card = load_model(name, path, expressions=CFEE[:count], resolution=256).card
+    assert (card.expressions, card.resolution, card.assumed) == (CFEE[:count], 256, ())
+
+
+def test_labels_may_have_any_spelling_but_no_unknown_name(tmp_path):
+    torch.save(StarGANNetwork(3, 4, 1).state_dict(), tmp_path / "G.ckpt")
+    found = load_model("stargan", tmp_path / "G.ckpt", expressions=("Neutral", "Happiness", "AFS"))
+    assert found.card.expressions == ("neutral", "happy", "fearful")
+    with pytest.raises(UnknownName, match="hapy"):
+        load_model("stargan", tmp_path / "G.ckpt", expressions=("neutral", "hapy", "sad"))
+    with pytest.raises(SpecError, match="--checkpoint"):
+        load_model("stargan", expressions=("neutral", "happy", "sad"))
+
+
+def test_a_size_that_a_model_cannot_take_is_refused_with_those_it_takes(tmp_path):
+    torch.save(STGANNetwork(3, 4, 5).state_dict(), tmp_path / "G.ckpt")
+    with pytest.raises(CheckpointError, match="100 x 100 pixels; it takes 96 or 128"):
+        STGAN.from_checkpoint(tmp_path / "G.ckpt", ("neutral", "happy", "sad"), 100)

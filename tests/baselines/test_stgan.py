@@ -9,8 +9,8 @@ from torch import nn
 
 from fesbench.baselines.stgan import STGAN, STGANDiscriminator, STGANNetwork, STGANObjective, _difference
 from fesbench.core.errors import CheckpointError, UnsupportedEdit
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.objectives import Batch
 from fesbench.testing.generators import check_generator
 
 NAMES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -148,7 +148,7 @@ def test_training_scales_each_difference_and_reconstructs_from_none():
     )
     labels = torch.tensor([0, 1, 2, 0])
     batch = Batch(torch.zeros(4, 3, 32, 32), labels, labels, torch.zeros(4, 3, 32, 32), labels == labels)
-    terms = objective.generator_terms(batch, torch.Generator().manual_seed(0))
+    terms = objective.generator_terms(batch, Draws(batch, torch.Generator().manual_seed(0)))
     edit, same = watched.conditions
     assert (same == 0).all()
     assert terms["g_reconstruction"] == 0

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from fesbench.core.contracts import ImageMetric, SetMetric
-from fesbench.core.errors import BenchError, UnknownName, WeightsMissing
+from fesbench.core.errors import BenchError, CheckpointError, UnknownName, WeightsMissing
 from fesbench.core.files import file_digest
 from fesbench.metrics.registry import BACKENDS, METRICS, NAMES, load_metric, load_metrics, metric_id
 from fesbench.testing.metrics import check_metric
@@ -137,3 +137,28 @@ def test_listing_names_imports_no_torch():
 
 def test_every_backend_s_ids_are_registered():
     assert {identifier for ids in BACKENDS.values() for identifier in ids.values()} <= set(METRICS.names())
+
+
+@pytest.mark.parametrize(
+    ("metric", "backend", "file"),
+    [
+        ("ecs", "portable", "emotion_model.hdf5"),
+        ("fss", "portable", "dlib_face_recognition_resnet_model_v1.dat"),
+        ("ecs", "face-api", "face_expression_model-weights_manifest.json"),
+        ("fss", "face-api", "face_recognition_model-weights_manifest.json"),
+    ],
+)
+def test_a_damaged_file_of_any_backend_gives_no_number(monkeypatch, tmp_path, metric, backend, file):
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / backend).mkdir()
+    (tmp_path / backend / file).write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=f"{file} is not the file .* its sha256 is"):
+        load_metric(f"{metric}@{NETWORKS[backend, metric]}")
+
+
+NETWORKS = {
+    ("portable", "ecs"): "fer",
+    ("portable", "fss"): "dlib",
+    ("face-api", "ecs"): "face-api",
+    ("face-api", "fss"): "face-api",
+}

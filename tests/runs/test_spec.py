@@ -62,3 +62,12 @@ def test_a_config_file_keeps_defaults(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("models: [copy, truth]\nlimit: 2\n")
     assert read_config(path) == RunSpec(models=("copy", "truth"), limit=2)
+
+
+def test_labels_and_sizes_of_checkpoints_are_part_of_a_spec_only_where_given():
+    plain = RunSpec(checkpoints={"stargan": "G.ckpt"})
+    stated = plain.model_copy(update={"labels": {"stargan": ("neutral", "happy")}})
+    assert "labels" not in plain.model_dump_json()
+    assert plain.digest != stated.digest
+    assert stated.grown_from(plain).labels == {"stargan": ("neutral", "happy")}
+    assert plain.grown_from(stated).labels == {"stargan": ("neutral", "happy")}

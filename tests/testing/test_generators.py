@@ -1,5 +1,7 @@
 """The conformance checks of generators: every model of the suite passes, every broken one is caught."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -37,7 +39,9 @@ class Tinted(Generator):
 class NeedsSource(Tinted):
     def __init__(self):
         super().__init__()
-        self.card = GeneratorCard("needy", "Needy", weights="none", expressions=("a", "b"), needs_source=True)
+        self.card = GeneratorCard(
+            "needy", "Needy", weights="none", expressions=("neutral", "happy"), needs_source=True
+        )
 
     def synthesize(self, images, source, target):
         if (source < 0).any():
@@ -95,10 +99,62 @@ class WithGradient(Tinted):
         return (super().tint(images, source, target) * torch.ones(1, requires_grad=True)).clamp(-1, 1)
 
 
-class InTraining(Tinted):
+class Learned(Tinted):
+    """A network whose last layer is ``layer``, as it is built: in training mode."""
+
+    layer = None
+
     def __init__(self):
         super().__init__()
-        self.network = torch.nn.Dropout()
+        torch.manual_seed(0)
+        self.network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3, padding=1), self.layer)
+
+    @torch.no_grad()
+    def tint(self, images, source, target):
+        return super().tint(self.network(images).tanh(), source, target)
+
+
+class Tracking(Learned):
+    """Normalises by the image's own statistics, as StarGAN's official code does, which never calls eval."""
+
+    layer = torch.nn.InstanceNorm2d(3, affine=True, track_running_stats=True)
+
+
+class DroppingOut(Learned):
+    layer = torch.nn.Dropout()
+
+
+class NormalisingBatches(Learned):
+    layer = torch.nn.BatchNorm2d(3)
+
+
+class Remembering(Tinted):
+    """Adds what it was shown before."""
+
+    before = 0.0
+
+    def tint(self, images, source, target):
+        answer = (super().tint(images, source, target) + 0.1 * self.before).clamp(-1, 1)
+        self.before = images[-1].mean()
+        return answer
+
+
+class Spelled(Tinted):
+    def __init__(self):
+        super().__init__()
+        self.card = replace(self.card, expressions=("Neutral", "Happiness"))
+
+
+class Twice(Tinted):
+    def __init__(self):
+        super().__init__()
+        self.card = replace(self.card, expressions=("happy", "Joy"))
+
+
+class Unheard(Tinted):
+    def __init__(self):
+        super().__init__()
+        self.card = replace(self.card, expressions=("neutral", "hapy"))
 
 
 class Deaf(Tinted):
@@ -127,7 +183,7 @@ class Crashing(Tinted):
         raise RuntimeError("out of memory")
 
 
-@pytest.mark.parametrize("kind", [Tinted, NeedsSource])
+@pytest.mark.parametrize("kind", [Tinted, NeedsSource, Tracking, Spelled])
 def test_good_generators_pass(kind):
     assert all(finding.problem is None for finding in check_generator(kind()))
 
@@ -145,7 +201,11 @@ def test_good_generators_pass(kind):
         (InPlace, "leaves its inputs alone"),
         (Alias, "leaves its inputs alone"),
         (WithGradient, "no gradient"),
-        (InTraining, "inference mode"),
+        (DroppingOut, "deterministic"),
+        (NormalisingBatches, "independent of the batch"),
+        (Remembering, "deterministic"),
+        (Twice, "card is filled in"),
+        (Unheard, "card is filled in"),
         (Deaf, "answers every label"),
         (Accommodating, "refuses unknown targets"),
         (SecretlyNeedsSource, "unknown sources"),
@@ -165,3 +225,21 @@ def test_a_crash_is_a_finding_of_every_check_that_met_it():
     problems = [finding.problem for finding in caught.value.findings if finding.problem]
     assert len(problems) >= 8
     assert set(problems) == {"raised RuntimeError: out of memory"}
+
+
+@pytest.mark.parametrize("kind", [DroppingOut, NormalisingBatches])
+def test_the_layers_in_training_mode_are_named(kind):
+    generator = kind()
+    with pytest.raises(ConformanceError, match=r"call \.eval\(\) on these layers, .*: 1 \("):
+        check_generator(generator)
+    generator.network[1].eval()
+    assert all(finding.problem is None for finding in check_generator(generator))
+
+
+def test_checks_leave_a_network_and_its_pictures_as_they_are():
+    generator = Tracking()
+    images, labels = torch.rand(2, 3, 16, 16), torch.tensor([0, 1])
+    before = generator.synthesize(images, labels, labels)
+    check_generator(generator)
+    assert generator.network.training
+    assert torch.equal(generator.synthesize(images, labels, labels), before)

@@ -15,10 +15,11 @@ from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.stgan import STGAN
 from fesbench.core.contracts import Dataset, Sample
 from fesbench.core.errors import BenchError, CheckpointError, DatasetError, ImageError, SpecError
+from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot
 from fesbench.generators.losses import gradient_penalty
-from fesbench.generators.objectives import Batch, LabelObjective
+from fesbench.generators.objectives import LabelObjective
 from fesbench.generators.training_data import load_images, preview_images
 from fesbench.training.checkpoint_selection import Validation
 from fesbench.training.loop import Limit, TrainingRun, sample_grid
@@ -52,11 +53,15 @@ def new_trainer(settings=SMALL, subjects=8, model=StarGAN):
     return Trainer(model.objective(data, settings), data, settings)
 
 
+def batch_of(images, labels):
+    return Batch(images, labels, labels, images, labels >= 0)
+
+
 def test_gradient_penalty_of_a_linear_critic_is_closed_form():
     weight = torch.arange(12.0).reshape(1, 3, 2, 2) / 10
     images = torch.randn(5, 3, 2, 2)
-    random = torch.Generator().manual_seed(0)
-    penalty = gradient_penalty(lambda x: (x * weight).sum((1, 2, 3)), images, images + 1, random)
+    draws = Draws(batch_of(images, torch.arange(5)), torch.Generator().manual_seed(0))
+    penalty = gradient_penalty(lambda x: (x * weight).sum((1, 2, 3)), images, images + 1, draws)
     assert penalty.item() == pytest.approx((weight.norm().item() - 1) ** 2, rel=1e-5)
 
 
@@ -76,10 +81,10 @@ def test_losses_are_the_official_sums():
     settings = replace(SMALL, weights={"d_class": 2.0, "g_class": 2.0, "g_cycle": 3.0, "d_penalty": 5.0})
     objective = LabelObjective(Painter(), Reader(), one_hot(3), settings)
     images, labels = torch.full((4, 3, 2, 2), 0.5), torch.tensor([2, 2, 2, 2])
-    random = torch.Generator().manual_seed(0)
-    batch = Batch(images, labels, labels, images, labels > 0)
+    batch = batch_of(images, labels)
+    draws = Draws(batch, torch.Generator().manual_seed(0))
     terms = objective.weighted(
-        objective.discriminator_terms(batch, random) | objective.generator_terms(batch, random)
+        objective.discriminator_terms(batch, draws) | objective.generator_terms(batch, draws)
     )
     expected = {
         "d_real": -0.5,
@@ -137,7 +142,7 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
     for _ in range(2):
         images = []
         for _ in range(4):
-            batch = trainer._batch(torch.Generator()).images
+            batch = trainer._draws(torch.Generator()).batch.images
             images += [image.numpy().tobytes() for image in batch]
             trainer.step += 1
         epochs.append(images)
@@ -222,7 +227,7 @@ def marked_faces(settings):
     images[:, :, 16, 16] = 255
     trainer = Trainer(StarGAN.objective(data, settings), data._replace(images=images), settings)
     for trainer.step in range(12):
-        batch = trainer._batch(torch.Generator().manual_seed(trainer.step))
+        batch = trainer._draws(torch.Generator().manual_seed(trainer.step)).batch
         yield from zip(where(batch.images), where(batch.neutrals), strict=True)
 
 
@@ -370,5 +375,5 @@ def test_a_file_that_is_no_training_state_is_refused(tmp_path):
 def test_resume_with_other_settings_is_refused(tmp_path):
     none = torch.zeros(0, 3, 32, 32)
     TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).train(Limit(steps=1), lambda step, fraction: None)
-    with pytest.raises(SpecError, match="other settings"):
+    with pytest.raises(SpecError, match="other settings or data: seed was 3 and is now 4; "):
         TrainingRun(StarGAN, Flat(), none, replace(SMALL, seed=4), tmp_path).resume()

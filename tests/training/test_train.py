@@ -17,8 +17,9 @@ import fesbench
 from fesbench.baselines.stargan import StarGAN
 from fesbench.cli import cli
 from fesbench.cli.train import train as train_command
-from fesbench.core.errors import SpecError
+from fesbench.core.errors import BenchError, SpecError
 from fesbench.generators.registry import GENERATORS
+from fesbench.runs.store.storage import storage_at
 
 TINY = {"width": 4, "discriminator_width": 4, "batch_size": 4, "precision": "float32"}
 
@@ -232,3 +233,16 @@ def test_a_finished_training_is_not_overwritten(tmp_path):
     result = CliRunner().invoke(cli, ["train", "--model", "stargan", "--steps", "1", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "already holds a training" in result.stderr
+
+
+def test_a_folder_that_another_training_holds_is_refused(faces, tmp_path):
+    out = tmp_path / "out"
+    with storage_at(out).lock(), pytest.raises(BenchError, match="another process is writing"):
+        fesbench.train("stargan", str(faces), config=TINY, steps=1, out=out)
+    assert not list(out.glob("*.safetensors"))
+
+
+def test_a_training_that_does_not_begin_leaves_no_folder(faces, tmp_path):
+    with pytest.raises(BenchError, match="nothing to resume"):
+        fesbench.train("stargan", str(faces), config=TINY, steps=1, out=tmp_path / "out", resume=True)
+    assert not (tmp_path / "out").exists()

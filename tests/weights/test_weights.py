@@ -263,27 +263,34 @@ def test_the_digest_at_first_use_is_recorded_and_any_other_refused(
     path.write_bytes(CONTENT)
     file = next(file for file in weights.files("paper") if file.name == path.name)
     assert file.state() == "unpinned"
-    assert weights.pinned("paper", path.name) == (path, file_digest(path))
+    with pytest.raises(ValueError, match="half"), weights.pinned("paper", path.name):
+        raise ValueError("only half of it can be read")
+    assert file.state() == "unpinned"
+    with weights.pinned("paper", path.name) as found:
+        assert found == (path, file_digest(path))
+        assert file.state() == "unpinned"
     assert "CC BY-NC 4.0, non-commercial" in capsys.readouterr().err
     assert file.record.read_text("utf-8") == f"{file_digest(path)}  {path.name}\n"
     assert file.state() == "recorded"
-    weights.pinned("paper", path.name)
+    with weights.pinned("paper", path.name):
+        pass
     assert capsys.readouterr().err == ""
     path.write_bytes(b"something else")
     assert file.state() == "wrong"
-    with pytest.raises(CheckpointError, match=r"qualiclip\.pth\.sha256"):
-        weights.pinned("paper", path.name)
+    with pytest.raises(CheckpointError, match=r"qualiclip\.pth\.sha256"), weights.pinned("paper", path.name):
+        pass
 
 
 def test_another_file_stands_in_for_a_published_one_where_its_digest_is_recorded(folder: Path) -> None:
     inception = next(file for file in weights.files("paper") if "inception" in file.name)
     inception.path.parent.mkdir(parents=True)
     inception.path.write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match="not 6726825d"):
-        weights.pinned("paper", inception.name)
+    with pytest.raises(CheckpointError, match="not 6726825d"), weights.pinned("paper", inception.name):
+        pass
     assert not inception.record.exists()
     inception.record.write_text(file_digest(inception.path), "utf-8")
-    assert weights.pinned("paper", inception.name)[1] == file_digest(inception.path)
+    with weights.pinned("paper", inception.name) as (_, digest):
+        assert digest == file_digest(inception.path)
     assert inception.state() == "recorded"
 
 
@@ -291,7 +298,8 @@ def test_a_file_whose_digest_cannot_be_recorded_is_served(folder: Path) -> None:
     path = folder / "paper" / "qualiclip.pth"
     path.with_name("qualiclip.pth.sha256").mkdir(parents=True)  # where even the superuser can write no file
     path.write_bytes(CONTENT)
-    assert weights.pinned("paper", path.name)[0] == path
+    with weights.pinned("paper", path.name) as (found, _):
+        assert found == path
 
 
 def test_reading_stops_at_the_limit(tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ def published(model: str) -> FeatureExtractor:
         WeightsMissing: its file is not there, or the deepface package is not installed.
         CheckpointError: the file is another one.
     """
-    path, _ = weights.pinned("paper", RECOGNISERS[model].file)
-    return load_once(DeepFaceRecognition, model, path)
+    with weights.pinned("paper", RECOGNISERS[model].file) as (path, _):
+        return load_once(DeepFaceRecognition, model, path)
 
 
 def published_bfloat16(model: str) -> FeatureExtractor:
@@ -106,13 +106,14 @@ def published_bfloat16(model: str) -> FeatureExtractor:
 
 def published_dlib() -> FeatureExtractor:
     """Return DeepFace's model Dlib, made of dlib's file in the weights folder; its errors are the same."""
-    return load_once(DeepFaceDlib, weights.where("portable", dlib_resnet.FILE))
+    with weights.pinned("portable", dlib_resnet.FILE) as (path, _):
+        return load_once(DeepFaceDlib, path)
 
 
 def published_emotion() -> FeatureExtractor:
     """Return the expression network of the weights folder; its errors are the same."""
-    path, _ = weights.pinned("paper", "facial_expression_model_weights.pth")
-    return load_once(DeepFaceEmotion, path)
+    with weights.pinned("paper", "facial_expression_model_weights.pth") as (path, _):
+        return load_once(DeepFaceEmotion, path)
 
 
 class DeepFaceRecognition(TorchExtractor, FaceEmbedder):

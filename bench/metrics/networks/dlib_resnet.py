@@ -145,7 +145,8 @@ def published() -> FeatureExtractor:
         WeightsMissing: the file is not there.
         CheckpointError: it is not that network.
     """
-    return load_once(DlibResNet, weights.where("portable", FILE))
+    with weights.pinned("portable", FILE) as (path, _):
+        return load_once(DlibResNet, path)
 
 
 class DlibResNet(TorchExtractor, FaceEmbedder):

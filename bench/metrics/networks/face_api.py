@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def published_expression() -> FeatureExtractor:
         WeightsMissing: a file is not there.
         CheckpointError: the files are not that network.
     """
-    return load_once(FaceApiExpression, weights.where("face-api", "face_expression_model.bin").parent)
+    with _published("face_expression_model") as folder:
+        return load_once(FaceApiExpression, folder)
 
 
 def published_recognition() -> FeatureExtractor:
@@ -106,7 +108,8 @@ def published_recognition() -> FeatureExtractor:
         WeightsMissing: a file is not there.
         CheckpointError: the files are not that network.
     """
-    return load_once(FaceApiRecognition, weights.where("face-api", "face_recognition_model.bin").parent)
+    with _published("face_recognition_model") as folder:
+        return load_once(FaceApiRecognition, folder)
 
 
 class FaceApiExpression(TorchExtractor):
@@ -190,6 +193,16 @@ def _loaded(folder: Path, model: str, build: Callable[[_Tensors], nn.Module]) ->
     module = build(tensors).eval().requires_grad_(False)
     tensors.finish()
     return module, tensors.digest
+
+
+@contextmanager
+def _published(model: str) -> Iterator[Path]:
+    """Yield the folder of the two files of a model, which are the published ones; see ``weights.pinned``."""
+    with (
+        weights.pinned("face-api", f"{model}-weights_manifest.json"),
+        weights.pinned("face-api", f"{model}.bin") as (path, _),
+    ):
+        yield path.parent
 
 
 class _Tensors:

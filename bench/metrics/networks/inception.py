@@ -38,7 +38,8 @@ def published() -> FeatureExtractor:
         WeightsMissing: the file is not there, or pytorch-fid is not installed.
         CheckpointError: the file is another one, or does not fit the network.
     """
-    return load_once(InceptionFeatures, *weight_files.pinned("paper", FILE))
+    with weight_files.pinned("paper", FILE) as file:
+        return load_once(InceptionFeatures, *file)
 
 
 def published_bfloat16() -> FeatureExtractor:

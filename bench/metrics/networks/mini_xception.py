@@ -91,7 +91,8 @@ def published() -> FeatureExtractor:
         CheckpointError: it is not that network.
         BenchError: h5py is not installed.
     """
-    return load_once(MiniXception, weights.where("portable", "emotion_model.hdf5"))
+    with weights.pinned("portable", "emotion_model.hdf5") as (path, _):
+        return load_once(MiniXception, path)
 
 
 class MiniXception(TorchExtractor):

@@ -73,7 +73,8 @@ def published() -> FeatureExtractor:
         WeightsMissing: the file is not there, or open-clip-torch is not installed.
         CheckpointError: the file is another one, or does not fit the network.
     """
-    return load_once(QualiClipNetwork, *weight_files.pinned("paper", "qualiclip.pth"))
+    with weight_files.pinned("paper", "qualiclip.pth") as file:
+        return load_once(QualiClipNetwork, *file)
 
 
 class QualiClipNetwork(TorchExtractor):

@@ -87,6 +87,11 @@ class ModelRecord(_Entry):
     block: Block
     card: GeneratorCard
 
+    @field_serializer("card", mode="wrap")
+    def _without_absent(self, card: GeneratorCard, serialize: SerializerFunctionWrapHandler) -> Any:
+        """Leave out ``assumed`` where nothing was, as in records of earlier versions."""
+        return {name: value for name, value in serialize(card).items() if value or name != "assumed"}
+
 
 _CARD = TypeAdapter(GeneratorCard)
 
