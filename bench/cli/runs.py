@@ -1,4 +1,4 @@
-"""``bench runs``: list runs, and move one as a single file."""
+"""``bench runs``: list and show runs, and move one as a single file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from fesbench.reports.run.publish import show_tables
+
+from ..api import open_run
 from ..core.plurals import counted
 from ..review.overview import Overview, overview
 from ..runs.store.archive import SUFFIX, pack, unpack
@@ -18,7 +21,7 @@ from .console import make_console
 
 @click.group()
 def runs() -> None:
-    """List runs, and move one as a single file."""
+    """List and show runs, and move one as a single file."""
 
 
 @runs.command("list", epilog="Example:  bench runs list /data/runs --json")
@@ -43,6 +46,13 @@ def _table(found: list[Overview]) -> Table:
         models = counted(len(entry.models), "model") if len(entry.models) > 3 else ", ".join(entry.models)
         table.add_row(entry.name, when, entry.status, models, ", ".join(entry.data), entry.headline)
     return table
+
+
+@runs.command(epilog="Example:  bench runs show runs/demo")
+@click.argument("run", type=click.Path(path_type=Path))
+def show(run: Path) -> None:
+    """Print all measures of RUN in all domains, with intervals and notes."""
+    show_tables(open_run(run), make_console())
 
 
 @runs.command("pack", epilog="Example:  bench runs pack runs/demo --out demo.tar.gz")

@@ -18,6 +18,12 @@ def test_runs_are_listed_the_newest_first_damaged_ones_too(call_bench, copied_ru
     assert "no runs" in call_bench("runs", "list", tmp_path / "broken" / "none").stderr
 
 
+def test_all_measures_are_shown_with_intervals(call_bench, finished_run):
+    shown = call_bench("runs", "show", finished_run).stdout
+    assert "95% interval" in shown
+    assert shown.count("ECS@embedded") >= 1
+
+
 def test_a_run_moves_as_one_file(call_bench, copied_run, tmp_path):
     said = call_bench("runs", "pack", copied_run, "--out", tmp_path / "run.tar.gz").stdout
     assert "run.tar.gz:" in said
