@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .layer import RegressionLayer
 from .refinement import Correction, Refinement
@@ -52,14 +51,5 @@ class RegGANNetwork(nn.Module):
         return Edited(images + correction.mask * change, correction.mask)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """Return the outputs of ``edit``, with a regression for square images of any size.
-
-        Images of another size than the regression's are edited at its size, and the change, resized
-        (bicubic), is added to them: unchanged parts keep all their detail.
-        """
-        if self.regression is None or images.shape[-1] == self.regression.resolution:
-            return self.edit(images, condition).outputs
-        size = (self.regression.resolution,) * 2
-        small = F.interpolate(images, size, mode="bilinear", antialias=True)
-        change = self.edit(small, condition).outputs - small
-        return images + F.interpolate(change, images.shape[-2:], mode="bicubic")
+        """Return the outputs of ``edit``."""
+        return self.edit(images, condition).outputs

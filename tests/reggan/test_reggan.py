@@ -88,7 +88,7 @@ def test_a_photo_of_the_trained_size_is_edited_as_it_is():
     network, photo = random_network(), torch.rand(1, 3, SIZE, SIZE) * 2 - 1
     condition = torch.eye(2)[1:]
     assert torch.equal(network(photo, condition), network.edit(photo, condition).outputs)
-    assert random_generator().card.resolution is None
+    assert random_generator().card.resolution == SIZE
     assert random_generator(replace(SMALL, regression=None)).card.resolution == SIZE
 
 

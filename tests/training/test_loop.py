@@ -142,7 +142,7 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
     for _ in range(2):
         images = []
         for _ in range(4):
-            batch = trainer._draws(torch.Generator()).batch.images
+            batch = trainer._draws(torch.Generator(), trainer.step).batch.images
             images += [image.numpy().tobytes() for image in batch]
             trainer.step += 1
         epochs.append(images)
@@ -201,7 +201,7 @@ def test_fewer_generator_updates_than_critic_ones():
 
 def test_the_optimisers_follow_the_schedule():
     trainer = new_trainer(replace(SMALL, schedule="linear"))
-    trainer.advance(0.75)
+    trainer.advance(trainer.settings.learning_rate_at(0.75))
     optimizers = trainer.generator_optimizer, trainer.discriminator_optimizer
     assert [optimizer.param_groups[0]["lr"] for optimizer in optimizers] == [2e-4, 2e-4]
 
@@ -227,7 +227,7 @@ def marked_faces(settings):
     images[:, :, 16, 16] = 255
     trainer = Trainer(StarGAN.objective(data, settings), data._replace(images=images), settings)
     for trainer.step in range(12):
-        batch = trainer._draws(torch.Generator().manual_seed(trainer.step)).batch
+        batch = trainer._draws(torch.Generator().manual_seed(trainer.step), trainer.step).batch
         yield from zip(where(batch.images), where(batch.neutrals), strict=True)
 
 
