@@ -35,7 +35,7 @@ from .attgan import AttGAN
 from .attribute_objective import AttributeObjective
 
 HEAD = 16
-"""Channels before the last convolution: a quarter of a narrow network's width is fewer than the RGB image needs."""
+"""Least channels before the last convolution: a quarter of a narrow width is hardly more than RGB."""
 
 ENCODER = "encoder.{}.0.weight"
 """Name of the convolution's weights at each level of the encoder."""

@@ -54,7 +54,7 @@ Examples:
     "--turn",
     type=click.IntRange(1),
     metavar="STEPS",
-    help="With several trainings, let each make so many steps before the next one's turn, until all are done.",
+    help="With several trainings, let each make so many steps before the next one's turn.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: PyTorch's]")

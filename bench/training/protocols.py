@@ -30,7 +30,7 @@ EMBEDDED = MappingProxyType({"embedded-v1": EMBEDDED_V1, "embedded-v2": EMBEDDED
 PROTOCOLS = MappingProxyType(
     {
         "embedded-v1": "the same steps, batches, widths and seed for every model, at 64 pixels",
-        "embedded-v2": "the same batches, widths and seeds for every model, at 64 pixels, until it has learned",
+        "embedded-v2": "the same batches and widths for every model, at 64 pixels, until it has learned",
         "official": "each model as its authors train it",
     }
 )

@@ -93,10 +93,8 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
             [_error(answer, truth) for answer, truth in zip(answers, truths, strict=True)],
         )
 
-    origin = (
-        f"{column}, nearest face and error, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
-    )
-    return Validation(score, origin, (judge.networks[0].card.name,))
+    judged_on = f"{len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
+    return Validation(score, f"{column}, nearest face and error, {judged_on}", (judge.networks[0].card.name,))
 
 
 def edit_and_score(
