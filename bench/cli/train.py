@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
 from ..training import train as training
 from ..training.devices import is_leader
-from .console import say
+from .console import make_console, say
 from .options import parse_duration
 from .train_progress import shown_training
 
@@ -97,5 +98,9 @@ def _show_summary(result: training.TrainingResult) -> None:
     trained = {one.folder.parent if result.folds else one.folder for one in result.trainings}
     total = len(trained) + len(result.failures)
     say(f"{len(trained)} of {total} models trained")
+    table = Table("training", "steps", "kept", "hours")
+    for one in result.trainings:
+        table.add_row(one.folder.name, str(one.steps), str(one.kept), f"{one.seconds / 3600:.1f}")
+    make_console(stderr=True).print(table)
     for name, reason in result.failures.items():
         say(f"not trained: {name}: {reason.splitlines()[0]}")

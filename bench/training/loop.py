@@ -101,6 +101,7 @@ class TrainingRun:
         self.trainer = Trainer(objective, self.data, settings, device)
         self.seconds = self.processor_seconds = 0.0
         self.losses: dict[str, float] = {}
+        self.end = self.selection.end(settings)
 
     @property
     def state_file(self) -> Path:
@@ -137,6 +138,7 @@ class TrainingRun:
         self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
         self.commits = saved["commits"]
         self.selection.restore(saved["selection"])
+        self.end = self.selection.end(self.settings)
 
     def progress(self, limit: Limit) -> float:
         """Return the fraction of the training that is done; 1 or more at its end, wherever that is by now."""
@@ -169,15 +171,13 @@ class TrainingRun:
                 if self._judge_candidate() or self.trainer.step % self.save_every == 0:
                     self._save(log)
                 report(self.trainer.step, self.progress(limit))
-            # With no earlier candidate there is nothing to choose from.
-            if self.selection.outcomes and self.progress(limit) >= 1:
+            if self._has_candidates and self.progress(limit) >= 1:
                 self._judge()
             self._save(log)
 
     def _until_end(self, limit: Limit) -> Limit:
         """Return the limit, with no more steps than the schedule has as far as is known."""
-        end = self.selection.end(self.settings)
-        return limit if end is None else limit._replace(steps=min(limit.steps or end, end))
+        return limit if self.end is None else limit._replace(steps=min(limit.steps or self.end, self.end))
 
     def _learning_rate(self, limit: Limit, progress: float) -> float:
         return replace(self.settings, steps=self._until_end(limit).steps).learning_rate_at(progress)
@@ -237,12 +237,19 @@ class TrainingRun:
             self._judge()
         return candidate
 
+    @property
+    def _has_candidates(self) -> bool:
+        """Whether there is something to choose from, in all processes alike."""
+        reached = any(step <= self.trainer.step for step in self.settings.candidates)
+        return self.selection.validation is not None and reached
+
     def _judge(self) -> None:
         with fail_together(self.trainer.fabric):
             if self._leads:
                 step = self.trainer.step
                 record = {**self.training_record(), "steps": step, "selection": "see outcomes"}
                 self.selection.judge(step, self._averaged(), record)
+        self.end = self.trainer.fabric.broadcast(self.selection.end(self.settings))
 
     def _refuse_divergence(self) -> None:
         if not all(math.isfinite(value) for value in self.losses.values()):
