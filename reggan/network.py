@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,12 @@ from torch import Tensor, nn
 
 from .layer import RegressionLayer
 from .refinement import Correction, Refinement
+
+
+def _full_precision(device: str) -> AbstractContextManager[None]:
+    """End autocasting, where the device has any: shapes are checked on one without."""
+    available = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
 class Edited(NamedTuple):
@@ -37,7 +44,7 @@ class RegGANNetwork(nn.Module):
         """Return the output of the first stage, (B, 3, R, R) in [-1, 1], in full precision."""
         if self.regression is None:
             return images
-        with torch.autocast(images.device.type, enabled=False):
+        with _full_precision(images.device.type):
             predicted: Tensor = self.regression(images, condition)
         return predicted
 

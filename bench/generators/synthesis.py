@@ -86,7 +86,8 @@ def carry_change(photo: Image, answer: Image, size: int) -> Image:
     change = resize(answer, side).astype(np.float32) - resize(photo, side)
     rows = torch.from_numpy(change).permute(2, 0, 1)[None]
     enlarged = functional.interpolate(rows, (size, size), mode="bicubic")[0].permute(1, 2, 0).numpy()
-    return (resize(photo, size) + enlarged).round().clip(0, 255).astype(np.uint8)
+    carried: Image = (resize(photo, size) + enlarged).round().clip(0, 255).astype(np.uint8)
+    return carried
 
 
 def answer_each(

@@ -57,9 +57,10 @@ class Outcomes(NamedTuple):
 
     def means(self) -> dict[str, float]:
         """Return the mean of each measure."""
-        columns = {"joint": self.joint, "expression": self.expression, "identity": self.identity}
-        shares = {name: round(float(np.mean(values)), 4) for name, values in columns.items()}
-        return {**shares, "error": round(float(np.mean(self.error)), 3)}
+        shares = (self.joint, self.expression, self.identity)
+        joint, expression, identity = (round(float(np.mean(np.asarray(share))), 4) for share in shares)
+        error = round(float(np.mean(self.error)), 3)
+        return {"joint": joint, "expression": expression, "identity": identity, "error": error}
 
 
 class Validation(NamedTuple):
