@@ -73,7 +73,7 @@ class RunSpec(BaseModel):
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what specs of earlier versions lack: descriptions of checkpoints, enlarged outputs."""
         content: dict[str, Any] = serialize(self)
-        absent = {"labels": {}, "native_sizes": {}, "upscale": BEFORE_UPSCALE}
+        absent: dict[str, Any] = {"labels": {}, "native_sizes": {}, "upscale": BEFORE_UPSCALE}
         return {name: value for name, value in content.items() if value != absent.get(name, ...)}
 
     @property
