@@ -241,6 +241,7 @@ class DEGAN(NeuralGenerator):
     official = Settings()
     """The suite's own: those of the authors are not known."""
 
+    trials = 6
     learns_from = "the expression of each image and whom it shows"
     training_choices = (
         "WGAN-GP, expression and identity cross-entropy, L1 cycle, L1 where the source shows the target",

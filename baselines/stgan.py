@@ -227,6 +227,7 @@ class STGAN(NeuralGenerator):
 
     official_wrapper = "state_dict"
 
+    trials = 6
     small_weights = MappingProxyType({"g_class": 0.5})
     training_choices = (
         "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "

@@ -124,6 +124,7 @@ class RegGAN(NeuralGenerator):
     )
     """Those of StarGAN, at a constant learning rate: the paper's own are not public to us."""
 
+    trials = 5
     learns_from = "pairs of a neutral and another face of one person, and their expressions"
     training_choices = (
         "trained on pairs only, neutral to expression: an advantage over unpaired methods",

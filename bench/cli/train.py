@@ -26,7 +26,9 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--model", required=True, help="Name of the generator, or all; see 'bench models list'.")
+@click.option(
+    "--model", required=True, help="A generator, several as A,B,…, or all; see 'bench models list'."
+)
 @click.option("--data", default="rendered", show_default=True, help="Name or folder of the data set.")
 @click.option(
     "--protocol", default="embedded-v1", show_default=True, help="embedded-v1, embedded-v2 or official."
@@ -88,7 +90,7 @@ def train(**options: Any) -> None:
     """
     with shown_training() as progress:
         result = training.train(**options, listener=progress)
-    if (options["model"] == "all" or isinstance(options["seed"], tuple)) and is_leader():
+    if len({training.folder for training in result.trainings}) + len(result.failures) > 1 and is_leader():
         _show_summary(result)
     if result.failures:
         raise click.exceptions.Exit(1)

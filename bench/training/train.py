@@ -124,7 +124,7 @@ def train(
     """Train generators on the studio images of a data set's train split; the same as ``bench train``.
 
     Args:
-        model: Name of a generator that has a network, or ``all`` for one after the other.
+        model: Name of a generator that has a network, several with commas between, or ``all``.
         data: Name or folder of the data set.
         protocol: ``embedded-v1`` or ``official``; see ``protocol_settings``.
         config: Changes to the protocol's settings: fields of ``Settings``, or a YAML or TOML file of them.
@@ -144,7 +144,8 @@ def train(
             in ``MODEL.folds.json``.
         judge: Id of the expression metric that chooses among the candidate weights, on validation subjects.
             By default the development judge for rendered faces under ``embedded-v1``, and none otherwise.
-        trials: For the training record: the number of tuning runs behind these settings.
+        trials: For the training record: the number of tuning runs behind these settings, besides those of
+            the model's own loss weights.
         export: ``official`` to write the file of the model's official code as well.
         resume: Continue from the last save in the output folder; with all models, where there is one.
         listener: Receives the progress.
@@ -190,10 +191,10 @@ def train(
     load = train_split(data, request.listener.note)
     parts = training_folds(data, folds, request.listener.note) if folds else ()
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
-    if model != "all" and len(seeds) == 1:
+    if model != "all" and "," not in model and len(seeds) == 1:
         own = _seeded(request, seeds[0])
         return _train_model(model, own, load, parts, Path(out or Path("runs", f"train-{model}-{suffix}")))
-    names = _trainable_names() if model == "all" else [model]
+    names = _trainable_names() if model == "all" else model.split(",")
     jobs = [
         _Job(name, _seeded(request, one), Path(out or "runs", f"train-{name}-{suffix}{_ending(one, seeds)}"))
         for one in seeds
@@ -398,7 +399,7 @@ def _settings(
         "protocol": request.protocol,
         "departures": departures(settings, base),
         "budget_seconds": request.budget,
-        "trials": request.trials,
+        "trials": request.trials + (kind.trials if request.protocol in EMBEDDED else 0),
         **record,
     }
     return settings, notes
