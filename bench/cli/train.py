@@ -90,7 +90,7 @@ def train(**options: Any) -> None:
     """
     with shown_training() as progress:
         result = training.train(**options, listener=progress)
-    if len({training.folder for training in result.trainings}) + len(result.failures) > 1 and is_leader():
+    if is_leader():
         _show_summary(result)
     if result.failures:
         raise click.exceptions.Exit(1)
@@ -99,6 +99,8 @@ def train(**options: Any) -> None:
 def _show_summary(result: training.TrainingResult) -> None:
     trained = {one.folder.parent if result.folds else one.folder for one in result.trainings}
     total = len(trained) + len(result.failures)
+    if total < 2:
+        return
     say(f"{len(trained)} of {total} models trained")
     table = Table("training", "steps", "kept", "hours")
     for one in result.trainings:
