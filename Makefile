@@ -14,7 +14,7 @@ export PYTHONSAFEPATH := 1
 .NOTPARALLEL:
 
 help:
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 demo: core ## set up, then compare all models on rendered faces
 	$(BIN)/bench run --model all --out runs/demo
