@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..api import open_run
+from ..core.plurals import counted
 from ..review.compare import Comparison, compare_runs
 from .console import make_console
 
@@ -70,7 +71,7 @@ def _number(value: Any) -> str:
 
 def _text(found: Comparison) -> Iterator[str]:
     if found.only != (0, 0):
-        yield f"left out: {found.only[0]} edits of a model only in A, {found.only[1]} only in B"
+        yield f"left out: {counted(found.only[0], 'edit')} of a model only in A, {found.only[1]} only in B"
     cells: dict[tuple[str, ...], list[str]] = {}
     for (dataset, metric, generator), why in found.reasons.items():
         cells.setdefault(why, []).append(f"{generator} on {dataset}, {metric}")

@@ -76,7 +76,7 @@ def add(name: str, path: Path, labels: Path | None, label: tuple[str, ...], **op
     counts = f"{counted(len(samples), 'image')} of {counted(len(subjects), 'subject')}"
     say(f"added {name}: {counts}, layout {dataset.layout}")
     for note in dataset.notes:
-        say(note)
+        say(_printable(f"note: {note}"))
     _report(dataset.problems, len(dataset.ignored))
     if dataset.problems:
         say(f"`bench data show {name} --json` lists all of them")
@@ -137,6 +137,8 @@ def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json
         write_sheet([sample for dataset in splits.values() for sample in dataset.samples()], sheet)
         say(f"wrote {sheet}")
     click.echo(json.dumps(counts, indent=2) if as_json else _describe(counts))
+    for note in counts["notes"]:
+        say(_printable(f"note: {note}"))
     _report(splits["test"].problems, len(counts["ignored"]))
 
 

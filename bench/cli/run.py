@@ -174,6 +174,9 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             counted(len(item.dataset.problems), "file"),
         )
     console.print(table)
+    for item in plan.datasets:
+        for note in item.dataset.notes:
+            console.print(f"note: {item.name}: {note}", markup=False)
     console.print(
         f"{counted(len(plan.spec.models), 'model')} ({', '.join(plan.spec.models)}), "
         f"{counted(plan.edit_count, 'edit')} each; "

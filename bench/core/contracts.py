@@ -119,6 +119,11 @@ class Dataset(ABC):
     expressions: tuple[str, ...]
     problems: Sequence[Problem] = ()
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What whoever uses the data should know of it; empty where there is nothing."""
+        return ()
+
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
         """All samples of the split, in a fixed order."""
@@ -181,7 +186,8 @@ class GeneratorCard:
         control: Whether it marks a floor or a ceiling and is no method.
         guided_by: Networks of metrics, by name or sha256, that took part in training or in choosing settings;
             empty if none did, None if that was not recorded.
-        assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed.
+        assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed; of
+            finished images, what is unusual about them and what is done about it.
     """
 
     name: str

@@ -178,6 +178,7 @@ def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
             for domain, images in plan.references.items()
         },
         problems=[ProblemRecord(path=path, reason=reason) for path, reason in plan.dataset.problems],
+        notes=list(plan.dataset.notes),
     )
 
 

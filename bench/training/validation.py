@@ -12,6 +12,7 @@ from fesbench.datasets.loading import ImageLoader, load_ahead
 
 from ..core.contracts import STUDIO, Dataset, Edit
 from ..core.errors import SpecError
+from ..core.plurals import counted
 from ..generators.neural import NeuralGenerator
 from ..generators.synthesis import GeneratorSynthesizer, at_size
 from ..metrics.ecs import ExpressionConsistency
@@ -61,7 +62,7 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
         rows = edit_and_score(generator, *loaded(), scorer)
         return float(rows.loc[rows["metric"] == column, "value"].mean())
 
-    origin = f"{column}, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
+    origin = f"{column}, {counted(len(judged), 'edit')} of {unseen.name} ({unseen.split}, {STUDIO})"
     return Validation(score, origin, (judge.networks[0].card.name,))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,16 +12,25 @@ from fesbench.core.errors import ImageError
 from fesbench.core.files import written_whole
 from fesbench.core.paths import home
 
-from ..images import DECODER, decode_image, read_bytes
+from ..images import DECODER, Trait, examine, read_bytes
 
 
 class Finding(NamedTuple):
-    """What is known of a file. ``reason`` says why it is unusable, and is empty otherwise."""
+    """What is known of a file.
+
+    ``reason`` says why it is unusable, and is empty otherwise; ``traits`` are names of ``images.Trait``.
+    """
 
     bytes: int
     modified_ns: int
     sha256: str
     reason: str
+    traits: Sequence[str] = ()
+
+    @property
+    def noted(self) -> tuple[Trait, ...]:
+        """What is to be noted of the image."""
+        return tuple(Trait[name] for name in self.traits)
 
 
 def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
@@ -66,10 +75,9 @@ def _inspect(path: Path, known: Finding | None) -> Finding:
     except ImageError as error:
         return Finding(0, 0, "", str(error))
     try:
-        digest, reason = hashlib.sha256(data).hexdigest(), ""
-        decode_image(data)
+        traits = [trait.name for trait in examine(data).traits]
     except ImageError as error:
-        digest, reason = "", str(error)
+        return Finding(status.st_size, status.st_mtime_ns, "", str(error))
     except MemoryError:
         return Finding(0, 0, "", "too little memory to decode it")
-    return Finding(status.st_size, status.st_mtime_ns, digest, reason)
+    return Finding(status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest(), "", traits)

@@ -15,7 +15,7 @@ from fesbench.core.errors import DatasetError, ImageError
 from fesbench.core.files import written_whole
 
 from ..folders.listing import Listing, list_images
-from ..images import decode_image, load_image, read_bytes
+from ..images import examine, load_image, read_bytes
 from .alignment import align, share_outside
 from .detection import EyeFinder
 
@@ -78,7 +78,7 @@ def _is_crop(path: Path, size: int) -> bool:
 
 def _prepare_one(source: Path, path: str, target: Path, size: int, finder: EyeFinder) -> Outcome:
     try:
-        photo = decode_image(read_bytes(source / path))
+        photo = examine(read_bytes(source / path)).pixels
     except ImageError as error:
         return Outcome(path, "failed", str(error))
     face = finder.find(photo)

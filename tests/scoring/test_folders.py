@@ -130,7 +130,7 @@ def test_a_source_without_image_is_told(folders):
     for name in ("happy", "sad", "angry"):
         (folders.images / f"s0--{name}.png").unlink()
     request = folders._replace(metrics=("fss",), reference=None)
-    assert any("1 sources have no image: s0" in warning for warning in score_folders(request).warnings)
+    assert any("1 source has no image: s0" in warning for warning in score_folders(request).warnings)
 
 
 def test_mixed_formats_are_told(folders):

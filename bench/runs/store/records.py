@@ -72,13 +72,14 @@ class ProblemRecord(_Entry):
 
 
 class DatasetRecord(_Entry):
-    """A data set of the run; ``references`` by domain."""
+    """A data set of the run; ``references`` by domain, ``notes`` as ``Dataset.notes``."""
 
     digest: str
     edits: int
     problems: list[ProblemRecord]
     references: dict[str, ReferenceRecord]
     trained_on: TrainingSetRecord
+    notes: list[str] = []
 
 
 class ModelRecord(_Entry):

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
-from fesbench.datasets.images import load_image
+from fesbench.datasets.images import decode_image, read_bytes
 
 from ...core.contracts import Image
 from ...core.errors import BenchError, SpecError
@@ -179,7 +179,7 @@ class RunStore:
             ImageError: it is missing or damaged.
         """
         with self._storage.local_copy(_output_key(generator, dataset, edit)) as path:
-            return load_image(path)
+            return decode_image(read_bytes(path))
 
     # The end of a run
 

@@ -214,7 +214,7 @@ def test_wrong_places_and_splits(tmp_path, make_image):
 
 
 def test_a_read_error_is_not_remembered(tmp_path, monkeypatch):
-    Pillow.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    Pillow.new("RGB", (8, 8), "white").save(tmp_path / "a.png")
 
     def busy(path):
         raise ImageError("the file cannot be read: resource busy")
