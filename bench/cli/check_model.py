@@ -12,7 +12,6 @@ from rich.table import Table
 
 from ..generators.registry import load_generator
 from ..testing.findings import ConformanceError, Finding
-from ..testing.generators import check_generator
 from .console import make_console
 from .options import labels_option, native_size_option
 
@@ -27,6 +26,8 @@ def check_model(
     model: str, checkpoint: Path | None, labels: tuple[str, ...], native_size: int | None, as_json: bool
 ) -> None:
     """Run the conformance checks on a registered name or FILE.py:CLASS; exit code 1 if one fails."""
+    from ..testing.generators import check_generator
+
     generator = load_generator(model, checkpoint, expressions=labels, resolution=native_size)
     try:
         findings: Sequence[Finding] = check_generator(generator)

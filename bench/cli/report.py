@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fesbench.reports.run.report import WRITERS, ReportRequest, read_runs, write_reports
+from fesbench.reports.formats import FORMATS
 
 from ..core.errors import BenchError
 
@@ -24,8 +24,8 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     """Each name once, in the order given."""
     names = tuple(dict.fromkeys(value.split(",")))
     for name in names:
-        if name not in WRITERS:
-            raise click.BadParameter(f"{name!r} is no format; there are: {', '.join(WRITERS)}")
+        if name not in FORMATS:
+            raise click.BadParameter(f"{name!r} is no format; there are: {', '.join(FORMATS)}")
     return names
 
 
@@ -36,7 +36,7 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     "formats",
     callback=_formats,
     metavar="NAME,…",
-    default=",".join(WRITERS),
+    default=",".join(FORMATS),
     show_default=True,
     help="What to write, separated by commas.",
 )
@@ -70,6 +70,8 @@ def report(
     shows the images in the runs' own folders. Figures show images of rendered faces, and of others only if
     included.
     """
+    from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
+
     if out is None and len(runs) > 1:
         raise BenchError("several runs make one report: say where it goes with --out")
     request = ReportRequest(read_runs(runs, subjects), out or runs[0] / "report", frozenset(images))

@@ -8,8 +8,6 @@ import click
 
 from fesbench.datasets.workers import available_cores
 
-from ..api import open_run
-from ..review.robustness import measure_robustness
 from .console import make_console, shown_progress
 
 
@@ -35,6 +33,9 @@ def robustness(ctx: click.Context, run: Path, edits: int, device: str, workers: 
     continues where it was stopped. Models whose outputs are files take no part. Exit code 1 says that some
     edits have no output.
     """
+    from ..api import open_run
+    from ..review.robustness import measure_robustness
+
     with shown_progress(make_console(stderr=True)) as listener:
         lost = measure_robustness(open_run(run), edits, device, workers, listener)
     click.echo(f"bench report {run} makes tables and curves of {run / 'robustness'}")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from fesbench.datasets.workers import available_cores
-from fesbench.reports.run.publish import show, show_times
 
-from ..api import complete_run, is_complete
 from ..core.contracts import Inference
 from ..core.errors import SpecError
 from ..core.plurals import counted
 from ..runs.plan import Plan, make_plan, resolve
 from ..runs.spec import RunSpec, read_config, validate
-from ..runs.store.store import RunStore
 from .console import make_console, shown_progress
 from .options import metric_option, split_labels
+
+if TYPE_CHECKING:
+    from ..runs.store.store import RunStore
 
 EXAMPLES = """
 \b
@@ -99,6 +99,11 @@ def run(
     The same command run again continues where it was stopped. Exit code 1 says that something failed: see
     failures.jsonl and the notes.
     """
+    from fesbench.reports.run.publish import show, show_times
+
+    from ..api import complete_run, is_complete
+    from ..runs.store.store import RunStore
+
     spec = resolve(_spec(config, flags))
     store = RunStore(out or Path("runs") / spec.run_name)
     spec = store.grown_spec(spec)
@@ -187,6 +192,8 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
 
 def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     """Return what ``_print_plan`` shows as JSON content."""
+    from ..api import is_complete
+
     datasets = [
         {
             "name": item.name,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from fesbench.datasets.pairs import PATTERN
 
-from ..core.device import check_device
-from ..scoring.folders import Request, Scores, score_folders
 from .console import make_console
 from .options import metric_option
+
+if TYPE_CHECKING:
+    from ..scoring.folders import Scores
 
 EXAMPLES = """
 \b
@@ -66,6 +67,9 @@ def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fiel
     order. Files in --weights-dir are used even where they are not the published ones; a warning says so. Exit
     code 1 says that a metric could not be computed.
     """
+    from ..core.device import check_device
+    from ..scoring.folders import Request, score_folders
+
     if weights_dir is not None:
         os.environ["FESBENCH_WEIGHTS"] = str(weights_dir)
         os.environ["FESBENCH_OTHER_WEIGHTS"] = "1"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..training import train as training
-from ..training.devices import is_leader
 from .console import say
 from .options import parse_duration
-from .train_progress import shown_training
+
+if TYPE_CHECKING:
+    from ..training import train as training
 
 EXAMPLES = """
 \b
@@ -71,6 +71,10 @@ def train(**options: Any) -> None:
     With --folds N, every folder gets N of these trainings and MODEL.folds.json, the checkpoint to give to a
     run: each person is then edited by the network that has not seen them.
     """
+    from ..training import train as training
+    from ..training.devices import is_leader
+    from .train_progress import shown_training
+
     with shown_training() as progress:
         result = training.train(**options, listener=progress)
     if options["model"] == "all" and is_leader():

@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from ..api import open_run
-from ..review.verify import Depth, verify_run
 from .console import make_console
 
 STYLES = {"ok": "green", "mismatch": "bold red", "not checked": "yellow"}
@@ -35,6 +33,9 @@ def verify(
     Scores are computed again with the recorded networks. Exit code 1 says that something does not match or
     could not be checked. FID and KID are not computed again; the files that they rest on are.
     """
+    from ..api import open_run
+    from ..review.verify import Depth, verify_run
+
     checks = []
     console = make_console()
     for check in verify_run(open_run(run), Depth(everything, seed, tolerance, device)):
