@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .runs.execution.executor import ShardDone
     from .runs.execution.progress import Listener
+    from .runs.run import Loaded
 
 
 class _Silent:
@@ -77,11 +78,14 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         listener: Receives progress.
 
     Raises:
-        BenchError: the directory is in use, its data or models changed, or it cannot be written.
+        BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
+            directory is in use, its data or models changed, or it cannot be written.
     """
+    loaded = None if is_complete(plan, store) else _load(plan, device)  # before the folder is made
     with store.writing():
         spec = store.grown_spec(plan.spec)
-        plan = plan if spec == plan.spec else make_plan(spec)
+        if spec != plan.spec:
+            plan, loaded = make_plan(spec), None
         check_unchanged(plan, store)
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
@@ -90,10 +94,16 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
 
             store.update_identities(found)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener)
+                run_plan(plan, store, device, workers, listener, loaded=loaded)
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)
+
+
+def _load(plan: Plan, device: str) -> Loaded:
+    from .runs.run import load
+
+    return load(plan, device)
 
 
 def open_run(folder: Path) -> RunResults:

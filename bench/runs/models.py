@@ -51,12 +51,17 @@ class LoadedModels:
     Attributes:
         specs: Name of each model to how it was asked for.
         models: Name to model.
-        unavailable: How a model was asked for to why it cannot be loaded.
+        errors: How a model was asked for to what was raised when it was loaded.
     """
 
     specs: dict[str, str] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """How a model was asked for to why it cannot be loaded."""
+        return {name: explain(error) for name, error in self.errors.items()}
 
     @property
     def controls(self) -> list[str]:
@@ -84,8 +89,7 @@ def load_models(spec: RunSpec, device: str) -> LoadedModels:
             for network in _networks(model):
                 set_inference(network, spec.inference)
         except Exception as error:
-            log.warning("%s cannot be loaded", model_spec, exc_info=error)
-            loaded.unavailable[model_spec] = explain(error)
+            loaded.errors[model_spec] = error
             continue
         if model.card.name.casefold() in (name.casefold() for name in loaded.models):
             raise BenchError(f"two models are called {model.card.name!r}; rename one of them")

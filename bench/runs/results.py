@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import inf
@@ -13,6 +13,8 @@ import pandas as pd
 
 from ..core.contracts import SHARE, Block, GeneratorCard, MetricCard
 from ..core.errors import BenchError
+from ..core.reasons import Reason, have_reason
+from ..metrics.registry import metric_id
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
 from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
@@ -112,10 +114,24 @@ class RunResults:
         """What tells models, metrics and networks of the run from later versions."""
         return self.store.identities
 
-    @property
-    def exit_code(self) -> int:
-        """1 where a model or metric could not be used, an edit has no output or a metric failed; else 0."""
-        return 0 if self.record.went_well else 1
+    def exit_code(self, asked: Collection[str]) -> int:
+        """Return 1 where a model or an asked metric could not be used or failed, or an edit has no output.
+
+        Args:
+            asked: The ids of the metrics that somebody asked for; what becomes of others counts for nothing.
+        """
+        others = {metric_id(name, self.spec.backend) for name in self.spec.metrics} - {*asked}
+        unusable = self.record.unavailable.keys() - others
+        return 1 if unusable or self.record.failed or self._failed_metrics() - others else 0
+
+    def _failed_metrics(self) -> set[str]:
+        """Return the ids of the metrics that failed on an output or a set."""
+        if not self.record.unscored:
+            return set()
+        columns: set[str] = set()
+        for rows in (self.scores, self.summary.cells):
+            columns |= {*rows.loc[have_reason(rows["reason"], Reason.UNSCORED), "metric"]}
+        return {name for name, card in self.record.metrics.items() if columns & {*card.column_names}}
 
     @cached_property
     def scores(self) -> pd.DataFrame:

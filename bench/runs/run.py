@@ -15,6 +15,7 @@ from fesbench.datasets.loading import ImageLoader
 from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
+from ..core.errors import BenchError, WeightsMissing
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
@@ -49,12 +50,41 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """The metrics and models of a run that can be used, and why other metrics cannot."""
+class Loaded:
+    """The metrics and models of a run that can be used, and why other metrics cannot.
+
+    ``stopwatch`` is that of the run; it counts the loading already.
+    """
 
     scorer: Scorer
     models: LoadedModels
     unavailable: dict[str, str]
+    stopwatch: Stopwatch
+
+
+def load(plan: Plan, device: str) -> Loaded:
+    """Load what a run computes with, before anything is written.
+
+    Raises:
+        WeightsMissing: no metric can be computed here.
+        BenchError: the device cannot be used, no model can be loaded, or a metric is not independent of a
+            model or a test subject.
+    """
+    check_device(device)
+    torch.manual_seed(plan.spec.seed)
+    stopwatch = Stopwatch()
+    with stopwatch("load models"):
+        scorer, unavailable = load_scorer(plan.spec, device)
+        if not scorer.cards:
+            raise WeightsMissing(f"no metric can be computed here: {'; '.join(unavailable.values())}")
+        scorer = replace(scorer, cache=default_cache(device))
+        refuse_training_subjects(scorer, plan.datasets)
+        models = load_models(plan.spec, device)
+        if not models.models:
+            reasons = (f"{name}: {reason}" for name, reason in models.unavailable.items())
+            raise BenchError(f"no model can be used: {'; '.join(reasons)}")
+        refuse_training_networks(scorer, [model.card for model in models.models.values()])
+    return Loaded(scorer, models, unavailable, stopwatch)
 
 
 def run_plan(
@@ -64,6 +94,7 @@ def run_plan(
     workers: int,
     listener: Listener,
     executor: Executor | None = None,
+    loaded: Loaded | None = None,
 ) -> None:
     """Compute everything that the run does not hold yet, and write scores, summary and record.
 
@@ -77,15 +108,15 @@ def run_plan(
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
         executor: Executes the tasks; None does so in this process.
+        loaded: What ``load`` returned; None loads it now.
 
     Raises:
-        BenchError: the device cannot be used, or a metric is not independent of a model or a test subject.
+        BenchError: as for ``load``.
     """
-    check_device(device)
-    torch.manual_seed(plan.spec.seed)
-    stopwatch = Stopwatch()
-    with stopwatch("load models"):
-        loaded = _load(plan, device)
+    loaded = loaded or load(plan, device)
+    stopwatch = loaded.stopwatch
+    for name, error in loaded.models.errors.items():
+        log.warning("%s cannot be loaded", name, exc_info=error)
     _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
@@ -115,17 +146,7 @@ def run_plan(
     )
 
 
-def _load(plan: Plan, device: str) -> _Loaded:
-    """Load metrics and models; refuse networks that are not independent of test subjects or models."""
-    scorer, unavailable = load_scorer(plan.spec, device)
-    scorer = replace(scorer, cache=default_cache(device))
-    refuse_training_subjects(scorer, plan.datasets)
-    models = load_models(plan.spec, device)
-    refuse_training_networks(scorer, [model.card for model in models.models.values()])
-    return _Loaded(scorer, models, unavailable)
-
-
-def _begin(plan: Plan, store: RunStore, loaded: _Loaded, device: str) -> None:
+def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
     """Check the networks against earlier results, and record what the run is made with."""
     networks = network_identities(loaded.scorer.networks)
     check_identities(networks, store)
