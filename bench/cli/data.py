@@ -171,8 +171,8 @@ def prepare(source: Path, destination: Path, size: int) -> None:
     """Crop the photos in SOURCE around their eyes into DESTINATION; exit code 1 if any photo has no crop.
 
     Eyes come to lie on a horizontal line at 40% of the height, 28% of the width apart. Folders keep their
-    names. Started again, it makes only the crops that are missing. DESTINATION/prepare.csv has a line for
-    each photo.
+    names. Started again, it makes the crops of photos that are new or changed, and removes those of photos
+    that are gone. DESTINATION/prepare.csv has a line for each photo.
     """
     outputs, listing = preparation.plan_outputs(source, destination)
     outcomes = []

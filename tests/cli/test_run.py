@@ -184,3 +184,14 @@ def test_photos_are_judged_by_networks_that_know_photos_where_there_are_any(
     rendered = CliRunner().invoke(cli, ["run", "--model", "copy", "--limit", "1", "--dry-run", "--json"])
     assert json.loads(rendered.stdout)["spec"]["backend"] == "embedded"
     assert "rendered faces only" not in rendered.stderr
+
+
+def test_unusual_images_are_noted_in_the_plan_and_under_the_table(faces, tmp_path):
+    Image.new("RGBA", (32, 40), (200, 90, 9, 99)).save(faces / "neutral" / "c.png")
+    words = ["run", "--model", "copy", "--data", faces, "--metric", "fidelity", "--resolution", 32]
+    words += ["--workers", 0, "--out", tmp_path / "run"]
+    shown = CliRunner().invoke(cli, [str(word) for word in words])
+    (faces / "neutral" / "c.png").unlink()
+    assert "such as neutral/c.png: not square" in " ".join(shown.stderr.split())
+    table = (tmp_path / "run/report/table.md").read_text()
+    assert "1 of 5 images, such as neutral/c.png: partly transparent; blended over white." in table

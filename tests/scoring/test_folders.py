@@ -330,3 +330,38 @@ def test_an_image_of_several_rows_counts_once_in_a_set(folders):
     table.write_text("\n".join(["image,source,target", *rows]))
     after = score_folders(folders._replace(metrics=("fid",), targets=str(table)))
     assert value(after, "fid@embedded") == pytest.approx(value(before, "fid@embedded"))
+
+
+def _save(pixels, path, **options):
+    Image.fromarray(pixels).save(path, **options)
+
+
+@pytest.mark.parametrize("role", ["sources", "reference"])
+@pytest.mark.parametrize("harm", ["cut", "0..1"])
+def test_unusable_sources_and_references_are_named_before_anything_is_computed(folders, role, harm):
+    path = sorted(getattr(folders, role).iterdir())[2]
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        _save(np.ones((SIDE, SIDE, 3), np.uint8), path)
+    reason = "damaged" if harm == "cut" else "black, as 0..1"
+    with pytest.raises(
+        ImageError, match=rf"1 of \d+ {role.rstrip('s')}s cannot be used: .*{path.name}: .*{reason}"
+    ):
+        score_folders(folders)
+
+
+def test_unusual_images_are_noted_for_each_role(folders):
+    clear = np.dstack([picture(1), np.full((SIDE, SIDE), 99, np.uint8)])
+    _save(clear, folders.images / "s1--sad.png")
+    _save(picture(2)[:, :40], folders.sources / "s2.png")
+    _save(np.full((SIDE, SIDE, 3), 77, np.uint8), folders.reference / "3.png")
+    (folders.images / "s2--sad.png").write_bytes((folders.images / "s2--sad.png").read_bytes()[:-30])
+    notes = score_folders(folders._replace(metrics=("fss",), resolution=32)).warnings
+    for expected in (
+        "1 of 17 images, such as s1--sad.png: partly transparent; blended over white",
+        "1 of 6 sources, such as s2.png: not square; only the centre square is used",
+        "1 of 20 references, such as 3.png: one colour throughout",
+        "s2--sad.png: the image is damaged",
+    ):
+        assert any(expected in note for note in notes), notes
