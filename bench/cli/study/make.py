@@ -150,7 +150,7 @@ def make(run: Path, out: Path, private: Path | None, details: Path | None, **opt
     suite = {"fesbench": __version__, **commit()}
     contents = Contents(built, material, known, terms, suite, hosting)
     write_packet(out, folder, contents)
-    for line in _messages(contents, folder):
+    for line in (*(f"note: {note}" for note in material.notes), *_messages(contents, folder)):
         click.echo(line, err=True)
     click.echo(out)
 
