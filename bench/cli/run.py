@@ -13,7 +13,7 @@ from rich.table import Table
 from fesbench.datasets.registry import DEFAULT
 from fesbench.datasets.workers import available_cores
 
-from ..core.contracts import Inference
+from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
 from ..metrics.registry import backend_for_photos, metric_id
@@ -68,6 +68,12 @@ Examples:
     "--inference",
     type=click.Choice(get_args(Inference)),
     help="How generators compute; the last two are faster and differ.  [default: float32]",
+)
+@click.option(
+    "--upscale",
+    type=click.Choice(get_args(Upscale)),
+    help="What to enlarge of outputs smaller than that: their change of the photo, or the whole.  "
+    "[default: change]",
 )
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A YAML file with the names of these flags; flags win."

@@ -4,6 +4,7 @@ import pytest
 
 from fesbench.core.errors import SpecError
 from fesbench.runs.spec import RunSpec, by_model, read_config, validate
+from fesbench.runs.store.records import RunRecord
 
 
 def test_models_data_and_metrics_may_be_added():
@@ -19,6 +20,17 @@ def test_any_other_change_is_refused_with_both_values(field):
     (name, value), earlier = next(iter(field.items())), RunSpec()
     with pytest.raises(SpecError, match=f"{name}: .* in the run, {value!r} asked for"):
         RunSpec(**field).grown_from(earlier)
+
+
+def test_a_record_without_upscale_is_of_a_run_that_enlarged_outputs():
+    earlier = RunSpec(upscale="output")
+    stored = RunRecord(schema_version=1, spec=earlier).to_json()
+    assert "upscale" not in stored
+    assert RunRecord.parse(stored, "run.json").spec == earlier
+    now = RunRecord(schema_version=1, spec=RunSpec()).to_json()
+    assert RunRecord.parse(now, "run.json").spec == RunSpec(upscale="change")
+    with pytest.raises(SpecError, match="upscale: 'output' in the run, 'change' asked for"):
+        RunSpec().grown_from(earlier)
 
 
 def test_checkpoints_grow_by_model():
@@ -70,7 +82,7 @@ def test_a_config_file_takes_the_names_of_flags_and_single_words(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text(
         "model: [copy, stargan]\ndata: london\nmetric: ecs, fss\ncheckpoint: G.ckpt\nnative-size: 128\n"
-        "labels: {stargan: [neutral, happy]}\ndevice: cuda\nout: runs/mine\nworkers: 0\n"
+        "labels: {stargan: [neutral, happy]}\nupscale: output\ndevice: cuda\nout: runs/mine\nworkers: 0\n"
     )
     file = read_config(path)
     assert file.stated == {
@@ -80,6 +92,7 @@ def test_a_config_file_takes_the_names_of_flags_and_single_words(tmp_path):
         "checkpoints": {"stargan": "G.ckpt"},
         "labels": {"stargan": ("neutral", "happy")},
         "native_sizes": {"stargan": 128},
+        "upscale": "output",
     }
     assert (file.out, file.device, file.workers) == ("runs/mine", "cuda", 0)
 
