@@ -1,4 +1,4 @@
-"""Earlier place of the layers of the StarGAN family, kept for plug-ins; see ``fesbench.generators.layers``."""
+"""Earlier place of StarGAN's layers, kept for plug-ins; see ``fesbench.generators.layers``."""
 
 from __future__ import annotations
 

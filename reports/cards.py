@@ -186,6 +186,7 @@ def _details(card: GeneratorCard) -> dict[str, object]:
         "parameters": f"{card.parameters:,}" if card.parameters else "",
         "resolution": f"{card.resolution} px" if card.resolution else "any",
         "expressions": ", ".join(card.expressions) or "those of the data set",
+        **({"driven by": card.driven_by} if card.driven_by else {}),
         "needs to know the source expression": "yes" if card.needs_source else "no",
         "source": card.source,
         "licence": card.licence,

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -56,6 +58,7 @@ class NeuralGenerator(Generator):
             network saves and never uses; None if there are none.
         official_wrapper: Key under which the official file keeps the state_dict; None for a bare one.
         has_official_code: Whether the authors published code that can load an exported file.
+        learns_from_units: Whether action units that were measured on images can take part in its training.
     """
 
     template: GeneratorCard
@@ -66,6 +69,7 @@ class NeuralGenerator(Generator):
     tracked_layers: str | None = None
     official_wrapper: str | None = None
     has_official_code: bool = True
+    learns_from_units: bool = False
 
     def __init__(self, network: nn.Module, expressions: Sequence[str], resolution: int) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -136,6 +140,28 @@ class NeuralGenerator(Generator):
     @abstractmethod
     def objective(data: TrainingImages, settings: Settings) -> Objective:
         """Return new networks for the expressions of ``data``, with the losses that train them."""
+
+    @classmethod
+    def trained(cls, network: nn.Module, data: TrainingImages, resolution: int) -> Self:
+        """Return the generator of a network that an objective of ``data`` has trained."""
+        return cls(network, data.expressions, resolution)
+
+    def with_units(self, units: Mapping[str, NDArray[np.float32]], origin: str) -> Self:
+        """Return the same network driven by other action units.
+
+        Args:
+            units: (17,) units in 0..1 by expression; the expressions become the labels.
+            origin: Where they come from, for the card.
+
+        Raises:
+            CheckpointError: no units drive the network.
+        """
+        raise CheckpointError(
+            f"{self.card.name} is driven by labels, so the action units of {origin} do nothing"
+        )
+
+    def write_beside(self, path: Path) -> None:
+        """Write what a checkpoint at ``path`` needs beyond its tensors and its card."""
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the network's condition for (B,) int64 labels: (B, expressions) one-hot targets, float32."""

@@ -263,7 +263,10 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
             mean, covariance = (
                 stored[name].astype(np.float64, casting="same_kind") for name in ("mu", "sigma")
             )
-            count, made_by = max(int(_single(stored, "count", "iuf", 0)), 0), str(_single(stored, "network", "U", ""))
+            count, made_by = (
+                max(int(_single(stored, "count", "iuf", 0)), 0),
+                str(_single(stored, "network", "U", "")),
+            )
     except BenchError:
         raise
     except Exception as error:  # what a damaged archive raises has no common type
@@ -280,7 +283,7 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
 
 
 def _single(stored: Mapping[str, NDArray[Any]], name: str, kinds: str, default: Any) -> Any:
-    """Return an array of one value, or ``default`` where none of this name and these kinds of type is stored."""
+    """Return the value of an array of one, or ``default`` where none of this name and these types is stored."""
     values = stored[name] if name in stored else np.empty(0)
     return values.item() if values.size == 1 and values.dtype.kind in kinds else default
 

@@ -122,6 +122,13 @@ def resolve(spec: RunSpec) -> RunSpec:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
         if not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
+    for name, path in spec.action_units.items():
+        if name not in models:
+            raise SpecError(
+                f"the action units {path} are for {name}, which is not among the models asked for"
+            )
+        if not Path(path).exists():
+            raise SpecError(f"the action units for {name}, {path}, do not exist")
     _check_stated(spec)
     return spec.model_copy(update={"models": models, "metrics": metrics})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import platform
@@ -93,6 +94,8 @@ class TrainingRun:
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
         self.notes, self.selection = notes, Selection(validation)
         self.data = images or load_images(train, settings.resolution)
+        if self.data.expression_units is not None and self.data.action_units is not None:
+            self.record["action_units"] = _digest(self.data.action_units)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
@@ -179,7 +182,7 @@ class TrainingRun:
     def _averaged(self) -> NeuralGenerator:
         """Return a copy of the generator with averaged weights."""
         network = copy.deepcopy(self.trainer.average)
-        return self.model(network, self.data.expressions, self.settings.resolution)
+        return self.model.trained(network, self.data, self.settings.resolution)
 
     @property
     def _guided_by(self) -> tuple[str, ...] | None:
@@ -278,6 +281,10 @@ def _differences(then: str, now: str) -> str:
     old, new = json.loads(then), json.loads(now)
     differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return ", ".join(f"{name} was {old.get(name)} and is now {new.get(name)}" for name in differing)
+
+
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()
 
 
 class _Clock:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 
+from fesbench.datasets.action_units import of_samples, read_measurements
+
 from ..core.contracts import Dataset
 from ..core.environment import commit
 from ..core.errors import BenchError, SpecError
@@ -22,6 +24,7 @@ from ..generators.cross_trained import SUFFIX, write_folds
 from ..generators.hyperparameters import Settings, changed, read_changes
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import GENERATORS
+from ..generators.training_data import TrainingImages, with_units
 from ..runs.store.storage import LOCK, storage_at
 from .checkpoint_selection import Validation
 from .devices import SharedFailure, fail_together, is_joined, start_fabric
@@ -29,7 +32,7 @@ from .log import has_tensorboard
 from .loop import STATE_FILE, Limit, TrainingRun
 from .progress import NoListener, StepReport, TrainingListener
 from .protocols import departures, protocol_settings
-from .splits import Fold, Load, train_split, training_folds
+from .splits import Fold, Load, LoadedSplit, train_split, training_folds
 from .validation import DEVELOPMENT_JUDGE, expression_validation
 
 
@@ -91,6 +94,7 @@ class _Request:
     resume: bool
     fabric: Fabric
     listener: TrainingListener
+    action_units: Path | None
 
 
 def train(
@@ -112,6 +116,7 @@ def train(
     judge: str | None = None,
     trials: int = 0,
     export: Literal["official"] | None = None,
+    action_units: Path | str | None = None,
     resume: bool = False,
     listener: TrainingListener | None = None,
 ) -> TrainingResult:
@@ -137,6 +142,8 @@ def train(
             By default the development judge for rendered faces under ``embedded-v1``, and none otherwise.
         trials: For the training record: the number of tuning runs behind these settings.
         export: ``official`` to write the file of the model's official code as well.
+        action_units: OpenFace's measurements of the images, for models that learn from action units; see
+            ``datasets.action_units.read_measurements``. With all models, the others train without them.
         resume: Continue from the last save in the output folder; with all models, where there is one.
         listener: Receives the progress.
 
@@ -168,11 +175,14 @@ def train(
         resume,
         fabric,
         (listener or NoListener()) if fabric.is_global_zero else NoListener(),
+        Path(action_units) if action_units else None,
     )
     if not has_tensorboard():
         request.listener.note(
             "without TensorBoard losses go to losses.jsonl alone; pip install 'fesbench[train]' adds curves"
         )
+    if action_units and model != "all" and not _learns_from_units(model):
+        raise SpecError(f"{model} does not learn from action units; leave --action-units out")
     load = train_split(data, request.listener.note)
     parts = training_folds(data, folds, request.listener.note) if folds else ()
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
@@ -217,6 +227,11 @@ def _network_class(name: str) -> type[NeuralGenerator] | None:
     """Return the class of a model, or None where it has no network to train."""
     kind = GENERATORS.load(name)
     return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
+
+
+def _learns_from_units(name: str) -> bool:
+    kind = _network_class(name)
+    return kind is not None and kind.learns_from_units
 
 
 def _train_all(
@@ -322,6 +337,10 @@ def _prepared(
     limit = _limit(settings, request)
     _check_folder(folder, request.resume)
     split = load(settings.resolution)
+    images = split.images
+    if request.action_units and kind.learns_from_units:
+        images, left_out = _measured(split, request.action_units, request.listener)
+        notes["action_units_left_out"] = left_out
     run = TrainingRun(
         kind,
         split.train,
@@ -330,13 +349,25 @@ def _prepared(
         folder,
         request.save_every,
         request.device,
-        split.images,
+        images,
         notes,
         request.validation(split.unseen) if request.validation else None,
     )
     if request.resume:
         run.resume()
     return run, limit
+
+
+def _measured(split: LoadedSplit, path: Path, listener: TrainingListener) -> tuple[TrainingImages, int]:
+    """Return the images with the units that were measured on them, and how many rows were left out."""
+    units, left_out = read_measurements(path)
+    found = of_samples(units, split.train.samples())
+    images = with_units(split.images, {key: found[key] for key in split.images.ids if key in found})
+    for problem in left_out:
+        listener.note(f"left out {problem.path}: {problem.reason}")
+    known = sum(key in found for key in split.images.ids)
+    listener.note(f"action units of {known} of {len(split.images.ids)} images, {len(left_out)} left out")
+    return images, len(left_out)
 
 
 def _settings(

@@ -6,8 +6,8 @@ both through the user's own package indexes; ``paper`` files come from their pub
 downloads anything.
 
 Where the publisher states no digest, ``fetch`` records that of a complete download, and ``pinned`` that of a
-file which was read, in ``<name>.sha256`` beside the file, in the format of ``sha256sum``. The record of a file
-that turns out to be unreadable is removed. A record written by hand accepts another file in place of the
+file which was read, in ``<name>.sha256`` beside the file, in the format of ``sha256sum``. The record of a
+file that turns out to be unreadable is removed. A record written by hand accepts another file in place of the
 published one.
 """
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from fesbench.baselines.action_units import COLUMNS, prototypes, write_prototypes
 from fesbench.baselines.ganimation import GANimation, GANimationNetwork, GANimationObjective
 from fesbench.core.errors import CheckpointError
+from fesbench.datasets.action_units import COLUMNS, prototypes, write_prototypes
 from fesbench.generators.checkpoints import save_checkpoint
 from fesbench.generators.discriminator import StarGANDiscriminator
 from fesbench.generators.draws import Batch, Draws

@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from fesbench.baselines.action_units import (
+from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.datasets.action_units import (
     COLUMNS,
     prototypes,
     prototypes_from_openface,
@@ -13,7 +14,6 @@ from fesbench.baselines.action_units import (
     read_prototypes,
     write_prototypes,
 )
-from fesbench.core.errors import DatasetError, UnknownName
 from fesbench.datasets.rendered import RenderedDataset, action_units_of
 from fesbench.generators.training_data import load_images
 
