@@ -182,8 +182,8 @@ def of_samples(measured: Mapping[str, Units], samples: Sequence[Sample]) -> dict
             continue
         if name in owners:
             raise DatasetError(
-                f"the action units of {name} fit {owners[name].id} and {sample.id}; put OpenFace's files into "
-                "folders like those of the images"
+                f"the action units of {name} fit {owners[name].id} and {sample.id}; put OpenFace's files "
+                "into folders like those of the images"
             )
         owners[name] = sample
     return {sample.id: measured[name] for name, sample in owners.items()}

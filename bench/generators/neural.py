@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
@@ -25,6 +24,7 @@ from .hyperparameters import Settings
 from .layers import one_hot
 from .objectives import Objective
 from .training_data import TrainingImages
+from .trial import try_out
 
 TUNED_BY = ("embedded-judge1",)
 """The network that ``small_weights`` were chosen with, see docs/tuning.md."""
@@ -230,28 +230,26 @@ class NeuralGenerator(Generator):
             )
 
     def check_size(self) -> None:
-        """Check that the network takes and returns images of ``card.resolution``, without computing any.
+        """Check that the network takes and returns images of ``card.resolution``.
 
         Raises:
             CheckpointError: it does not; the message names the nearest sizes that it takes.
         """
         size = self.card.resolution
-        if size is not None and not self._takes(size):
+        if size is not None and not self.takes(size):
             near = sorted(range(8, size + 129, 4), key=lambda other: abs(other - size))
-            fitting = [other for other in near if self._takes(other)][:2]
+            fitting = [other for other in near if self.takes(other)][:2]
             remedy = f"; it takes {' or '.join(map(str, sorted(fitting)))}" if fitting else ""
             raise CheckpointError(f"{self.card.name} cannot take images of {size} x {size} pixels{remedy}")
 
-    def _takes(self, size: int) -> bool:
-        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
-        shapes = {name: value.to("meta") for name, value in tensors.items()}
+    def takes(self, size: int) -> bool:
+        """Return whether the network takes and returns images of ``size`` pixels."""
         label = torch.zeros(1, dtype=torch.int64)
-        images, condition = torch.empty(1, 3, size, size, device="meta"), self.condition(label, label)
         try:
-            outputs = functional_call(self.network, shapes, (images, condition.to("meta")))
+            outputs: Tensor = try_out(self.network, size, self.condition(label, label))
         except (RuntimeError, ValueError):
             return False
-        return bool(outputs.shape == images.shape)
+        return outputs.shape == (1, 3, size, size)
 
     @classmethod
     def default(cls) -> Self:

@@ -283,7 +283,7 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
 
 
 def _single(stored: Mapping[str, NDArray[Any]], name: str, kinds: str, default: Any) -> Any:
-    """Return the value of an array of one, or ``default`` where none of this name and these types is stored."""
+    """Return the value of an array of one, or ``default`` where none of this name and type is stored."""
     values = stored[name] if name in stored else np.empty(0)
     return values.item() if values.size == 1 and values.dtype.kind in kinds else default
 

@@ -32,6 +32,7 @@ from .log import has_tensorboard
 from .loop import STATE_FILE, Limit, TrainingRun
 from .progress import NoListener, StepReport, TrainingListener
 from .protocols import departures, protocol_settings
+from .sizes import check_training_size
 from .splits import Fold, Load, LoadedSplit, train_split, training_folds
 from .validation import DEVELOPMENT_JUDGE, expression_validation
 
@@ -335,6 +336,7 @@ def _prepared(
         )
     settings, notes = _settings(kind, request, record)
     limit = _limit(settings, request)
+    check_training_size(kind, settings)
     _check_folder(folder, request.resume)
     split = load(settings.resolution)
     images = split.images
