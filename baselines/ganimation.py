@@ -302,6 +302,7 @@ class GANimation(NeuralGenerator):
         assert isinstance(network, GANimationNetwork)
         generator = cls(network, data.expressions, resolution, _units_of(data))
         generator.measured = data.expression_units
+        generator.card = replace(generator.card, choices=(_learned_from(data),))
         return generator
 
     def write_beside(self, path: Path) -> None:
@@ -356,6 +357,17 @@ def _table(expressions: Sequence[str], known: Mapping[str, Units]) -> Tensor:
             "leave expressions out, and put a table of units beside it (NAME.action_units.csv)"
         )
     return torch.from_numpy(np.stack([known[name] for name in expressions]))
+
+
+def _learned_from(data: TrainingImages) -> str:
+    """Return in words what the network learned to follow, for the card."""
+    if _units_of(data) is None:
+        return "learned from labels: one condition value for each expression"
+    if data.action_units is None:
+        return "learned from labels: each counted as the action units of its prototype, none were measured"
+    if data.expression_units is None:
+        return "learned from the action units that the data set states of each image"
+    return "learned from the action units that OpenFace measured on the images"
 
 
 def _units_of(data: TrainingImages) -> Mapping[str, Units] | None:

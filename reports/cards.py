@@ -199,7 +199,7 @@ def _choices(card: GeneratorCard) -> str:
         "Numbers on rendered faces or by embedded judges compare with no published number.",
         "Small test sets: read every number with its interval, and FID beside KID.",
     )
-    return "\n".join(f"- {escape(text)}" for text in (*card.choices, *fixed))
+    return "\n".join(f"- {escape(text)}" for text in (*card.choices, *card.assumed, *fixed))
 
 
 def _training(card: GeneratorCard, training: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ def recorded_card(folder, name):
 
 def test_evaluate_takes_checkpoints_and_what_they_do_not_state(photos):
     torch.manual_seed(0)
-    torch.save({"state_dict": STGANNetwork(2, 4, 3).state_dict()}, photos / "G_1.pth.tar")
+    torch.save({"state_dict": STGANNetwork(2, 4, 4).state_dict()}, photos / "G_1.pth.tar")
     common = {"datasets": [str(photos / "photos")], "metrics": ["fss"], "out": photos / "run"}
     stated = {"checkpoints": {"stgan": photos / "G_1.pth.tar"}, "labels": {"stgan": ("Neutral", "Happiness")}}
     cells = fesbench.evaluate(["stgan"], **common, **stated, native_sizes={"stgan": 48})

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fesbench.datasets.expressions import known_name
+
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
 from ..core.plurals import counted
@@ -101,15 +103,16 @@ class NeuralGenerator(Generator):
 
         Args:
             state: Official names to tensors.
-            expressions: Names of the labels, in the order in which the model was trained; default the
-                authors' order, where it is known.
+            expressions: Names of the labels, in any spelling that the suite knows and in the order in which
+                the model was trained; default the authors' order, where it is known.
             resolution: The image size in pixels that the model was trained at.
 
         Raises:
             CheckpointError: the tensors do not fit, or ``expressions`` is needed and missing.
         """
         network, classes = cls.architecture(state, resolution).load(state)
-        return cls(network, cls.label_names(classes, expressions), resolution)
+        names = tuple(map(known_name, expressions or ()))
+        return cls(network, cls.label_names(classes, names or None), resolution)
 
     @classmethod
     def label_names(cls, classes: int, expressions: Sequence[str] | None) -> tuple[str, ...]:

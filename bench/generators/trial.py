@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 LARGEST_COMPUTED = 256
-"""Pixels up to which outputs are computed. For larger images only shapes are, which torch takes seconds to get
-ready for."""
+"""Pixels up to which outputs are computed. For larger images only shapes are, which torch takes seconds to
+get ready for."""
 
 
 @torch.no_grad()

@@ -303,7 +303,31 @@ def test_seventeen_expressions_with_measured_units_stay_driven_by_units(tmp_path
 def test_measured_units_reach_the_training_and_the_rest_learns_from_means():
     measured = {f"{i}": np.full(17, i / 10, np.float32) for i in (0, 1, 2, 3)}
     data = with_units(training_images(people=3)._replace(ids=tuple("012345")), measured)
-    conditions = GANimation.objective(data, SMALL).conditions[:, :, 0]
+    objective = GANimation.objective(data, SMALL)
+    conditions = objective.conditions[:, :, 0]
+    assert GANimation.trained(objective.generator, data, 32).card.choices == (
+        "learned from the action units that OpenFace measured on the images",
+    )
     torch.testing.assert_close(conditions, torch.tensor([[0.0, 0.1], [0.2, 0.3], [0.1, 0.2]]))
     with pytest.raises(DatasetError, match="no action units were measured on images of happy"):
         with_units(data, {"0": measured["0"]})
+
+
+@pytest.mark.parametrize(
+    ("expressions", "units", "words", "driven_by"),
+    [
+        (
+            ("neutral", "happy"),
+            torch.zeros(8, 17),
+            "the action units that the data set states",
+            "action units",
+        ),
+        (("neutral", "happy"), None, "labels: each counted as the action units", "action units"),
+        (("neutral", "awed"), None, "labels: one condition value", "labels"),
+    ],
+)
+def test_cards_say_in_words_what_was_learned_from(expressions, units, words, driven_by):
+    data = training_images(expressions, units)
+    card = GANimation.trained(GANimation.objective(data, SMALL).generator, data, 32).card
+    assert card.choices[0].startswith(f"learned from {words}")
+    assert card.driven_by == driven_by
