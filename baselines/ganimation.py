@@ -302,7 +302,7 @@ class GANimation(NeuralGenerator):
         assert isinstance(network, GANimationNetwork)
         generator = cls(network, data.expressions, resolution, _units_of(data))
         generator.measured = data.expression_units
-        generator.card = replace(generator.card, choices=(_learned_from(data),))
+        generator.card = replace(generator.card, choices=(*generator.card.choices, _learned_from(data)))
         return generator
 
     def write_beside(self, path: Path) -> None:
