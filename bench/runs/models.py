@@ -193,15 +193,19 @@ def _fitted(
 def _cross_trained(
     model: CrossTrained, model_spec: str, plan: DatasetPlan, spec: RunSpec, device: str
 ) -> Synthesizer:
+    def trained_on(rest: Dataset) -> GeneratorSynthesizer:
+        return driven(model.trained_on(rest))
+
+    def driven(member: Generator) -> GeneratorSynthesizer:
+        return _synthesizer(_driven(member, model_spec, plan, spec), plan, spec, device)
+
+    if plan.protocol == "transfer" and plan.training_set == model.data:
+        return driven(model.without_first_fold())
     if plan.protocol != "cross-fit":
         raise BenchError(
             f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
             "into folds: train without --folds"
         )
-
-    def trained_on(rest: Dataset) -> GeneratorSynthesizer:
-        return _synthesizer(_driven(model.trained_on(rest), model_spec, plan, spec), plan, spec, device)
-
     return _cross_fitted(trained_on, plan, spec)
 
 

@@ -50,6 +50,7 @@ def main_table(results: DatasetResults) -> Table:
     )
     return table.with_notes(
         [
+            *_target_notes(results),
             *_output_notes(results),
             *_assumption_notes(results),
             *_cautions(dataset, results.measures),
@@ -110,6 +111,16 @@ def _output_notes(results: DatasetResults) -> Iterator[str]:
                 f"{card.title or name}: {lost} of {count.asked} edits have no output; scores of single "
                 f"outputs {effect}, scores of sets are incomplete."
             )
+
+
+def _target_notes(results: DatasetResults) -> Iterator[str]:
+    """Say which targets were asked for where the training set limits them."""
+    record = results.run.record.datasets[results.dataset]
+    if record.targets:
+        yield (
+            f"Targets: {', '.join(record.targets)}, the only ones of {results.dataset} that "
+            f"{record.trained_on.home} shows."
+        )
 
 
 def _assumption_notes(results: DatasetResults) -> Iterator[str]:

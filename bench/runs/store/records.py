@@ -21,6 +21,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_serializer,
+    model_serializer,
 )
 from pydantic_core import PydanticSerializationError
 
@@ -72,13 +73,23 @@ class ProblemRecord(_Entry):
 
 
 class DatasetRecord(_Entry):
-    """A data set of the run; ``references`` by domain."""
+    """A data set of the run; ``references`` by domain.
+
+    ``targets`` are the expressions asked for where they are fewer than those of the data set.
+    """
 
     digest: str
     edits: int
     problems: list[ProblemRecord]
     references: dict[str, ReferenceRecord]
     trained_on: TrainingSetRecord
+    targets: list[str] = []
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out ``targets`` where none are listed, as in records of earlier versions."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if value or name != "targets"}
 
 
 class ModelRecord(_Entry):
