@@ -193,9 +193,6 @@ def _fitted(
 def _cross_trained(
     model: CrossTrained, model_spec: str, plan: DatasetPlan, spec: RunSpec, device: str
 ) -> Synthesizer:
-    def trained_on(rest: Dataset) -> GeneratorSynthesizer:
-        return driven(model.trained_on(rest))
-
     def driven(member: Generator) -> GeneratorSynthesizer:
         return _synthesizer(_driven(member, model_spec, plan, spec), plan, spec, device)
 
@@ -206,7 +203,7 @@ def _cross_trained(
             f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
             "into folds: train without --folds"
         )
-    return _cross_fitted(trained_on, plan, spec)
+    return _cross_fitted(lambda rest: driven(model.trained_on(rest)), plan, spec)
 
 
 def _cross_fitted(
