@@ -223,6 +223,7 @@ class GANimation(NeuralGenerator):
     )
 
     learns_from_units = True
+    trials = 6
     small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0, "g_cycle": 2.5})
     training_choices = (
         "the gradient penalty is added to the discriminator's loss; the official code steps on it separately",
@@ -302,8 +303,18 @@ class GANimation(NeuralGenerator):
         assert isinstance(network, GANimationNetwork)
         generator = cls(network, data.expressions, resolution, _units_of(data))
         generator.measured = data.expression_units
-        generator.card = replace(generator.card, choices=(*generator.card.choices, _learned_from(data)))
         return generator
+
+    @classmethod
+    def supervision_of(cls, data: TrainingImages) -> str:
+        """See ``NeuralGenerator``: labels, or action units and where they come from."""
+        if _units_of(data) is None:
+            return "the labels of the images: one condition value for each expression"
+        if data.action_units is None:
+            return "the labels of the images, each as the action units of its prototype: none were measured"
+        if data.expression_units is None:
+            return "the action units that the data set states of each image"
+        return "the action units that OpenFace measured on the images"
 
     def write_beside(self, path: Path) -> None:
         """Write the units that replace the table of prototypes, if any do."""
@@ -357,17 +368,6 @@ def _table(expressions: Sequence[str], known: Mapping[str, Units]) -> Tensor:
             "leave expressions out, and put a table of units beside it (NAME.action_units.csv)"
         )
     return torch.from_numpy(np.stack([known[name] for name in expressions]))
-
-
-def _learned_from(data: TrainingImages) -> str:
-    """Return in words what the network learned to follow, for the card."""
-    if _units_of(data) is None:
-        return "learned from labels: one condition value for each expression"
-    if data.action_units is None:
-        return "learned from labels: each counted as the action units of its prototype, none were measured"
-    if data.expression_units is None:
-        return "learned from the action units that the data set states of each image"
-    return "learned from the action units that OpenFace measured on the images"
 
 
 def _units_of(data: TrainingImages) -> Mapping[str, Units] | None:

@@ -59,6 +59,9 @@ Inference = Literal["float32", "compiled", "bfloat16"]
 """How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
 show it; see docs/speed.md."""
 
+Upscale = Literal["change", "output"]
+"""How outputs smaller than the run's images reach their size; see docs/fairness.md."""
+
 
 class Annotation(NamedTuple):
     """What is known of a face beyond its picture.

@@ -54,6 +54,8 @@ class NeuralGenerator(Generator):
         template: Card of the method; each model adds its expressions, resolution and parameter count.
         official: Settings with which the authors train.
         small_weights: Loss weights that suit small networks better than the official ones.
+        trials: The number of tuning runs that led to ``small_weights``, see docs/training.md.
+        learns_from: What the training is told of its images, in words, for the card.
         training_choices: Where our training departs from the authors', for the card.
         label_orders: The authors' order of the expressions, by their number.
         tracked_layers: Regular expression of the normalisation layers whose running statistics the official
@@ -66,6 +68,8 @@ class NeuralGenerator(Generator):
     template: GeneratorCard
     official: Settings
     small_weights: Mapping[str, float] = MappingProxyType({})
+    trials: int = 0
+    learns_from: str = "the expression of each image"
     training_choices: tuple[str, ...] = ()
     label_orders: Mapping[int, Sequence[str]] = MappingProxyType({})
     tracked_layers: str | None = None
@@ -148,6 +152,11 @@ class NeuralGenerator(Generator):
     def trained(cls, network: nn.Module, data: TrainingImages, resolution: int) -> Self:
         """Return the generator of a network that an objective of ``data`` has trained."""
         return cls(network, data.expressions, resolution)
+
+    @classmethod
+    def supervision_of(cls, data: TrainingImages) -> str:
+        """Return what a training on ``data`` is told of its images, in words."""
+        return cls.learns_from
 
     def with_units(self, units: Mapping[str, NDArray[np.float32]], origin: str) -> Self:
         """Return the same network driven by other action units.

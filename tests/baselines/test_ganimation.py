@@ -305,9 +305,7 @@ def test_measured_units_reach_the_training_and_the_rest_learns_from_means():
     data = with_units(training_images(people=3)._replace(ids=tuple("012345")), measured)
     objective = GANimation.objective(data, SMALL)
     conditions = objective.conditions[:, :, 0]
-    assert GANimation.trained(objective.generator, data, 32).card.choices == (
-        "learned from the action units that OpenFace measured on the images",
-    )
+    assert "OpenFace measured" in GANimation.supervision_of(data)
     torch.testing.assert_close(conditions, torch.tensor([[0.0, 0.1], [0.2, 0.3], [0.1, 0.2]]))
     with pytest.raises(DatasetError, match="no action units were measured on images of happy"):
         with_units(data, {"0": measured["0"]})
@@ -316,18 +314,13 @@ def test_measured_units_reach_the_training_and_the_rest_learns_from_means():
 @pytest.mark.parametrize(
     ("expressions", "units", "words", "driven_by"),
     [
-        (
-            ("neutral", "happy"),
-            torch.zeros(8, 17),
-            "the action units that the data set states",
-            "action units",
-        ),
-        (("neutral", "happy"), None, "labels: each counted as the action units", "action units"),
-        (("neutral", "awed"), None, "labels: one condition value", "labels"),
+        (("neutral", "happy"), torch.zeros(8, 17), "the action units that the data set", "action units"),
+        (("neutral", "happy"), None, "the labels of the images, each as the action units", "action units"),
+        (("neutral", "awed"), None, "the labels of the images: one condition value", "labels"),
     ],
 )
 def test_cards_say_in_words_what_was_learned_from(expressions, units, words, driven_by):
     data = training_images(expressions, units)
     card = GANimation.trained(GANimation.objective(data, SMALL).generator, data, 32).card
-    assert card.choices[0].startswith(f"learned from {words}")
+    assert GANimation.supervision_of(data).startswith(words)
     assert card.driven_by == driven_by

@@ -27,7 +27,7 @@ from pydantic_core import PydanticSerializationError
 
 from ...core.contracts import CONTROLS, Block, Column, FeatureExtractorCard, GeneratorCard, MetricCard
 from ...core.errors import BenchError, invalid_fields
-from ..spec import RunSpec, canonical_json
+from ..spec import BEFORE_UPSCALE, RunSpec, canonical_json
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -248,6 +248,11 @@ class SynthesisRecord(_Entry):
     seconds: float
 
 
+def _completed(spec: object) -> object:
+    """Add what specs of earlier versions do not state."""
+    return {"upscale": BEFORE_UPSCALE, **spec} if isinstance(spec, dict) else spec
+
+
 class _File(BaseModel):
     """A JSON file of the run directory."""
 
@@ -312,7 +317,7 @@ class RunRecord(_File):
 
     schema_version: Literal[1]
     status: Status = "started"
-    spec: RunSpec | None = None
+    spec: Annotated[RunSpec | None, BeforeValidator(_completed)] = None
     datasets: dict[str, DatasetRecord] = {}
     names: dict[str, str] = {}
     models: dict[str, dict[str, ModelRecord]] = {}
