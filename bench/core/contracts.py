@@ -126,6 +126,18 @@ class Dataset(ABC):
     def samples(self) -> Sequence[Sample]:
         """All samples of the split, in a fixed order."""
 
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples())
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the sample at a position; samples can be iterated over."""
+        return self.samples()[index]
+
+    def __bool__(self) -> bool:
+        """Return True, also without samples: a data set is not missing because it is empty."""
+        return True
+
     @property
     @abstractmethod
     def digest(self) -> str:
