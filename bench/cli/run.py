@@ -60,6 +60,12 @@ Examples:
     metavar="[MODEL=]N",
     help="Pixels of the images that a checkpoint was trained on.  [default: its card's, else 128]",
 )
+@click.option(
+    "--action-units",
+    multiple=True,
+    metavar="[MODEL=]PATH",
+    help="OpenFace's CSV files that drive GANimation: a folder, or a table by image or by expression.",
+)
 @click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
 @click.option("--folds", type=int, help="Folds for closed-form models on small data sets.  [default: 5]")

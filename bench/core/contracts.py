@@ -131,6 +131,18 @@ class Dataset(ABC):
     def samples(self) -> Sequence[Sample]:
         """All samples of the split, in a fixed order."""
 
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples())
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the sample at a position; samples can be iterated over."""
+        return self.samples()[index]
+
+    def __bool__(self) -> bool:
+        """Return True, also without samples: a data set is not missing because it is empty."""
+        return True
+
     @property
     @abstractmethod
     def digest(self) -> str:
@@ -191,6 +203,8 @@ class GeneratorCard:
             empty if none did, None if that was not recorded.
         assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed; of
             finished images, what is unusual about them and what is done about it.
+        driven_by: What the network takes as its target, where a method can take different things: ``labels``
+            or ``action units``.
     """
 
     name: str
@@ -210,6 +224,7 @@ class GeneratorCard:
     control: bool = False
     guided_by: tuple[str, ...] | None = None
     assumed: tuple[str, ...] = ()
+    driven_by: str = ""
 
 
 class Generator(ABC):

@@ -66,6 +66,15 @@ def main_table(results: DatasetResults) -> Table:
     )
 
 
+def reading_notes(results: DatasetResults) -> Iterator[str]:
+    """Yield the notes that change how the main table is read, those that change most first."""
+    yield from _output_notes(results)
+    yield from _target_notes(results)
+    yield from _assumption_notes(results)
+    yield from _unfit_notes(results.calibrations)
+    yield from _cautions(results.dataset, results.measures)
+
+
 def table_context(results: DatasetResults, measures: pd.DataFrame | None = None) -> TableContext:
     """Return what the tables of a data set share; ``measures`` are those of the summary unless given."""
     known = results.run.summary.measures if measures is None else measures

@@ -33,3 +33,12 @@ def test_licences_name_every_group_of_pictures():
     groups = {sample.domain for sample in PortraitsDataset().samples()}
     assert all(f"`{group}_" in text for group in groups)
     assert all(licence in text for licence in ("MIT License", "CC BY 4.0", "CC0", "public domain"))
+
+
+def test_data_sets_have_a_length_and_are_indexed():
+    dataset = PortraitsDataset()
+    assert len(dataset) == 27
+    assert [sample.id for sample in dataset] == [sample.id for sample in dataset.samples()]
+    assert dataset[0] is dataset.samples()[0]
+    assert PortraitsDataset("train") is not None
+    assert bool(PortraitsDataset("train"))
