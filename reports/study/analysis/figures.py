@@ -64,4 +64,4 @@ def _confusion(analysis: Analysis, models: Sequence[Model]) -> Figure:
 def _models(analysis: Analysis, names: pd.Series[str]) -> list[Model]:
     titles = printed_names(analysis)
     unique = dict.fromkeys(names)
-    return models_of([(name, titles.get(name, name), name not in analysis.titles) for name in unique])
+    return models_of([(name, titles.get(name, name), name in analysis.controls) for name in unique])
