@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from ..core.contracts import Floats
@@ -27,8 +26,11 @@ from .clusters import Codes, Layout, sum_by
 PRIOR_PAIRS = 1.0
 """ρ is estimated as if so much variation of pairs of values had been seen before, correlated by a prior."""
 PRIOR_OF_SHARES, PRIOR_OF_DIFFERENCES = 1.0, 0.5
-"""The prior correlations: where nothing varies, nothing else is known. With the first, the values of a subject
-count as one; which edits tell two models apart depends less on the subject."""
+"""The prior correlations: where nothing varies, nothing else is known.
+
+With the first, the values of a subject count as one; which edits tell two models apart depends less on the
+subject.
+"""
 _TINY = 1e-12
 _STEPS = 40
 _SMALLEST_P, _LARGEST_P = 1e-12, 0.9999

@@ -182,9 +182,7 @@ def with_joint(
 
 def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
     found = [
-        paired_differences(
-            scores, metric, measures[metric].bounds, in_distribution, measures[metric].limits
-        )
+        paired_differences(scores, metric, measures[metric].bounds, in_distribution, measures[metric].limits)
         for metric in scores["metric"].unique()
     ]
     filled = [frame for frame in found if len(frame)] or found[:1]

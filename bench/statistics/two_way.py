@@ -166,9 +166,7 @@ def share(successes: Floats, clusters: Clusters, null: float = 0.5) -> Estimate:
     room = 1 - null if found.value < null else null
     p_unanimous = min(1.0, 2 * room**found.participants)
     low, high, p = _scored(found, successes, clusters, null)
-    return found._replace(
-        low=min(low, 1 - reach), high=max(high, reach), p=max(p, p_unanimous), reason=""
-    )
+    return found._replace(low=min(low, 1 - reach), high=max(high, reach), p=max(p, p_unanimous), reason="")
 
 
 def _scored(

@@ -25,15 +25,14 @@ from ..tables.table import (
     Column,
     Row,
     Table,
-    half_width,
+    ends,
     metric_title,
     training_lines,
 )
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
 LEGEND = (
-    "Bold: best, underlined: second, among models with the same training data. "
-    "± reaches to the farther end of the 95% interval."
+    "Bold: best, underlined: second, among models with the same training data. In brackets: the 95% interval."
 )
 
 _GAP = 2
@@ -163,7 +162,12 @@ def _label(row: Row) -> Text:
 def _cell(cell: Cell, column: Column, stacked: bool) -> Text:
     if cell.display == MISSING:
         return Text.assemble(MISSING, (f" {cell.note}", "dim italic"))
-    reach = half_width(cell)
-    spread = "" if reach is None else f"±{reach:.{column.digits}f}".replace("±0.", "±.")
+    found = ends(cell, column)
+    spread = "" if found is None else f"[{_short(found[0])}, {_short(found[1])}]"
     between = ("\n" if stacked else " ") if spread else ""
     return Text.assemble((cell.display, STYLES[cell.mark]), cell.stars, between, (spread, "dim"))
+
+
+def _short(end: str) -> str:
+    """``.95`` of ``0.95``."""
+    return end.replace("0.", ".", 1) if end.startswith(("0.", "-0.")) else end

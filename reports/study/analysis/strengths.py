@@ -5,8 +5,8 @@ exponential of its strength. With two options this is the model of R. A. Bradley
 39, 1952). Strengths come from choix (iterative Luce spectral ranking; L. Maystre and M. Grossglauser, NeurIPS
 2015), intervals from the two-way clustered sandwich of the likelihood.
 
-Strengths are finite only where each model is chosen over each other one, directly or through others (L. R. Ford,
-'Solution of a ranking problem from binary comparisons', American Mathematical Monthly 64, 1957).
+Strengths are finite only where each model is chosen over each other one, directly or through others (L. R.
+Ford, 'Solution of a ranking problem from binary comparisons', American Mathematical Monthly 64, 1957).
 """
 
 from __future__ import annotations

@@ -72,9 +72,10 @@ def test_the_interval_of_a_share_counted_by_hand(found):
     # Votes for RegGAN by participant 3 2 3 3; four items are too few to speak of others.
     variance = sum((votes - 2.75) ** 2 for votes in (3, 2, 3, 3)) * 4 / 3 / 16**2
     k = stats.t.ppf(0.975, 3) ** 2 * variance / (11 / 16 * 5 / 16)
-    assert row["low"] == pytest.approx(
-        (11 / 16 + k / 2) / (1 + k) - np.sqrt(k * 11 * 5 / 256 + k**2 / 4) / (1 + k)
+    assert row["high"] == pytest.approx(
+        (11 / 16 + k / 2) / (1 + k) + np.sqrt(k * 11 * 5 / 256 + k**2 / 4) / (1 + k)
     )
+    assert row["low"] == pytest.approx(0.025 ** (1 / 4))  # four participants say no more if all agree
     assert (row["n"], row["participants"], row["items"]) == (16, 4, 4)
     assert row["bootstrap_low"] < 11 / 16 < row["bootstrap_high"]
 
@@ -258,8 +259,10 @@ def test_a_control_that_wins_is_neither_best_nor_the_best_competitor(make_packet
 
 
 def test_the_mean_of_ratings_has_no_p_for_a_rating_that_nobody_can_give(make_packet, make_answers, plan):
-    packet = make_packet("rating", "realism", [[plan(0, ("reggan",)), plan(1, ("reggan",))]] * 3, tuple("12345"))
-    assert analyse(*packet, make_answers(packet, [list("54"), list("44"), list("53")])).shares["p"].isna().all()
+    form = [plan(0, ("reggan",)), plan(1, ("reggan",))]
+    packet = make_packet("rating", "realism", [form] * 3, tuple("12345"))
+    found = analyse(*packet, make_answers(packet, [list("54"), list("44"), list("53")]))
+    assert found.shares["p"].isna().all()
 
 
 def test_two_raters_give_no_interval_anywhere(make_packet, make_answers, plan):
