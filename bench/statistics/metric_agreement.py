@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import Floats
+from ..core.contracts import TRUTH, Floats
 from .comparisons import IN_DISTRIBUTION, Scope, by_edit, interval_columns, scopes
 from .intervals import clustered_means
 from .measures import Measure
@@ -53,7 +53,7 @@ def agreement(
     scores: pd.DataFrame,
     measures: Mapping[str, Measure],
     pairs: Iterable[tuple[str, str]],
-    left_out: Sequence[str] = ("truth",),
+    left_out: Sequence[str] = (TRUTH,),
     in_distribution: str = IN_DISTRIBUTION,
 ) -> pd.DataFrame:
     """τ of each pair of columns, averaged over the edits of each domain.

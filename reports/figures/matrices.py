@@ -24,13 +24,16 @@ _DARK = 0.55
 
 
 @styled
-def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[str]) -> Figure:
-    """For each model the share of outputs, in percent, that the judge gave each label, by target.
+def confusions(
+    shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[str], judge: str = "the judge"
+) -> Figure:
+    """For each model the share of outputs, in percent, that were given each label, by target.
 
     Args:
         shares: generator, target, predicted, share.
         models: The models to show, a panel each.
         labels: The judge's labels; targets follow the same order.
+        judge: Who gave the labels, as in 'seen by people'.
     """
     targets = [name for name in labels if name in set(shares["target"])]
     across, width = (2, WIDTH) if len(models) <= _MOST_NARROW else (4, WIDE)
@@ -48,7 +51,7 @@ def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[s
     for place, panel in enumerate(axes):
         panel.xaxis.tick_top()
         panel.xaxis.set_label_position("top")
-        panel.set_xlabel("seen by the judge" if place < across else "")
+        panel.set_xlabel(f"seen by {judge}" if place < across else "")
         panel.tick_params(labelbottom=False, labeltop=place < across)
     return figure
 

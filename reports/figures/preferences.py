@@ -38,7 +38,8 @@ def forest(differences: pd.DataFrame, models: Sequence[Model], focus: str, unit:
         panel.set_yticks(range(len(models)), [model.label for model in models])
         panel.set_ylim(len(models) - 0.5, -0.5)
         panel.tick_params(axis="y", length=0)
-    figure.supxlabel(f"{plain(focus, 28)} ahead, {unit}\n(filled: best competitor)", fontsize=7)
+    filled = "\n(filled: best competitor)" if differences["best"].any() else ""
+    figure.supxlabel(f"{plain(focus, 28)} ahead, {unit}{filled}", fontsize=7)
     return figure
 
 

@@ -31,6 +31,10 @@ WIDEST: Mapping[Width, int] = {"one": 58, "two": 116}
 """Characters that a line holds; further columns go below."""
 
 _GAP = 2
+_LEGEND = (
+    "Best in bold, second underlined, by displayed values, among models with the same training data."
+    r"\par"
+)
 _SMALLEST = 0.857
 """The factor that makes 6 pt of 7 pt."""
 _BEGIN = (
@@ -190,8 +194,8 @@ class Flavour(Protocol):
         """Return the kind of a column, for the head of the ``tabular``."""
         ...
 
-    def number(self, cell: Cell, column: Column) -> str:
-        """Return a cell that has a number."""
+    def number(self, table: Table, row: int, index: int) -> str:
+        """Return a cell, with a dash where there is no number."""
         ...
 
     def characters(self, cell: Cell, column: Column) -> int:
@@ -210,6 +214,22 @@ def interval(cell: Cell, column: Column) -> str:
     return "" if found is None else rf"\interval{{{signed(found[0])}}}{{{signed(found[1])}}}"
 
 
+def dash(cell: Cell) -> str:
+    """Return what stands in the place of a number."""
+    return rf"{{\textendash{{}}{_superscript(cell.note)}}}"
+
+
+def _behind(cell: Cell, column: Column) -> str:
+    return (rf"\stars{{{cell.stars}}}" if cell.stars else "") + interval(cell, column)
+
+
+def _padded(own: str, widest: str) -> str:
+    """Return what stands behind a number, as wide as the widest of its column: numbers stay below numbers."""
+    if own == widest:
+        return own
+    return (rf"\rlap{{{own}}}" if own else "") + rf"\phantom{{{widest}}}"
+
+
 def characters(cell: Cell, column: Column) -> int:
     """Return how much room a cell takes, in characters."""
     found = ends(cell, column)
@@ -222,11 +242,14 @@ class _Plain:
     def kind(self, table: Table, index: int) -> str:
         return "r"
 
-    def number(self, cell: Cell, column: Column) -> str:
+    def number(self, table: Table, row: int, index: int) -> str:
+        cell, column = table.cells[row][index], table.columns[index]
+        widest = max((_behind(line[index], column) for line in table.cells), key=len)
+        if cell.display == MISSING:
+            return dash(cell) + _padded("", widest)
         number = signed(cell.display)
         shown = rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
-        shown += rf"\stars{{{cell.stars}}}" if cell.stars else ""
-        return shown + interval(cell, column)
+        return shown + _padded(_behind(cell, column), widest)
 
     def characters(self, cell: Cell, column: Column) -> int:
         return characters(cell, column)
@@ -282,8 +305,7 @@ def latex_document(tables: Sequence[Table], provenance: str = "", columns: Width
                 rf"\section*{{{escape(table.title)}}}",
                 r"\noindent",
                 latex_table(table, provenance, columns).rstrip(),
-                r"\par\medskip\noindent{\footnotesize Best in bold, second underlined, by displayed values,",
-                r"among models with the same training data.\par",
+                rf"\par\medskip\noindent{{\footnotesize {_LEGEND if table.has_marks else ''}",
                 *(rf"{note_line(note)}\par" for note in table.notes if not note.mark),
                 r"}",
             ]
@@ -371,7 +393,7 @@ def _tabular(table: Table, band: Sequence[int], flavour: Flavour) -> Iterator[st
             yield rf"\multicolumn{{{1 + len(band)}}}{{@{{}}l}}{{{title}}} \\"
         for i in members:
             label = escape(table.rows[i].label) + _superscript(table.rows[i].note)
-            cells = [_cell(table.cells[i][j], table.columns[j], flavour) for j in band]
+            cells = [flavour.number(table, i, j) for j in band]
             yield " & ".join([label, *cells]) + r" \\"
     yield r"\bottomrule"
     yield r"\end{tabular}}%"
@@ -401,9 +423,3 @@ def _centred(text: str, width: int = 1) -> str:
 
 def _superscript(mark: str) -> str:
     return rf"\raisebox{{0.5ex}}{{\fontsize{{7}}{{7}}\selectfont {mark}}}" if mark else ""
-
-
-def _cell(cell: Cell, column: Column, flavour: Flavour) -> str:
-    if cell.display == MISSING:
-        return rf"{{\textendash{{}}{_superscript(cell.note)}}}"
-    return flavour.number(cell, column)

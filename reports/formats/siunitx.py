@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..tables.table import MISSING, Cell, Column, Table
-from .latex import Width, begin, characters, head_comment, interval, stacked
+from .latex import Width, begin, characters, dash, head_comment, interval, stacked
 
 _MACROS = (
     r"\ifdefined\bestnum\else\protected\def\bestnum{\bfseries}\fi",
@@ -65,7 +65,10 @@ class _Siunitx:
         space = f",table-space-text-post={{{behind}}}" if behind else ""
         return f"S[table-format={_format(table, index)}{space}]"
 
-    def number(self, cell: Cell, column: Column) -> str:
+    def number(self, table: Table, row: int, index: int) -> str:
+        cell, column = table.cells[row][index], table.columns[index]
+        if cell.display == MISSING:
+            return dash(cell)
         switch = rf"\{cell.mark}num " if cell.mark else ""
         behind = _behind(cell, column)
         return f"{switch}{cell.display}" + (f" {{{behind}}}" if behind else "")

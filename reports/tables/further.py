@@ -224,7 +224,7 @@ def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequenc
 
 
 def _whole(cell: Cell) -> Cell:
-    return replace(cell, display=fixed(cell.value, 0)) if cell.complete else cell
+    return cell if cell.value is None or not cell.complete else replace(cell, display=fixed(cell.value, 0))
 
 
 def _measures(units: Mapping[str, str], direction: str | None) -> pd.DataFrame:

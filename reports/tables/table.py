@@ -145,6 +145,16 @@ class Table:
         """Whether columns differ in more than the metric."""
         return len({column.domain for column in self.columns}) > 1
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any number has an interval."""
+        return any(cell.low is not None and cell.high is not None for row in self.cells for cell in row)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any number is marked as best."""
+        return any(cell.mark for row in self.cells for cell in row)
+
     def with_notes(self, notes: Iterable[str], details: Iterable[str] = ()) -> Table:
         """Return the table with further sentences below it, each once.
 
@@ -247,9 +257,8 @@ def metric_title(metric: str) -> str:
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:
-    """Return ``value`` with so many decimals, never as a negative zero; ``sign`` '+' signs all but zero."""
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:{sign if rounded else ''}.{digits}f}"
+    """Return ``value`` with so many decimals, never as a negative zero; ``sign`` is '+' to show each sign."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def ends(cell: Cell, column: Column) -> tuple[str, str] | None:

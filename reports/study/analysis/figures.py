@@ -58,7 +58,7 @@ def _confusion(analysis: Analysis, models: Sequence[Model]) -> Figure:
     shares = analysis.confusion.rename(columns={"model": "generator"})
     named = [*dict.fromkeys([*shares["target"], *shares["predicted"]])]
     labels = sorted((name for name in named if name != NONE), key=str)
-    return confusions(shares, models, [*labels, *([NONE] if NONE in named else [])])
+    return confusions(shares, models, [*labels, *([NONE] if NONE in named else [])], "people")
 
 
 def _models(analysis: Analysis, names: pd.Series[str]) -> list[Model]:

@@ -60,7 +60,7 @@ def many_domains(cells_of, table_of, label="Masked regression of everything ther
 def test_a_wide_terminal_has_intervals_beside_the_numbers_a_narrow_one_below(cells_of, table_of):
     table = many_domains(cells_of, table_of)
     assert printed(table, 140).count("0.91 [.87, .96]") == 6
-    narrow = printed(table, 80)
+    narrow = printed(table, 100)
     assert "0.91 [.87, .96]" not in narrow
     assert words(narrow).count("0.91") == words(narrow).count("model") * 6 == 6
 
@@ -95,7 +95,7 @@ def test_several_tables_stand_in_one_file(full_table, cells_of, table_of):
     both = [full_table, other]
     assert markdown_tables(both).count("### ") == 2
     assert latex_tables(both).count(r"\end{tabular}") == 2
-    assert latex_tables(both, columns="one").count(r"\end{tabular}") == 5
+    assert latex_tables(both, columns="one").count(r"\end{tabular}") == 4
     lines = csv_tables(both).splitlines()
     assert len(lines) == len(set(lines)) == 1 + sum(len(t.rows) * len(t.columns) for t in both)
 
@@ -116,7 +116,7 @@ def test_latex_rows_have_as_many_cells_as_the_table(full_table):
 
 def test_latex_marks_best_second_intervals_and_dashes(full_table):
     text = latex_table(full_table, "run: demo")
-    assert r"\best{0.91}\interval{0.87}{0.96}" in text
+    assert r"\best{0.91}\rlap{\interval{0.87}{0.96}}\phantom{\interval{$-$0.02}{0.07}}" in text
     assert r"\secondbest{0.52}" in text
     assert r"\textendash{}\raisebox{0.5ex}{\fontsize{7}{7}\selectfont a}" in text
     assert r"$\uparrow$" in text
