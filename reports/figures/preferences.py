@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import INK, Model, blank, drawn, panels, plain, styled
+from .canvas import INK, SMALL, Model, blank, drawn, panels, plain, styled
 
 _DARK = 0.72
 """A cell further than this from an even match has white text."""
@@ -71,7 +71,7 @@ def win_matrix(wins: pd.DataFrame, models: Sequence[Model]) -> Figure:
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
                 color = "white" if abs(2 * value - 1) > _DARK else INK
-                panel.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=5.5, color=color)
+                panel.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=SMALL, color=color)
         panel.set_title(plain(question, 24))
         panel.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor")
         panel.set_yticks(range(len(names)), labels)
