@@ -49,7 +49,7 @@ def test_differences_carry_a_sign_and_stars_and_no_best(pairs_table):
     assert [cell.stars for cell in cells] == ["***", "*", ""]
     assert {cell.mark for cell in cells} == {""}
     assert [row.label for row in pairs_table.rows] == ["A − B", "A − C", "B − C"]
-    assert r"$+0.21$\stars{***}" in latex_table(pairs_table)
+    assert r"$+$0.21\rlap{\stars{***}" in latex_table(pairs_table)
     assert "| ECS@embedded ↑ | studio | statue |" in markdown_table(pairs_table)
 
 
