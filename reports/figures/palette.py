@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fesbench.core.contracts import COPY, TRUTH
+
 
 @dataclass(frozen=True)
 class Look:
@@ -30,8 +32,8 @@ _KNOWN = {
     "ganmut": Look("#44AA99", ">"),
     "reggan-regression": Look("#CC6677", "p"),
     "masked-regression": Look("#999933", "h"),
-    "truth": Look("#4D4D4D", "*"),
-    "copy": Look("#8C8C8C", "d"),
+    TRUTH: Look("#4D4D4D", "*"),
+    COPY: Look("#8C8C8C", "d"),
 }
 _OTHERS = tuple(
     Look(color, marker)
