@@ -76,7 +76,7 @@ class PairedRegression(ClosedForm):
         expressions = [name for name in train.expressions if any(y.expression == name for _, y in pairs)]
         images = _ImageReader(size)
         weights: dict[str, Tensor] = {}
-        for names, rows in _jointly_solvable(pairs, expressions):
+        for names, rows in jointly_solvable(pairs, expressions):
             weights |= zip(names, self._solve(rows, images), strict=True)
         self._weights = torch.stack([weights[name] for name in expressions])
         subjects = len({source.subject for source, _ in pairs})
@@ -193,10 +193,10 @@ def _parsed(about: bytes) -> tuple[list[str], str]:
     return list(expressions), trained_on
 
 
-def _jointly_solvable(
+def jointly_solvable(
     pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
 ) -> list[tuple[list[str], list[list[Sample]]]]:
-    """Groups of expressions that exist for the same sources, with rows of each source and its targets.
+    """Return groups of expressions that exist for the same sources, with rows of each source and its targets.
 
     A group shares one Gram matrix. In a complete data set all expressions are one group.
     """
