@@ -102,8 +102,8 @@ def transform_of(perturbation: Perturbation, subject: str, resolution: int) -> T
 def perturbed_edit(edit: Edit, perturbation: Perturbation, resolution: int) -> Edit:
     """Return the edit with source and truth perturbed alike, under an id of its own.
 
-    Images are loaded at ``resolution`` x ``resolution`` pixels. Masks and landmarks are transformed with them;
-    annotations are left out.
+    Images are loaded at ``resolution`` x ``resolution`` pixels. Masks and landmarks are transformed with
+    them; annotations are left out.
     """
     transform = transform_of(perturbation, edit.source.subject, resolution)
     change = partial(_perturbed_sample, slug=perturbation.slug, transform=transform, side=resolution)
@@ -138,8 +138,9 @@ def load_perturbed_landmarks(load: Callable[[], Landmarks], transform: Transform
     """Load landmarks and transform them as their image: (68, 2) float32."""
     angle = math.radians(transform.degrees)
     cosine, sine = math.cos(angle) * transform.factor, math.sin(angle) * transform.factor
+    centre = np.array([0.5 + transform.right, 0.5 + transform.down])
     turned = (load() - 0.5) @ np.array([[cosine, sine], [-sine, cosine]])
-    moved: Landmarks = (turned + (0.5 + transform.right, 0.5 + transform.down)).astype(np.float32)
+    moved: Landmarks = (turned + centre).astype(np.float32)
     return moved
 
 

@@ -145,7 +145,7 @@ class PairedRegression(ClosedForm):
         """
         try:
             weights = torch.from_numpy(np.array(state["weights"], dtype=np.float32))
-            expressions, trained_on = _parsed(state["about"].tobytes())
+            expressions, trained_on = parsed(state["about"].tobytes())
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
         planes = 3 if self.channels == "all" else 1
@@ -186,7 +186,13 @@ class _ImageReader:
         return resized[0].round().byte()
 
 
-def _parsed(about: bytes) -> tuple[list[str], str]:
+def parsed(about: bytes) -> tuple[list[str], str]:
+    """Return expressions and training data from ``about`` of a state.
+
+    Raises:
+        ValueError: it holds something else.
+        TypeError: likewise.
+    """
     expressions, trained_on = json.loads(about)
     if not all(isinstance(text, str) for text in (*expressions, trained_on)):
         raise ValueError("names that are not text")

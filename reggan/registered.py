@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,17 +19,19 @@ from fesbench.core.errors import BenchError, CheckpointError, DatasetError, Land
 from fesbench.core.plurals import counted
 from fesbench.datasets.images import resize
 from fesbench.datasets.registration import find_landmarks, landmarks_of
-from fesbench.datasets.registration.frame import Points
+from fesbench.datasets.registration.frame import COUNT, Points
 from fesbench.generators.registration import Registration, pictured, stacked
 from fesbench.generators.synthesis import image_to_input, output_to_image
 
 from .model import RegressionStage
-from .paired import BATCH_BYTES, jointly_solvable
+from .paired import BATCH_BYTES, jointly_solvable, parsed
 from .regression import LocalRidge, apply_windows
 from .shape_regression import ShapeRegression
 
 STRONGEST = 1.5
-"""Largest intensity; beyond it meshes fold."""
+"""Largest intensity."""
+FALLBACK = "fallback."
+"""Prefix of the fallback's arrays in a state."""
 
 
 class _Meshes(NamedTuple):
@@ -37,15 +41,20 @@ class _Meshes(NamedTuple):
     after: Points
 
 
-@dataclass(frozen=True)
-class _Face:
-    """A training image: (3, R, R) float32 in [0, 1] once loaded, and its landmarks."""
+class _Face(NamedTuple):
+    """A training image and its landmarks, (68, 2) float64."""
 
     sample: Sample
     landmarks: Points
 
-    def pixels(self, size: int) -> Tensor:
-        return _unit(image_to_input(resize(self.sample.load(), size)))
+
+@dataclass(frozen=True)
+class _Fit:
+    """What a fit gives: ``weights`` are (K, p, 3, R, R) float32, of the change of texture in the frame."""
+
+    shapes: ShapeRegression
+    weights: Tensor
+    registration: Registration
 
 
 class RegisteredRegression(ClosedForm, LandmarkGenerator):
@@ -75,7 +84,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         year=2026,
         citation="RegGAN, arXiv 2603.15648",
         source="own extension of our reading of the abstract",
-        licence="MIT; landmarks of photos by a predictor whose training data, iBUG 300-W, is for research only",
+        licence="MIT; its landmarks of photos are by a predictor that learned from data for research only",
         supervision="paired",
         weights="fitted in closed form on the training split",
         choices=(
@@ -101,9 +110,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         self.fallback, self.resolution = fallback, resolution
         self._device = "cpu"
         self._stage = RegressionStage() if fallback else None
-        self._shapes: ShapeRegression | None = None
-        self._weights: Tensor | None = None
-        self._registration: Registration | None = None
+        self._fit: _Fit | None = None
 
     def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
         """Fit shape and texture of every expression in ``train.pairs()``.
@@ -120,39 +127,37 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         if not pairs:
             raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
         size = self.resolution or min(pairs[0][0].load().shape[:2])
-        faces = _faces([sample for pair in pairs for sample in pair], size)
+        faces = _located([sample for pair in pairs for sample in pair], size)
         usable = [(x, y) for x, y in pairs if x.id in faces and y.id in faces]
         if not usable:
             raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
         expressions = [name for name in train.expressions if any(y.expression == name for _, y in usable)]
-        self._shapes = _fit_shapes(usable, expressions, faces)
-        self._register(size)
-        self._weights = self._fit_textures(usable, expressions, faces)
+        shapes = _fit_shapes(usable, expressions, faces)
+        registration = Registration(shapes.frame, size, self._device)
+        weights = self._fit_textures(usable, expressions, faces, registration)
+        self._fit = _Fit(shapes, weights, registration)
         self._describe(expressions, _trained_on(train, usable, len(pairs) - len(usable)))
         if self._stage is not None:
             self._stage.fit(train, val, seed)
 
     def _fit_textures(
-        self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str], faces: Mapping[str, _Face]
+        self,
+        pairs: Sequence[tuple[Sample, Sample]],
+        expressions: Sequence[str],
+        faces: Mapping[str, _Face],
+        registration: Registration,
     ) -> Tensor:
-        """The weights (K, p, 3, R, R) of the change of texture."""
         weights: dict[str, Tensor] = {}
         for names, rows in jointly_solvable(pairs, expressions):
             ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
-            batch = max(1, BATCH_BYTES // (8 * 3 * self._frame.size**2 * len(rows[0])))
+            batch = max(1, BATCH_BYTES // (8 * 3 * registration.size**2 * len(rows[0])))
             for start in range(0, len(rows), batch):
-                chosen = [[faces[sample.id] for sample in row] for row in rows[start : start + batch]]
-                block = self._registered([face for row in chosen for face in row])
-                block = block.unflatten(0, (len(chosen), -1))
+                chosen = rows[start : start + batch]
+                images = _registered([faces[x.id] for row in chosen for x in row], registration)
+                block = images.reshape(len(chosen), -1, *images.shape[1:])
                 ridge.partial_fit(block[:, 0], block[:, 1:])
             weights |= zip(names, ridge.coef_.movedim(-1, 1), strict=True)
         return torch.stack([weights[name] for name in expressions]).contiguous()
-
-    def _registered(self, faces: Sequence[_Face]) -> Tensor:
-        """The faces in the frame: (B, 3, R, R) float32 in [0, 1]."""
-        images = torch.stack([face.pixels(self._frame.size) for face in faces]).to(self._device)
-        meshes = [pictured(self._frame.frame, face.landmarks) for face in faces]
-        return self._frame.to_frame(images, stacked(meshes, self._device))
 
     def synthesize(
         self, images: Tensor, source: Tensor, target: Tensor, landmarks: Tensor | None = None
@@ -170,15 +175,14 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         meshes = [self._meshes(face, int(label)) for face, label in zip(points, target, strict=True)]
         known = torch.tensor([mesh is not None for mesh in meshes], device=images.device)
         outputs = torch.empty_like(images)
-        if not known.all():
-            assert self._stage is not None
-            outputs[~known] = self._stage.synthesize(images[~known], source[~known], target[~known])
         if known.any():
             outputs[known] = self._changed(images[known], target[known], [mesh for mesh in meshes if mesh])
+        if self._stage is not None and not known.all():
+            outputs[~known] = self._stage.synthesize(images[~known], source[~known], target[~known])
         return outputs
 
     def _check(self, images: Tensor, target: Tensor) -> None:
-        expressions = len(self._fitted())
+        expressions = len(self._fitted().weights)
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
             raise BenchError(f"images must be (N, 3, R, R), not {tuple(images.shape)}")
         for label in torch.unique(target).tolist():
@@ -187,49 +191,39 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
 
     def _meshes(self, landmarks: Points, label: int) -> _Meshes | None:
         """Where a face is and where it goes; None where nobody knows and there is a fallback."""
-        assert self._shapes is not None
-        frame = self._shapes.frame
+        shapes = self._fitted().shapes
         try:
-            pose = frame.pose(landmarks)
+            pose = shapes.frame.pose(landmarks)
             shape = pose.normalise(landmarks)
-            self._shapes.check(shape)
-            mesh = frame.mesh(shape)
-            after = frame.mesh(self._shapes.moved(mesh[: len(shape)], label, self.intensity))
+            shapes.check(shape)
+            before = shapes.frame.mesh(shape)
+            after = shapes.frame.mesh(shapes.moved(before[:COUNT], label, self.intensity))
         except LandmarkError:
             if self._stage is None:
                 raise
             return None
-        return _Meshes(pose.place(mesh), pose.place(after))
+        return _Meshes(pose.place(before), pose.place(after))
 
     def _changed(self, images: Tensor, target: Tensor, meshes: Sequence[_Meshes]) -> Tensor:
+        weights, registration = self._fitted().weights, self._fitted().registration
         before = stacked([mesh.before for mesh in meshes], images.device)
         after = stacked([mesh.after for mesh in meshes], images.device)
-        registered = _unit(self._frame.to_frame(images, before))
+        registered = _unit(registration.to_frame(images, before))
         change = torch.empty_like(registered)
         for label in torch.unique(target).tolist():
             chosen = target == label
-            change[chosen] = apply_windows(registered[chosen], self._fitted()[label], "same", residual=False)
-        change *= 2 * self.intensity * self._frame.mask
-        return self._frame.move(images, before, after, change).clamp(-1, 1)
+            change[chosen] = apply_windows(registered[chosen], weights[label], "same", residual=False)
+        change *= 2 * self.intensity * registration.mask
+        return registration.move(images, before, after, change).clamp(-1, 1)
 
-    @property
-    def _frame(self) -> Registration:
-        if self._registration is None:
+    def _fitted(self) -> _Fit:
+        if self._fit is None:
             raise BenchError(f"{self.card.name} is not fitted: call fit or load_state first")
-        return self._registration
-
-    def _fitted(self) -> Tensor:
-        if self._weights is None:
-            raise BenchError(f"{self.card.name} is not fitted: call fit or load_state first")
-        return self._weights
-
-    def _register(self, size: int) -> None:
-        assert self._shapes is not None
-        self._registration = Registration(self._shapes.frame, size, self._device)
+        return self._fit
 
     def _describe(self, expressions: Sequence[str], trained_on: str) -> None:
-        assert self._shapes is not None
-        numbers = self._fitted().numel() + sum(array.size for array in self._shapes.state().values())
+        fit = self._fitted()
+        numbers = fit.weights.numel() + sum(array.size for array in fit.shapes.state().values())
         self.card = replace(
             self.card, expressions=tuple(expressions), trained_on=trained_on, parameters=numbers
         )
@@ -239,22 +233,20 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         self._device = device
         if self._stage is not None:
             self._stage.to(device)
-        if self._weights is not None:
-            self._weights = self._weights.to(device)
-            self._register(self._frame.size)
+        if (fit := self._fit) is not None:
+            moved = Registration(fit.shapes.frame, fit.registration.size, device)
+            self._fit = _Fit(fit.shapes, fit.weights.to(device), moved)
         return self
 
     def state(self) -> Mapping[str, NDArray[np.generic]]:
-        """Return ``texture``, (expressions, features, 3, R, R) float32, the arrays of the shape, and ``about``."""
-        weights = self._fitted()
-        assert self._shapes is not None
+        """Return ``texture``, (expressions, features, 3, R, R) float32, the shape's arrays, and ``about``."""
+        fit, fallback = self._fitted(), self._stage.state() if self._stage is not None else {}
         about = json.dumps([self.card.expressions, self.card.trained_on])
-        fallback = self._stage.state() if self._stage is not None else {}
         return {
-            "texture": weights.cpu().numpy(),
+            "texture": fit.weights.cpu().numpy(),
             "about": np.frombuffer(about.encode(), dtype=np.uint8),
-            **self._shapes.state(),
-            **{f"fallback.{name}": array for name, array in fallback.items()},
+            **fit.shapes.state(),
+            **{f"{FALLBACK}{name}": array for name, array in fallback.items()},
         }
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -264,55 +256,59 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             CheckpointError: the arrays are not those of this model with these settings.
         """
         try:
-            shapes = ShapeRegression.from_state(state)  # type: ignore[arg-type]
+            shapes = ShapeRegression.from_state(state)
             weights = torch.from_numpy(np.array(state["texture"], dtype=np.float32))
-            expressions, trained_on = json.loads(state["about"].tobytes())
+            expressions, trained_on = parsed(state["about"].tobytes())
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
-        expected = (len(shapes.maps), self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
+        expected = (len(expressions), self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
         if weights.shape != expected or len(expressions) != len(shapes.maps):
             raise CheckpointError(
                 f"{self.card.name} with these settings needs weights of {expected}, "
                 f"not {tuple(weights.shape)}; fit it again"
             )
         if self._stage is not None:
-            part = "fallback."
-            self._stage.load_state({n.removeprefix(part): a for n, a in state.items() if n.startswith(part)})
-        self._shapes, self._weights = shapes, weights.to(self._device)
-        self._register(weights.shape[-1])
-        self._describe([str(name) for name in expressions], str(trained_on))
+            parts = {name.removeprefix(FALLBACK): a for name, a in state.items() if name.startswith(FALLBACK)}
+            self._stage.load_state(parts)
+        registration = Registration(shapes.frame, weights.shape[-1], self._device)
+        self._fit = _Fit(shapes, weights.to(self._device), registration)
+        self._describe(expressions, trained_on)
 
 
-def _faces(samples: Sequence[Sample], size: int) -> dict[str, _Face]:
+def _located(samples: Sequence[Sample], size: int) -> dict[str, _Face]:
     """The distinct samples by id, with their landmarks; without those whose landmarks are not known."""
     faces = {}
     for sample in {sample.id: sample for sample in samples}.values():
-        try:
-            faces[sample.id] = _Face(sample, _landmarks(sample, size))
-        except LandmarkError:
-            continue
+        with suppress(LandmarkError):
+            points = landmarks_of(sample, partial(_image, sample, size))
+            faces[sample.id] = _Face(sample, points.astype(np.float64))
     return faces
 
 
-def _landmarks(sample: Sample, size: int) -> Points:
-    """The landmarks of a sample: (68, 2) float64."""
-    if sample.load_landmarks is not None:
-        return sample.load_landmarks().astype(np.float64)
-    return landmarks_of(sample, resize(sample.load(), size)).astype(np.float64)
+def _image(sample: Sample, size: int) -> Image:
+    return resize(sample.load(), size)
+
+
+def _registered(faces: Sequence[_Face], registration: Registration) -> Tensor:
+    """The faces in the frame: (B, 3, R, R) float32 in [0, 1]."""
+    device = registration.mask.device
+    images = [image_to_input(_image(face.sample, registration.size)) for face in faces]
+    meshes = [pictured(registration.frame, face.landmarks) for face in faces]
+    return _unit(registration.to_frame(torch.stack(images).to(device), stacked(meshes, device)))
 
 
 def _fit_shapes(
     pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str], faces: Mapping[str, _Face]
 ) -> ShapeRegression:
-    sources = {source.id: faces[source.id].landmarks for source, _ in pairs}
-    moves = [
-        tuple(
-            np.stack([faces[sample.id].landmarks for sample in side])
-            for side in zip(*[pair for pair in pairs if pair[1].expression == name], strict=True)
-        )
-        for name in expressions
-    ]
-    return ShapeRegression.fit(np.stack(list(sources.values())), [(x, y) for x, y in moves])
+    def points(samples: Iterable[Sample]) -> Points:
+        return np.stack([faces[sample.id].landmarks for sample in samples])
+
+    sources = {source.id: source for source, _ in pairs}
+    moves = []
+    for name in expressions:
+        chosen = [pair for pair in pairs if pair[1].expression == name]
+        moves.append((points(source for source, _ in chosen), points(target for _, target in chosen)))
+    return ShapeRegression.fit(points(sources.values()), moves)
 
 
 def _trained_on(train: Dataset, pairs: Sequence[tuple[Sample, Sample]], left_out: int) -> str:

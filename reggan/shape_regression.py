@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fesbench.core.errors import LandmarkError
 from fesbench.datasets.preparation.alignment import EYE_DISTANCE
@@ -21,7 +22,7 @@ MOST_IMPLAUSIBLE = 0.25
 """Largest mean distance of landmarks from a plausible shape, in distances between the eyes."""
 
 Moves = Sequence[tuple[Points, Points]]
-"""For each expression (n, 68, 2) landmarks of sources, and of the same people showing it, in their pictures."""
+"""For each expression (n, 68, 2) landmarks of sources, and of the same people showing it, in pictures."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,16 @@ class ShapeRegression:
 
     def moved(self, shape: Points, label: int, intensity: float) -> Points:
         """Return where the landmarks of a normalised (68, 2) shape go: (68, 2)."""
-        scores = np.clip(self._scores(shape), -SPREAD * self.deviations, SPREAD * self.deviations)
-        displacement = self.displacements[label] + scores @ self.maps[label]
-        return shape + intensity * displacement.reshape(COUNT, 2)
+        displacement = self.displacements[label] + self._scores(shape) @ self.maps[label]
+        moved: Points = shape + intensity * displacement.reshape(COUNT, 2)
+        return moved
 
     def check(self, shape: Points) -> None:
         """Refuse a normalised shape that is not that of a face.
 
         Raises:
-            LandmarkError: it lies farther than ``MOST_IMPLAUSIBLE`` from all shapes within ``SPREAD`` standard
-                deviations of the sources' components.
+            LandmarkError: it lies farther than ``MOST_IMPLAUSIBLE`` from all shapes within ``SPREAD``
+                standard deviations of the sources' components.
         """
         distance = self.implausibility(shape)
         if not distance <= MOST_IMPLAUSIBLE:
@@ -94,13 +95,13 @@ class ShapeRegression:
 
     def implausibility(self, shape: Points) -> float:
         """Return the root mean square distance to the nearest plausible shape, in eye distances."""
-        scores = np.clip(self._scores(shape), -SPREAD * self.deviations, SPREAD * self.deviations)
-        plausible = (self.mean + scores @ self.basis).reshape(COUNT, 2)
+        plausible = (self.mean + self._scores(shape) @ self.basis).reshape(COUNT, 2)
         return float(np.sqrt(((shape - plausible) ** 2).sum(axis=1).mean()) / EYE_DISTANCE)
 
     def _scores(self, shape: Points) -> Points:
-        scores: Points = self.basis @ (shape.reshape(-1) - self.mean)
-        return scores
+        """The components of a shape, as far as they are plausible: (k,)."""
+        scores = self.basis @ (shape.reshape(-1) - self.mean)
+        return np.clip(scores, -SPREAD * self.deviations, SPREAD * self.deviations)
 
     def state(self) -> dict[str, Points]:
         """Return the fitted arrays by name."""
@@ -114,7 +115,7 @@ class ShapeRegression:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Points]) -> Self:
+    def from_state(cls, state: Mapping[str, NDArray[np.generic]]) -> Self:
         """Restore the arrays of an earlier ``state()``.
 
         Raises:

@@ -151,7 +151,7 @@ def locate(vertices: Tensor, triangles: Tensor, size: int) -> Places:
     pixel = (owner[line] // count * size + row[line]) * size + column
     found = torch.full((len(vertices) * size * size,), count, device=vertices.device)
     found.scatter_reduce_(0, pixel, owner[line] % count, "amin")
-    return _placed(found.reshape(len(vertices), size, size), planes.float(), triangles)
+    return _placed(found.reshape(len(vertices), size, size), planes, triangles)
 
 
 def _edge_planes(points: Tensor, triangles: Tensor) -> Tensor:
@@ -205,4 +205,4 @@ def _placed(found: Tensor, planes: Tensor, triangles: Tensor) -> Places:
     batch = torch.arange(len(found), device=found.device)[:, None, None]
     plane = planes[batch, found]
     weights = plane[..., 0] * x + plane[..., 1] * y + plane[..., 2]
-    return Places(triangles[found], weights, inside)
+    return Places(triangles[found], weights.float(), inside)

@@ -175,7 +175,7 @@ class GeneratorSynthesizer(Synthesizer):
             LandmarkError: they are not known, and it cannot.
         """
         try:
-            return landmarks_of(edit.source, image)
+            return landmarks_of(edit.source, lambda: image)
         except LandmarkError:
             if not (isinstance(self.generator, LandmarkGenerator) and self.generator.fallback):
                 raise

@@ -81,22 +81,22 @@ class LandmarkFinder:
         raise LandmarkError("no face was found, so its landmarks are not known")
 
 
-def landmarks_of(sample: Sample, image: Image) -> Landmarks:
+def landmarks_of(sample: Sample, load: Callable[[], Image]) -> Landmarks:
     """Return the landmarks of a sample: those that its data set knows, else those found in its image.
 
     Args:
         sample: The sample.
-        image: Its image, of any size.
+        load: Returns its image at the size at which the landmarks are to be found.
 
     Raises:
         LandmarkError: the landmarks cannot be found.
         BenchError: they have to be looked for, and dlib or its predictor is not there.
     """
-    return sample.load_landmarks() if sample.load_landmarks else find_landmarks(image)
+    return sample.load_landmarks() if sample.load_landmarks else find_landmarks(load())
 
 
 def find_landmarks(image: Image) -> Landmarks:
-    """Return the landmarks of the main face in an image, see ``LandmarkFinder.find``, from the cache if there.
+    """Return the landmarks of the main face in an image, found or remembered; see ``LandmarkFinder.find``.
 
     Raises:
         LandmarkError: no face was found, or the landmarks contradict another predictor.
@@ -138,7 +138,7 @@ def _read(path: Path) -> list[list[float]] | str | None:
     try:
         found = json.loads(read_limited(path, MAX_BYTES, "clear the cache"))
         points = np.array(found if isinstance(found, list) else [], dtype=np.float64)
-    except (OSError, BenchError, ValueError, TypeError):
+    except (OSError, BenchError, ValueError, TypeError, RecursionError):
         return None
     if isinstance(found, str):
         return found

@@ -111,7 +111,7 @@ class Frame:
         """
         found = Delaunay(self.vertices).simplices.astype(np.int64)
         areas = doubled_areas(self.vertices, found)
-        if not np.abs(areas).min() > 0:
+        if len(np.unique(found)) < len(self.vertices) or not np.abs(areas).min() > 0:
             raise LandmarkError("the mean landmarks of the faces lie in one place or in one line")
         return np.where((areas < 0)[:, None], found[:, ::-1], found)
 
@@ -144,7 +144,8 @@ class Frame:
         borders = ConvexHull(self.shape).equations
         inside = -(grid @ borders[:, :2].T + borders[:, 2]).max(axis=-1)
         share = np.clip(inside / FEATHER, 0, 1)
-        return (share * share * (3 - 2 * share)).astype(np.float32)
+        mask: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
+        return mask
 
 
 def doubled_areas(vertices: Points, triangles: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -76,8 +76,10 @@ def _mouth(mouth: MouthShape) -> Plane:
         *(corners[:1], outer.upper_outer, corners[1:], outer.lower_outer[::-1]),
         *(rest[:1], middle.upper_inner, rest[1:], middle.lower_inner[::-1]),
     ]
-    across = [
-        *([-1], OUTER_LIP, [1], OUTER_LIP[::-1]),
-        *([-CORNER], INNER_LIP, [CORNER], INNER_LIP[::-1]),
-    ]
-    return np.stack([np.concatenate(across) * mouth.half_width, np.concatenate(heights)], axis=1)
+    across = np.array(
+        [
+            *(-1, *OUTER_LIP, 1, *OUTER_LIP[::-1]),
+            *(-CORNER, *INNER_LIP, CORNER, *INNER_LIP[::-1]),
+        ]
+    )
+    return np.stack([across * mouth.half_width, np.concatenate(heights)], axis=1)
