@@ -58,17 +58,13 @@ def test_the_jaw_follows_the_outline_of_the_head(domain):
         assert not mask[outside[1], outside[0]]
 
 
-@pytest.mark.parametrize(
-    "perturbation",
-    [Perturbation("turn", 10.0), Perturbation("scale", 1.1), Perturbation("shift", 4.0)],
-    ids=str,
-)
-def test_landmarks_are_perturbed_with_their_image(perturbation):
+@pytest.mark.parametrize(("kind", "amount"), [("turn", 10.0), ("scale", 1.1), ("shift", 4.0)])
+def test_landmarks_are_perturbed_with_their_image(kind, amount):
     dot = np.zeros((64, 64, 3), np.uint8)
     dot[20, 42] = 255
     known = np.tile(np.float32([42.5 / 64, 20.5 / 64]), (68, 1))
     source = Sample("a", "a", "neutral", "studio", lambda: dot, load_landmarks=lambda: known)
-    changed = perturbed_edit(Edit(source, "happy"), perturbation, 64).source
+    changed = perturbed_edit(Edit(source, "happy"), Perturbation(kind, amount), 64).source
     light = changed.load()[..., 0].astype(float)
     rows, columns = np.mgrid[:64, :64]
     seen = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
