@@ -24,6 +24,8 @@ CONTRACTS = [
     "GeneratorCard",
     "Image",
     "ImageMetric",
+    "LandmarkGenerator",
+    "Landmarks",
     "Mask",
     "Metric",
     "MetricCard",
