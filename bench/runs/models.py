@@ -177,6 +177,8 @@ def _fitted(
 
 
 def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+    if plan.protocol == "transfer" and plan.training_set == model.data:
+        return _synthesizer(model.without_first_fold(), plan, spec, device)
     if plan.protocol != "cross-fit":
         raise BenchError(
             f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
