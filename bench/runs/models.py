@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from fesbench.datasets.action_units import expression_units
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
@@ -143,7 +145,9 @@ def make_cell(
     if isinstance(model, ClosedForm):
         return Cell(plan, _fitted(model_spec, plan, spec, loader, device), "main")
     if isinstance(model, CrossTrained):
-        return Cell(plan, _cross_trained(model, plan, spec, device), "main")
+        return Cell(plan, _cross_trained(model, model_spec, plan, spec, device), "main")
+    if isinstance(model, Generator):
+        model = _driven(model, model_spec, plan, spec)
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
     return Cell(plan, answering, _block(answering.card, plan))
 
@@ -158,6 +162,16 @@ def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
 
 def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:
     return GeneratorSynthesizer(generator, plan.dataset.expressions, spec.resolution, device=device)
+
+
+def _driven(model: Generator, model_spec: str, plan: DatasetPlan, spec: RunSpec) -> Generator:
+    """Return a model driven by the user's action units for it, if there are any."""
+    if model_spec not in spec.action_units:
+        return model
+    if not isinstance(model, NeuralGenerator):
+        raise BenchError(f"{model.card.name} is not driven by action units; leave them out")
+    found = expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
+    return model.with_units(found.units, found.origin)
 
 
 def _fitted(
@@ -176,15 +190,20 @@ def _fitted(
     return _cross_fitted(fitted_on, plan, spec)
 
 
-def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+def _cross_trained(
+    model: CrossTrained, model_spec: str, plan: DatasetPlan, spec: RunSpec, device: str
+) -> Synthesizer:
+    def driven(member: Generator) -> GeneratorSynthesizer:
+        return _synthesizer(_driven(member, model_spec, plan, spec), plan, spec, device)
+
     if plan.protocol == "transfer" and plan.training_set == model.data:
-        return _synthesizer(model.without_first_fold(), plan, spec, device)
+        return driven(model.without_first_fold())
     if plan.protocol != "cross-fit":
         raise BenchError(
             f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
             "into folds: train without --folds"
         )
-    return _cross_fitted(lambda rest: _synthesizer(model.trained_on(rest), plan, spec, device), plan, spec)
+    return _cross_fitted(lambda rest: driven(model.trained_on(rest)), plan, spec)
 
 
 def _cross_fitted(
