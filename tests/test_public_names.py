@@ -25,6 +25,8 @@ CONTRACTS = [
     "GeneratorCard",
     "Image",
     "ImageMetric",
+    "LandmarkGenerator",
+    "Landmarks",
     "Mask",
     "Metric",
     "MetricCard",

@@ -47,6 +47,10 @@ class ImageError(BenchError):
     """An image file that cannot be used: corrupt, truncated, empty, too large, not an image."""
 
 
+class LandmarkError(BenchError):
+    """A face whose landmarks are not found, or are not where those of a face can be."""
+
+
 class DatasetError(BenchError):
     """A data set whose files or labels do not fit its layout."""
 

@@ -25,6 +25,7 @@ GENERATORS = Registry(
     "model",
     {
         "reggan": "fesbench.reggan.model:RegGAN",
+        "reggan-registered": "fesbench.reggan.registered:RegisteredRegression",
         "reggan-regression": "fesbench.reggan.model:RegressionStage",
         "masked-regression": "fesbench.baselines.masked_regression:MaskedRegression",
         "stargan": "fesbench.baselines.stargan:StarGAN",

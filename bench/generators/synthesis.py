@@ -16,6 +16,8 @@ from torch.nn import functional
 from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
+from fesbench.datasets.registration import landmarks_of
+from fesbench.datasets.registration.frame import COUNT
 
 from ..core.contracts import (
     SHARD,
@@ -25,10 +27,12 @@ from ..core.contracts import (
     Generator,
     Image,
     Inference,
+    LandmarkGenerator,
+    Landmarks,
     Synthesizer,
     Upscale,
 )
-from ..core.errors import BenchError, explain
+from ..core.errors import BenchError, LandmarkError, explain
 from .neural import NeuralGenerator
 
 CPU_BATCH = 8
@@ -181,17 +185,36 @@ class GeneratorSynthesizer(Synthesizer):
         return None
 
     def _synthesize(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        images = torch.stack([image_to_input(resize(edit.source.load(), self.size)) for edit in edits])
-        source = torch.tensor([self._label(edit.source.expression) for edit in edits])
-        target = torch.tensor([self._label(edit.target) for edit in edits])
-        padding = self.batch - len(edits)
+        images = [resize(edit.source.load(), self.size) for edit in edits]
+        arguments = [
+            torch.stack([image_to_input(image) for image in images]),
+            torch.tensor([self._label(edit.source.expression) for edit in edits]),
+            torch.tensor([self._label(edit.target) for edit in edits]),
+        ]
+        if isinstance(self.generator, LandmarkGenerator):
+            located = [self._landmarks(edit, image) for edit, image in zip(edits, images, strict=True)]
+            arguments.append(torch.from_numpy(np.stack(located)))
         with torch.inference_mode():
-            outputs = self.generator.synthesize(
-                torch.cat([images, images[:1].expand(padding, -1, -1, -1)]).to(self.device),
-                torch.cat([source, source[:1].expand(padding)]).to(self.device),
-                torch.cat([target, target[:1].expand(padding)]).to(self.device),
-            )
+            outputs = self.generator.synthesize(*map(self._padded, arguments))
         return [self._image(output) for output in outputs[: len(edits)]]
+
+    def _padded(self, batch: Tensor) -> Tensor:
+        """Return the batch at its full size on the device, filled with its first item."""
+        filling = batch[:1].expand(self.batch - len(batch), *batch.shape[1:])
+        return torch.cat([batch, filling]).to(self.device)
+
+    def _landmarks(self, edit: Edit, image: Image) -> Landmarks:
+        """Return the landmarks of a source; NaN where they are not known and the generator can do without.
+
+        Raises:
+            LandmarkError: they are not known, and it cannot.
+        """
+        try:
+            return landmarks_of(edit.source, lambda: image)
+        except LandmarkError:
+            if not (isinstance(self.generator, LandmarkGenerator) and self.generator.fallback):
+                raise
+            return np.full((COUNT, 2), np.nan, dtype=np.float32)
 
     def _label(self, expression: str | None) -> int:
         return self.labels.index(expression) if expression in self.labels else UNKNOWN_LABEL

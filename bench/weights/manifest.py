@@ -148,6 +148,18 @@ PORTABLE = (
         package=FACE_MODELS,
         member=f"{FACE_MODELS_FOLDER}/shape_predictor_5_face_landmarks.dat",
     ),
+    WeightFile(
+        "portable",
+        "shape_predictor_68_face_landmarks.dat",
+        purpose="reggan-registered",
+        licence="CC0-1.0, its training data iBUG 300-W for research only",
+        source="package face_recognition_models 0.3.0",
+        sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        size=99_693_937,
+        noncommercial=True,
+        package=FACE_MODELS,
+        member=f"{FACE_MODELS_FOLDER}/shape_predictor_68_face_landmarks.dat",
+    ),
 )
 
 

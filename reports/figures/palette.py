@@ -30,6 +30,7 @@ _KNOWN = {
     "degan": Look("#332288", "X"),
     "attgan": Look("#882255", "<"),
     "ganmut": Look("#44AA99", ">"),
+    "reggan-registered": Look("#88CCEE", "8"),
     "reggan-regression": Look("#CC6677", "p"),
     "masked-regression": Look("#999933", "h"),
     TRUTH: Look("#4D4D4D", "*"),

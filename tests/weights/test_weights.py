@@ -173,6 +173,7 @@ def test_the_portable_files_can_be_fetched(weights_folder: Path, monkeypatch: py
         "emotion_model.hdf5": "ok",
         "dlib_face_recognition_resnet_model_v1.dat": "ok",
         "shape_predictor_5_face_landmarks.dat": "ok",
+        "shape_predictor_68_face_landmarks.dat": "ok",
     }
 
 
