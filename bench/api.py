@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fesbench.reports.run.publish import publish
 
 from .runs.identities import check_identities, check_unchanged, identities
+from .runs.mending import altered_files, remove_altered
 from .runs.plan import Plan, make_plan, resolve
 from .runs.results import RunResults
 from .runs.spec import validate
@@ -88,6 +89,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         if not is_complete(plan, store):
             from .runs.run import finish, run_plan
 
+            remove_altered(plan, store)
             store.update_identities(found)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener)
@@ -120,6 +122,10 @@ def _logged(store: RunStore) -> Iterator[None]:
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
-    """Return whether the run directory holds the finished results of everything that the plan asks for."""
+    """Return whether the run directory holds the finished results of everything that the plan asks for.
+
+    A result that is missing or was changed since is none.
+    """
     record = store.record
-    return store.is_published() and record.status == "complete" and record.spec == plan.spec
+    finished = store.is_published() and record.status == "complete" and record.spec == plan.spec
+    return finished and not altered_files(store)

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from ..api import open_run
 from ..review.verify import Depth, verify_run
+from ..runs.results import RunResults
 from .console import make_console
 
 STYLES = {"ok": "green", "mismatch": "bold red", "not checked": "yellow"}
@@ -37,7 +37,7 @@ def verify(
     """
     checks = []
     console = make_console()
-    for check in verify_run(open_run(run), Depth(everything, seed, tolerance, device)):
+    for check in verify_run(RunResults.open_unchecked(run), Depth(everything, seed, tolerance, device)):
         checks.append(check)
         if not as_json:
             console.print(

@@ -67,6 +67,8 @@ class UnsupportedEdit(BenchError):
     """An edit that a model cannot answer: a target outside its labels, or a source it needs to know."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """Return an error as a reason in a table: its message, after its type where it is unexpected."""
-    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, BenchError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__} without a message"

@@ -63,7 +63,7 @@ def answer_each(
         MemoryError: ``answer`` ran out of memory.
     """
     try:
-        answers = list(answer(edits))
+        answers = list(answer(list(edits)))
         if len(answers) != len(edits):
             raise BenchError(f"{name} gave {len(answers)} answers to {len(edits)} edits")
     except MemoryError:
@@ -77,8 +77,10 @@ def answer_each(
 
 
 def _checked(answer: Image | Failure, name: str) -> Image | Failure:
-    if isinstance(answer, Failure) or is_image(answer):
+    if isinstance(answer, Failure):
         return answer
+    if is_image(answer):
+        return np.array(answer)  # the model may fill the same array again
     return Failure(f"{name} answered with {described(answer)}, not with (H, W, 3) uint8")
 
 

@@ -14,6 +14,7 @@ from fesbench.datasets.loading import ImageLoader
 
 from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
+from ..core.errors import BenchError
 from ..core.environment import commit, versions
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
@@ -118,6 +119,9 @@ def run_plan(
 def _load(plan: Plan, device: str) -> _Loaded:
     """Load metrics and models; refuse networks that are not independent of test subjects or models."""
     scorer, unavailable = load_scorer(plan.spec, device)
+    if not scorer.cards:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in unavailable.items())
+        raise BenchError(f"no metric of this run can be computed: {reasons}")
     scorer = replace(scorer, cache=default_cache(device))
     refuse_training_subjects(scorer, plan.datasets)
     models = load_models(plan.spec, device)

@@ -164,8 +164,8 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     """Score a batch; where the metric fails, edit by edit, so that one bad edit costs no other its score."""
     columns, count = metric.card.column_names, len(batch.edits)
     try:
-        scores = metric.score(batch)
-        values = {name: np.asarray(scores[name], dtype=np.float64).reshape(count) for name in columns}
+        scores = metric.score(_copied(batch))
+        values = {name: np.array(scores[name], dtype=np.float64).reshape(count) for name in columns}
         return _Attempt(values, [""] * count)
     except MemoryError:
         raise
@@ -177,6 +177,22 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
     merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
     return _Attempt(merged, [error for single in singles for error in single.errors])
+
+
+def _copied(batch: Batch) -> Batch:
+    """Return a batch with arrays of its own: a metric that changes them changes them for no other."""
+    features = {
+        network: {role: values.copy() for role, values in roles.items()}
+        for network, roles in batch.features.items()
+    }
+    return Batch(
+        list(batch.edits),
+        batch.outputs.copy(),
+        batch.sources.copy(),
+        [None if truth is None else truth.copy() for truth in batch.truths],
+        [None if mask is None else mask.copy() for mask in batch.masks],
+        features,
+    )
 
 
 def _alone(batch: Batch, index: int) -> Batch:
