@@ -67,7 +67,9 @@ def evaluate(
     return complete_run(plan, store, device, 0, _Silent()).summary.cells
 
 
-def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> RunResults:
+def complete_run(
+    plan: Plan, store: RunStore, device: str, workers: int, listener: Listener, timeout: float | None = None
+) -> RunResults:
     """Compute what the run directory lacks, and return the results.
 
     Args:
@@ -76,6 +78,7 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
+        timeout: Seconds that a model of a file or an installed package may take for a batch; None for 300.
 
     Raises:
         BenchError: the directory is in use, its data or models changed, or it cannot be written.
@@ -87,12 +90,13 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not is_complete(plan, store):
+            from .runs.isolation.model import TIMEOUT
             from .runs.run import finish, run_plan
 
             remove_altered(plan, store)
             store.update_identities(found)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener)
+                run_plan(plan, store, device, workers, listener, timeout=timeout or TIMEOUT)
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)

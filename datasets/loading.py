@@ -33,9 +33,9 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
         image, mask = load(), load_mask() if load_mask else None
     except ImageError as error:
         return Failure(str(error))
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         return Failure(f"its image cannot be loaded: {type(error).__name__}: {error}")
     if not is_image(image):
         return Failure(f"its image is {described(image)}, not (H, W, 3) uint8")

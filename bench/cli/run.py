@@ -75,6 +75,14 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a model of your own may take to load, and for each batch.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
     "--json",
@@ -90,6 +98,7 @@ def run(
     out: Path | None,
     device: str,
     workers: int,
+    timeout: float,
     dry_run: bool,
     as_json: bool,
     **flags: object,
@@ -111,7 +120,7 @@ def run(
         return
     was_complete = is_complete(plan, store)
     with shown_progress(console) as listener:
-        results = complete_run(plan, store, device, workers, listener)
+        results = complete_run(plan, store, device, workers, listener, timeout)
     if was_complete:
         console.print("nothing left to do")
     else:

@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .text import plain_text
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -69,6 +71,11 @@ class UnsupportedEdit(BenchError):
 
 def explain(error: BaseException) -> str:
     """Return an error as a reason in a table: its message, after its type where it is unexpected."""
+    try:
+        message = plain_text(str(error))
+    except Exception:  # code of others may raise anything
+        message = ""
     if isinstance(error, BenchError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__} without a message"
+        return message
+    name = type(error).__name__
+    return f"{name}: {message}" if message else f"{name} without a message"

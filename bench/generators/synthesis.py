@@ -18,6 +18,8 @@ from fesbench.datasets.loading import described, is_image
 
 from ..core.contracts import SHARD, UNKNOWN_LABEL, Edit, Failure, Generator, Image, Inference, Synthesizer
 from ..core.errors import BenchError, explain
+from ..core.text import plain_text
+from .cross_trained import CrossTrained
 from .neural import NeuralGenerator
 
 CPU_BATCH = 8
@@ -66,9 +68,9 @@ def answer_each(
         answers = list(answer(list(edits)))
         if len(answers) != len(edits):
             raise BenchError(f"{name} gave {len(answers)} answers to {len(edits)} edits")
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         if len(edits) == 1:
             log.warning("%s on %s", name, edits[0].id, exc_info=error)
             return [Failure(explain(error))]
@@ -78,7 +80,7 @@ def answer_each(
 
 def _checked(answer: Image | Failure, name: str) -> Image | Failure:
     if isinstance(answer, Failure):
-        return answer
+        return Failure(plain_text(str(answer.reason)))
     if is_image(answer):
         return np.array(answer)  # the model may fill the same array again
     return Failure(f"{name} answered with {described(answer)}, not with (H, W, 3) uint8")
@@ -160,6 +162,14 @@ class GeneratorSynthesizer(Synthesizer):
         if not torch.isfinite(output).all():
             return Failure(f"{self.card.name} returned values that are not finite")
         return output_to_image(output)
+
+
+def set_inference_of(model: Generator | Synthesizer | CrossTrained, inference: Inference) -> None:
+    """Change how the networks that a model is made of compute; see ``set_inference``."""
+    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
+    for part in parts:
+        if isinstance(part, NeuralGenerator):
+            set_inference(part, inference)
 
 
 def set_inference(generator: NeuralGenerator, inference: Inference) -> None:

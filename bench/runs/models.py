@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import torch
 
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
@@ -13,15 +17,15 @@ from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, Ge
 from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
-from ..generators.neural import NeuralGenerator
-from ..generators.registry import Model, load_model
-from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
+from ..generators.registry import Model, is_foreign, load_model
+from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
-from .fitting import CrossFitted, fit
+from .fitting import CrossFitted, Preloaded, fit
+from .isolation.model import TIMEOUT, IsolatedModel
+from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
-from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class LoadedModels:
     """
 
     specs: dict[str, str] = field(default_factory=dict)
-    models: dict[str, Model] = field(default_factory=dict)
+    models: dict[str, Model | IsolatedModel] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -63,9 +67,22 @@ class LoadedModels:
         """The names of the suite's own controls; a plug-in that calls itself a control is none of them."""
         return [name for name, model_spec in self.specs.items() if model_spec in CONTROLS]
 
+    def close(self) -> None:
+        """End the processes of the models that have one."""
+        for model in self.models.values():
+            if isinstance(model, IsolatedModel):
+                model.close()
 
-def load_models(spec: RunSpec, device: str) -> LoadedModels:
-    """Load every model of a run; one that fails is listed and stops no other.
+
+def load_models(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> LoadedModels:
+    """Load every model of a run; one that fails is listed and stops no other. Close them after use.
+
+    Models of code that is not the suite's own run in processes of their own.
+
+    Args:
+        spec: The specification of the run.
+        device: A torch device.
+        timeout: Seconds that a model with a process of its own may take for a batch.
 
     Raises:
         BenchError: two models share a name.
@@ -73,16 +90,8 @@ def load_models(spec: RunSpec, device: str) -> LoadedModels:
     loaded = LoadedModels()
     for model_spec in spec.models:
         try:
-            model = load_model(
-                model_spec,
-                spec.checkpoints.get(model_spec),
-                device,
-                spec.labels.get(model_spec, ()),
-                spec.native_sizes.get(model_spec),
-            )
-            _check_card(model)
-            for network in _networks(model):
-                set_inference(network, spec.inference)
+            request = _request(model_spec, spec, device)
+            model = IsolatedModel(request, timeout) if is_foreign(model_spec) else _loaded(request)
         except Exception as error:
             log.warning("%s cannot be loaded", model_spec, exc_info=error)
             loaded.unavailable[model_spec] = explain(error)
@@ -118,21 +127,30 @@ def make_cells(
     return cells, unfitted
 
 
-def _networks(model: Model) -> list[NeuralGenerator]:
-    """Return the generators with a network that a model is made of."""
-    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
-    return [part for part in parts if isinstance(part, NeuralGenerator)]
+def _request(model_spec: str, spec: RunSpec, device: str) -> ModelRequest:
+    return ModelRequest(
+        model_spec,
+        spec.checkpoints.get(model_spec),
+        spec.labels.get(model_spec, ()),
+        spec.native_sizes.get(model_spec),
+        device,
+        spec.inference,
+        spec.seed,
+        torch.get_num_threads(),
+        tuple(sys.path),
+    )
 
 
-def _check_card(model: Model) -> None:
-    card = getattr(model, "card", None)
-    if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
-        raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
-    check_recordable(card)
+def _loaded(request: ModelRequest) -> Model:
+    model = load_model(
+        request.model, request.checkpoint, request.device, request.labels, request.native_size
+    )
+    set_inference_of(model, request.inference)
+    return model
 
 
 def make_cell(
-    model: Model,
+    model: Model | IsolatedModel,
     model_spec: str,
     plan: DatasetPlan,
     spec: RunSpec,
@@ -140,11 +158,43 @@ def make_cell(
     device: str,
 ) -> Cell:
     """Prepare a model for a data set; one with a closed form is fitted."""
+    if isinstance(model, IsolatedModel):
+        return _isolated_cell(model, plan, spec, loader)
     if isinstance(model, ClosedForm):
-        return Cell(plan, _fitted(model_spec, plan, spec, loader, device), "main")
+        return Cell(plan, _fitted(_fit(model_spec, plan, spec, loader, device), plan, spec), "main")
     if isinstance(model, CrossTrained):
-        return Cell(plan, _cross_trained(model, plan, spec, device), "main")
+        members = model
+        return Cell(
+            plan,
+            _cross_trained(
+                model.card.name,
+                lambda rest: _synthesizer(members.trained_on(rest), plan, spec, device),
+                plan,
+                spec,
+            ),
+            "main",
+        )
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
+    return Cell(plan, answering, _block(answering.card, plan))
+
+
+def _isolated_cell(model: IsolatedModel, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader) -> Cell:
+    """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
+    preparation = Preparation(tuple(plan.dataset.expressions), spec.resolution, seed=spec.seed)
+
+    def on(train: Dataset) -> Preparation:
+        if model.kind == CROSS_TRAINED:
+            return replace(preparation, train=NamedDataset(train))
+        return replace(preparation, train=Preloaded(train, loader, spec.resolution))
+
+    def trained_on(train: Dataset) -> Synthesizer:
+        return model.prepare(f"{plan.name} {train.digest}", partial(on, train))
+
+    if model.kind == CROSS_TRAINED:
+        return Cell(plan, _cross_trained(model.card.name, trained_on, plan, spec), "main")
+    if model.kind == CLOSED_FORM:
+        return Cell(plan, _fitted(trained_on, plan, spec), "main")
+    answering = model.prepare(plan.name, lambda: preparation)
     return Cell(plan, answering, _block(answering.card, plan))
 
 
@@ -160,33 +210,36 @@ def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device:
     return GeneratorSynthesizer(generator, plan.dataset.expressions, spec.resolution, device=device)
 
 
-def _fitted(
-    model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str
-) -> Synthesizer:
+TrainedOn = Callable[[Dataset], Synthesizer]
+"""Returns the synthesizer that was trained or fitted on a training set."""
+
+
+def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str) -> TrainedOn:
     def make() -> ClosedForm:
         model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
-    def fitted_on(train: Dataset) -> GeneratorSynthesizer:
-        return _synthesizer(fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device)
+    return lambda train: _synthesizer(
+        fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device
+    )
 
+
+def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:
     if plan.protocol != "cross-fit":
         return fitted_on(plan.train)
     return _cross_fitted(fitted_on, plan, spec)
 
 
-def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+def _cross_trained(name: str, trained_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:
     if plan.protocol != "cross-fit":
         raise BenchError(
-            f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
-            "into folds: train without --folds"
+            f"{name} was trained in folds, and this run does not cut {plan.name} into folds: train without "
+            "--folds"
         )
-    return _cross_fitted(lambda rest: _synthesizer(model.trained_on(rest), plan, spec, device), plan, spec)
+    return _cross_fitted(trained_on, plan, spec)
 
 
-def _cross_fitted(
-    trained_on: Callable[[Dataset], Synthesizer], plan: DatasetPlan, spec: RunSpec
-) -> CrossFitted:
+def _cross_fitted(trained_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> CrossFitted:
     parts = folds(plan.train, spec.folds, spec.seed)
     return CrossFitted([(subjects, trained_on(rest)) for subjects, rest in parts], plan.train.name)

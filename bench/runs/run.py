@@ -14,7 +14,7 @@ from fesbench.datasets.loading import ImageLoader
 
 from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
-from ..core.errors import BenchError
+from ..core.errors import BenchError, SpecError
 from ..core.environment import commit, versions
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
@@ -29,6 +29,7 @@ from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
 from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
+from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import DatasetPlan, Plan, dataset_records
 from .scores.references import DomainReferences, domain_references
@@ -65,6 +66,7 @@ def run_plan(
     workers: int,
     listener: Listener,
     executor: Executor | None = None,
+    timeout: float = TIMEOUT,
 ) -> None:
     """Compute everything that the run does not hold yet, and write scores, summary and record.
 
@@ -78,6 +80,7 @@ def run_plan(
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
         executor: Executes the tasks; None does so in this process.
+        timeout: Seconds that a model with a process of its own may take for a batch.
 
     Raises:
         BenchError: the device cannot be used, or a metric is not independent of a model or a test subject.
@@ -86,7 +89,22 @@ def run_plan(
     torch.manual_seed(plan.spec.seed)
     stopwatch = Stopwatch()
     with stopwatch("load models"):
-        loaded = _load(plan, device)
+        loaded = _load(plan, device, timeout)
+    with closing(loaded.models):
+        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor(), stopwatch)
+
+
+def _run(
+    plan: Plan,
+    store: RunStore,
+    loaded: _Loaded,
+    device: str,
+    workers: int,
+    listener: Listener,
+    executor: Executor,
+    stopwatch: Stopwatch,
+) -> None:
+    """Compute and write with loaded metrics and models; see ``run_plan``."""
     _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
@@ -94,7 +112,7 @@ def run_plan(
             cells, unfitted = make_cells(plan, loaded.models, loader, device)
         progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
-        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor or LocalExecutor(), worker)
+        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
@@ -116,7 +134,7 @@ def run_plan(
     )
 
 
-def _load(plan: Plan, device: str) -> _Loaded:
+def _load(plan: Plan, device: str, timeout: float) -> _Loaded:
     """Load metrics and models; refuse networks that are not independent of test subjects or models."""
     scorer, unavailable = load_scorer(plan.spec, device)
     if not scorer.cards:
@@ -124,8 +142,12 @@ def _load(plan: Plan, device: str) -> _Loaded:
         raise BenchError(f"no metric of this run can be computed: {reasons}")
     scorer = replace(scorer, cache=default_cache(device))
     refuse_training_subjects(scorer, plan.datasets)
-    models = load_models(plan.spec, device)
-    refuse_training_networks(scorer, [model.card for model in models.models.values()])
+    models = load_models(plan.spec, device, timeout)
+    try:
+        refuse_training_networks(scorer, [model.card for model in models.models.values()])
+    except SpecError:
+        models.close()
+        raise
     return _Loaded(scorer, models, unavailable)
 
 

@@ -24,7 +24,7 @@ from ..core.contracts import (
     Mask,
     Sample,
 )
-from ..core.errors import ImageError
+from ..core.errors import ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
 from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
@@ -167,12 +167,12 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
         scores = metric.score(_copied(batch))
         values = {name: np.array(scores[name], dtype=np.float64).reshape(count) for name in columns}
         return _Attempt(values, [""] * count)
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         if count == 1:
             log.warning("%s on %s", metric.card.id, batch.edits[0].id, exc_info=error)
-            reason = f"{UNSCORED}{type(error).__name__}: {error}"
+            reason = f"{UNSCORED}{explain(error)}"
             return _Attempt({name: np.full(1, np.nan) for name in columns}, [reason])
     singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
     merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
