@@ -34,7 +34,9 @@ from .console import make_console, shown_progress
     "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
 )
 @click.pass_context
-def robustness(ctx: click.Context, run: Path, edits: int, allowed: tuple[str, ...], device: str, workers: int) -> None:
+def robustness(
+    ctx: click.Context, run: Path, edits: int, allowed: tuple[str, ...], device: str, workers: int
+) -> None:
     """Shift, scale and turn some inputs of a finished RUN, and score what its models make of them.
 
     Shifts go up to 8 pixels of the run's resolution, scales from 0.9 to 1.1, turns up to 10 degrees. Results
@@ -46,7 +48,8 @@ def robustness(ctx: click.Context, run: Path, edits: int, allowed: tuple[str, ..
     results = open_run(run)
     for name in refused_models(results.spec, allowed):
         click.echo(
-            f"left out: {name} is code that the run names; read it, and allow it with --model {name}", err=True
+            f"left out: {name} is code that the run names; read it, and allow it with --model {name}",
+            err=True,
         )
     with shown_progress(make_console(stderr=True)) as listener:
         lost = measure_robustness(results, edits, device, workers, listener, allowed)

@@ -1,4 +1,4 @@
-"""Files of a finished run that were changed or removed since: found by digest, and removed to be made again."""
+"""Files of a finished run that were changed since: found by digest, and removed to be made again."""
 
 from __future__ import annotations
 

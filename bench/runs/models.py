@@ -142,9 +142,7 @@ def _request(model_spec: str, spec: RunSpec, device: str) -> ModelRequest:
 
 
 def _loaded(request: ModelRequest) -> Model:
-    model = load_model(
-        request.model, request.checkpoint, request.device, request.labels, request.native_size
-    )
+    model = load_model(request.model, request.checkpoint, request.device, request.labels, request.native_size)
     set_inference_of(model, request.inference)
     return model
 
@@ -175,7 +173,7 @@ def make_cell(
             "main",
         )
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
-    return Cell(plan, answering, _block(answering.card, plan))
+    return Cell(plan, answering, block_of(answering.card, plan))
 
 
 def _isolated_cell(model: IsolatedModel, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader) -> Cell:
@@ -195,10 +193,11 @@ def _isolated_cell(model: IsolatedModel, plan: DatasetPlan, spec: RunSpec, loade
     if model.kind == CLOSED_FORM:
         return Cell(plan, _fitted(trained_on, plan, spec), "main")
     answering = model.prepare(plan.name, lambda: preparation)
-    return Cell(plan, answering, _block(answering.card, plan))
+    return Cell(plan, answering, block_of(answering.card, plan))
 
 
-def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
+def block_of(card: GeneratorCard, plan: DatasetPlan) -> Block:
+    """Return the block of a model that a run does not fit itself."""
     if card.control:
         return "control"
     trained_on = card.trained_on.replace("/", " ").split(" ")[0]

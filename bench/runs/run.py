@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -12,16 +12,14 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
-from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
-from ..core.errors import BenchError, SpecError
 from ..core.environment import commit, versions
+from ..core.errors import BenchError, SpecError
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
 from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
-from ..statistics.summary import summarise
 from .execution.executor import Executor
 from .execution.local import LocalExecutor
 from .execution.progress import SYNTHESIZE, Listener, RecordedProgress, Stopwatch
@@ -31,12 +29,11 @@ from .identities import check_identities, network_identities
 from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
 from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
-from .plan import DatasetPlan, Plan, dataset_records
-from .scores.references import DomainReferences, domain_references
+from .plan import Plan, dataset_records
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
-from .scores.sets import SetResults, set_results
+from .scores.sets import set_results
+from .scores.summary import references_of, summary_of
 from .store.records import (
-    CalibrationRecord,
     CodeRecord,
     DeviceRecord,
     MetricRecord,
@@ -116,12 +113,12 @@ def _run(
         progress.write()
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = _references(plans.values(), scorer, loader)
+            references = references_of(plans.values(), scorer, loader)
             sets = set_results(store.parts, cells, scorer, references)
             calibrated = calibrations(scorer, references)
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
-    _write_summary(store, scores, sets, calibrated, scorer.cards, cells)
+    store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
     store.update_record(
         calibrations=calibrated,
         failed=store.write_failures(_of_models(scores, loaded.models)),
@@ -188,20 +185,6 @@ def finish(store: RunStore) -> None:
     store.write_digests()
 
 
-def _write_summary(
-    store: RunStore,
-    scores: pd.DataFrame,
-    sets: SetResults,
-    calibrated: Sequence[CalibrationRecord],
-    cards: Sequence[MetricCard],
-    cells: Sequence[Cell],
-) -> None:
-    blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in cells}
-    unfit = [(item.dataset, item.domain, item.metric) for item in calibrated if not item.fit_to_rank]
-    summary = summarise(scores, sets.scores, cards, blocks, unfit=unfit, set_differences=sets.differences)
-    store.write_summary(summary.to_json())
-
-
 def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, ModelRecord]]:
     """Return generator to data set to record: a card can differ by what was fitted on."""
     records: dict[str, dict[str, ModelRecord]] = {}
@@ -226,15 +209,6 @@ def _output_records(scores: pd.DataFrame) -> dict[str, dict[str, OutputsRecord]]
         entry = OutputsRecord(asked=len(answered), answered=int(answered.sum()))
         records.setdefault(str(dataset), {})[str(generator)] = entry
     return records
-
-
-def _references(
-    plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
-) -> dict[str, dict[str, DomainReferences]]:
-    """Return the reference images of each data set by name and domain; none without set metrics."""
-    return {
-        plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
-    }
 
 
 def _synthesis(stopwatch: Stopwatch) -> dict[str, SynthesisRecord]:

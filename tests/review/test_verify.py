@@ -32,6 +32,10 @@ def test_an_untouched_run_verifies(finished_run):
         "models",
         "metrics",
         "data set rendered",
+        "calibrations of run.json, computed again",
+        "ceilings of run.json, computed again",
+        "face_levels of run.json, computed again",
+        "cards and blocks of the suite's own models",
         *(RESCORED.format(name, "one shard") for name in ("copy", "truth", "reggan-regression")),
     }
 

@@ -22,5 +22,6 @@ def check_card(model: object) -> None:
     check_recordable(card)
     if card.resolution is not None and not 1 <= card.resolution <= LARGEST:
         raise BenchError(
-            f"the card of {card.name} states a resolution of {card.resolution} pixels; 1 to {LARGEST} are allowed"
+            f"the card of {card.name} states a resolution of {card.resolution} pixels; 1 to {LARGEST} are "
+            "allowed"
         )

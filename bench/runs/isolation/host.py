@@ -63,11 +63,14 @@ class ModelHost:
     def check(self) -> list[tuple[str, str | None]]:
         """Return the findings of the conformance checks: title, and problem if there is one."""
         if not isinstance(self._model, Generator):
-            raise BenchError(f"{self._request.model} does not generate from images; only bench run can use it")
+            raise BenchError(
+                f"{self._request.model} does not generate from images; only bench run can use it"
+            )
         try:
-            return [tuple(finding) for finding in check_generator(self._model)]
+            findings = check_generator(self._model)
         except ConformanceError as error:
-            return [tuple(finding) for finding in error.findings]
+            findings = error.findings
+        return [(finding.check, finding.problem) for finding in findings]
 
     def _make(self) -> Model:
         asked = self._request

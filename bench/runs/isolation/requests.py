@@ -10,7 +10,6 @@ from fesbench.datasets.workers import picklable
 
 from ...core.contracts import Dataset, Edit, Inference, Sample
 
-
 Kind = Literal["closed form", "cross-trained", "other"]
 CLOSED_FORM: Kind = "closed form"
 CROSS_TRAINED: Kind = "cross-trained"

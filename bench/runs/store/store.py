@@ -247,7 +247,8 @@ class RunStore:
             return [json.loads(line) for line in text.splitlines()]
         except (OSError, ValueError) as error:
             raise BenchError(
-                f"{self.place(FAILURES)} cannot be read ({error}); run the same command again: it is made anew"
+                f"{self.place(FAILURES)} cannot be read ({error}); run the same command again: it is made "
+                "anew"
             ) from error
 
     def write_summary(self, summary: str) -> None:
@@ -311,9 +312,7 @@ class RunStore:
         """Return the keys of files that are missing or have another digest than the recorded one."""
         present = set(self.digested_files())
         recorded = self.read_digests()
-        return [
-            key for key, digest in recorded.items() if key not in present or self.digest(key) != digest
-        ]
+        return [key for key, digest in recorded.items() if key not in present or self.digest(key) != digest]
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are missing are no error."""
