@@ -96,7 +96,7 @@ class RunResults:
             if record.spec is None:
                 raise ValueError("run.json holds no specification")
             return cls(store, record, _read_summary(store))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             path = store.place(SUMMARY)
             raise BenchError(
                 f"{path} or run.json beside it is damaged or of another version ({error!r}); run the same "

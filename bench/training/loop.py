@@ -28,7 +28,7 @@ from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import TUNED_BY, NeuralGenerator
 from ..generators.training_data import TrainingImages, load_images
-from ..weights.tensors import read_tensors
+from ..weights.tensors import check_archive, read_tensors
 from .checkpoint_selection import Selection, Validation
 from .devices import SharedFailure, fail_together
 from .log import TrainingLog
@@ -121,6 +121,7 @@ class TrainingRun:
             SpecError: it was made with other settings or other data.
             CheckpointError: the file is damaged.
         """
+        check_archive(self.state_file)
         saved = read_tensors(self.state_file)
         if not isinstance(saved, dict) or saved.keys() != STATE_KEYS:
             raise CheckpointError(f"{self.state_file} is no state of a training; train into another folder")

@@ -245,7 +245,7 @@ class RunStore:
         try:
             text = self._read_intact(FAILURES).decode("utf-8")
             return [json.loads(line) for line in text.splitlines()]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BenchError(
                 f"{self.place(FAILURES)} cannot be read ({error}); run the same command again: it is made "
                 "anew"
