@@ -24,6 +24,9 @@ from .neural import NeuralGenerator
 
 CPU_BATCH = 8
 
+BEYOND = 8.0
+"""Values beyond this are no pictures in [-1, 1] that overshoot: they have another range, such as 0..255."""
+
 log = logging.getLogger(__name__)
 
 
@@ -159,8 +162,12 @@ class GeneratorSynthesizer(Synthesizer):
     def _image(self, output: Tensor) -> Image | Failure:
         if output.ndim != 3 or output.shape[0] != 3:
             return Failure(f"{self.card.name} returned the shape {tuple(output.shape)}, not (3, H, W)")
+        if not output.is_floating_point():
+            return Failure(f"{self.card.name} returned {output.dtype}, not floats in [-1, 1]")
         if not torch.isfinite(output).all():
             return Failure(f"{self.card.name} returned values that are not finite")
+        if output.abs().max() > BEYOND:
+            return Failure(f"{self.card.name} returned values up to {output.max():g}, not in [-1, 1]")
         return output_to_image(output)
 
 

@@ -215,7 +215,7 @@ def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
 def _metric_rows(
     metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
 ) -> pd.DataFrame:
-    failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
+    failed, fallback = np.array([reason is not None for reason in failures]), _fallback(metric)
     reasons = _reasons(failures, [""] * len(failures))
     left_out = np.array([reason_kind(reason or "") is Reason.NO_TRUTH for reason in reasons])
     parts = []
@@ -231,6 +231,17 @@ def _metric_rows(
         ]
         parts.append(_rows(batch, column, filled, _reasons(failures, gaps)))
     return concatenate(parts)
+
+
+def _fallback(metric: ImageMetric) -> dict[str, float]:
+    """Return the score of a missing output in each column; NaN where the metric gives none."""
+    none = dict.fromkeys(metric.card.column_names, float("nan"))
+    try:
+        stated = metric.failed()
+        return none | {column: float(stated[column]) for column in none.keys() & stated.keys()}
+    except Exception as error:  # a plug-in may raise anything
+        log.warning("%s gives no score of a missing output", metric.card.id, exc_info=error)
+        return none
 
 
 def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | None]:

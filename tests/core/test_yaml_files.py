@@ -16,7 +16,7 @@ BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]
         "a: [",
         "? [a]\n: b",
         "a: " + "1" * 5000,
-        "a: !!python/object:os.system {}",
+        "a: !!python/name:os.system",
         "a: \0",
     ],
     ids=["aliases", "deep", "open", "key", "digits", "tag", "nul"],

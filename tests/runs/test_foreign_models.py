@@ -43,6 +43,8 @@ class Odd(Synthesizer):
             time.sleep(1000)
         if number == 3:
             return Failure(42)
+        if number == 0:
+            return Failure("no true target, says the model")
         if number == 4:
             raise GeneratorExit
         if number == 5:
@@ -55,6 +57,7 @@ class Odd(Synthesizer):
 """
 
 REASONS = {
+    0: "the model says: no true target, says the model",
     1: "its process ended with exit code 0",
     2: "no answer within 5 s (see --timeout)",
     3: "42",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ...core.contracts import Edit, Failure, GeneratorCard, Image, Synthesizer
+from ...core.contracts import NO_TRUTH, Edit, Failure, GeneratorCard, Image, Synthesizer
 from ...core.errors import BenchError
 from ...generators.synthesis import answer_each, batch_size
 from .process import HostProcess, ProcessEnded, TimedOut
@@ -79,7 +79,8 @@ class IsolatedModel:
         size = batch_size(self._request.device)
         batches = [edits[start : start + size] for start in range(0, len(edits), size)]
         ask = partial(self._answer, name)
-        return [answer for batch in batches for answer in answer_each(ask, batch, self.card.name)]
+        answers = [answer for batch in batches for answer in answer_each(ask, batch, self.card.name)]
+        return [_counted(answer) for answer in answers]
 
     def close(self) -> None:
         """End the process."""
@@ -131,6 +132,13 @@ class IsolatedModel:
             self._losses += 1
             self.close()
             raise
+
+
+def _counted(answer: Image | Failure) -> Image | Failure:
+    """Return an answer; a failure must not begin as those do that are the data set's."""
+    if isinstance(answer, Failure) and answer.reason.startswith(NO_TRUTH):
+        return Failure(f"the model says: {answer.reason}")
+    return answer
 
 
 class IsolatedSynthesizer(Synthesizer):

@@ -102,9 +102,9 @@ class ShardParts:
             stored = json.loads((pq.read_schema(content).metadata or {}).get(b"fesbench", b"{}"))
             rows = pq.read_table(content, schema=SCORES).to_pandas()
             digest = stored.pop("sha256", None)  # earlier versions wrote none
+            return _Part(rows, stored) if digest in (None, _rows_digest(rows, stored)) else _NOTHING
         except (OSError, ValueError, AttributeError, pa.ArrowException):
             return _NOTHING
-        return _Part(rows, stored) if digest in (None, _rows_digest(rows, stored)) else _NOTHING
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
         """Store the features of a shard's outputs, by network."""
