@@ -73,8 +73,9 @@ class ResidueBlock(nn.Module):
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
         """Return (B, C, H, W) for features of that shape and codes (B, CODE)."""
         scale, shift, scale_out, shift_out = self.style(code)[:, :, None, None].chunk(4, dim=1)
-        inner = F.instance_norm(self.first(features)) * (1 + scale) + shift
-        residue: Tensor = F.instance_norm(self.second(F.relu(inner))) * (1 + scale_out) + shift_out
+        channels = features.shape[1]  # as many groups: instance normalisation
+        inner = F.group_norm(self.first(features), channels) * (1 + scale) + shift
+        residue: Tensor = F.group_norm(self.second(F.relu(inner)), channels) * (1 + scale_out) + shift_out
         return features + residue
 
 
@@ -240,6 +241,8 @@ class DEGAN(NeuralGenerator):
     official = Settings()
     """The suite's own: those of the authors are not known."""
 
+    trials = 6
+    learns_from = "the expression of each image and whom it shows"
     training_choices = (
         "WGAN-GP, expression and identity cross-entropy, L1 cycle, L1 where the source shows the target",
         "codes must tell a linear layer their class all along; the papers fit a classifier afterwards",

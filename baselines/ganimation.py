@@ -204,6 +204,11 @@ class GANimation(NeuralGenerator):
         decay_from=2 / 3,
     )
 
+    learns_from = (
+        "the expression of each image and, where the data set states them, its action units; "
+        "elsewhere those of the expression's prototype"
+    )
+    trials = 6
     small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0, "g_cycle": 2.5})
     training_choices = (
         "the gradient penalty is added to the discriminator's loss; the official code steps on it separately",

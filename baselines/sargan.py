@@ -176,6 +176,7 @@ class SARGAN(NeuralGenerator):
 
     official = USGAN.official
 
+    trials = 6
     small_weights = MappingProxyType({"g_cycle": 0.25})
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",

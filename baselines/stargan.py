@@ -88,6 +88,7 @@ class StarGAN(NeuralGenerator):
         decay_to=0.999,
     )
 
+    trials = 6
     training_choices = (
         "discriminator halves the image down to 2 x 2, as the official one does at 128 pixels",
         "discriminator starts from He's initialisation: with PyTorch's default a small one was still at "

@@ -34,6 +34,9 @@ from fesbench.generators.training_data import TrainingImages
 from .attgan import AttGAN
 from .attribute_objective import AttributeObjective
 
+HEAD = 16
+"""Least channels before the last convolution: a quarter of a narrow width is hardly more than RGB."""
+
 ENCODER = "encoder.{}.0.weight"
 """Name of the convolution's weights at each level of the encoder."""
 
@@ -82,6 +85,7 @@ class STGANNetwork(nn.Module):
         depth: Halvings (``n_layers``); the official 5 leave 4 × 4 at 128 pixels.
         shortcuts: Decoder levels with a unit (``shortcut_layers``), at most depth - 1.
         one_more_conv: Whether a convolution follows the last doubling, as it does by default.
+        head: Channels before that convolution; by default a quarter of ``width``, the official 16.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class STGANNetwork(nn.Module):
         depth: int = 5,
         shortcuts: int = 3,
         one_more_conv: bool = True,
+        head: int | None = None,
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth)]
@@ -102,7 +107,8 @@ class STGANNetwork(nn.Module):
         for level, outputs in enumerate(reversed(widths[1:])):
             blocks.append(nn.Sequential(*_doubling(inputs, outputs)))
             inputs = outputs + (outputs // 2) * (level < shortcuts)
-        blocks.append(_image_head(inputs, width // 4) if one_more_conv else _plain_image_head(inputs))
+        hidden = width // 4 if head is None else head
+        blocks.append(_image_head(inputs, hidden) if one_more_conv else _plain_image_head(inputs))
         self.decoder = nn.ModuleList(blocks)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
@@ -159,7 +165,16 @@ def _shortcuts(shapes: Shapes) -> int | None:
 
 
 def _one_more_conv(shapes: Shapes) -> int | None:
-    return f"decoder.{len(levels(shapes, ENCODER)) - 1}.3.weight" in shapes
+    return _last_conv(shapes) in shapes
+
+
+def _head_width(shapes: Shapes) -> int | None:
+    """The channels before the last convolution, 0 where there is none."""
+    return length(_last_conv(shapes), 0)(shapes) or 0
+
+
+def _last_conv(shapes: Shapes) -> str:
+    return f"decoder.{len(levels(shapes, ENCODER)) - 1}.3.weight"
 
 
 ARCHITECTURE = Architecture(
@@ -171,6 +186,7 @@ ARCHITECTURE = Architecture(
         "depth": level_count(ENCODER),
         "shortcuts": _shortcuts,
         "one_more_conv": _one_more_conv,
+        "head": _head_width,
     },
 )
 
@@ -211,10 +227,12 @@ class STGAN(NeuralGenerator):
 
     official_wrapper = "state_dict"
 
+    trials = 6
     small_weights = MappingProxyType({"g_class": 0.5})
     training_choices = (
         "generator and discriminator halve the image down to 4 x 4, as the official ones do at 128 pixels; "
         "three selective transfer units as there, fewer only where there are fewer levels",
+        "at least 16 channels before the last convolution, the official number, at every width",
         "optimiser, n_critic, widths and batch size suit a small budget; see the training record",
         "weights are an exponential moving average over training, batch statistics those of the last step",
     )
@@ -229,7 +247,13 @@ class STGAN(NeuralGenerator):
         """Return new networks with the official losses; see ``training_choices``."""
         classes, depth = len(data.expressions), settings.resolution.bit_length() - 3
         return STGANObjective(
-            STGANNetwork(classes, settings.width, depth, shortcuts=min(3, depth - 1)),
+            STGANNetwork(
+                classes,
+                settings.width,
+                depth,
+                shortcuts=min(3, depth - 1),
+                head=max(HEAD, settings.width // 4),
+            ),
             STGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth),
             lambda source, target: _difference(classes, source, target),
             settings,

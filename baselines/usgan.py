@@ -78,6 +78,7 @@ class USGAN(NeuralGenerator):
 
     official = replace(StarGAN.official, batch_size=8, decay_to=0.9998)
 
+    trials = 6
     small_weights = MappingProxyType({"g_cycle": 0.25})
     training_choices = (
         "discriminator halves the image down to 2 x 2, and starts from He's initialisation",

@@ -13,6 +13,7 @@ from .core.version import __version__
 
 if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editors
     from fesbench.datasets.registry import load_dataset as load_dataset
+    from fesbench.reports.run.loaded import load_run as load_run
 
     from .api import evaluate as evaluate
     from .core.contracts import NEUTRAL as NEUTRAL
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.errors import UnsupportedEdit as UnsupportedEdit
     from .core.errors import WeightsMissing as WeightsMissing
     from .generators.registry import load_generator as load_generator
+    from .scoring.score import score as score
     from .training.train import train as train
 
 _EXPORTS = {
@@ -92,6 +94,8 @@ _EXPORTS = {
     ),
     "fesbench.datasets.registry": ("load_dataset",),
     "fesbench.generators.registry": ("load_generator",),
+    "fesbench.reports.run.loaded": ("load_run",),
+    "fesbench.scoring.score": ("score",),
     "fesbench.training.train": ("train",),
 }
 

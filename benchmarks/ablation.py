@@ -31,7 +31,7 @@ from fesbench.datasets.rendered.dataset import RenderedDataset
 from fesbench.datasets.rendered.scene import DOMAINS
 from fesbench.generators.checkpoints import save_checkpoint
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.synthesis import GeneratorSynthesizer
+from fesbench.generators.synthesis import GeneratorSynthesizer, at_size
 from fesbench.generators.training_data import TrainingImages, load_images
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
@@ -119,7 +119,8 @@ def scores(model: RegGAN, places: dict[str, Sequence[Edit]]) -> Iterable[str]:
     """The cells of a row: metrics and errors, in the studio and elsewhere."""
     for edits in places.values():
         answers = GeneratorSynthesizer(model, model.card.expressions, SIZE).answer(edits)
-        images = [resize(answer, SIZE) for answer in answers if isinstance(answer, np.ndarray)]
+        sized = at_size(edits, answers, SIZE)
+        images = [answer for answer in sized if isinstance(answer, np.ndarray)]
         yield from measured(images, edits)
 
 

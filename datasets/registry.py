@@ -24,7 +24,12 @@ DEFAULT = "rendered"
 """The data set of those who have none."""
 
 REGISTRY = Registry(
-    "data set", {"rendered": "fesbench.datasets.rendered.dataset:RenderedDataset"}, "fesbench.datasets"
+    "data set",
+    {
+        "rendered": "fesbench.datasets.rendered.dataset:RenderedDataset",
+        "ood-real": "fesbench.datasets.portraits.dataset:PortraitsDataset",
+    },
+    "fesbench.datasets",
 )
 
 SUBJECT_TABLES = ("subjects.csv", "info.csv")

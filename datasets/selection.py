@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 from fesbench.core.contracts import (
+    NEUTRAL,
     Dataset,
     Edit,
     Sample,
@@ -50,6 +51,47 @@ class Selection(Dataset):
     def digest(self) -> str:
         """sha256 of the digest of the base and of who was chosen."""
         return hashlib.sha256(repr((self.base.digest, sorted(self.keep))).encode()).hexdigest()
+
+
+class TargetSelection(Dataset):
+    """A data set of which only some expressions are asked for.
+
+    Args:
+        base: The data set to choose from; all of its samples stay.
+        expressions: The expressions of its own that stay.
+    """
+
+    def __init__(self, base: Dataset, expressions: tuple[str, ...]) -> None:
+        self.base, self.expressions = base, expressions
+        self.name, self.split, self.problems = base.name, base.split, base.problems
+
+    def samples(self) -> Sequence[Sample]:
+        """Return those of the base."""
+        return self.base.samples()
+
+    def edits(self) -> Sequence[Edit]:
+        """Return the edits of the base whose target stays."""
+        return [edit for edit in self.base.edits() if edit.target in self.expressions]
+
+    def references(self) -> Sequence[Sample]:
+        """Return those of the base."""
+        return self.base.references()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the digest of the base and of the expressions."""
+        return hashlib.sha256(repr((self.base.digest, self.expressions)).encode()).hexdigest()
+
+
+def select_targets(dataset: Dataset, expressions: Collection[str]) -> Dataset:
+    """Return a data set that asks only for expressions among the given ones.
+
+    The data set itself comes back where that leaves all of its expressions, or none but neutral.
+    """
+    shared = tuple(name for name in dataset.expressions if name in expressions)
+    if shared == tuple(dataset.expressions) or not set(shared) - {NEUTRAL}:
+        return dataset
+    return TargetSelection(dataset, shared)
 
 
 def select_subjects(dataset: Dataset, subjects: Collection[str]) -> Dataset:

@@ -1,7 +1,22 @@
-"""How Sphinx builds these pages: Markdown only, warnings are errors."""
+"""How Sphinx builds these pages: Markdown, warnings are errors; the references come from the code."""
 
 project = "fesbench"
 author = copyright = "The fesbench authors"
-extensions = ["myst_parser"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-html_theme = "alabaster"
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+autoclass_content = "both"
+smartquotes = False
+html_theme = "furo"
+html_title = "fesbench"
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
+exclude_patterns = ["images"]

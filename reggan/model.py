@@ -88,11 +88,11 @@ class Options:
 
 
 class RegGAN(NeuralGenerator):
-    """RegGAN behind the generator contract: one-hot target, no need of the source, images of any size.
+    """RegGAN behind the generator contract: one-hot target, no need of the source.
 
     Only the abstract of the paper is public to us; see ``template.choices``. There is no official checkpoint;
     ``from_official`` reads the network's own names. Its argument ``resolution`` matters only without a
-    regression: with one, the model accepts images of any size.
+    regression, whose weights state it.
     """
 
     template = GeneratorCard(
@@ -109,7 +109,6 @@ class RegGAN(NeuralGenerator):
             "first stage: local ridge regression for each target expression, closed form, then frozen",
             "second stage: U-shaped encoder-decoder with attention gates, spatial attention and position "
             "attention, which corrects the regression's image and blends it with the source by a mask",
-            "images of another size than the trained one: the change is made at that size and added",
         ),
     )
 
@@ -125,6 +124,8 @@ class RegGAN(NeuralGenerator):
     )
     """Those of StarGAN, at a constant learning rate: the paper's own are not public to us."""
 
+    trials = 5
+    learns_from = "pairs of a neutral and another face of one person, and their expressions"
     training_choices = (
         "trained on pairs only, neutral to expression: an advantage over unpaired methods",
         "discriminator and adversarial losses are StarGAN's",
@@ -138,7 +139,7 @@ class RegGAN(NeuralGenerator):
     def __init__(self, network: RegGANNetwork, expressions: Sequence[str], resolution: int) -> None:
         super().__init__(network, expressions, resolution)
         if network.regression is not None:
-            self.card = replace(self.card, resolution=None)
+            self.card = replace(self.card, resolution=network.regression.resolution)
 
     @classmethod
     def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:

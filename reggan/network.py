@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .layer import RegressionLayer
 from .refinement import Correction, Refinement
+
+
+def _full_precision(device: str) -> AbstractContextManager[None]:
+    """End autocasting, where the device has any: shapes are checked on one without."""
+    available = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
 class Edited(NamedTuple):
@@ -38,7 +44,7 @@ class RegGANNetwork(nn.Module):
         """Return the output of the first stage, (B, 3, R, R) in [-1, 1], in full precision."""
         if self.regression is None:
             return images
-        with torch.autocast(images.device.type, enabled=False):
+        with _full_precision(images.device.type):
             predicted: Tensor = self.regression(images, condition)
         return predicted
 
@@ -52,14 +58,5 @@ class RegGANNetwork(nn.Module):
         return Edited(images + correction.mask * change, correction.mask)
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """Return the outputs of ``edit``, with a regression for square images of any size.
-
-        Images of another size than the regression's are edited at its size, and the change, resized
-        (bicubic), is added to them: unchanged parts keep all their detail.
-        """
-        if self.regression is None or images.shape[-1] == self.regression.resolution:
-            return self.edit(images, condition).outputs
-        size = (self.regression.resolution,) * 2
-        small = F.interpolate(images, size, mode="bilinear", antialias=True)
-        change = self.edit(small, condition).outputs - small
-        return images + F.interpolate(change, images.shape[-2:], mode="bicubic")
+        """Return the outputs of ``edit``."""
+        return self.edit(images, condition).outputs

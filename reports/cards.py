@@ -82,7 +82,22 @@ LONDON = Origin(
     "doi:10.6084/m9.figshare.5047666.v5, CC BY 4.0; cropped, and outputs are changed by models.",
     assumed=ASSUMED,
 )
-BY_NAME = {"rendered": RENDERED, "london": LONDON}
+OOD_REAL = Origin(
+    motivation="Real pictures unlike any training data, so that generalisation is tried on more than "
+    "rendered faces. There are no true targets: expression, identity and quality are scored, errors are not.",
+    collection="Webcam and phone photos of one person, a portrait by NASA, averages of studio photos, the "
+    "Mona Lisa, and emoji in 3D; cropped and aligned as the London set is.",
+    people="L. DeBruine, who published her photos as CC0; Eileen Collins, on an official portrait. "
+    "Composites, avatars and the painting show nobody who is alive.",
+    distribution="Part of the suite, picture by picture CC BY 4.0, CC0, MIT or public domain; see "
+    "LICENCES.md beside the pictures.",
+    maintenance="By the authors of the suite.",
+    credit="Composites: DeBruine, L. (2016), Young adult composite faces, "
+    "doi:10.6084/m9.figshare.4055130.v1, CC BY 4.0. Avatars: Fluent Emoji, Microsoft Corporation, MIT. All "
+    "cropped; outputs are changed by models.",
+    free=True,
+)
+BY_NAME = {"rendered": RENDERED, "london": LONDON, "ood-real": OOD_REAL}
 BY_LAYOUT = {"cfee": CFEE}
 
 

@@ -27,7 +27,12 @@ MODELS = {
     "usgan": ("akram2023usgan",),
     "sargan": ("akram2023sargan",),
 }
-DATA = {"rendered": ("fesbench",), "london": ("debruine2017london",), "cfee": ("du2014compound",)}
+DATA = {
+    "rendered": ("fesbench",),
+    "london": ("debruine2017london",),
+    "ood-real": ("debruine2016composite",),
+    "cfee": ("du2014compound",),
+}
 KEYS = {"fesbench": ("fesbench",)} | MODELS | DATA | {name: row.citations for name, row in ROWS.items()}
 """Names that can be cited to the keys of their entries."""
 

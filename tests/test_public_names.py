@@ -34,7 +34,7 @@ CONTRACTS = [
     "SetMetric",
     "Synthesizer",
 ]
-FUNCTIONS = ["evaluate", "load_dataset", "load_generator", "train"]
+FUNCTIONS = ["evaluate", "load_dataset", "load_generator", "load_run", "score", "train"]
 
 STABLE = {
     "fesbench.reggan": ["LocalRidge"],

@@ -71,6 +71,7 @@ COMMANDS = {
     "weights": LazyCommand(".weights:weights", "List, fetch and verify the weights of metric backends."),
     "train": LazyCommand(".train:train", "Train generators under one protocol."),
     "train-nets": LazyCommand(".train_nets:train_nets", "Train the embedded metric networks."),
+    "runs": LazyCommand(".runs:runs", "List and show runs, and move one as a single file."),
     "report": LazyCommand(".report:report", "Write tables, figures and a page for finished runs."),
     "robustness": LazyCommand(".robustness:robustness", "Score a run again with misaligned inputs."),
     "study": LazyCommand(".study:study", "Make, run and analyse a human study."),

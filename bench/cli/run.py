@@ -14,7 +14,7 @@ from fesbench.datasets.workers import available_cores
 from fesbench.reports.run.publish import show, show_times
 
 from ..api import complete_run, is_complete
-from ..core.contracts import Inference
+from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
 from ..runs.plan import Plan, make_plan, resolve
@@ -66,6 +66,12 @@ Examples:
     "--inference",
     type=click.Choice(get_args(Inference)),
     help="How generators compute; the last two are faster and differ.  [default: float32]",
+)
+@click.option(
+    "--upscale",
+    type=click.Choice(get_args(Upscale)),
+    help="What to enlarge of outputs smaller than that: their change of the photo, or the whole.  "
+    "[default: change]",
 )
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win."

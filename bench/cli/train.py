@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
 from ..training import train as training
 from ..training.devices import is_leader
-from .console import say
+from .console import make_console, say
 from .options import parse_duration
 from .train_progress import shown_training
 
@@ -17,7 +18,7 @@ EXAMPLES = """
 \b
 Examples:
   bench train --model stargan --data rendered --budget 25m
-  bench train --model all --data rendered --protocol embedded-v1
+  bench train --model all --data rendered --protocol embedded-v2 --seed 0 --seed 1 --turn 2000 --resume
   bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
   bench train --model reggan --data london --folds 5
   torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
@@ -25,15 +26,25 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--model", required=True, help="Name of the generator, or all; see 'bench models list'.")
+@click.option(
+    "--model", required=True, help="A generator, several as A,B,…, or all; see 'bench models list'."
+)
 @click.option("--data", default="rendered", show_default=True, help="Name or folder of the data set.")
-@click.option("--protocol", default="embedded-v1", show_default=True, help="embedded-v1 or official.")
+@click.option(
+    "--protocol", default="embedded-v1", show_default=True, help="embedded-v1, embedded-v2 or official."
+)
 @click.option(
     "--config", type=click.Path(path_type=Path), help="YAML or TOML that changes settings; flags win."
 )
 @click.option("--budget", callback=parse_duration, help="Train as well as this time allows, for example 25m.")
 @click.option("--steps", type=click.IntRange(1), help="Train this many steps instead of the protocol's.")
-@click.option("--seed", type=click.IntRange(0), help="[default: the protocol's]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    multiple=True,
+    callback=lambda ctx, option, value: value if len(value) > 1 else next(iter(value), None),
+    help="Several train every model once with each.  [default: the protocol's]",
+)
 @click.option("--size", "resolution", type=int, help="Image size in pixels.  [default: the protocol's]")
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of the generator's passes.")
 @click.option(
@@ -41,6 +52,12 @@ Examples:
 )
 @click.option(
     "--save-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between saves."
+)
+@click.option(
+    "--turn",
+    type=click.IntRange(1),
+    metavar="STEPS",
+    help="With several trainings, let each make so many steps before the next one's turn.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: PyTorch's]")
@@ -73,15 +90,21 @@ def train(**options: Any) -> None:
     """
     with shown_training() as progress:
         result = training.train(**options, listener=progress)
-    if options["model"] == "all" and is_leader():
+    if is_leader():
         _show_summary(result)
     if result.failures:
         raise click.exceptions.Exit(1)
 
 
 def _show_summary(result: training.TrainingResult) -> None:
-    trained = {one.model for one in result.trainings}
+    trained = {one.folder.parent if result.folds else one.folder for one in result.trainings}
     total = len(trained) + len(result.failures)
+    if total < 2:
+        return
     say(f"{len(trained)} of {total} models trained")
+    table = Table("training", "steps", "kept", "hours")
+    for one in result.trainings:
+        table.add_row(one.folder.name, str(one.steps), str(one.kept), f"{one.seconds / 3600:.1f}")
+    make_console(stderr=True).print(table)
     for name, reason in result.failures.items():
         say(f"not trained: {name}: {reason.splitlines()[0]}")

@@ -59,6 +59,9 @@ Inference = Literal["float32", "compiled", "bfloat16"]
 """How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
 show it; see docs/speed.md."""
 
+Upscale = Literal["change", "output"]
+"""How outputs smaller than the run's images reach their size; see docs/fairness.md."""
+
 
 class Annotation(NamedTuple):
     """What is known of a face beyond its picture.
@@ -122,6 +125,18 @@ class Dataset(ABC):
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
         """All samples of the split, in a fixed order."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples())
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the sample at a position; samples can be iterated over."""
+        return self.samples()[index]
+
+    def __bool__(self) -> bool:
+        """Return True, also without samples: a data set is not missing because it is empty."""
+        return True
 
     @property
     @abstractmethod

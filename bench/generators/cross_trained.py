@@ -69,6 +69,10 @@ class CrossTrained:
             )
         return self.members[train.digest]
 
+    def without_first_fold(self) -> Generator:
+        """Return the generator trained on all people but the first fold, for data sets that none has seen."""
+        return next(iter(self.members.values()))
+
     def to(self, device: str) -> Self:
         """Move all generators to a device."""
         for member in self.members.values():

@@ -16,6 +16,9 @@ from ..core.yaml_files import read_yaml
 
 MAX_BYTES = 1 << 16
 
+LONGEST_DECAY = 0.2
+"""The part of a training in which the rate of the ``plateau`` schedule falls, at most."""
+
 Size = Annotated[int, Field(ge=1, le=4096)]
 Pixels = Annotated[int, Field(ge=0, le=16)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -41,8 +44,13 @@ class Settings:
         learning_rate: Of Adam, for both networks, before the schedule.
         betas: Of Adam.
         schedule: ``constant``; ``linear``, from ``decay_from`` on down to ``decay_to`` at the end; ``step``,
-            ``decay_to`` at once from ``decay_from`` on.
+            ``decay_to`` at once from ``decay_from`` on; ``plateau``, for a training of open length: constant,
+            then down to 0 in the last ``decay_steps``, at most a fifth of the training. The end follows
+            from the scores of the candidates, see ``Selection.end``; ``steps`` is the latest.
         decay_from: Fraction of the training after which the learning rate falls.
+        decay_steps: See ``schedule``.
+        plateau_from: The first candidate at which a ``plateau`` is looked for.
+        patience: Candidates in a row that bring nothing new before the rate falls.
         decay_to: Final learning rate as a fraction of the initial one. StarGAN's official code, and code
             derived from it, lowers the rate by a hundred-thousandth at each of 100 updates: it ends at 0.999
             of the rate, not at 0 as the paper says.
@@ -66,8 +74,11 @@ class Settings:
     steps: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Positive = 4e-4
     betas: tuple[Decay, Decay] = (0.5, 0.999)
-    schedule: Literal["constant", "linear", "step"] = "constant"
+    schedule: Literal["constant", "linear", "step", "plateau"] = "constant"
     decay_from: Decay = 0.5
+    decay_steps: Annotated[int, Field(ge=1)] = 2000
+    plateau_from: Annotated[int, Field(ge=1)] = 8000
+    patience: Annotated[int, Field(ge=1)] = 3
     decay_to: Fraction = 0.0
     weights: Mapping[str, Weight] = field(default_factory=dict)
     average: Decay = 0.999
@@ -80,12 +91,18 @@ class Settings:
 
     def learning_rate_at(self, progress: float) -> float:
         """Return the learning rate after a fraction ``progress`` of the training."""
+        if self.schedule == "plateau":
+            return self.learning_rate * min(1.0, (1 - progress) / self._decaying_share)
         if self.schedule == "constant" or progress < self.decay_from:
             return self.learning_rate
         fallen = 1.0
         if self.schedule == "linear":
             fallen = min((progress - self.decay_from) / (1 - self.decay_from), 1.0)
         return self.learning_rate * (1 - fallen * (1 - self.decay_to))
+
+    @property
+    def _decaying_share(self) -> float:
+        return min(self.decay_steps / self.steps, LONGEST_DECAY) if self.steps else LONGEST_DECAY
 
 
 def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Settings:

@@ -18,12 +18,23 @@ RESIDUAL_BLOCKS = r"main\.\d+\.main\.0\.weight"
 """Names of the first weights of the residual blocks in a trunk's state_dict."""
 
 
-def instance_norm(channels: int) -> nn.InstanceNorm2d:
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation, computed as group normalisation of each channel by itself.
+
+    The numbers are the same up to rounding; PyTorch's own forward takes four to six times as long on a CPU.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, C, H, W) for (B, C, H, W)."""
+        return F.group_norm(features, self.num_features, self.weight, self.bias, self.eps)
+
+
+def instance_norm(channels: int) -> InstanceNorm:
     """Return affine instance normalisation by the image's own statistics, in training and inference.
 
     The official code tracks running statistics, but never calls ``.eval()``, so they are never used.
     """
-    return nn.InstanceNorm2d(channels, affine=True)
+    return InstanceNorm(channels, affine=True)
 
 
 class ResidualBlock(nn.Module):

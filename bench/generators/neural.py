@@ -50,6 +50,8 @@ class NeuralGenerator(Generator):
         template: Card of the method; each model adds its expressions, resolution and parameter count.
         official: Settings with which the authors train.
         small_weights: Loss weights that suit small networks better than the official ones.
+        trials: The number of tuning runs that led to ``small_weights``, see docs/training.md.
+        learns_from: What the training is told of its images, in words, for the card.
         training_choices: Where our training departs from the authors', for the card.
         label_orders: The authors' order of the expressions, by their number.
         tracked_layers: Regular expression of the normalisation layers whose running statistics the official
@@ -61,6 +63,8 @@ class NeuralGenerator(Generator):
     template: GeneratorCard
     official: Settings
     small_weights: Mapping[str, float] = MappingProxyType({})
+    trials: int = 0
+    learns_from: str = "the expression of each image"
     training_choices: tuple[str, ...] = ()
     label_orders: Mapping[int, Sequence[str]] = MappingProxyType({})
     tracked_layers: str | None = None

@@ -11,12 +11,23 @@ from itertools import chain
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
 
-from ..core.contracts import SHARD, UNKNOWN_LABEL, Edit, Failure, Generator, Image, Inference, Synthesizer
+from ..core.contracts import (
+    SHARD,
+    UNKNOWN_LABEL,
+    Edit,
+    Failure,
+    Generator,
+    Image,
+    Inference,
+    Synthesizer,
+    Upscale,
+)
 from ..core.errors import BenchError, explain
 from ..core.text import plain_text
 from .cross_trained import CrossTrained
@@ -46,9 +57,42 @@ def output_to_image(output: Tensor) -> Image:
     return levels.permute(1, 2, 0).cpu().numpy()
 
 
-def at_size(answers: Sequence[Image | Failure], size: int) -> list[Image | Failure]:
-    """Return the answers with their images resized to ``size``; see ``resize``."""
-    return [answer if isinstance(answer, Failure) else resize(answer, size) for answer in answers]
+def at_size(
+    edits: Sequence[Edit], answers: Sequence[Image | Failure], size: int, upscale: Upscale = "change"
+) -> list[Image | Failure]:
+    """Return the answers at ``size`` pixels.
+
+    Args:
+        edits: What was asked for.
+        answers: Images at the size of the generator, or failures.
+        size: In pixels.
+        upscale: What to make of smaller images: ``change`` carries what changed to the photo, see
+            ``carry_change``; ``output`` resizes the image. Larger ones are always resized.
+    """
+    return [
+        answer if isinstance(answer, Failure) else _resized(edit, answer, size, upscale)
+        for edit, answer in zip(edits, answers, strict=True)
+    ]
+
+
+def _resized(edit: Edit, answer: Image, size: int, upscale: Upscale) -> Image:
+    if upscale == "change" and min(answer.shape[:2]) < size:
+        return carry_change(edit.source.load(), answer, size)
+    return resize(answer, size)
+
+
+def carry_change(photo: Image, answer: Image, size: int) -> Image:
+    """Return the photo with the change that a smaller edit of it shows: (size, size, 3) uint8.
+
+    The photo at ``size``, plus the difference between the edit and the photo at the size of the edit,
+    enlarged (bicubic), clamped. Where nothing changed, the photo keeps all its detail.
+    """
+    side = min(answer.shape[:2])
+    change = resize(answer, side).astype(np.float32) - resize(photo, side)
+    rows = torch.from_numpy(change).permute(2, 0, 1)[None]
+    enlarged = functional.interpolate(rows, (size, size), mode="bicubic")[0].permute(1, 2, 0).numpy()
+    carried: Image = (resize(photo, size) + enlarged).round().clip(0, 255).astype(np.uint8)
+    return carried
 
 
 def answer_each(

@@ -107,9 +107,13 @@ def summary_check(results: RunResults, tolerance: float) -> Check:
     known = results.cells[results.cells["references"].notna()]
     sets = known.assign(n_outputs=known["n_scored"])[COLUMNS]
     differences = results.differences[results.differences["metric"].isin(set(known["metric"]))]
-    unfit = [tuple(place) for place in results.unfit]
     summary = summarise(
-        results.scores, sets, results.metrics, results.blocks, unfit=unfit, set_differences=differences
+        results.scores,
+        sets,
+        results.metrics,
+        results.blocks,
+        unfit=results.unfit,
+        set_differences=differences,
     )
     return _compared_summaries("summary.json against scores.parquet", results, summary, tolerance)
 

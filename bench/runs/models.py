@@ -161,38 +161,42 @@ def make_cell(
     if isinstance(model, ClosedForm):
         return Cell(plan, _fitted(_fit(model_spec, plan, spec, loader, device), plan, spec), "main")
     if isinstance(model, CrossTrained):
-        members = model
-        return Cell(
-            plan,
-            _cross_trained(
-                model.card.name,
-                lambda rest: _synthesizer(members.trained_on(rest), plan, spec, device),
-                plan,
-                spec,
-            ),
-            "main",
-        )
+        return Cell(plan, _of_folds(model, plan, spec, device), "main")
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
-    return Cell(plan, answering, block_of(answering.card, plan))
+    return _as_trained(plan, answering)
+
+
+def _of_folds(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+    def member(rest: Dataset | None) -> Synthesizer:
+        generator = model.without_first_fold() if rest is None else model.trained_on(rest)
+        return _synthesizer(generator, plan, spec, device)
+
+    return _cross_trained(model.card.name, model.data, member, plan, spec)
 
 
 def _isolated_cell(model: IsolatedModel, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader) -> Cell:
     """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
     preparation = Preparation(tuple(plan.dataset.expressions), spec.resolution, seed=spec.seed)
 
-    def on(train: Dataset) -> Preparation:
+    def on(train: Dataset | None) -> Preparation:
+        if train is None:
+            return preparation
         if model.kind == CROSS_TRAINED:
             return replace(preparation, train=NamedDataset(train))
         return replace(preparation, train=Preloaded(train, loader, spec.resolution))
 
-    def trained_on(train: Dataset) -> Synthesizer:
-        return model.prepare(f"{plan.name} {train.digest}", partial(on, train))
+    def trained_on(train: Dataset | None) -> Synthesizer:
+        name = plan.name if train is None else f"{plan.name} {train.digest}"
+        return model.prepare(name, partial(on, train))
 
     if model.kind == CROSS_TRAINED:
-        return Cell(plan, _cross_trained(model.card.name, trained_on, plan, spec), "main")
+        return Cell(plan, _cross_trained(model.card.name, model.data, trained_on, plan, spec), "main")
     if model.kind == CLOSED_FORM:
         return Cell(plan, _fitted(trained_on, plan, spec), "main")
-    answering = model.prepare(plan.name, lambda: preparation)
+    return _as_trained(plan, trained_on(None))
+
+
+def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
     return Cell(plan, answering, block_of(answering.card, plan))
 
 
@@ -230,13 +234,22 @@ def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesiz
     return _cross_fitted(fitted_on, plan, spec)
 
 
-def _cross_trained(name: str, trained_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:
+def _cross_trained(
+    name: str, data: str, member: Callable[[Dataset | None], Synthesizer], plan: DatasetPlan, spec: RunSpec
+) -> Synthesizer:
+    """Return what answers for a model that was trained in folds of ``data``.
+
+    ``member`` returns the synthesizer that was trained on a training set, or for None on all but the first
+    fold.
+    """
+    if plan.protocol == "transfer" and plan.training_set == data:
+        return member(None)
     if plan.protocol != "cross-fit":
         raise BenchError(
-            f"{name} was trained in folds, and this run does not cut {plan.name} into folds: train without "
-            "--folds"
+            f"{name} was trained in folds of {data}, and this run does not cut {plan.name} into folds: train "
+            "without --folds"
         )
-    return _cross_fitted(trained_on, plan, spec)
+    return _cross_fitted(member, plan, spec)
 
 
 def _cross_fitted(trained_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> CrossFitted:

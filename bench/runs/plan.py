@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from fesbench.datasets.edits import safe_edits
 from fesbench.datasets.expressions import canonical
 from fesbench.datasets.registry import load_dataset
-from fesbench.datasets.selection import limit_subjects
+from fesbench.datasets.selection import limit_subjects, select_targets
 
-from ..core.contracts import SHARD, Dataset, Edit, Sample
+from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
 from ..generators.registry import check_model_spec, expand
@@ -53,7 +53,8 @@ class DatasetPlan:
 
     ``protocol`` decides what closed-form models are fitted on: the train split, subject-disjoint folds of the
     data set itself, or another data set. ``training_set`` is the name of the data set of ``train``:
-    models trained on it are ranked together, all others in a block of their own.
+    models trained on it are ranked together, all others in a block of their own. ``targets`` are the
+    expressions asked for where they are fewer than those of the data set.
     """
 
     name: str
@@ -61,6 +62,7 @@ class DatasetPlan:
     protocol: Protocol
     training_set: str
     train: Dataset
+    targets: tuple[str, ...] = ()
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
@@ -173,6 +175,7 @@ def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
             home=plan.training_set, protocol=plan.protocol, digest=plan.train.digest
         ),
         edits=len(plan.edits),
+        targets=list(plan.targets),
         references={
             domain: ReferenceRecord(count=len(images.samples), label=images.label)
             for domain, images in plan.references.items()
@@ -216,11 +219,28 @@ def _use(reference: str) -> _Use:
 
 def _dataset_plan(name: str, uses: Mapping[str, _Use], training_set: str, spec: RunSpec) -> DatasetPlan:
     use = uses[name]
-    limited = limit_subjects(use.dataset, spec.limit, spec.seed) if spec.limit else use.dataset
+    asked = use.dataset if use.train else _as_trained(use.dataset, uses.get(training_set))
+    limited = limit_subjects(asked, spec.limit, spec.seed) if spec.limit else asked
     if not limited.edits():
         raise DatasetError(
             f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
         )
     other = uses[training_set].train if training_set in uses else None
     train = use.train or other or load_dataset(training_set, "train")
-    return DatasetPlan(name, limited, use.protocol, name if use.train else training_set, train)
+    targets = asked.expressions if asked is not use.dataset else ()
+    return DatasetPlan(
+        name,
+        limited,
+        use.protocol,
+        name if use.train else training_set,
+        train,
+        tuple(target for target in targets if target != NEUTRAL),
+    )
+
+
+def _as_trained(dataset: Dataset, training: _Use | None) -> Dataset:
+    """Return the data set asking only for what models learn from the training set of the run.
+
+    All other targets would count as failures of models that had no chance to learn them.
+    """
+    return select_targets(dataset, training.dataset.expressions) if training else dataset

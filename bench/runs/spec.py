@@ -17,7 +17,7 @@ from pydantic import (
     model_serializer,
 )
 
-from ..core.contracts import Inference
+from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError, invalid_fields
 from ..core.names import safe_name
 from ..core.yaml_files import read_yaml
@@ -27,6 +27,9 @@ GROWING = ("models", "data", "metrics")
 
 BY_MODEL = ("checkpoints", "labels", "native_sizes")
 """What is stated of single models, by how they are asked for."""
+
+BEFORE_UPSCALE: Upscale = "output"
+"""``upscale`` of runs that do not state it, which earlier versions made."""
 
 LONGEST_NAME = 150
 """Characters of the data sets' names in a run's default name."""
@@ -52,7 +55,8 @@ class RunSpec(BaseModel):
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
-    ``generators.synthesis``; metrics and closed-form models do not use it.
+    ``generators.synthesis``; metrics and closed-form models do not use it. ``upscale`` is what becomes of
+    outputs smaller than ``resolution``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +73,7 @@ class RunSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
     folds: int = Field(default=5, ge=2)
     inference: Inference = "float32"
+    upscale: Upscale = "change"
 
     @property
     def digest(self) -> str:
@@ -77,9 +82,10 @@ class RunSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out descriptions of checkpoints that are not given, as in specs of earlier versions."""
+        """Leave out what specs of earlier versions lack: descriptions of checkpoints, enlarged outputs."""
         content: dict[str, Any] = serialize(self)
-        return {name: value for name, value in content.items() if value or name not in BY_MODEL[1:]}
+        absent: dict[str, Any] = {"labels": {}, "native_sizes": {}, "upscale": BEFORE_UPSCALE}
+        return {name: value for name, value in content.items() if value != absent.get(name, ...)}
 
     @property
     def run_name(self) -> str:
@@ -96,7 +102,7 @@ class RunSpec(BaseModel):
         Raises:
             SpecError: a field that may not change differs; the message shows each difference.
         """
-        old, new = earlier.model_dump(), self.model_dump()
+        old, new = vars(earlier), vars(self)
         fixed = new.keys() - {*GROWING, *BY_MODEL}
         changed = [name for name in new if name in fixed and old[name] != new[name]]
         if changed:

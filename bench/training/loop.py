@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image as PILImage
-from torch import Tensor
+from torch import Tensor, nn
 
 from fesbench.datasets.image_grid import ImageGrid
 
@@ -35,7 +35,7 @@ from .log import TrainingLog
 from .trainer import Trainer
 
 STATE_FILE = "state.pt"
-STATE_KEYS = {"identity", "seconds", "processor_seconds", "selection", "trainer"}
+STATE_KEYS = {"identity", "seconds", "processor_seconds", "commits", "selection", "trainer"}
 
 
 class Limit(NamedTuple):
@@ -67,7 +67,8 @@ class TrainingRun:
         save_every: Steps between saves.
         device: See ``start_fabric``.
         images: ``load_images(train, settings.resolution)``, to load them only once for several trainings.
-        notes: Further entries of the training record in the model's card, such as protocol and commit.
+        notes: Further entries of the training record in the model's card, such as the protocol.
+        code: The commit that this part of the training is made with; see ``environment.commit``.
         validation: Scores the candidates that the settings name; without it the last weights are kept.
 
     Raises:
@@ -86,18 +87,21 @@ class TrainingRun:
         device: str = "cpu",
         images: TrainingImages | None = None,
         notes: Mapping[str, Any] = MappingProxyType({}),
+        code: Mapping[str, str | bool | None] = MappingProxyType({}),
         validation: Validation | None = None,
     ) -> None:
         self.model, self.settings, self.folder, self.save_every = model, settings, folder, save_every
         self.preview, self.trained_on = preview, f"{train.name} ({train.split}, {STUDIO})"
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
-        self.notes, self.selection = notes, Selection(validation)
+        self.notes, self.selection = notes, Selection(validation, folder)
+        self.code, self.commits = dict(code), list[dict[str, Any]]()
         self.data = images or load_images(train, settings.resolution)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
         self.seconds = self.processor_seconds = 0.0
         self.losses: dict[str, float] = {}
+        self.end = self.selection.end(settings)
 
     @property
     def state_file(self) -> Path:
@@ -133,54 +137,86 @@ class TrainingRun:
             )
         self.trainer.restore(saved["trainer"])
         self.seconds, self.processor_seconds = saved["seconds"], saved["processor_seconds"]
-        self.selection.restore(saved["selection"], self.folder)
+        self.commits = saved["commits"]
+        self.selection.restore(saved["selection"])
+        self.end = self.selection.end(self.settings)
 
-    def train(self, limit: Limit, report: Callable[[int, float], None]) -> None:
-        """Train until the limit, then save.
+    def progress(self, limit: Limit) -> float:
+        """Return the fraction of the training that is done; 1 or more at its end, wherever that is by now."""
+        return self._until_end(limit).progress(self.trainer.step, self.seconds)
+
+    def train(self, limit: Limit, report: Callable[[int, float], None], pause: int | None = None) -> None:
+        """Train until the limit or the end of its schedule, then save.
 
         Args:
             limit: When to stop; nothing is done after it.
             report: Called after each step with its number and the fraction of the training that is done;
                 ``losses`` and ``seconds`` are up to date by then.
+            pause: Stop before that, after this many steps of this call.
 
         Raises:
             SharedFailure: a loss is not finite; or, with several processes, one cannot judge or write.
             BenchError: a single process cannot judge or write.
         """
         clock = _Clock(self.seconds, self.processor_seconds)
+        stop = math.inf if pause is None else self.trainer.step + pause
+        self._note_code()
         self._judge_candidate()
         with TrainingLog(self.folder if self._leads else None, self.trainer.step) as log:
-            while (progress := limit.progress(self.trainer.step, self.seconds)) < 1:
-                self.losses = self.trainer.advance(progress)
+            while (progress := self.progress(limit)) < 1 and self.trainer.step < stop:
+                self.losses = self.trainer.advance(self._learning_rate(limit, progress))
                 self._refuse_divergence()
                 # The same time in all processes: otherwise some would stop while others wait for them.
                 self.seconds, self.processor_seconds = self.trainer.mean(clock.read()).tolist()
                 log.write(self.trainer.step, self.losses)
                 if self._judge_candidate() or self.trainer.step % self.save_every == 0:
                     self._save(log)
-                report(self.trainer.step, limit.progress(self.trainer.step, self.seconds))
-            if self.selection.scores:  # With no earlier candidate there is nothing to choose from.
+                report(self.trainer.step, self.progress(limit))
+            if self._has_candidates and self.progress(limit) >= 1:
                 self._judge()
             self._save(log)
 
+    def _until_end(self, limit: Limit) -> Limit:
+        """Return the limit, with no more steps than the schedule has as far as is known."""
+        return limit if self.end is None else limit._replace(steps=min(limit.steps or self.end, self.end))
+
+    def _learning_rate(self, limit: Limit, progress: float) -> float:
+        return replace(self.settings, steps=self._until_end(limit).steps).learning_rate_at(progress)
+
+    def _note_code(self) -> None:
+        """Record the commit from this step on, unless it is the same as before."""
+        part = {"from_step": self.trainer.step, **self.code}
+        if not self.commits or self.commits[-1] != {**part, "from_step": self.commits[-1]["from_step"]}:
+            self.commits.append(part)
+
     def generator(self) -> NeuralGenerator:
         """Return the chosen network with its card; while no candidate was scored, the averaged one."""
-        generator = self._averaged()
-        if self.selection.weights:
-            generator.network.load_state_dict(self.selection.weights)
+        chosen = self.selection.chosen
+        if chosen is None:
+            return self._averaged()
+        network = copy.deepcopy(self.trainer.average)
+        network.load_state_dict(self.selection.state_dict(chosen))
+        return self._described(network, chosen)
+
+    def _averaged(self) -> NeuralGenerator:
+        """Return a copy of the generator with the averaged weights of the present step."""
+        return self._described(self.trainer.averaged(), self.trainer.step)
+
+    def _described(self, network: nn.Module, steps: int) -> NeuralGenerator:
+        """Return the generator of a network after ``steps`` steps, with its card."""
+        generator = self.model(network, self.data.expressions, self.settings.resolution)
         generator.card = replace(
             generator.card,
             trained_on=self.trained_on,
-            weights=f"trained by fesbench, {self.kept} steps, seed {self.settings.seed}",
-            choices=(*generator.card.choices, *self.model.training_choices),
+            weights=f"trained by fesbench, {steps} steps, seed {self.settings.seed}",
+            choices=(
+                *generator.card.choices,
+                f"learns from {self.model.learns_from}",
+                *self.model.training_choices,
+            ),
             guided_by=self._guided_by,
         )
         return generator
-
-    def _averaged(self) -> NeuralGenerator:
-        """Return a copy of the generator with averaged weights."""
-        network = copy.deepcopy(self.trainer.average)
-        return self.model(network, self.data.expressions, self.settings.resolution)
 
     @property
     def _guided_by(self) -> tuple[str, ...] | None:
@@ -202,10 +238,19 @@ class TrainingRun:
             self._judge()
         return candidate
 
+    @property
+    def _has_candidates(self) -> bool:
+        """Whether there is something to choose from, in all processes alike."""
+        reached = any(step <= self.trainer.step for step in self.settings.candidates)
+        return self.selection.validation is not None and reached
+
     def _judge(self) -> None:
         with fail_together(self.trainer.fabric):
             if self._leads:
-                self.selection.judge(self.trainer.step, self._averaged())
+                step = self.trainer.step
+                record = {**self.training_record(), "steps": step, "selection": "see outcomes"}
+                self.selection.judge(step, self._averaged(), record)
+        self.end = self.trainer.fabric.broadcast(self.selection.end(self.settings))
 
     def _refuse_divergence(self) -> None:
         if not all(math.isfinite(value) for value in self.losses.values()):
@@ -230,13 +275,15 @@ class TrainingRun:
     def _save_samples(self) -> None:
         if len(self.preview):
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
-                PILImage.fromarray(sample_grid(self._averaged(), self.preview)).save(unfinished, format="PNG")
+                grid = sample_grid(self._averaged(), self.preview)
+                PILImage.fromarray(grid).save(unfinished, format="PNG")
 
     def _save_state(self) -> None:
         state = {
             "identity": self._identity(),
             "seconds": self.seconds,
             "processor_seconds": self.processor_seconds,
+            "commits": self.commits,
             "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
@@ -249,7 +296,9 @@ class TrainingRun:
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""
         settings = asdict(self.settings)
-        del settings["candidates"]
+        if self.settings.schedule != "plateau":
+            for undecided in ("candidates", "decay_steps", "plateau_from", "patience"):
+                del settings[undecided]
         if self.settings.schedule == "constant":
             del settings["steps"]
         return json.dumps({**self.record, **settings}, sort_keys=True)
@@ -259,6 +308,7 @@ class TrainingRun:
         return {
             **self.record,
             "images": len(self.data.labels),
+            "supervision": self.model.learns_from,
             "settings": asdict(self.settings),
             "selection": self.selection.record(),
             "steps": self.kept,
@@ -274,6 +324,9 @@ class TrainingRun:
                 **{name: version(name) for name in ("fesbench", "torch", "lightning-fabric", "numpy")},
             },
             **self.notes,
+            **self.code,
+            "dirty": _any_dirty(self.commits or [self.code]),
+            "commits": self.commits,
         }
 
 
@@ -282,6 +335,12 @@ def _differences(then: str, now: str) -> str:
     old, new = json.loads(then), json.loads(now)
     differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return ", ".join(f"{name} was {old.get(name)} and is now {new.get(name)}" for name in differing)
+
+
+def _any_dirty(commits: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Return whether any part was made with uncommitted changes; None where that is not known of any."""
+    known = [part["dirty"] for part in commits if part.get("dirty") is not None]
+    return any(known) if known else None
 
 
 class _Clock:

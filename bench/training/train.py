@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -28,7 +29,7 @@ from .devices import SharedFailure, fail_together, is_joined, start_fabric
 from .log import has_tensorboard
 from .loop import STATE_FILE, Limit, TrainingRun
 from .progress import NoListener, StepReport, TrainingListener
-from .protocols import departures, protocol_settings
+from .protocols import EMBEDDED, departures, protocol_settings
 from .splits import Fold, Load, train_split, training_folds
 from .validation import DEVELOPMENT_JUDGE, expression_validation
 
@@ -47,6 +48,7 @@ class Training:
         steps: Steps made.
         kept: The step whose weights the checkpoint holds.
         seconds: Time taken, that before a resume included.
+        finished: Whether the training has come to its end.
     """
 
     model: str
@@ -58,6 +60,7 @@ class Training:
     steps: int
     kept: int
     seconds: float
+    finished: bool
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ class _Request:
     origin: str
     budget: float | None
     save_every: int
+    turn: int | None
     device: str
     validation: Callable[[Dataset], Validation] | None
     trials: int
+    code: Mapping[str, str | bool | None]
     export: bool
     resume: bool
     fabric: Fabric
@@ -101,11 +106,12 @@ def train(
     config: Path | str | Mapping[str, Any] | None = None,
     budget: float | None = None,
     steps: int | None = None,
-    seed: int | None = None,
+    seed: int | Sequence[int] | None = None,
     resolution: int | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,
     out: Path | str | None = None,
     save_every: int = 200,
+    turn: int | None = None,
     device: str = "cpu",
     threads: int | None = None,
     folds: int | None = None,
@@ -118,24 +124,28 @@ def train(
     """Train generators on the studio images of a data set's train split; the same as ``bench train``.
 
     Args:
-        model: Name of a generator that has a network, or ``all`` for one after the other.
+        model: Name of a generator that has a network, several with commas between, or ``all``.
         data: Name or folder of the data set.
         protocol: ``embedded-v1`` or ``official``; see ``protocol_settings``.
         config: Changes to the protocol's settings: fields of ``Settings``, or a YAML or TOML file of them.
         budget: Seconds to train for, instead of a number of steps.
         steps: Steps to make instead of the protocol's.
-        seed: Instead of the protocol's.
+        seed: Instead of the protocol's. With several, every model is trained once with each, in a folder
+            ``train-MODEL-DATA-seed-N`` of its own.
         resolution: Image size in pixels instead of the protocol's.
         precision: Of the generator's passes, instead of the protocol's.
         out: Output folder, by default ``runs/train-MODEL-DATA``; for all models, the folder of these folders.
         save_every: Steps between saves.
+        turn: With several trainings, each makes so many steps before it is the next one's turn, until all
+            are done: at any time all are about as far.
         device: See ``start_fabric``.
         threads: Processor threads that PyTorch uses in this process from now on.
         folds: Train as many times, each time on all subjects but one part of them, and list the checkpoints
             in ``MODEL.folds.json``.
         judge: Id of the expression metric that chooses among the candidate weights, on validation subjects.
             By default the development judge for rendered faces under ``embedded-v1``, and none otherwise.
-        trials: For the training record: the number of tuning runs behind these settings.
+        trials: For the training record: the number of tuning runs behind these settings, besides those of
+            the model's own loss weights.
         export: ``official`` to write the file of the model's official code as well.
         resume: Continue from the last save in the output folder; with all models, where there is one.
         listener: Receives the progress.
@@ -151,9 +161,12 @@ def train(
         raise SpecError("say how long to train by either --budget or --steps")
     if folds and judge:
         raise SpecError("--folds leaves no subjects for --judge: those of a fold are tested")
+    seeds = (seed,) if seed is None or isinstance(seed, int) else tuple(dict.fromkeys(seed))
+    if folds and (turn or len(seeds) > 1):
+        raise SpecError("--folds trains one fold after the other: leave out --turn, and give one --seed")
     if threads is not None:
         torch.set_num_threads(threads)
-    flags = {"steps": steps, "seed": seed, "resolution": resolution, "precision": precision}
+    flags = {"steps": steps, "resolution": resolution, "precision": precision}
     fabric = start_fabric(device)
     request = _Request(
         protocol,
@@ -161,9 +174,11 @@ def train(
         "the settings" if config is None or isinstance(config, Mapping) else str(config),
         budget,
         save_every,
+        turn,
         device,
         _validation(None if folds else judge or _default_judge(data, protocol)),
         trials,
+        commit(),
         export == "official",
         resume,
         fabric,
@@ -176,10 +191,24 @@ def train(
     load = train_split(data, request.listener.note)
     parts = training_folds(data, folds, request.listener.note) if folds else ()
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
-    if model != "all":
-        return _train_model(model, request, load, parts, Path(out or Path("runs", f"train-{model}-{suffix}")))
-    folders = {name: Path(out or "runs", f"train-{name}-{suffix}") for name in _trainable_names()}
-    return _train_all(request, load, parts, folders)
+    if model != "all" and "," not in model and len(seeds) == 1:
+        own = _seeded(request, seeds[0])
+        return _train_model(model, own, load, parts, Path(out or Path("runs", f"train-{model}-{suffix}")))
+    names = _trainable_names() if model == "all" else model.split(",")
+    jobs = [
+        _Job(name, _seeded(request, one), Path(out or "runs", f"train-{name}-{suffix}{_ending(one, seeds)}"))
+        for one in seeds
+        for name in names
+    ]
+    return _train_all(jobs, load, parts)
+
+
+def _ending(seed: int | None, seeds: Sequence[int | None]) -> str:
+    return f"-seed-{seed}" if len(seeds) > 1 else ""
+
+
+def _seeded(request: _Request, seed: int | None) -> _Request:
+    return request if seed is None else replace(request, changes={**request.changes, "seed": seed})
 
 
 def _changes(
@@ -193,7 +222,7 @@ def _changes(
 
 def _default_judge(data: str, protocol: str) -> str | None:
     """Return the embedded judge for rendered faces, which it knows; real photos need one that users name."""
-    return DEVELOPMENT_JUDGE if (data, protocol) == ("rendered", "embedded-v1") else None
+    return DEVELOPMENT_JUDGE if data == "rendered" and protocol in EMBEDDED else None
 
 
 def _validation(judge: str | None) -> Callable[[Dataset], Validation] | None:
@@ -219,25 +248,43 @@ def _network_class(name: str) -> type[NeuralGenerator] | None:
     return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
 
 
-def _train_all(
-    request: _Request, load: Load, parts: Sequence[Fold], folders: Mapping[str, Path]
-) -> TrainingResult:
-    """Train one model after the other; an error ends the training of its model only."""
-    results, failures = [], {}
-    for name, folder in folders.items():
+class _Job(NamedTuple):
+    """One of several trainings: a model, what is asked for, and its folder."""
+
+    name: str
+    request: _Request
+    folder: Path
+
+
+def _train_all(jobs: Sequence[_Job], load: Load, parts: Sequence[Fold]) -> TrainingResult:
+    """Train one model after the other, in turns where asked for; an error ends its training only."""
+    results: dict[Path, TrainingResult] = {}
+    failures: dict[str, str] = {}
+    waiting = deque(jobs)
+    while waiting:
+        job = waiting.popleft()
         try:
-            own = request if parts else _resuming(request, folder)
-            results.append(_train_model(name, own, load, parts, folder))
+            own = job.request if parts else _resuming(job.request, job.folder, job.folder in results)
+            results[job.folder] = _train_model(job.name, own, load, parts, job.folder)
         except Exception as error:
             if is_joined() and not isinstance(error, SharedFailure):
                 raise  # The other processes may wait for this one: torchrun ends them when it ends.
-            failures[name] = str(error) or type(error).__name__
-            request.listener.failed(name, error)
+            results.pop(job.folder, None)
+            failures[_label(job, jobs)] = str(error) or type(error).__name__
+            job.request.listener.failed(_label(job, jobs), error)
+            continue
+        if not all(training.finished for training in results[job.folder].trainings):
+            waiting.append(job)
     return TrainingResult(
-        tuple(training for result in results for training in result.trainings),
-        {name: path for result in results for name, path in result.folds.items()},
+        tuple(training for result in results.values() for training in result.trainings),
+        {name: path for result in results.values() for name, path in result.folds.items()},
         failures,
     )
+
+
+def _label(job: _Job, jobs: Sequence[_Job]) -> str:
+    """Return the name of a job's model, or of its folder where the model has several."""
+    return job.name if [other.name for other in jobs].count(job.name) == 1 else job.folder.name
 
 
 def _train_model(
@@ -265,9 +312,9 @@ def _folds_listed(trainings: Sequence[Training], folder: Path, fabric: Fabric) -
     return path
 
 
-def _resuming(request: _Request, folder: Path) -> _Request:
-    """Return the request with ``resume`` only where there is something to resume."""
-    return replace(request, resume=request.resume and (folder / STATE_FILE).is_file())
+def _resuming(request: _Request, folder: Path, begun: bool = False) -> _Request:
+    """Return the request with ``resume`` only where there is something to resume, or it has begun."""
+    return replace(request, resume=(request.resume or begun) and (folder / STATE_FILE).is_file())
 
 
 def _train_once(
@@ -295,18 +342,20 @@ def _train_held(
     """Train a model in a folder that this training holds."""
     with fail_together(request.fabric):
         run, limit = _prepared(name, request, load, folder, record)
-    if limit.progress(run.trainer.step, run.seconds) >= 1:
+    if run.progress(limit) >= 1:
         request.listener.note(f"{name}: was trained before, {_counted(run.trainer.step, 'step')}")
     else:
         images, expressions = len(run.data.labels), len(run.data.expressions)
         request.listener.note(f"{name}: {images} images, {expressions} expressions, into {folder}")
-        run.train(limit, partial(_report, run, request.listener))
+        run.train(limit, partial(_report, run, request.listener), request.turn)
+        request.listener.note(_standing(run, folder))
     with fail_together(request.fabric):
         official = _exported(run) if request.export and run.model.has_official_code else None
     _list_files(run, request, official)
     data, digest = run.record["data"], run.record["data_digest"]
     steps, kept = run.trainer.step, run.kept
-    return Training(name, data, digest, folder, run.checkpoint, official, steps, kept, run.seconds)
+    finished = run.progress(limit) >= 1
+    return Training(name, data, digest, folder, run.checkpoint, official, steps, kept, run.seconds, finished)
 
 
 def _prepared(
@@ -332,6 +381,7 @@ def _prepared(
         request.device,
         split.images,
         notes,
+        request.code,
         request.validation(split.unseen) if request.validation else None,
     )
     if request.resume:
@@ -349,9 +399,8 @@ def _settings(
         "protocol": request.protocol,
         "departures": departures(settings, base),
         "budget_seconds": request.budget,
-        "trials": request.trials,
+        "trials": request.trials + (kind.trials if request.protocol in EMBEDDED else 0),
         **record,
-        **commit(),
     }
     return settings, notes
 
@@ -390,6 +439,13 @@ def _list_files(run: TrainingRun, request: _Request, official: Path | None) -> N
         request.listener.note(
             f"{run.checkpoint.stem}: its authors published no code, so there is no official file to write"
         )
+
+
+def _standing(run: TrainingRun, folder: Path) -> str:
+    """Say how far a training is, and what its candidates reach."""
+    kept = run.selection.outcomes.get(run.kept)
+    reached = ", ".join(f"{name} {value}" for name, value in kept.means().items()) if kept else ""
+    return f"{folder.name}: {_counted(run.trainer.step, 'step')}, kept {run.kept}{reached and ': '}{reached}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,9 @@ from ..generators.hyperparameters import Settings
 from ..generators.objectives import Objective
 from ..generators.training_data import TrainingImages
 from .devices import average_over_devices, start_fabric
+
+STATISTICS = 50
+"""Batches whose mean gives the batch statistics of averaged weights."""
 
 
 class Trainer:
@@ -60,29 +65,43 @@ class Trainer:
         self.discriminator_optimizer = adam(objective.discriminator.parameters())
         self.generator_optimizer = adam(objective.generator.parameters())
         self.step = 0
+        self._averaged: tuple[int, nn.Module] | None = None
 
     @property
     def average(self) -> nn.Module:
         """The generator with the running average of its weights."""
         return self._average.module
 
-    def advance(self, progress: float = 0.0) -> dict[str, float]:
+    def averaged(self) -> nn.Module:
+        """Return a copy of ``average`` for use.
+
+        Batch statistics, which a network without batch normalisation lacks, are those of the averaged weights
+        on the passes of training; the running ones belong to the weights of the last steps.
+        """
+        if self._averaged is None or self._averaged[0] != self.step:
+            network = copy.deepcopy(self.average)
+            self._measure_statistics(network)
+            self._averaged = self.step, network
+        return copy.deepcopy(self._averaged[1])
+
+    def advance(self, learning_rate: float | None = None) -> dict[str, float]:
         """Make one step.
 
         Args:
-            progress: Fraction of the training that is done, for the schedule of the learning rate.
+            learning_rate: Of both networks; None for that of the settings.
 
         Returns:
             The weighted losses by name, averaged over devices.
         """
-        random = _random(self.settings.seed, "step", self.step)
-        draws = self._draws(random)
+        rate = self.settings.learning_rate if learning_rate is None else learning_rate
+        draws = self._draws(_random(self.settings.seed, "step", self.step), self.step)
         batch = draws.batch
         terms = self.objective.weighted(self.objective.discriminator_terms(batch, draws))
-        self._update(self.discriminator_optimizer, terms.values(), progress)
+        self._update(self.discriminator_optimizer, terms.values(), rate)
         if (self.step + 1) % self.settings.n_critic == 0:
-            generator_terms = self.objective.weighted(self.objective.generator_terms(batch, draws))
-            self._update(self.generator_optimizer, generator_terms.values(), progress)
+            with _frozen(self.objective.discriminator):
+                generator_terms = self.objective.weighted(self.objective.generator_terms(batch, draws))
+                self._update(self.generator_optimizer, generator_terms.values(), rate)
             self._update_average()
             terms |= generator_terms
         self.step += 1
@@ -106,6 +125,24 @@ class Trainer:
         self.step = int(state["step"])
         self._average.n_averaged.fill_(1 + self.step // self.settings.n_critic)
 
+    @torch.no_grad()
+    def _measure_statistics(self, network: nn.Module) -> None:
+        """Replace running statistics by the means over ``STATISTICS`` batches."""
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # PyTorch's code for the mean over all batches
+        live, self.objective.generator = self.objective.generator, network.train()
+        for number in range(STATISTICS):
+            draws = self._draws(_random(self.settings.seed, "statistics", number), number)
+            self.objective.generator_terms(draws.batch, draws)
+        self.objective.generator = live
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
             "objective": self.objective,
@@ -114,15 +151,15 @@ class Trainer:
             "generator_optimizer": self.generator_optimizer,
         }
 
-    def _draws(self, random: torch.Generator) -> Draws:
-        """Return the step's images and the source of its random choices.
+    def _draws(self, random: torch.Generator, step: int) -> Draws:
+        """Return a step's images and the source of its random choices.
 
         The order of the images is drawn anew for every epoch. A batch of one image is given another one to
         take its target from.
         """
         total = len(self.data.labels)
         size = min(self.settings.batch_size, total)
-        epoch, position = divmod(self.step, total // size)
+        epoch, position = divmod(step, total // size)
         order = torch.randperm(total, generator=_random(self.settings.seed, "epoch", epoch))
         chosen = order[position * size : (position + 1) * size]
         if size == 1:
@@ -147,11 +184,11 @@ class Trainer:
         labels, subjects, paired = (values[chosen].to(self.device) for values in columns)
         return Batch(images, labels, subjects, neutrals, paired)
 
-    def _update(self, optimizer: torch.optim.Optimizer, terms: Iterable[Tensor], progress: float) -> None:
+    def _update(self, optimizer: torch.optim.Optimizer, terms: Iterable[Tensor], rate: float) -> None:
         optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(terms)).sum())
         for group in optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate_at(progress)
+            group["lr"] = rate
             gradients = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
             average_over_devices(self.fabric, gradients)
         optimizer.step()
@@ -162,6 +199,16 @@ class Trainer:
         statistics = [values for values in self.objective.buffers() if values.is_floating_point()]
         average_over_devices(self.fabric, statistics)
         self._average.update_parameters(self.objective.generator)
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of the network's weights, which nothing would use."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def _running_average(generator: nn.Module, decay: float) -> AveragedModel:

@@ -1,16 +1,20 @@
-"""Validation scores of candidate weights: the expressions shown on subjects outside the training."""
+"""What candidate weights do on subjects outside the training: expression, identity, error to the truth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from fesbench.datasets.images import resize
 from fesbench.datasets.loading import ImageLoader, load_ahead
 
-from ..core.contracts import STUDIO, Dataset, Edit
+from ..core.contracts import STUDIO, Dataset, Edit, Failure, Image
 from ..core.errors import SpecError
 from ..generators.neural import NeuralGenerator
 from ..generators.synthesis import GeneratorSynthesizer, at_size
@@ -18,16 +22,32 @@ from ..metrics.ecs import ExpressionConsistency
 from ..metrics.registry import load_metric
 from ..scoring.scorer import Scorer
 from ..scoring.shards import References, score_shard, shard_references
-from .checkpoint_selection import Validation
+from .checkpoint_selection import Outcomes, Validation
 
 SIZE = 128
 """Pixels of the outputs that the judge sees: the default resolution of runs."""
+COMPARED = 32
+"""Pixels at which an output is compared with the faces of all subjects."""
 DEVELOPMENT_JUDGE = "ecs@embedded-judge1"
 """Chooses among weights trained on rendered faces; the final tables use another network."""
+NO_OUTPUT = 255.0
+"""The error of an edit without output."""
+
+
+class _Edits(NamedTuple):
+    """Edits with their references, and their true targets: (N, SIZE, SIZE, 3) uint8."""
+
+    edits: Sequence[Edit]
+    references: References
+    truths: NDArray[np.uint8]
 
 
 def expression_validation(metric: str, unseen: Dataset) -> Validation:
-    """Score weights by how often their outputs show the target expression, on studio images.
+    """Judge weights by their outputs for studio images.
+
+    An output shows the expression if the judge says so; it is the same person if, of all subjects' true
+    targets with that expression, the subject's own is nearest to it in the mean absolute difference of
+    their pixels. That takes no network, so the identity network of the final tables has no say.
 
     Args:
         metric: Id of an expression metric.
@@ -42,33 +62,76 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
     if not isinstance(judge, ExpressionConsistency):
         raise SpecError(f"{metric} judges no expressions; name one such as {DEVELOPMENT_JUDGE}")
     column = judge.card.id
-    studio = [edit for edit in unseen.edits() if edit.source.domain == STUDIO]
+    studio = [edit for edit in unseen.edits() if edit.source.domain == STUDIO and edit.truth is not None]
     judged = [edit for edit in studio if not judge.reason(edit, column)]
     if not judged:
         raise SpecError(
-            f"{unseen.name} ({unseen.split}) has no neutral {STUDIO} image with a target that {metric} "
+            f"{unseen.name} ({unseen.split}) has no neutral {STUDIO} image with a true target that {metric} "
             "knows, to choose weights by; name no judge, and the last weights are kept"
         )
     scorer = Scorer.of([judge], SIZE)
 
     @cache
-    def loaded() -> tuple[Sequence[Edit], References]:
+    def loaded() -> _Edits:
         with closing(ImageLoader(0)) as loader:
             batch = next(load_ahead([judged], loader))
-        return batch.edits, shard_references(batch.edits, batch.failures, scorer)
+        references = shard_references(batch.edits, batch.failures, scorer)
+        usable = [row for row, truth in enumerate(references.truths) if truth is not None]
+        edits = [batch.edits[row] for row in usable]
+        truths = np.stack([image for image in references.truths if image is not None])
+        return _Edits(edits, shard_references(edits, {}, scorer), truths)
 
-    def score(generator: NeuralGenerator) -> float:
-        rows = edit_and_score(generator, *loaded(), scorer)
-        return float(rows.loc[rows["metric"] == column, "value"].mean())
+    def score(generator: NeuralGenerator) -> Outcomes:
+        edits, references, truths = loaded()
+        answers = _answers(generator, edits, scorer)
+        rows = score_shard(answers, references, scorer).rows
+        shown = rows.loc[rows["metric"] == column, "value"]
+        return Outcomes(
+            [edit.source.subject for edit in edits],
+            [float(value) for value in shown],
+            _same_person(answers, truths, [edit.target for edit in edits]),
+            [_error(answer, truth) for answer, truth in zip(answers, truths, strict=True)],
+        )
 
-    origin = f"{column}, {len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
-    return Validation(score, origin, (judge.networks[0].card.name,))
+    judged_on = f"{len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
+    return Validation(score, f"{column}, nearest face and error, {judged_on}", (judge.networks[0].card.name,))
 
 
 def edit_and_score(
     generator: NeuralGenerator, edits: Sequence[Edit], references: References, scorer: Scorer
 ) -> pd.DataFrame:
     """Synthesize edits with a generator and score the outputs; return rows like those of ``score_shard``."""
+    return score_shard(_answers(generator, edits, scorer), references, scorer).rows
+
+
+def _answers(generator: NeuralGenerator, edits: Sequence[Edit], scorer: Scorer) -> list[Image | Failure]:
     device, size = str(next(generator.network.parameters()).device), scorer.resolution
     answers = GeneratorSynthesizer(generator, generator.card.expressions, size, device=device).answer(edits)
-    return score_shard(at_size(answers, size), references, scorer).rows
+    return at_size(edits, answers, size)
+
+
+def _same_person(
+    answers: Sequence[Image | Failure], truths: NDArray[np.uint8], targets: Sequence[str]
+) -> list[float]:
+    """Return 1 for each output whose nearest true target of its expression is its own, else 0."""
+    faces = np.stack([_small(truth) for truth in truths])
+    groups = {name: np.flatnonzero([target == name for target in targets]) for name in targets}
+    return [
+        float(not isinstance(answer, Failure) and _nearest(_small(answer), faces, groups[target]) == row)
+        for row, (answer, target) in enumerate(zip(answers, targets, strict=True))
+    ]
+
+
+def _nearest(image: NDArray[np.float32], faces: NDArray[np.float32], rows: NDArray[np.intp]) -> int:
+    return int(rows[np.abs(faces[rows] - image).mean(axis=(1, 2, 3)).argmin()])
+
+
+def _small(image: Image) -> NDArray[np.float32]:
+    return resize(image, COMPARED).astype(np.float32)
+
+
+def _error(answer: Image | Failure, truth: Image) -> float:
+    """Mean absolute difference in grey levels."""
+    if isinstance(answer, Failure):
+        return NO_OUTPUT
+    return float(np.abs(answer.astype(np.float32) - truth).mean())

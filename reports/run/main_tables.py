@@ -50,6 +50,7 @@ def main_table(results: DatasetResults) -> Table:
     )
     return table.with_notes(
         [
+            *_target_notes(results),
             *_output_notes(results),
             *_assumption_notes(results),
             *_cautions(dataset, results.measures),
@@ -62,6 +63,15 @@ def main_table(results: DatasetResults) -> Table:
         ],
         summary.methods,
     )
+
+
+def reading_notes(results: DatasetResults) -> Iterator[str]:
+    """Yield the notes that change how the main table is read, those that change most first."""
+    yield from _output_notes(results)
+    yield from _target_notes(results)
+    yield from _assumption_notes(results)
+    yield from _unfit_notes(results.calibrations)
+    yield from _cautions(results.dataset, results.measures)
 
 
 def table_context(results: DatasetResults, measures: pd.DataFrame | None = None) -> TableContext:
@@ -110,6 +120,16 @@ def _output_notes(results: DatasetResults) -> Iterator[str]:
                 f"{card.title or name}: {lost} of {count.asked} edits have no output; scores of single "
                 f"outputs {effect}, scores of sets are incomplete."
             )
+
+
+def _target_notes(results: DatasetResults) -> Iterator[str]:
+    """Say which targets were asked for where the training set limits them."""
+    record = results.run.record.datasets[results.dataset]
+    if record.targets:
+        yield (
+            f"Targets: {', '.join(record.targets)}, the only ones of {results.dataset} that "
+            f"{record.trained_on.home} shows."
+        )
 
 
 def _assumption_notes(results: DatasetResults) -> Iterator[str]:

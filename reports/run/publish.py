@@ -12,9 +12,10 @@ from fesbench.runs.results import RunResults
 from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT
 
 from ..formats.delimited import csv_text
+from ..formats.headline import Headline
 from ..formats.terminal import TerminalTable
 from .grids import write_grids
-from .main_tables import lost_edits, main_tables, times, write_main_tables
+from .main_tables import lost_edits, main_table, main_tables, reading_notes, times, write_main_tables
 
 
 def publish(plan: Plan, run: RunResults) -> None:
@@ -37,18 +38,25 @@ def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> 
 
 
 def show(run: RunResults, console: Console) -> None:
-    """Print the tables, what failed, and where to find the rest."""
+    """Print the main measures, what failed, and where to find the rest."""
     record, place = run.record, run.store.place
-    for table in main_tables(run):
-        console.print(TerminalTable(table))
+    for results in run.datasets:
+        console.print(Headline(main_table(results), list(reading_notes(results))))
     for name, reason in record.unavailable.items():
         console.print(f"not available: {name}: {reason}", markup=False)
     if record.failed:
         _print_path(console, f"{lost_edits(record.failed)} no output: see {place(FAILURES)}")
     if record.unscored:
         _print_path(console, f"metrics failed {times(record.unscored)}: see {place(LOG)}")
-    _print_path(console, f"tables: {place(REPORT)}")
-    _print_path(console, f"images side by side: {place(GRIDS)}")
+    _print_path(console, f"all measures, intervals and notes: bench runs show {run.location}")
+    _print_path(console, f"figures, and a page to look at the outputs: bench report {run.location}")
+    _print_path(console, f"tables for a paper: {place(REPORT)}; images side by side: {place(GRIDS)}")
+
+
+def show_tables(run: RunResults, console: Console) -> None:
+    """Print all measures in all domains, with intervals and notes."""
+    for table in main_tables(run):
+        console.print(TerminalTable(table))
 
 
 def show_times(run: RunResults, console: Console) -> None:

@@ -50,7 +50,7 @@ def test_relative_paths_are_kept_absolute(photos, monkeypatch, tmp_path):
 
 def test_unknown_names_answer_with_the_nearest(photos):
     register(FolderSpec("london", photos))
-    with pytest.raises(UnknownName, match=r"Did you mean london.*Known: london, rendered"):
+    with pytest.raises(UnknownName, match=r"Did you mean london.*Known: london, ood-real, rendered"):
         load_dataset("lodnon")
     with pytest.raises(UnknownName, match="Did you mean rendered"):
         load_dataset("renderd")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fesbench.datasets.folders.folder import FolderDataset, FolderSpec
-from fesbench.datasets.selection import limit_subjects, select_subjects
+from fesbench.datasets.portraits.dataset import PortraitsDataset
+from fesbench.datasets.selection import limit_subjects, select_subjects, select_targets
 
 
 @pytest.fixture
@@ -44,3 +45,13 @@ def test_limit_is_per_domain_nested_and_deterministic(dataset):
 def test_limit_counts_only_subjects_with_edits(dataset):
     assert len(limit_subjects(dataset, 100, 0).edits()) == len(dataset.edits())
     assert "lonely" not in {sample.subject for sample in limit_subjects(dataset, 100, 0).samples()}
+
+
+def test_only_shared_targets_are_asked_for():
+    base = PortraitsDataset()
+    smiles = select_targets(base, ("neutral", "happy"))
+    assert {edit.target for edit in smiles.edits()} == {"happy"}
+    assert smiles.samples() == base.samples()
+    assert smiles.digest != base.digest
+    assert select_targets(base, base.expressions) is base
+    assert select_targets(base, ("neutral", "happily surprised")) is base

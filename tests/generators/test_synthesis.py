@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fesbench.core.contracts import UNKNOWN_LABEL, Edit, Failure, Generator, GeneratorCard, Sample
-from fesbench.generators.synthesis import GeneratorSynthesizer, image_to_input, output_to_image
+from fesbench.datasets.images import resize
+from fesbench.generators.synthesis import GeneratorSynthesizer, at_size, image_to_input, output_to_image
 
 LABELS = ("neutral", "happy", "sad")
 
@@ -77,6 +78,32 @@ def test_sources_arrive_at_the_native_resolution():
     probe = Probe(resolution=16)
     assert answer(probe, [edit(3)])[0].shape == (16, 16, 3)
     assert probe.seen[0][0] == (4, 3, 16, 16)
+
+
+def photo(size: int = 8) -> np.ndarray:
+    return np.random.default_rng(0).integers(60, 190, (size, size, 3), dtype=np.uint8)
+
+
+def framed(answer, upscale="change"):
+    whole = Edit(Sample("a", "a", "neutral", "studio", photo), "happy")
+    (image,) = at_size([whole], [answer], 8, upscale)
+    return image
+
+
+def test_a_smaller_output_without_a_change_is_the_photo_itself():
+    assert np.array_equal(framed(resize(photo(), 4)), photo())
+
+
+def test_a_smaller_output_carries_its_change_to_the_photo():
+    brighter = resize(photo(), 4) + np.uint8(30)
+    assert np.array_equal(framed(brighter), photo() + 30)
+    assert framed(np.full((4, 4, 3), 255, np.uint8)).max() == 255
+
+
+def test_whole_outputs_are_enlarged_on_request_and_larger_ones_reduced():
+    small, large = np.full((4, 4, 3), 9, np.uint8), np.full((16, 16, 3), 9, np.uint8)
+    assert (framed(small, "output") == 9).all()
+    assert (framed(large) == 9).all()
 
 
 class Fragile(Probe):

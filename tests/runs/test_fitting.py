@@ -76,3 +76,19 @@ def test_other_folds_than_those_of_the_training_are_refused(trained, faces):
 def test_a_data_set_that_is_not_cut_is_refused(trained):
     with pytest.raises(BenchError, match="does not cut rendered into folds"):
         prepared(trained / "reggan.folds.json", "rendered", limit=1)
+
+
+def test_pictures_that_no_fold_has_seen_are_edited_by_the_first_network_as_far_as_it_learned(trained, faces):
+    spec = RunSpec(models=("reggan",), data=(str(faces), "ood-real"), resolution=32, folds=FOLDS)
+    plan = make_plan(spec).datasets[1]
+    assert (plan.name, plan.protocol, plan.training_set) == ("ood-real", "transfer", "faces")
+    assert plan.targets == ("happy",)
+    assert {edit.target for edit in plan.edits} == {"happy"}
+    model = load_model("reggan", trained / "reggan.folds.json")
+    cell = make_cell(model, "reggan", plan, spec, loader=None, device="cpu")
+    assert (cell.block, cell.card.trained_on) == ("main", "faces (all but fold 1 of 2, studio)")
+    alone = GeneratorSynthesizer(
+        load_model("reggan", trained / "fold-1" / "reggan.safetensors"), ("neutral", "happy"), 32
+    )
+    first = plan.edits[:2]
+    assert np.array_equal(cell.synthesizer.answer(first), alone.answer(first))

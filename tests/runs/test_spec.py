@@ -4,6 +4,7 @@ import pytest
 
 from fesbench.core.errors import SpecError
 from fesbench.runs.spec import RunSpec, read_config, validate
+from fesbench.runs.store.records import RunRecord
 
 
 def test_models_data_and_metrics_may_be_added():
@@ -19,6 +20,17 @@ def test_any_other_change_is_refused_with_both_values(field):
     (name, value), earlier = next(iter(field.items())), RunSpec()
     with pytest.raises(SpecError, match=f"{name}: .* in the run, {value!r} asked for"):
         RunSpec(**field).grown_from(earlier)
+
+
+def test_a_record_without_upscale_is_of_a_run_that_enlarged_outputs():
+    earlier = RunSpec(upscale="output")
+    stored = RunRecord(schema_version=1, spec=earlier).to_json()
+    assert "upscale" not in stored
+    assert RunRecord.parse(stored, "run.json").spec == earlier
+    now = RunRecord(schema_version=1, spec=RunSpec()).to_json()
+    assert RunRecord.parse(now, "run.json").spec == RunSpec(upscale="change")
+    with pytest.raises(SpecError, match="upscale: 'output' in the run, 'change' asked for"):
+        RunSpec().grown_from(earlier)
 
 
 def test_checkpoints_grow_by_model():

@@ -21,7 +21,7 @@ from fesbench.generators.layers import one_hot
 from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.objectives import LabelObjective
 from fesbench.generators.training_data import load_images, preview_images
-from fesbench.training.checkpoint_selection import Validation
+from fesbench.training.checkpoint_selection import Outcomes, Selection, Validation
 from fesbench.training.loop import Limit, TrainingRun, sample_grid
 from fesbench.training.trainer import Trainer
 
@@ -142,7 +142,7 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
     for _ in range(2):
         images = []
         for _ in range(4):
-            batch = trainer._draws(torch.Generator()).batch.images
+            batch = trainer._draws(torch.Generator(), trainer.step).batch.images
             images += [image.numpy().tobytes() for image in batch]
             trainer.step += 1
         epochs.append(images)
@@ -184,6 +184,37 @@ def test_the_average_takes_running_statistics_as_they_are(model):
     assert not all(map(torch.equal, trainer.average.parameters(), live.parameters()))
 
 
+def test_batch_statistics_for_use_are_those_of_the_averaged_weights():
+    trainer = new_trainer(replace(SMALL, average=0.9), model=STGAN)
+    for _ in range(3):
+        trainer.advance()
+    before = {name: values.clone() for name, values in trainer.average.state_dict().items()}
+    network = trainer.averaged()
+    first = network.encoder[0]
+    seen = []
+    first[0].register_forward_hook(lambda module, inputs, output: seen.append(output.mean((0, 2, 3))))
+    images = trainer.images.float() / 127.5 - 1
+    network.eval()(images, torch.zeros(len(images), 2))
+    torch.testing.assert_close(first[1].running_mean, seen[0], atol=0.02, rtol=0.05)
+    assert all(torch.equal(values, before[name]) for name, values in trainer.average.state_dict().items())
+    assert trainer.objective.generator is not network
+
+
+def test_the_critics_weights_take_no_gradient_from_the_generators_step(monkeypatch):
+    trainer = new_trainer()
+    critic, seen = list(trainer.objective.discriminator.parameters()), []
+    update = trainer._update
+
+    def watched(optimizer, terms, rate):
+        update(optimizer, terms, rate)
+        seen.append([parameter.grad.clone() for parameter in critic])
+
+    monkeypatch.setattr(trainer, "_update", watched)
+    trainer.advance()
+    assert all(map(torch.equal, *seen))
+    assert all(parameter.requires_grad for parameter in critic)
+
+
 def test_sample_grid_tells_the_source_to_a_model_that_needs_it(tmp_path):
     preview = preview_images(Flat(3), 32, count=2)
     run = TrainingRun(STGAN, Flat(), preview, SMALL, tmp_path, save_every=2)
@@ -201,7 +232,7 @@ def test_fewer_generator_updates_than_critic_ones():
 
 def test_the_optimisers_follow_the_schedule():
     trainer = new_trainer(replace(SMALL, schedule="linear"))
-    trainer.advance(0.75)
+    trainer.advance(trainer.settings.learning_rate_at(0.75))
     optimizers = trainer.generator_optimizer, trainer.discriminator_optimizer
     assert [optimizer.param_groups[0]["lr"] for optimizer in optimizers] == [2e-4, 2e-4]
 
@@ -227,7 +258,7 @@ def marked_faces(settings):
     images[:, :, 16, 16] = 255
     trainer = Trainer(StarGAN.objective(data, settings), data._replace(images=images), settings)
     for trainer.step in range(12):
-        batch = trainer._draws(torch.Generator().manual_seed(trainer.step)).batch
+        batch = trainer._draws(torch.Generator().manual_seed(trainer.step), trainer.step).batch
         yield from zip(where(batch.images), where(batch.neutrals), strict=True)
 
 
@@ -271,28 +302,43 @@ def test_run_folder_holds_model_losses_and_samples(tmp_path):
         assert grid.size == (3 * 32, 2 * 32)
 
 
-class Scripted:
-    """A judge that gives the scores of a list, one after the other."""
+def outcomes(successes, error=5.0):
+    """Ten subjects with one edit each, of which so many succeed."""
+    success = [float(number < successes) for number in range(10)]
+    return Outcomes([f"s{number}" for number in range(10)], success, [1.0] * 10, [error] * 10)
 
-    def __init__(self, *scores):
-        self.left = list(scores)
+
+class Scripted:
+    """A judge that gives the outcomes of a list, one after the other."""
+
+    def __init__(self, *given):
+        self.left = list(given)
 
     def __call__(self, generator):
-        return self.left.pop(0)
+        return outcomes(*self.left.pop(0))
 
 
-def judged(tmp_path, *scores, candidates=(2, 4)):
-    settings = replace(SMALL, candidates=candidates)
-    validation = Validation(Scripted(*scores), "scripted", ("scripted network",))
+def judged(tmp_path, *given, candidates=(2, 4), **changes):
+    settings = replace(SMALL, candidates=candidates, **changes)
+    validation = Validation(Scripted(*given), "scripted", ("scripted network",))
     none = torch.zeros(0, 3, 32, 32)
     return TrainingRun(StarGAN, Flat(), none, settings, tmp_path, save_every=3, validation=validation)
 
 
+def ignore(step, fraction):
+    """Receive progress."""
+
+
 @pytest.mark.parametrize(
-    ("scores", "chosen"), [((0.1, 0.9, 0.4), 4), ((0.9, 0.1, 0.4), 2), ((0.9, 0.1, 0.9), 6)]
+    ("given", "chosen"),
+    [
+        (((1, 5), (9, 5), (4, 5)), 4),  # the most successes
+        (((9, 5), (8, 3), (4, 1)), 4),  # the least error of those that succeed as often, within chance
+        (((9, 5), (2, 1), (9, 5)), 6),  # the latest of equals
+    ],
 )
-def test_the_weights_that_the_judge_likes_best_are_kept(tmp_path, scores, chosen):
-    run = judged(tmp_path, *scores)
+def test_of_candidates_that_succeed_the_truest_is_kept(tmp_path, given, chosen):
+    run = judged(tmp_path, *given)
     first_layers = {}
 
     def remember(step, fraction):
@@ -305,29 +351,117 @@ def test_the_weights_that_the_judge_likes_best_are_kept(tmp_path, scores, chosen
     assert f"{chosen} steps" in kept.card.weights
     assert kept.card.guided_by == ("scripted network",)
     record = json.loads((tmp_path / "stargan.json").read_text())["training"]
-    expected = dict(zip(("2 steps", "4 steps", "6 steps"), scores, strict=True))
-    assert record["selection"] == {"by": "scripted", "candidates": expected}
+    assert record["selection"]["by"] == "scripted"
+    found = {
+        step: (10 * one["joint"], one["error"]) for step, one in record["selection"]["candidates"].items()
+    }
+    assert found == dict(zip(("2 steps", "4 steps", "6 steps"), given, strict=True))
     assert record["steps"] == chosen
 
 
+def test_every_candidate_is_kept_with_its_outcomes(tmp_path):
+    judged(tmp_path, (1, 5), (9, 5), (4, 2)).train(Limit(steps=6), ignore)
+    files = sorted((tmp_path / "candidates").glob("*.safetensors"))
+    assert [file.stem for file in files] == ["000002", "000004", "000006"]
+    assert [StarGAN.from_checkpoint(file).card.weights.split(", ")[1] for file in files] == [
+        "2 steps",
+        "4 steps",
+        "6 steps",
+    ]
+    record = json.loads(files[2].with_suffix(".json").read_text())["training"]
+    assert (record["judged_by"], record["steps"]) == ("scripted", 6)
+    assert Outcomes(**record["outcomes"]) == outcomes(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("successes", "end"),
+    [
+        ((0, 3, 6, 9), 40),  # still rising
+        ((6, 6, 6, 6), 15),  # settled at the first candidate that may tell
+        ((0, 0, 6, 6, 6), 23),  # settled two candidates after the last rise
+        ((9, 5, 5, 5), 15),  # falling
+    ],
+)
+def test_a_training_ends_after_its_success_has_stopped_rising(tmp_path, successes, end):
+    settings = replace(
+        SMALL,
+        schedule="plateau",
+        steps=40,
+        candidates=tuple(range(4, 41, 4)),
+        plateau_from=12,
+        patience=2,
+        decay_steps=3,
+    )
+    selection = Selection(None, tmp_path)
+    selection.outcomes = {4 * number: outcomes(count) for number, count in enumerate(successes, 1)}
+    assert selection.end(settings) == end
+    assert selection.end(replace(settings, schedule="constant")) == 40
+
+
+def plateau(tmp_path, *given):
+    settings = {"steps": 40, "plateau_from": 4, "patience": 1, "decay_steps": 2}
+    return judged(tmp_path, *given, candidates=(2, 4, 6, 8), schedule="plateau", **settings)
+
+
+def test_the_rate_falls_at_the_end_wherever_that_is(tmp_path):
+    run = plateau(tmp_path, (5, 5), (9, 4), (9, 4), (9, 3))
+    rates = []
+    run.train(Limit(steps=40), lambda *_: rates.append(run.trainer.generator_optimizer.param_groups[0]["lr"]))
+    assert rates == pytest.approx([4e-4] * 6 + [4e-4, 4e-4 * 5 / 8], rel=1e-6)
+    assert run.trainer.step == run.kept == 8
+
+
+def test_a_training_in_turns_equals_one_without(tmp_path):
+    given = (5, 5), (9, 4), (9, 4), (9, 3)
+    whole = plateau(tmp_path / "whole", *given)
+    whole.train(Limit(steps=40), ignore)
+    for judged_before in (0, 1, 3):
+        run = plateau(tmp_path / "turns", *given[judged_before:])
+        if judged_before:
+            run.resume()
+        run.train(Limit(steps=40), ignore, pause=3)
+    assert run.progress(Limit(steps=40)) == 1
+    assert run.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
+
+
 def test_a_resumed_training_remembers_what_was_judged(tmp_path):
-    judged(tmp_path, 0.9, 0.1, 0.2).train(Limit(steps=5), lambda step, fraction: None)
-    run = judged(tmp_path, 0.3)
+    judged(tmp_path, (9, 1), (1, 5), (2, 5)).train(Limit(steps=5), ignore)
+    run = judged(tmp_path, (3, 5))
     run.resume()
-    run.train(Limit(steps=6), lambda step, fraction: None)
-    assert run.selection.scores == {2: 0.9, 4: 0.1, 5: 0.2, 6: 0.3}
+    run.train(Limit(steps=6), ignore)
+    found = {step: one.joint.mean() for step, one in run.selection.outcomes.items()}
+    assert found == {2: 0.9, 4: 0.1, 5: 0.2, 6: 0.3}
     assert "2 steps" in StarGAN.from_checkpoint(run.checkpoint).card.weights
 
 
+def test_the_record_names_every_commit_that_made_steps(tmp_path):
+    def part(commit, dirty, steps):
+        code, none = {"commit": commit, "dirty": dirty}, torch.zeros(0, 3, 32, 32)
+        run = TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path, code=code)
+        if run.state_file.exists():
+            run.resume()
+        run.train(Limit(steps=steps), ignore)
+        return json.loads(run.checkpoint.with_suffix(".json").read_text())["training"]
+
+    part("a", True, 1)
+    part("b", False, 2)
+    record = part("b", False, 3)
+    assert record["commits"] == [
+        {"from_step": 0, "commit": "a", "dirty": True},
+        {"from_step": 1, "commit": "b", "dirty": False},
+    ]
+    assert (record["commit"], record["dirty"]) == ("b", True)
+
+
 def test_another_judge_cannot_go_on_with_the_scores_of_the_first(tmp_path):
-    judged(tmp_path, 0.9, 0.1).train(Limit(steps=3), lambda step, fraction: None)
+    judged(tmp_path, (9, 5), (1, 5)).train(Limit(steps=3), ignore)
     none = torch.zeros(0, 3, 32, 32)
     with pytest.raises(SpecError, match="judged by scripted, not by nothing"):
         TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).resume()
 
 
 def test_one_candidate_is_no_choice_and_trials_with_other_weights_are_unknown(tmp_path):
-    alone = judged(tmp_path / "alone", 0.9, candidates=())
+    alone = judged(tmp_path / "alone", (9, 5), candidates=())
     alone.train(Limit(steps=1), lambda step, fraction: None)
     assert alone.generator().card.guided_by == ()
     settings, none = replace(SMALL, weights={"g_cycle": 3.0}), torch.zeros(0, 3, 32, 32)
@@ -335,15 +469,13 @@ def test_one_candidate_is_no_choice_and_trials_with_other_weights_are_unknown(tm
     assert tried.generator().card.guided_by is None
 
 
-def test_a_resumed_training_needs_no_file_but_its_state(tmp_path):
-    judged(tmp_path, 0.9, 0.1, 0.2).train(Limit(steps=5), lambda step, fraction: None)
-    before = StarGAN.from_checkpoint(tmp_path / "stargan.safetensors").network.state_dict()
-    (tmp_path / "stargan.safetensors").unlink()
-    run = judged(tmp_path, 0.3)
+def test_a_missing_candidate_is_named(tmp_path):
+    judged(tmp_path, (9, 5), (1, 5), (2, 5)).train(Limit(steps=5), ignore)
+    run = judged(tmp_path)
     run.resume()
-    run.train(Limit(steps=6), lambda step, fraction: None)
-    after = StarGAN.from_checkpoint(run.checkpoint).network.state_dict()
-    torch.testing.assert_close(after, before)
+    run.selection.weights(2).unlink()
+    with pytest.raises(CheckpointError, match=r"000002\.safetensors"):
+        run.generator()
 
 
 def test_a_time_budget_ends_training(tmp_path):

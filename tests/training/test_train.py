@@ -149,7 +149,7 @@ def test_the_card_records_protocol_and_what_departs_from_it(faces, tmp_path):
     changes = {"resolution": 32, "n_critic": 2, "steps": 2, "weights": {"g_cycle": 3.0}}
     assert record["departures"] == changes
     assert record["settings"].items() >= {**changes, "seed": 5, "width": 16}.items()
-    assert (record["trials"], record["steps"], record["data"]) == (4, 2, "faces")
+    assert (record["trials"], record["steps"], record["data"]) == (StarGAN.trials + 4, 2, "faces")
     assert record["processor_seconds"] > 0
     assert record["device"] == {"name": "cpu", "count": 1, "threads": 1}
     assert {"commit", "dirty", "versions", "data_digest"} <= record.keys()
@@ -165,7 +165,7 @@ def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
     content = json.loads((tmp_path / "out" / "stargan.json").read_text())
     assert content["card"]["guided_by"] == ["embedded-judge1"]
     selection = content["training"]["selection"]
-    assert selection["by"] == f"{judge}, 1 edits of faces (val, studio)"
+    assert selection["by"] == f"{judge}, nearest face and error, 1 edits of faces (val, studio)"
     assert selection["candidates"].keys() == {"1 steps", "2 steps"}
 
 
@@ -205,6 +205,18 @@ def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_p
     result = in_process(faces, tmp_path, "--model", "all", "--steps", "2", "--resume")
     assert result.exit_code == 0
     assert "stargan: was trained before, 2 steps" in result.stderr
+
+
+def test_trainings_with_several_seeds_take_turns(faces, tmp_path):
+    listener, options = Recorder(), {"config": TINY, "resolution": 32, "seed": (4, 5)}
+    result = fesbench.train(
+        "stargan", str(faces), steps=3, turn=2, out=tmp_path, listener=listener, **options
+    )
+    assert [report.step for report in listener.steps] == [1, 2, 1, 2, 3, 3]
+    assert [one.folder.name[-7:] for one in result.trainings] == ["-seed-4", "-seed-5"]
+    assert all((one.steps, one.finished) == (3, True) for one in result.trainings)
+    again = fesbench.train("stargan", str(faces), steps=3, turn=2, out=tmp_path, resume=True, **options)
+    assert [one.seconds for one in again.trainings] == [one.seconds for one in result.trainings]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from ...core.plurals import counted
 EXAMPLES = """
 \b
 Examples:
-  bench study import --packet packet --platform web downloads/*.csv
+  bench study import --packet packet --platform web form-01.csv form-02.csv
   bench study import --packet packet --platform mturk Batch_123_batch_results.csv
   bench study import --packet packet --platform paper --replace corrected.csv
 """

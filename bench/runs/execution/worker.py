@@ -127,7 +127,7 @@ class ShardWorker:
         with stopwatch(f"{SYNTHESIZE}{task.generator}"):
             answers = iter(self._cell(task).synthesizer.answer(usable))
             outputs = [loaded.failures.get(i) or next(answers) for i in range(len(loaded.edits))]
-            return at_size(outputs, self.scorer.resolution)
+            return at_size(loaded.edits, outputs, self.scorer.resolution, self.description.spec.upscale)
 
     def _stored_features(self, references: References) -> Mapping[str, NDArray[np.float32]]:
         """Return the features of real photos that levels of similarity and accuracies of judges rest on."""

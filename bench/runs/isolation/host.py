@@ -28,7 +28,7 @@ from ...testing.generators import check_generator
 from ..fitting import fit
 from .cards import check_card
 from .process import receive
-from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, ModelRequest, Preparation
+from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, Loaded, ModelRequest, Preparation
 
 FIRST_TO_END = "1000"
 """Value of ``oom_score_adj``: where memory runs out, Linux ends this process before that of the run."""
@@ -40,8 +40,8 @@ class ModelHost:
     def __init__(self) -> None:
         self._prepared: dict[str, Synthesizer] = {}
 
-    def load(self, request: ModelRequest) -> tuple[Kind, GeneratorCard]:
-        """Load the model; return the kind of its class and its card."""
+    def load(self, request: ModelRequest) -> Loaded:
+        """Load the model."""
         sys.path[:] = request.path
         torch.set_num_threads(request.threads)
         torch.manual_seed(request.seed)
@@ -49,7 +49,8 @@ class ModelHost:
         self._model = self._make()
         check_card(self._model)
         set_inference_of(self._model, request.inference)
-        return _kind(self._model), _plain(self._model.card)
+        data = self._model.data if isinstance(self._model, CrossTrained) else ""
+        return Loaded(_kind(self._model), _plain(self._model.card), data)
 
     def prepare(self, name: str, preparation: Preparation) -> GeneratorCard:
         """Prepare the model for a data set; return its card there."""
@@ -83,8 +84,8 @@ class ModelHost:
         if isinstance(model, ClosedForm):
             model = self._fitted(preparation)
         elif isinstance(model, CrossTrained):
-            assert preparation.train is not None
-            model = model.trained_on(preparation.train)
+            train = preparation.train
+            model = model.without_first_fold() if train is None else model.trained_on(train)
         return GeneratorSynthesizer(
             model, preparation.expressions, preparation.resolution, device=self._request.device
         )

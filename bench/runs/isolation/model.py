@@ -11,7 +11,7 @@ from ...core.contracts import NO_TRUTH, Edit, Failure, GeneratorCard, Image, Syn
 from ...core.errors import BenchError
 from ...generators.synthesis import answer_each, batch_size
 from .process import HostProcess, ProcessEnded, TimedOut
-from .requests import Kind, ModelRequest, Preparation, portable
+from .requests import Loaded, ModelRequest, Preparation, portable
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class IsolatedModel:
     Attributes:
         card: The card of the model.
         kind: The kind of its class.
+        data: The data set that a cross-trained model learned from.
 
     Raises:
         BenchError: the model cannot be loaded, whatever it does instead.
@@ -50,7 +51,7 @@ class IsolatedModel:
         self._process: HostProcess | None = None
         self._losses = 0
         self._answered = False
-        self.kind, self.card = self._start()
+        self.kind, self.card, self.data = self._start()
 
     def prepare(self, name: str, preparation: Callable[[], Preparation]) -> IsolatedSynthesizer:
         """Prepare the model for a data set, under a name of its own.
@@ -108,10 +109,10 @@ class IsolatedModel:
         self._answered = True
         return answers
 
-    def _start(self) -> tuple[Kind, GeneratorCard]:
+    def _start(self) -> Loaded:
         self._process, self._ready = HostProcess(), set()
         try:
-            loaded: tuple[Kind, GeneratorCard] = self._call("load", self._request)
+            loaded: Loaded = self._call("load", self._request)
         except BenchError:
             self.close()
             raise

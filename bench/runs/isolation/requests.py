@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fesbench.datasets.workers import picklable
 
-from ...core.contracts import Dataset, Edit, Inference, Sample
+from ...core.contracts import Dataset, Edit, GeneratorCard, Inference, Sample
 
 Kind = Literal["closed form", "cross-trained", "other"]
 CLOSED_FORM: Kind = "closed form"
@@ -43,6 +43,14 @@ class ModelRequest:
     path: tuple[str, ...] = ()
 
 
+class Loaded(NamedTuple):
+    """A model that was loaded: its kind and card, and the data set that a cross-trained one learned from."""
+
+    kind: Kind
+    card: GeneratorCard
+    data: str
+
+
 @dataclass(frozen=True)
 class Preparation:
     """How to prepare a loaded model for a data set.
@@ -51,7 +59,7 @@ class Preparation:
         expressions: The expressions of the data set.
         resolution: The run's resolution in pixels.
         train: What a closed-form model is fitted on, with its images in memory; or what identifies the fold
-            that a cross-trained one was trained on.
+            that a cross-trained one was trained on, None for all but the first.
         seed: Of the fit.
     """
 

@@ -21,12 +21,13 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_serializer,
+    model_serializer,
 )
 from pydantic_core import PydanticSerializationError
 
 from ...core.contracts import CONTROLS, Block, Column, FeatureExtractorCard, GeneratorCard, MetricCard
 from ...core.errors import BenchError, invalid_fields
-from ..spec import RunSpec, canonical_json
+from ..spec import BEFORE_UPSCALE, RunSpec, canonical_json
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -72,13 +73,23 @@ class ProblemRecord(_Entry):
 
 
 class DatasetRecord(_Entry):
-    """A data set of the run; ``references`` by domain."""
+    """A data set of the run; ``references`` by domain.
+
+    ``targets`` are the expressions asked for where they are fewer than those of the data set.
+    """
 
     digest: str
     edits: int
     problems: list[ProblemRecord]
     references: dict[str, ReferenceRecord]
     trained_on: TrainingSetRecord
+    targets: list[str] = []
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out ``targets`` where none are listed, as in records of earlier versions."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if value or name != "targets"}
 
 
 class ModelRecord(_Entry):
@@ -236,6 +247,11 @@ class SynthesisRecord(_Entry):
     seconds: float
 
 
+def _completed(spec: object) -> object:
+    """Add what specs of earlier versions do not state."""
+    return {"upscale": BEFORE_UPSCALE, **spec} if isinstance(spec, dict) else spec
+
+
 class _File(BaseModel):
     """A JSON file of the run directory."""
 
@@ -300,7 +316,7 @@ class RunRecord(_File):
 
     schema_version: Literal[1]
     status: Status = "started"
-    spec: RunSpec | None = None
+    spec: Annotated[RunSpec | None, BeforeValidator(_completed)] = None
     datasets: dict[str, DatasetRecord] = {}
     names: dict[str, str] = {}
     models: dict[str, dict[str, ModelRecord]] = {}

@@ -23,6 +23,7 @@ class Licence(NamedTuple):
 
 _BY_NAME = {
     "rendered": Licence("same as fesbench", "allowed", "rendered faces of nobody"),
+    "ood-real": Licence("CC BY 4.0, CC0, MIT", "allowed", "name the authors in its LICENCES.md"),
     "london": Licence("CC BY 4.0", "allowed", "Face Research Lab London set; name its authors"),
 }
 _BY_LAYOUT = {
@@ -39,7 +40,7 @@ def licence_of(dataset: str, layout: str = "", stated: str = "") -> Licence:
     """Return the terms of a data set.
 
     Args:
-        dataset: The name of the data set; ``rendered`` and ``london`` are known.
+        dataset: The name of the data set; those of the suite and ``london`` are known.
         layout: The file layout; those of CFEE, KDEF and RaFD are known by their file names. A folder in any
             other layout has no known terms, whatever it is called.
         stated: The licence that the user states, which comes first.
