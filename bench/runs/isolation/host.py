@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -26,6 +25,7 @@ from ...generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
 from ...testing.findings import ConformanceError
 from ...testing.generators import check_generator
 from ..fitting import fit
+from ..store.records import plain_card
 from .cards import check_card
 from .process import receive
 from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, Loaded, ModelRequest, Preparation
@@ -50,12 +50,12 @@ class ModelHost:
         check_card(self._model)
         set_inference_of(self._model, request.inference)
         data = self._model.data if isinstance(self._model, CrossTrained) else ""
-        return Loaded(_kind(self._model), _plain(self._model.card), data)
+        return Loaded(_kind(self._model), plain_card(self._model.card), data)
 
     def prepare(self, name: str, preparation: Preparation) -> GeneratorCard:
         """Prepare the model for a data set; return its card there."""
         self._prepared[name] = self._synthesizer(preparation)
-        return _plain(self._prepared[name].card)
+        return plain_card(self._prepared[name].card)
 
     def answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return an image or a failure for each edit."""
@@ -105,11 +105,6 @@ def _kind(model: Model) -> Kind:
     if isinstance(model, ClosedForm):
         return CLOSED_FORM
     return CROSS_TRAINED if isinstance(model, CrossTrained) else OTHER
-
-
-def _plain(card: GeneratorCard) -> GeneratorCard:
-    """Return a card without what a class of others may have added."""
-    return GeneratorCard(**{field.name: getattr(card, field.name) for field in fields(GeneratorCard)})
 
 
 def main() -> None:
