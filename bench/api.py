@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fesbench.reports.run.publish import publish
@@ -42,6 +43,11 @@ def evaluate(
     limit: int | None = None,
     out: Path | str | None = None,
     device: str = "cpu",
+    *,
+    checkpoints: Mapping[str, Path | str] = MappingProxyType({}),
+    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    native_sizes: Mapping[str, int] = MappingProxyType({}),
+    action_units: Mapping[str, Path | str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Compare generators on data sets; the same as ``bench run``.
 
@@ -53,6 +59,12 @@ def evaluate(
         limit: Subjects of each domain to keep.
         out: The run's folder; an existing run is continued. Default ``runs/NAME``.
         device: A torch device.
+        checkpoints: Generator to the weights to use instead of the shipped ones.
+        labels: Generator to the expressions of its checkpoint's labels, in the order of its training; by
+            default those of the card beside it, else the authors'.
+        native_sizes: Generator to the image size in pixels that its checkpoint was trained at; likewise.
+        action_units: Generator to OpenFace's files that drive it; see
+            ``datasets.action_units.expression_units``.
 
     Returns:
         The cells of the summary: generator, dataset, domain, metric, value, low, high, counts.
@@ -61,7 +73,13 @@ def evaluate(
         BenchError: the specification, a data set or the folder cannot be used.
     """
     fields = {"models": tuple(generators), "data": tuple(datasets), "metrics": tuple(metrics)}
-    spec = resolve(validate(fields | {"backend": backend, "limit": limit}, "evaluate"))
+    stated = {
+        "checkpoints": {name: str(path) for name, path in checkpoints.items()},
+        "labels": {name: tuple(names) for name, names in labels.items()},
+        "native_sizes": dict(native_sizes),
+        "action_units": {name: str(path) for name, path in action_units.items()},
+    }
+    spec = resolve(validate(fields | stated | {"backend": backend, "limit": limit}, "evaluate"))
     store = RunStore(Path(out) if out else Path("runs") / spec.run_name)
     plan = make_plan(store.grown_spec(spec))
     return complete_run(plan, store, device, 0, _Silent()).summary.cells

@@ -81,7 +81,8 @@ def show(
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
+        results = open_run(run) if run else None
+        click.echo(card_of_model(name, checkpoint, results, labels, native_size), nl=False)
         return
     card = asdict(load_model(name, checkpoint, expressions=labels, resolution=native_size).card)
     if as_json:

@@ -23,6 +23,9 @@ from ..runs.store.store import RunStore
 from .console import make_console, shown_progress
 from .options import metric_option, split_labels
 
+OF_MODELS = {"labels": "--labels", "native_sizes": "--native-size", "action_units": "--action-units"}
+"""Fields of a spec that describe single models, and their options."""
+
 EXAMPLES = """
 \b
 Examples:
@@ -57,6 +60,12 @@ Examples:
     multiple=True,
     metavar="[MODEL=]N",
     help="Pixels of the images that a checkpoint was trained on.  [default: its card's, else 128]",
+)
+@click.option(
+    "--action-units",
+    multiple=True,
+    metavar="[MODEL=]PATH",
+    help="OpenFace's CSV files that drive GANimation: a folder, or a table by image or by expression.",
 )
 @click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
@@ -143,25 +152,24 @@ def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
     models = tuple(given.get("models") or fields.get("models") or ("all",))  # type: ignore[arg-type]
     if "checkpoints" in given:
         given["checkpoints"] = _checkpoints(given["checkpoints"], models)  # type: ignore[arg-type]
-    for name in ("labels", "native_sizes"):
+    for name, option in OF_MODELS.items():
         if name in given:
-            given[name] = _by_model(given[name], models, name)  # type: ignore[arg-type]
+            given[name] = _by_model(given[name], models, option)  # type: ignore[arg-type]
     if "labels" in given:
         given["labels"] = {name: split_labels(text) for name, text in given["labels"].items()}  # type: ignore[attr-defined]
     return validate(fields | given, "bench run")
 
 
 def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
-    checkpoints = _by_model(entries, models, "checkpoint")
+    checkpoints = _by_model(entries, models, "--checkpoint")
     for name, file in checkpoints.items():
         if not file or not Path(file).is_file():
             raise SpecError(f"the checkpoint for {name}, {file}, is not a file")
     return checkpoints
 
 
-def _by_model(entries: tuple[str, ...], models: tuple[str, ...], field: str) -> dict[str, str]:
+def _by_model(entries: tuple[str, ...], models: tuple[str, ...], option: str) -> dict[str, str]:
     """Return the values of an option ``[MODEL=]VALUE`` by model."""
-    option = f"--{field.removesuffix('_sizes').replace('native', 'native-size')}"
     pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
     if any(name is None for name, _ in pairs) and (len(models) != 1 or models == ("all",)):
         raise SpecError(f"{option} VALUE needs exactly one --model; write {option} MODEL=VALUE")

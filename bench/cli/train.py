@@ -77,6 +77,11 @@ Examples:
     "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."
 )
 @click.option("--export", type=click.Choice(["official"]), help="Write the official code's file as well.")
+@click.option(
+    "--action-units",
+    type=click.Path(exists=True, path_type=Path),
+    help="OpenFace's CSV files of the images, for GANimation.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last save in the output folder.")
 def train(**options: Any) -> None:
     """Train generators on the studio images of a data set's train split.

@@ -197,6 +197,8 @@ class GeneratorCard:
         guided_by: Networks of metrics, by name or sha256, that took part in training or in choosing settings;
             empty if none did, None if that was not recorded.
         assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed.
+        driven_by: What the network takes as its target, where a method can take different things: ``labels``
+            or ``action units``.
     """
 
     name: str
@@ -216,6 +218,7 @@ class GeneratorCard:
     control: bool = False
     guided_by: tuple[str, ...] | None = None
     assumed: tuple[str, ...] = ()
+    driven_by: str = ""
 
 
 class Generator(ABC):

@@ -35,7 +35,7 @@ class Settings:
     those of its authors. Ranges are checked where settings come from a file or a command line.
 
     Attributes:
-        resolution: Image size in pixels, a power of two.
+        resolution: Image size in pixels; each model has its own limits.
         width: Channels of the generator's first layer.
         discriminator_width: Channels of the discriminator's first layer.
         batch_size: Images in a step, on all devices together.
@@ -124,8 +124,6 @@ def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Sett
         found = _ADAPTER.validate_python({**asdict(settings), **changes})
     except ValidationError as error:
         raise SpecError(f"{origin}: {invalid_fields(error)}") from error
-    if found.resolution.bit_count() != 1:
-        raise SpecError(f"{origin}: resolution {found.resolution} is no power of two; take 64 or 128")
     if found.schedule == "step" and found.decay_to == 0:
         raise SpecError(f"{origin}: schedule step with decay_to 0 ends all learning; set decay_to, say 0.1")
     return found

@@ -160,7 +160,7 @@ def _loader(
     """Return ``from_checkpoint`` of a class with what the user states of the checkpoint."""
     stated: dict[str, Any] = {}
     if expressions:
-        stated["expressions"] = tuple(canonical(name) for name in expressions)
+        stated["expressions"] = distinct_labels(expressions)
     if resolution:
         stated["resolution"] = resolution
     taken = signature(kind.from_checkpoint).parameters
@@ -168,6 +168,19 @@ def _loader(
         if name not in taken:
             raise BenchError(f"{spec}: its from_checkpoint takes no argument {name!r}; leave the option out")
     return partial(kind.from_checkpoint, **stated)
+
+
+def distinct_labels(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the suite's names of a checkpoint's labels.
+
+    Raises:
+        UnknownName: there is no such expression.
+        SpecError: an expression is named twice.
+    """
+    known = tuple(canonical(name) for name in names)
+    if len(set(known)) < len(known):
+        raise SpecError(f"labels {', '.join(names)}: an expression is named twice")
+    return known
 
 
 def load_generator(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fesbench.datasets.action_units import ExpressionUnits
 from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
@@ -213,6 +214,19 @@ class GeneratorSynthesizer(Synthesizer):
         if output.abs().max() > BEYOND:
             return Failure(f"{self.card.name} returned values up to {output.max():g}, not in [-1, 1]")
         return output_to_image(output)
+
+
+def driven(generator: Generator, units: ExpressionUnits | None) -> Generator:
+    """Return a generator driven by action units of the user's, or itself where there are none.
+
+    Raises:
+        BenchError: it is not driven by action units.
+    """
+    if units is None:
+        return generator
+    if not isinstance(generator, NeuralGenerator):
+        raise BenchError(f"{generator.card.name} is not driven by action units; leave them out")
+    return generator.with_units(units.units, units.origin)
 
 
 def set_inference_of(model: Generator | Synthesizer | CrossTrained, inference: Inference) -> None:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
+from fesbench.datasets.action_units import ExpressionUnits, expression_units
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
@@ -18,7 +20,7 @@ from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
 from ..generators.registry import Model, is_foreign, load_model
-from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference_of
+from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
 from .fitting import CrossFitted, Preloaded, fit
@@ -157,26 +159,36 @@ def make_cell(
 ) -> Cell:
     """Prepare a model for a data set; one with a closed form is fitted."""
     if isinstance(model, IsolatedModel):
-        return _isolated_cell(model, plan, spec, loader)
+        return _isolated_cell(model, model_spec, plan, spec, loader)
     if isinstance(model, ClosedForm):
         return Cell(plan, _fitted(_fit(model_spec, plan, spec, loader, device), plan, spec), "main")
     if isinstance(model, CrossTrained):
-        return Cell(plan, _of_folds(model, plan, spec, device), "main")
+        return Cell(plan, _of_folds(model, model_spec, plan, spec, device), "main")
+    if isinstance(model, Generator):
+        model = driven(model, _units(model_spec, plan, spec))
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
     return _as_trained(plan, answering)
 
 
-def _of_folds(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
+def _of_folds(
+    model: CrossTrained, model_spec: str, plan: DatasetPlan, spec: RunSpec, device: str
+) -> Synthesizer:
+    units = _units(model_spec, plan, spec)
+
     def member(rest: Dataset | None) -> Synthesizer:
         generator = model.without_first_fold() if rest is None else model.trained_on(rest)
-        return _synthesizer(generator, plan, spec, device)
+        return _synthesizer(driven(generator, units), plan, spec, device)
 
     return _cross_trained(model.card.name, model.data, member, plan, spec)
 
 
-def _isolated_cell(model: IsolatedModel, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader) -> Cell:
+def _isolated_cell(
+    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader
+) -> Cell:
     """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
-    preparation = Preparation(tuple(plan.dataset.expressions), spec.resolution, seed=spec.seed)
+    units = _units(model_spec, plan, spec)
+    expressions = tuple(plan.dataset.expressions)
+    preparation = Preparation(expressions, spec.resolution, seed=spec.seed, units=units)
 
     def on(train: Dataset | None) -> Preparation:
         if train is None:
@@ -215,6 +227,13 @@ def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device:
 
 TrainedOn = Callable[[Dataset], Synthesizer]
 """Returns the synthesizer that was trained or fitted on a training set."""
+
+
+def _units(model_spec: str, plan: DatasetPlan, spec: RunSpec) -> ExpressionUnits | None:
+    """Return the user's action units for a model, if there are any."""
+    if model_spec not in spec.action_units:
+        return None
+    return expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
 
 
 def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str) -> TrainedOn:

@@ -25,7 +25,7 @@ from ..core.yaml_files import read_yaml
 GROWING = ("models", "data", "metrics")
 """Lists that a later call may add to; so may it to ``BY_MODEL``, while all other fields are fixed."""
 
-BY_MODEL = ("checkpoints", "labels", "native_sizes")
+BY_MODEL = ("checkpoints", "labels", "native_sizes", "action_units")
 """What is stated of single models, by how they are asked for."""
 
 BEFORE_UPSCALE: Upscale = "output"
@@ -51,7 +51,8 @@ class RunSpec(BaseModel):
     """A grid of generators and data sets, and how to score them.
 
     ``labels`` and ``native_sizes`` describe the checkpoints of models: the expressions of their labels in
-    order, and the image sizes in pixels that they were trained at.
+    order, and the image sizes in pixels that they were trained at. ``action_units`` are files of OpenFace
+    that drive a model, see ``datasets.action_units.expression_units``.
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
@@ -68,6 +69,7 @@ class RunSpec(BaseModel):
     checkpoints: dict[str, Reference] = {}
     labels: dict[str, tuple[str, ...]] = {}
     native_sizes: dict[str, Annotated[int, Field(ge=8, le=1024)]] = {}
+    action_units: dict[str, str] = {}
     resolution: int = Field(default=128, ge=32, le=1024)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -235,7 +235,7 @@ def _report(
     warnings = [
         *seen.warnings,
         *_unused(pairing),
-        *(_inputs_among(given, pairing) if given else ()),
+        *(_cautions(given, pairing) if given else ()),
         *broken,
         *_unpublished_weights(request.backend),
         *summary.notes,
@@ -258,16 +258,27 @@ def _unused(pairing: Pairing) -> Iterator[str]:
         yield f"{len(pairing.unused)} sources have no image: {names}{more}"
 
 
-def _inputs_among(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
-    """Warn of sources that are reference images too, by content."""
+def _cautions(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
+    """Warn of reference images that are sources or outputs too, by content, and of unnamed statistics."""
     sources = {edit.source.path for edit in pairing.edits if edit.source.path}
-    inputs = {file_digest(path) for path in sources}
-    shared = sum(digest in inputs for digest in given.digests.values())
-    if shared:
+    if shared := _shared(given, sources):
         yield (
             f"{shared} of {len(given.digests)} references are sources: the nearer an image stays to its "
             "source, the better its fid and kid; compare with images of other people"
         )
+    if shared := _shared(given, pairing.images):
+        yield (
+            f"{shared} of {len(given.digests)} references are the scored images themselves: fid and kid "
+            "compare them with themselves; give real images of other people as --reference"
+        )
+    if caution := given.caution():
+        yield caution
+
+
+def _shared(given: ReferenceImages, others: Iterable[Path]) -> int:
+    """Return how many reference images have the content of one of the other files."""
+    digests = {file_digest(path) for path in others}
+    return sum(digest in digests for digest in given.digests.values())
 
 
 def _unpublished_weights(backend: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import platform
@@ -96,6 +97,8 @@ class TrainingRun:
         self.notes, self.selection = notes, Selection(validation, folder)
         self.code, self.commits = dict(code), list[dict[str, Any]]()
         self.data = images or load_images(train, settings.resolution)
+        if self.data.expression_units is not None and self.data.action_units is not None:
+            self.record["action_units"] = _digest(self.data.action_units)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
@@ -204,14 +207,14 @@ class TrainingRun:
 
     def _described(self, network: nn.Module, steps: int) -> NeuralGenerator:
         """Return the generator of a network after ``steps`` steps, with its card."""
-        generator = self.model(network, self.data.expressions, self.settings.resolution)
+        generator = self.model.trained(network, self.data, self.settings.resolution)
         generator.card = replace(
             generator.card,
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {steps} steps, seed {self.settings.seed}",
             choices=(
                 *generator.card.choices,
-                f"learns from {self.model.learns_from}",
+                f"learns from {self.model.supervision_of(self.data)}",
                 *self.model.training_choices,
             ),
             guided_by=self._guided_by,
@@ -308,7 +311,7 @@ class TrainingRun:
         return {
             **self.record,
             "images": len(self.data.labels),
-            "supervision": self.model.learns_from,
+            "supervision": self.model.supervision_of(self.data),
             "settings": asdict(self.settings),
             "selection": self.selection.record(),
             "steps": self.kept,
@@ -335,6 +338,10 @@ def _differences(then: str, now: str) -> str:
     old, new = json.loads(then), json.loads(now)
     differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return ", ".join(f"{name} was {old.get(name)} and is now {new.get(name)}" for name in differing)
+
+
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()
 
 
 def _any_dirty(commits: Sequence[Mapping[str, Any]]) -> bool | None:

@@ -262,9 +262,11 @@ def test_statistics_that_pytorch_fid_wrote_must_fit_the_network(folders, tmp_pat
     path = tmp_path / "theirs.npz"
     np.savez(path, mu=np.zeros(65), sigma=np.eye(65))
     request = folders._replace(reference=path, metrics=("fid",))
-    row = score_folders(request).cells.set_index("metric").loc["fid@embedded"]
+    found = score_folders(request)
+    row = found.cells.set_index("metric").loc["fid@embedded"]
     assert row["value"] > 0
     assert pd.isna(row["n_references"])
+    assert any("does not name the network" in warning for warning in found.warnings)
     np.savez(path, mu=np.zeros(3), sigma=np.eye(3))
     with pytest.raises(DatasetError, match=r"theirs\.npz is of 3 dimensions; embedded-quality gives 65"):
         score_folders(request)
@@ -277,6 +279,13 @@ def test_references_that_are_sources_are_told(folders):
         shutil.copy(path, folders.reference / f"copy-of-{path.name}")
     warnings = score_folders(folders._replace(metrics=("kid",))).warnings
     assert any("6 of 26 references are sources" in warning for warning in warnings)
+
+
+def test_references_that_are_the_outputs_are_told(folders):
+    found = score_folders(folders._replace(metrics=("fid",), reference=folders.images))
+    count = len(list(folders.images.iterdir()))
+    assert any(f"{count} of {count} references are the scored images" in text for text in found.warnings)
+    assert found.to_dict()["warnings"] == list(found.warnings)
 
 
 def test_portable_networks_on_real_photos(photos_folder, weights_folder, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from ...core.contracts import ClosedForm, Edit, Failure, Generator, GeneratorCar
 from ...core.errors import BenchError, explain
 from ...generators.cross_trained import CrossTrained
 from ...generators.registry import Model, load_model
-from ...generators.synthesis import GeneratorSynthesizer, Guarded, set_inference_of
+from ...generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ...testing.findings import ConformanceError
 from ...testing.generators import check_generator
 from ..fitting import fit
@@ -87,7 +87,10 @@ class ModelHost:
             train = preparation.train
             model = model.without_first_fold() if train is None else model.trained_on(train)
         return GeneratorSynthesizer(
-            model, preparation.expressions, preparation.resolution, device=self._request.device
+            driven(model, preparation.units),
+            preparation.expressions,
+            preparation.resolution,
+            device=self._request.device,
         )
 
     def _fitted(self, preparation: Preparation) -> ClosedForm:

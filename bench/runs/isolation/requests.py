@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from fesbench.datasets.action_units import ExpressionUnits
 from fesbench.datasets.workers import picklable
 
 from ...core.contracts import Dataset, Edit, GeneratorCard, Inference, Sample
@@ -61,12 +62,14 @@ class Preparation:
         train: What a closed-form model is fitted on, with its images in memory; or what identifies the fold
             that a cross-trained one was trained on, None for all but the first.
         seed: Of the fit.
+        units: Action units of the user's that drive the model, if there are any.
     """
 
     expressions: tuple[str, ...]
     resolution: int
     train: Dataset | None = None
     seed: int = 0
+    units: ExpressionUnits | None = None
 
 
 class NamedDataset(Dataset):

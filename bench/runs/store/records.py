@@ -112,8 +112,9 @@ class ModelRecord(_Entry):
 
     @field_serializer("card", mode="wrap")
     def _without_absent(self, card: GeneratorCard, serialize: SerializerFunctionWrapHandler) -> Any:
-        """Leave out ``assumed`` where nothing was, as in records of earlier versions."""
-        return {name: value for name, value in serialize(card).items() if value or name != "assumed"}
+        """Leave out empty fields that records of earlier versions do not have."""
+        later = ("assumed", "driven_by")
+        return {name: value for name, value in serialize(card).items() if value or name not in later}
 
 
 _CARD = TypeAdapter(GeneratorCard)
