@@ -133,6 +133,8 @@ def card_checks(plan: Plan, results: RunResults, device: str) -> Iterator[Check]
 
     Models of code or of folders of others are not loaded.
     """
+    spec = results.spec
+    stated = spec.labels.keys() | spec.native_sizes.keys() | spec.action_units.keys()
     wrong: list[str] = []
     count = 0
     for reference, name in results.record.names.items():
@@ -147,7 +149,7 @@ def card_checks(plan: Plan, results: RunResults, device: str) -> Iterator[Check]
             entry = results.record.models_on(item.name).get(name)
             if entry is not None:
                 count += 1
-                wrong += _wrong_fields(model, entry, item, name, stated=reference in results.spec.labels)
+                wrong += _wrong_fields(model, entry, item, name, stated=reference in stated)
     yield compared("cards and blocks of the suite's own models", count, wrong, "cards")
 
 
