@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fesbench.reports.run.publish import publish
 
 from .runs.identities import check_identities, check_unchanged, identities
+from .runs.mending import altered_files, remove_altered
 from .runs.plan import Plan, make_plan, resolve
 from .runs.results import RunResults
 from .runs.spec import validate
@@ -85,7 +86,9 @@ def evaluate(
     return complete_run(plan, store, device, 0, _Silent()).summary.cells
 
 
-def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> RunResults:
+def complete_run(
+    plan: Plan, store: RunStore, device: str, workers: int, listener: Listener, timeout: float | None = None
+) -> RunResults:
     """Compute what the run directory lacks, and return the results.
 
     Args:
@@ -94,13 +97,21 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
+        timeout: Seconds that a model of a file or an installed package may take for a batch; None for 300.
 
     Raises:
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
             directory is in use, its data or models changed, or it cannot be written.
     """
-    loaded = None if is_complete(plan, store) else _load(plan, device)  # before the folder is made
-    with store.writing():
+    from .runs.isolation.model import TIMEOUT
+
+    seconds = timeout or TIMEOUT
+    with ExitStack() as opened:
+        loaded = None
+        if not is_complete(plan, store):  # what cannot be loaded is noticed before the folder is made
+            loaded = _load(plan, device, seconds)
+            opened.callback(loaded.models.close)
+        opened.enter_context(store.writing())
         spec = store.grown_spec(plan.spec)
         if spec != plan.spec:
             plan, loaded = make_plan(spec), None
@@ -110,18 +121,19 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         if not is_complete(plan, store):
             from .runs.run import finish, run_plan
 
+            remove_altered(plan, store)
             store.update_identities(found)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener, loaded=loaded)
+                run_plan(plan, store, device, workers, listener, loaded=loaded, timeout=seconds)
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)
 
 
-def _load(plan: Plan, device: str) -> Loaded:
+def _load(plan: Plan, device: str, timeout: float) -> Loaded:
     from .runs.run import load
 
-    return load(plan, device)
+    return load(plan, device, timeout)
 
 
 def open_run(folder: Path) -> RunResults:
@@ -148,6 +160,10 @@ def _logged(store: RunStore) -> Iterator[None]:
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
-    """Return whether the run directory holds the finished results of everything that the plan asks for."""
+    """Return whether the run directory holds the finished results of everything that the plan asks for.
+
+    A result that is missing or was changed since is none.
+    """
     record = store.record
-    return store.is_published() and record.status == "complete" and record.spec == plan.spec
+    finished = store.is_published() and record.status == "complete" and record.spec == plan.spec
+    return finished and not altered_files(store)

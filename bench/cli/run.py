@@ -87,6 +87,14 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--device", help="A torch device.  [default: cpu]")
 @click.option("--workers", type=click.IntRange(0), help="Processes that load images.  [default: the cores]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a model of your own may take to load, and for each batch.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
     "--json",
@@ -102,6 +110,7 @@ def run(
     out: Path | None,
     device: str | None,
     workers: int | None,
+    timeout: float,
     dry_run: bool,
     as_json: bool,
     **flags: object,
@@ -136,7 +145,7 @@ def run(
     was_complete = is_complete(plan, store)
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     with shown_progress(console) as listener:
-        results = complete_run(plan, store, device or file.device or "cpu", processes, listener)
+        results = complete_run(plan, store, device or file.device or "cpu", processes, listener, timeout)
     if was_complete:
         console.print("nothing left to do")
     else:

@@ -27,7 +27,7 @@ from ..core.contracts import (
     Supervision,
     Synthesizer,
 )
-from ..core.errors import BenchError, ImageError, UnknownName, invalid_fields
+from ..core.errors import BenchError, ImageError, UnknownName, explain, invalid_fields
 from ..core.files import read_limited
 from ..core.names import composed
 
@@ -188,6 +188,8 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise BenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BenchError(f"{path} cannot be imported: {explain(error)}") from error
     return module

@@ -79,6 +79,11 @@ def check_model_spec(spec: str) -> None:
         raise UnknownName("model", spec, GENERATORS.targets())
 
 
+def is_foreign(spec: str) -> bool:
+    """Return whether a model spec names code that is not the suite's own."""
+    return ".py:" in spec or not (spec.startswith(OUTPUTS) or spec in GENERATORS.builtin)
+
+
 def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
     """Return the files that determine a model's outputs, without loading it.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fesbench.datasets.action_units import ExpressionUnits
 from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
@@ -33,9 +34,14 @@ from ..core.contracts import (
     Upscale,
 )
 from ..core.errors import BenchError, LandmarkError, explain
+from ..core.text import plain_text
+from .cross_trained import CrossTrained
 from .neural import NeuralGenerator
 
 CPU_BATCH = 8
+
+BEYOND = 8.0
+"""Values beyond this are no pictures in [-1, 1] that overshoot: they have another range, such as 0..255."""
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +117,12 @@ def answer_each(
         MemoryError: ``answer`` ran out of memory.
     """
     try:
-        answers = list(answer(edits))
+        answers = list(answer(list(edits)))
         if len(answers) != len(edits):
             raise BenchError(f"{name} gave {len(answers)} answers to {len(edits)} edits")
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         if len(edits) == 1:
             log.warning("%s on %s", name, edits[0].id, exc_info=error)
             return [Failure(explain(error))]
@@ -125,8 +131,10 @@ def answer_each(
 
 
 def _checked(answer: Image | Failure, name: str) -> Image | Failure:
-    if isinstance(answer, Failure) or is_image(answer):
-        return answer
+    if isinstance(answer, Failure):
+        return Failure(plain_text(str(answer.reason)))
+    if is_image(answer):
+        return np.array(answer)  # the model may fill the same array again
     return Failure(f"{name} answered with {described(answer)}, not with (H, W, 3) uint8")
 
 
@@ -222,9 +230,34 @@ class GeneratorSynthesizer(Synthesizer):
     def _image(self, output: Tensor) -> Image | Failure:
         if output.ndim != 3 or output.shape[0] != 3:
             return Failure(f"{self.card.name} returned the shape {tuple(output.shape)}, not (3, H, W)")
+        if not output.is_floating_point():
+            return Failure(f"{self.card.name} returned {output.dtype}, not floats in [-1, 1]")
         if not torch.isfinite(output).all():
             return Failure(f"{self.card.name} returned values that are not finite")
+        if output.abs().max() > BEYOND:
+            return Failure(f"{self.card.name} returned values up to {output.max():g}, not in [-1, 1]")
         return output_to_image(output)
+
+
+def driven(generator: Generator, units: ExpressionUnits | None) -> Generator:
+    """Return a generator driven by action units of the user's, or itself where there are none.
+
+    Raises:
+        BenchError: it is not driven by action units.
+    """
+    if units is None:
+        return generator
+    if not isinstance(generator, NeuralGenerator):
+        raise BenchError(f"{generator.card.name} is not driven by action units; leave them out")
+    return generator.with_units(units.units, units.origin)
+
+
+def set_inference_of(model: Generator | Synthesizer | CrossTrained, inference: Inference) -> None:
+    """Change how the networks that a model is made of compute; see ``set_inference``."""
+    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
+    for part in parts:
+        if isinstance(part, NeuralGenerator):
+            set_inference(part, inference)
 
 
 def set_inference(generator: NeuralGenerator, inference: Inference) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .. import weights
 from ..core.contracts import Metric
-from ..core.errors import BenchError, UnknownName, WeightsMissing
+from ..core.errors import BenchError, UnknownName, WeightsMissing, explain
 from ..core.registry import Registry
 
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
@@ -208,7 +208,16 @@ def load_metric(identifier: str) -> Metric:
         return Row(_ECS, ("classifier:trained", backend), citations=()).load(identifier)
     if identifier in ROWS:
         return ROWS[identifier].load(identifier)
-    metric: Metric = METRICS.load(identifier)()
+    return _installed(identifier)
+
+
+def _installed(identifier: str) -> Metric:
+    try:
+        metric: Metric = METRICS.load(identifier)()
+    except (BenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise BenchError(f"the installed metric {identifier} cannot be made: {explain(error)}") from error
     return metric
 
 

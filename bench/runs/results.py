@@ -18,7 +18,7 @@ from ..metrics.registry import metric_id
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
 from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
-from ..statistics.measures import PREDICTED, Measure, backend, stem
+from ..statistics.measures import OUTPUT, PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
 from .spec import RunSpec
@@ -31,7 +31,7 @@ from .store.records import (
     ModelRecord,
     RunRecord,
 )
-from .store.store import SUMMARY, RunStore
+from .store.store import SCORED, SUMMARY, RunStore, UncheckedStore
 
 _SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
 """Stems of columns with ``Column.same_order``, in records of versions that did not store it."""
@@ -60,8 +60,20 @@ class RunResults:
         Raises:
             BenchError: the folder holds no run, the run was not finished, or its files are damaged.
         """
-        store = RunStore(location)
-        record = store.record
+        return cls._of_finished(RunStore(location))
+
+    @classmethod
+    def open_unchecked(cls, location: Path | str) -> Self:
+        """Return the results in the folder of a run as they are, whatever the recorded digests of its files.
+
+        Raises:
+            BenchError: as for ``open``.
+        """
+        return cls._of_finished(UncheckedStore(location))
+
+    @classmethod
+    def _of_finished(cls, store: RunStore) -> Self:
+        record, location = store.record, store.location
         if record.is_new:
             raise BenchError(
                 f"{location} holds no run: there is no run.json; give a folder that `bench run` wrote"
@@ -86,11 +98,11 @@ class RunResults:
             if record.spec is None:
                 raise ValueError("run.json holds no specification")
             return cls(store, record, _read_summary(store))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             path = store.place(SUMMARY)
             raise BenchError(
-                f"{path} or run.json beside it is damaged or of another version ({error!r}); remove {path} "
-                "and run the same command again: the tables are made anew from the stored scores"
+                f"{path} or run.json beside it is damaged or of another version ({error!r}); run the same "
+                "command again: the tables are made anew from the stored scores"
             ) from error
 
     @property
@@ -136,7 +148,17 @@ class RunResults:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The rows of ``scores.parquet``, with the columns of ``scoring.shards.SCORES``."""
-        return self.store.read_scores()
+        rows = self.store.read_scores()
+        answered = rows[rows["metric"] == OUTPUT].groupby(["dataset", "generator"]).size()
+        for dataset, generators in self.record.outputs.items():
+            for generator, counts in generators.items():
+                if answered.get((dataset, generator), 0) != counts.asked:
+                    raise BenchError(
+                        f"{self.store.place(SCORED)} does not hold all rows of {generator} on {dataset}: "
+                        f"{answered.get((dataset, generator), 0)} of {counts.asked} edits; run the same "
+                        "command again: it is made anew from the parts"
+                    )
+        return rows
 
     @cached_property
     def cells(self) -> pd.DataFrame:

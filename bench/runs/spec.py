@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,8 +21,7 @@ from pydantic import (
 from ..core.contracts import CONTROLS, Inference, Upscale
 from ..core.errors import SpecError, invalid_fields
 from ..core.names import safe_name, split_names
-
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
+from ..core.yaml_files import read_yaml
 
 GROWING = ("models", "data", "metrics")
 """Lists that a later call may add to; so may it to ``BY_MODEL``, while all other fields are fixed."""
@@ -38,6 +37,18 @@ BEFORE_UPSCALE: Upscale = "output"
 
 LONGEST_NAME = 150
 """Characters of the data sets' names in a run's default name."""
+
+
+def _path_or_name(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL byte, which no path can hold")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_path_or_name)]
+"""A name, or a path."""
+
+Names = Annotated[tuple[Reference, ...], Field(min_length=1)]
 
 
 class RunSpec(BaseModel):
@@ -59,7 +70,7 @@ class RunSpec(BaseModel):
     data: Names = ("rendered",)
     metrics: tuple[str, ...] = ()
     backend: str = "embedded"
-    checkpoints: dict[str, str] = {}
+    checkpoints: dict[str, Reference] = {}
     labels: dict[str, tuple[str, ...]] = {}
     native_sizes: dict[str, Annotated[int, Field(ge=8, le=1024)]] = {}
     action_units: dict[str, str] = {}
@@ -135,10 +146,7 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         SpecError: the file is missing, is no YAML mapping, or has a wrong field; the message names it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold a mapping such as 'models: [copy, stargan]'")
     try:

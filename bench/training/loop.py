@@ -29,7 +29,7 @@ from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import TUNED_BY, NeuralGenerator
 from ..generators.training_data import TrainingImages, load_images
-from ..weights.tensors import read_tensors
+from ..weights.tensors import check_archive, read_tensors
 from .checkpoint_selection import Selection, Validation
 from .devices import SharedFailure, fail_together
 from .log import TrainingLog
@@ -128,6 +128,7 @@ class TrainingRun:
             SpecError: it was made with other settings or other data.
             CheckpointError: the file is damaged.
         """
+        check_archive(self.state_file)
         saved = read_tensors(self.state_file)
         if not isinstance(saved, dict) or saved.keys() != STATE_KEYS:
             raise CheckpointError(f"{self.state_file} is no state of a training; train into another folder")
@@ -290,7 +291,10 @@ class TrainingRun:
             "trainer": self.trainer.state(),
         }
         with written_whole(self.state_file) as unfinished:
-            torch.save(state, unfinished)
+            try:
+                torch.save(state, unfinished)
+            except RuntimeError as error:  # PyTorch's own words for a full disk
+                raise OSError(f"{error}".splitlines()[0]) from error
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""
