@@ -43,7 +43,7 @@ class ExpressionEncoder(nn.Sequential):
     """(B, 3, R, R) in [-1, 1] to expression codes (B, CODE) in (-1, 1): halvings to 4 x 4, then linear.
 
     Args:
-        resolution: Image size R in pixels, a power of two.
+        resolution: Image size R in pixels, a multiple of 4.
         width: Channels of the first layer.
     """
 
@@ -86,7 +86,7 @@ class DEGANNetwork(nn.Module):
     off a code, as the papers do with an SVM or MLP afterwards.
 
     Args:
-        resolution: Image size R in pixels, a power of two.
+        resolution: Image size R in pixels, a multiple of 4.
         classes: Number of expressions.
         width: Channels of the first layers.
         blocks: Residue blocks.

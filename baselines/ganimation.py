@@ -6,7 +6,7 @@ state_dict names; none of the code is taken over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,13 @@ from torch.nn import functional as F
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import CheckpointError
+from fesbench.datasets.action_units import (
+    COLUMNS,
+    Units,
+    prototypes,
+    read_prototypes,
+    write_prototypes,
+)
 from fesbench.generators.architecture import Architecture, count, length
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.draws import Batch, Draws
@@ -29,10 +36,16 @@ from fesbench.generators.neural import NeuralGenerator
 from fesbench.generators.objectives import Objective, Terms
 from fesbench.generators.training_data import TrainingImages
 
-from .action_units import COLUMNS, Units, prototypes, read_prototypes
-
 UNITS = len(COLUMNS)
-"""Length of a condition of action units; any other length is one-hot."""
+"""Length of a condition of action units. A network of seventeen labels has a condition of that length too."""
+
+BY_UNITS, BY_LABELS = "action units", "labels"
+"""What drives a network; see ``GeneratorCard.driven_by``."""
+
+UNITS_ASSUMED = (
+    "the checkpoint does not state what its seventeen condition values are, which are assumed to be "
+    "OpenFace's action units; name seventeen labels with --labels where they are expressions"
+)
 
 NOISE = 0.1
 """Largest noise on target conditions in training, as in the official code."""
@@ -168,14 +181,19 @@ class GANimationObjective(Objective):
 class GANimation(NeuralGenerator):
     """GANimation behind the generator contract; needs no source.
 
-    A network with seventeen condition channels is driven by action units: an expression is asked for by its
-    prototype. Any other is driven by the one-hot expression.
+    A network with as many condition channels as expressions is driven by the one-hot expression, unless
+    ``units`` are given. Any other is driven by seventeen action units: an expression is asked for by its
+    prototype. ``card.driven_by`` says which.
 
     Args:
         network: Its condition may have any length.
         expressions: Names of the labels.
         resolution: In pixels.
-        units: Expression to action units, each (17,) float32 in 0..1; None takes the table of prototypes.
+        units: Expression to action units, each (17,) float32 in 0..1; None takes the table of prototypes
+            where action units drive the network.
+
+    Attributes:
+        measured: Units that came with the checkpoint or from the user; None where they are the table's.
 
     Raises:
         CheckpointError: ``expressions`` do not fit the length of the condition, or have no units.
@@ -204,10 +222,7 @@ class GANimation(NeuralGenerator):
         decay_from=2 / 3,
     )
 
-    learns_from = (
-        "the expression of each image and, where the data set states them, its action units; "
-        "elsewhere those of the expression's prototype"
-    )
+    learns_from_units = True
     trials = 6
     small_weights = MappingProxyType({"d_condition": 20.0, "g_condition": 20.0, "g_cycle": 2.5})
     training_choices = (
@@ -227,7 +242,16 @@ class GANimation(NeuralGenerator):
         units: Mapping[str, Units] | None = None,
     ) -> None:
         super().__init__(network, expressions, resolution)
-        self.conditions = _table(network.units, expressions, units)
+        by_labels = units is None and len(expressions) == network.units
+        if not by_labels and network.units != UNITS:
+            raise CheckpointError(
+                f"the network takes {network.units} expressions, not {len(expressions)} and not action units"
+            )
+        self.measured: Mapping[str, Units] | None = None
+        self.conditions = (
+            torch.eye(network.units) if by_labels else _table(expressions, units or prototypes())
+        )
+        self.card = replace(self.card, driven_by=BY_LABELS if by_labels else BY_UNITS)
 
     @classmethod
     def architecture(cls, state: Mapping[str, Tensor], resolution: int) -> Architecture:
@@ -248,47 +272,86 @@ class GANimation(NeuralGenerator):
         """Load a file, and the action units of its expressions if there is a table beside it.
 
         ``NAME.action_units.csv`` beside ``NAME.pth`` replaces the table of prototypes; see
-        ``action_units.read_prototypes``.
+        ``datasets.action_units.read_prototypes``.
 
         Raises:
             CheckpointError: the file cannot be used, or no units drive the network.
             DatasetError: the units cannot be used.
         """
         generator = super().from_checkpoint(path, expressions, resolution)
+        by_labels = torch.equal(generator.conditions, torch.eye(len(generator.conditions)))
+        driven_by = generator.card.driven_by or (BY_LABELS if by_labels else BY_UNITS)
+        generator.card = replace(generator.card, driven_by=driven_by)
         beside = Path(path).with_suffix(".action_units.csv")
-        return generator.with_units(read_prototypes(beside), beside.name) if beside.exists() else generator
+        if beside.exists():
+            return generator.with_units(read_prototypes(beside), beside.name)
+        if driven_by == BY_UNITS and by_labels:
+            raise CheckpointError(
+                f"{path} is driven by action units, and their table {beside.name} is missing"
+            )
+        return generator
+
+    @classmethod
+    def _assumptions(cls, card: GeneratorCard, named: bool, sized: bool) -> Iterator[str]:
+        yield from super()._assumptions(card, named, sized)
+        if card.driven_by == BY_UNITS:
+            yield UNITS_ASSUMED
+
+    @classmethod
+    def trained(cls, network: nn.Module, data: TrainingImages, resolution: int) -> Self:
+        """See ``NeuralGenerator``; measured units are kept with the network."""
+        assert isinstance(network, GANimationNetwork)
+        generator = cls(network, data.expressions, resolution, _units_of(data))
+        generator.measured = data.expression_units
+        return generator
+
+    @classmethod
+    def supervision_of(cls, data: TrainingImages) -> str:
+        """See ``NeuralGenerator``: labels, or action units and where they come from."""
+        if _units_of(data) is None:
+            return "the labels of the images: one condition value for each expression"
+        if data.action_units is None:
+            return "the labels of the images, each as the action units of its prototype: none were measured"
+        if data.expression_units is None:
+            return "the action units that the data set states of each image"
+        return "the action units that OpenFace measured on the images"
+
+    def write_beside(self, path: Path) -> None:
+        """Write the units that replace the table of prototypes, if any do."""
+        if self.measured is not None:
+            write_prototypes(self.measured, path.with_suffix(".action_units.csv"))
 
     @staticmethod
     def objective(data: TrainingImages, settings: Settings) -> GANimationObjective:
         """Return new networks with the official losses; see ``training_choices``.
 
-        Action units drive the network if every expression of ``data`` has a prototype: the units of the
-        images where the data set states them, else the prototype. Otherwise one-hot expressions do.
+        Action units drive the network if they were measured or every expression of ``data`` has a prototype:
+        the units of the images where they are known, else the expression's. Otherwise one-hot expressions do.
         """
-        units = UNITS if prototypes().keys() >= set(data.expressions) else len(data.expressions)
-        network, discriminator = GANimationNetwork(units, settings.width), new_discriminator(units, settings)
-        return GANimationObjective(network, discriminator, _conditions_of(data, units), settings)
+        conditions = _conditions_of(data)
+        length = conditions.shape[-1]
+        network, discriminator = (
+            GANimationNetwork(length, settings.width),
+            new_discriminator(length, settings),
+        )
+        return GANimationObjective(network, discriminator, conditions, settings)
 
     def with_units(self, units: Mapping[str, Units], origin: str) -> Self:
-        """Return the same network driven by other action units.
-
-        Args:
-            units: Units by expression; the expressions become the labels.
-            origin: Where they come from, for the card.
-
-        Raises:
-            CheckpointError: no units drive the network.
-        """
-        width = self.conditions.shape[1]
-        if width != UNITS:
+        """See ``NeuralGenerator``."""
+        if self.card.driven_by == BY_LABELS:
             raise CheckpointError(
-                f"the network takes {width} expressions, not action units, so {origin} cannot drive it; "
-                "move that file away"
+                f"the network takes {len(self.conditions)} expressions, not action units, so {origin} cannot "
+                "drive it; move that file away, or leave the option out"
             )
         assert isinstance(self.network, GANimationNetwork)
         generator = type(self)(self.network, tuple(units), self.card.resolution or 128, units)
-        choices = (*self.card.choices, f"the action units of each expression are those of {origin}")
-        generator.card = replace(self.card, expressions=tuple(units), choices=choices)
+        generator.measured = units
+        generator.card = replace(
+            self.card,
+            expressions=tuple(units),
+            choices=(*self.card.choices, f"the action units of each expression are those of {origin}"),
+            assumed=tuple(text for text in self.card.assumed if text != UNITS_ASSUMED),
+        )
         return generator
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
@@ -296,11 +359,8 @@ class GANimation(NeuralGenerator):
         return self.conditions.to(target.device)[target]
 
 
-def _table(length: int, expressions: Sequence[str], units: Mapping[str, Units] | None = None) -> Tensor:
-    """(expressions, length): the condition that asks for each expression."""
-    if length != UNITS:
-        return torch.eye(length)
-    known = prototypes() if units is None else units
+def _table(expressions: Sequence[str], known: Mapping[str, Units]) -> Tensor:
+    """(expressions, 17): the units that ask for each expression."""
     missing = [name for name in expressions if name not in known]
     if missing:
         raise CheckpointError(
@@ -310,14 +370,23 @@ def _table(length: int, expressions: Sequence[str], units: Mapping[str, Units] |
     return torch.from_numpy(np.stack([known[name] for name in expressions]))
 
 
-def _conditions_of(data: TrainingImages, length: int) -> Tensor:
-    """(people, expressions, length): the mean of a person's images of an expression, else the table's."""
-    table = _table(length, data.expressions)
-    people, expressions = int(data.subjects.max()) + 1, len(data.expressions)
-    if length != UNITS or data.action_units is None:
+def _units_of(data: TrainingImages) -> Mapping[str, Units] | None:
+    """The units that ask for each expression, measured or of the table; None where there are not all."""
+    known = prototypes() if data.expression_units is None else data.expression_units
+    return known if known.keys() >= set(data.expressions) else None
+
+
+def _conditions_of(data: TrainingImages) -> Tensor:
+    """(people, expressions, length): the mean over a person's images of an expression, else the table's."""
+    people, expressions, units = int(data.subjects.max()) + 1, len(data.expressions), _units_of(data)
+    if units is None:
+        return torch.eye(expressions).repeat(people, 1, 1)
+    table = _table(data.expressions, units)
+    if data.action_units is None:
         return table.repeat(people, 1, 1)
-    shots = data.subjects * expressions + data.labels
+    known = data.action_units.isfinite().all(dim=1)
+    shots = (data.subjects * expressions + data.labels)[known]
     count = torch.bincount(shots, minlength=people * expressions)[:, None]
-    total = torch.zeros(people * expressions, length).index_add_(0, shots, data.action_units)
+    total = torch.zeros(people * expressions, UNITS).index_add_(0, shots, data.action_units[known])
     means = torch.where(count > 0, total / count.clamp(min=1), table.repeat(people, 1))
-    return means.reshape(people, expressions, length)
+    return means.reshape(people, expressions, UNITS)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.contracts import GeneratorCard as GeneratorCard
     from .core.contracts import Image as Image
     from .core.contracts import ImageMetric as ImageMetric
+    from .core.contracts import LandmarkGenerator as LandmarkGenerator
+    from .core.contracts import Landmarks as Landmarks
     from .core.contracts import Mask as Mask
     from .core.contracts import Metric as Metric
     from .core.contracts import MetricCard as MetricCard
@@ -45,6 +47,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.errors import CheckpointError as CheckpointError
     from .core.errors import DatasetError as DatasetError
     from .core.errors import ImageError as ImageError
+    from .core.errors import LandmarkError as LandmarkError
     from .core.errors import SpecError as SpecError
     from .core.errors import UnknownName as UnknownName
     from .core.errors import UnsupportedEdit as UnsupportedEdit
@@ -72,6 +75,8 @@ _EXPORTS = {
         "GeneratorCard",
         "Image",
         "ImageMetric",
+        "LandmarkGenerator",
+        "Landmarks",
         "Mask",
         "Metric",
         "MetricCard",
@@ -87,6 +92,7 @@ _EXPORTS = {
         "CheckpointError",
         "DatasetError",
         "ImageError",
+        "LandmarkError",
         "SpecError",
         "UnknownName",
         "UnsupportedEdit",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fesbench.reports.run.publish import publish
 
 from .runs.identities import check_identities, check_unchanged, identities
+from .runs.mending import altered_files, remove_altered
 from .runs.plan import Plan, make_plan, resolve
 from .runs.results import RunResults
 from .runs.spec import validate
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from .runs.execution.executor import ShardDone
     from .runs.execution.progress import Listener
+    from .runs.run import Loaded
 
 
 class _Silent:
@@ -41,6 +44,11 @@ def evaluate(
     limit: int | None = None,
     out: Path | str | None = None,
     device: str = "cpu",
+    *,
+    checkpoints: Mapping[str, Path | str] = MappingProxyType({}),
+    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    native_sizes: Mapping[str, int] = MappingProxyType({}),
+    action_units: Mapping[str, Path | str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Compare generators on data sets; the same as ``bench run``.
 
@@ -52,6 +60,12 @@ def evaluate(
         limit: Subjects of each domain to keep.
         out: The run's folder; an existing run is continued. Default ``runs/NAME``.
         device: A torch device.
+        checkpoints: Generator to the weights to use instead of the shipped ones.
+        labels: Generator to the expressions of its checkpoint's labels, in the order of its training; by
+            default those of the card beside it, else the authors'.
+        native_sizes: Generator to the image size in pixels that its checkpoint was trained at; likewise.
+        action_units: Generator to OpenFace's files that drive it; see
+            ``datasets.action_units.expression_units``.
 
     Returns:
         The cells of the summary: generator, dataset, domain, metric, value, low, high, counts.
@@ -60,13 +74,21 @@ def evaluate(
         BenchError: the specification, a data set or the folder cannot be used.
     """
     fields = {"models": tuple(generators), "data": tuple(datasets), "metrics": tuple(metrics)}
-    spec = resolve(validate(fields | {"backend": backend, "limit": limit}, "evaluate"))
+    stated = {
+        "checkpoints": {name: str(path) for name, path in checkpoints.items()},
+        "labels": {name: tuple(names) for name, names in labels.items()},
+        "native_sizes": dict(native_sizes),
+        "action_units": {name: str(path) for name, path in action_units.items()},
+    }
+    spec = resolve(validate(fields | stated | {"backend": backend, "limit": limit}, "evaluate"))
     store = RunStore(Path(out) if out else Path("runs") / spec.run_name)
     plan = make_plan(store.grown_spec(spec))
     return complete_run(plan, store, device, 0, _Silent()).summary.cells
 
 
-def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listener: Listener) -> RunResults:
+def complete_run(
+    plan: Plan, store: RunStore, device: str, workers: int, listener: Listener, timeout: float | None = None
+) -> RunResults:
     """Compute what the run directory lacks, and return the results.
 
     Args:
@@ -75,25 +97,43 @@ def complete_run(plan: Plan, store: RunStore, device: str, workers: int, listene
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
+        timeout: Seconds that a model of a file or an installed package may take for a batch; None for 300.
 
     Raises:
-        BenchError: the directory is in use, its data or models changed, or it cannot be written.
+        BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
+            directory is in use, its data or models changed, or it cannot be written.
     """
-    with store.writing():
+    from .runs.isolation.model import TIMEOUT
+
+    seconds = timeout or TIMEOUT
+    with ExitStack() as opened:
+        loaded = None
+        if not is_complete(plan, store):  # what cannot be loaded is noticed before the folder is made
+            loaded = _load(plan, device, seconds)
+            opened.callback(loaded.models.close)
+        opened.enter_context(store.writing())
         spec = store.grown_spec(plan.spec)
-        plan = plan if spec == plan.spec else make_plan(spec)
+        if spec != plan.spec:
+            plan, loaded = make_plan(spec), None
         check_unchanged(plan, store)
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not is_complete(plan, store):
             from .runs.run import finish, run_plan
 
+            remove_altered(plan, store)
             store.update_identities(found)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener)
+                run_plan(plan, store, device, workers, listener, loaded=loaded, timeout=seconds)
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)
+
+
+def _load(plan: Plan, device: str, timeout: float) -> Loaded:
+    from .runs.run import load
+
+    return load(plan, device, timeout)
 
 
 def open_run(folder: Path) -> RunResults:
@@ -120,6 +160,10 @@ def _logged(store: RunStore) -> Iterator[None]:
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:
-    """Return whether the run directory holds the finished results of everything that the plan asks for."""
+    """Return whether the run directory holds the finished results of everything that the plan asks for.
+
+    A result that is missing or was changed since is none.
+    """
     record = store.record
-    return store.is_published() and record.status == "complete" and record.spec == plan.spec
+    finished = store.is_published() and record.status == "complete" and record.spec == plan.spec
+    return finished and not altered_files(store)

@@ -5,8 +5,11 @@ holds the answer is an image or an ``ImageError``. What is made of unusual files
 
 - EXIF orientation is applied; of several frames or pages the first counts.
 - Transparent pixels are blended over white, as web pages and most viewers show them.
-- 16-bit values are divided by 257; grey is repeated three times; CMYK, YCbCr and palettes become RGB by
-  Pillow's own conversion, without colour profiles. 32-bit and float pixels have no stated range: refused.
+- 16-bit grey is divided by 257, of 16-bit colours the upper byte counts; grey is repeated three times; CMYK,
+  YCbCr and palettes become RGB by Pillow's own conversion, without colour profiles. 32-bit and float pixels
+  have no stated range: refused.
+- Damaged files are refused, see ``integrity``, and so are images that were saved as 0..1. ``Trait`` lists
+  what is noted.
 """
 
 from __future__ import annotations
@@ -14,17 +17,23 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import PIL
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from fesbench.core.contracts import Image, Mask
 from fesbench.core.errors import ImageError
 from fesbench.core.files import read_limited
+from fesbench.core.plurals import counted
+
+from .integrity import check_whole, damaged
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset(
@@ -32,8 +41,32 @@ SUFFIXES = frozenset(
 )
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
-DECODER = f"1-{PIL.__version__}"
+DECODER = f"2-{PIL.__version__}"
 """Names what decides which files are usable, for caches."""
+
+SMALL = 32
+"""Pixels of the shorter side below which an image is noted."""
+FLAT_PART = 8
+"""An upper or lower part of this fraction of the height that is all black or all grey is noted."""
+FILLINGS = (0, 128)
+"""The values that decoders give to pixels that are missing."""
+
+
+class Trait(Enum):
+    """What is noted of images that are used all the same; values are texts for notes."""
+
+    TRANSPARENT = "partly transparent; blended over white"
+    OBLONG = "not square; only the centre square is used (`bench data prepare` crops around the eyes)"
+    SMALL = f"smaller than {SMALL} pixels; enlarged"
+    BLANK = "one colour throughout; there is no face to see"
+    FLAT_EDGE = "black or grey at the top or bottom, as files are that were cut and saved again; used as is"
+
+
+class Examined(NamedTuple):
+    """An image, (H, W, 3) uint8 RGB, and what is to be noted of it."""
+
+    pixels: Image
+    traits: tuple[Trait, ...]
 
 
 def load_image(path: Path) -> Image:
@@ -43,9 +76,53 @@ def load_image(path: Path) -> Image:
         ImageError: the file is missing or unusable; says why and what to do.
     """
     try:
-        return decode_image(read_bytes(path))
+        return examine(read_bytes(path)).pixels
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
+
+
+def examine(data: bytes) -> Examined:
+    """Return the image in the bytes of a file and its traits: the check of every image that a user gives.
+
+    Raises:
+        ImageError: as for ``decode_image``; or all values are 0 or 1.
+    """
+    pixels, transparent = _decoded(data)
+    if pixels.max() <= 1:
+        raise ImageError("the image is black, as 0..1 is in 8 bits; multiply values by 255 before saving")
+    found = {
+        Trait.TRANSPARENT: transparent,
+        Trait.OBLONG: pixels.shape[0] != pixels.shape[1],
+        Trait.SMALL: min(pixels.shape[:2]) < SMALL,
+        Trait.BLANK: (blank := bool((pixels == pixels[0, 0]).all())),
+        Trait.FLAT_EDGE: not blank and any(map(_is_filling, _edges(pixels))),
+    }
+    return Examined(pixels, tuple(trait for trait, is_so in found.items() if is_so))
+
+
+def _edges(pixels: Image) -> tuple[Image, Image]:
+    """Return the upper and the lower part of an image; where rows are stored upwards, the file ends above."""
+    rows = max(1, len(pixels) // FLAT_PART)
+    return pixels[:rows], pixels[-rows:]
+
+
+def _is_filling(part: Image) -> bool:
+    return part[0, 0, 0] in FILLINGS and bool((part == part[0, 0, 0]).all())
+
+
+def trait_notes(traits: Mapping[str, Sequence[Trait]], role: str = "image") -> list[str]:
+    """Return a note on each trait that some images have.
+
+    Args:
+        traits: Path to traits, of all images.
+        role: What the images are, in the singular.
+    """
+    having = {trait: [path for path, found in traits.items() if trait in found] for trait in Trait}
+    return [
+        f"{len(paths)} of {counted(len(traits), role)}, such as {paths[0]}: {trait.value}"
+        for trait, paths in having.items()
+        if paths
+    ]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -86,18 +163,25 @@ def read_header(path: Path) -> Header:
 
 
 def decode_image(data: bytes) -> Image:
-    """Return the image in the bytes of a file: (H, W, 3) uint8 RGB.
+    """Return the image in the bytes of a file, whatever it shows: (H, W, 3) uint8 RGB.
 
     Raises:
         ImageError: the bytes are empty, no image of an allowed format, broken, or too many pixels.
     """
+    return _decoded(data)[0]
+
+
+def _decoded(data: bytes) -> tuple[Image, bool]:
+    """Return an image, and whether any of it was transparent."""
     if not data:
         raise ImageError("the file is empty; copy it again from its source")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            return _decode(data)
+            pixels, transparent = _decode(data)
+            check_whole(data, pixels, lambda content: _decode(content)[0])
+            return pixels, transparent
     except (ImageError, MemoryError):
         raise
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
@@ -105,33 +189,59 @@ def decode_image(data: bytes) -> Image:
     except UnidentifiedImageError as error:
         raise ImageError(f"not an image in {', '.join(FORMATS)} format; save it as PNG or JPEG") from error
     except Exception as error:  # decoders of damaged files raise whatever they stumble over
-        raise ImageError(f"the image is damaged ({error}); copy it again from its source") from error
+        raise damaged(error) from error
 
 
 def _too_large() -> ImageError:
     return ImageError(f"more than {MAX_PIXELS >> 20} million pixels when decoded; save the image smaller")
 
 
-def _decode(data: bytes) -> Image:
+def _decode(data: bytes) -> tuple[Image, bool]:
     with Pillow.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _too_large()
         format_ = image.format
         image.load()
-        return np.ascontiguousarray(_to_rgb(ImageOps.exif_transpose(image), format_))
+        if format_ == "PNG":
+            _scale_transparent_colour(image, data[_PNG_DEPTH])
+        pixels, transparent = _to_rgb(ImageOps.exif_transpose(image), format_)
+        return np.ascontiguousarray(pixels), transparent
 
 
-def _to_rgb(image: Pillow.Image, format_: str | None) -> Image:
+_PNG_DEPTH = 24
+"""Where a PNG states the bits of a value."""
+
+
+def _scale_transparent_colour(image: Pillow.Image, depth: int) -> None:
+    """Bring the transparent colour of a PNG to the bits of the decoded pixels, as Pillow does not.
+
+    Of 16-bit colours Pillow keeps the upper byte; so a colour counts as transparent that shares it.
+    """
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and depth == 16 and isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif image.mode == "L" and depth < 8 and isinstance(key, int):
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+
+
+def _to_rgb(image: Pillow.Image, format_: str | None) -> tuple[Image, bool]:
     if image.mode.startswith("I;16") or (image.mode == "I" and format_ in ("PNG", "PPM")):
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+        return _sixteen_bits(np.asarray(image).astype(np.uint32), image.info.get("transparency"))
     if image.mode in ("I", "F"):
         raise ImageError("32-bit pixels have no stated range; save the image with 8 or 16 bits")
-    if image.has_transparency_data:
-        opaque = Pillow.new("RGBA", image.size, "white")
-        opaque.alpha_composite(image.convert("RGBA"))
-        image = opaque
-    return np.asarray(image.convert("RGB"))
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB")), False
+    layered = image.convert("RGBA")
+    opaque = Pillow.new("RGBA", image.size, "white")
+    opaque.alpha_composite(layered)
+    return np.asarray(opaque.convert("RGB")), bool(np.asarray(layered.getchannel("A")).min() < 255)
+
+
+def _sixteen_bits(values: NDArray[np.uint32], transparent_value: int | None) -> tuple[Image, bool]:
+    grey = ((values + 128) // 257).astype(np.uint8)
+    transparent = np.full(grey.shape, False) if transparent_value is None else values == transparent_value
+    grey[transparent] = 255
+    return np.repeat(grey[..., None], 3, axis=2), bool(transparent.any())
 
 
 def image_digest(image: Image) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from fesbench.core.errors import ImageError
 
 from .workers import picklable, serve_parent_only
 
-T = TypeVar("T")
 LoadedImage = tuple[Image, Mask | None] | Failure
 Pending = Callable[[], LoadedImage]
 
@@ -34,15 +33,15 @@ def load_sample(load: Callable[[], Image], load_mask: Callable[[], Mask] | None)
         image, mask = load(), load_mask() if load_mask else None
     except ImageError as error:
         return Failure(str(error))
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         return Failure(f"its image cannot be loaded: {type(error).__name__}: {error}")
     if not is_image(image):
         return Failure(f"its image is {described(image)}, not (H, W, 3) uint8")
     if mask is not None and not _is_mask(mask, image):
         return Failure(f"its mask is {described(mask)}, not {image.shape[:2]} bool")
-    return image, mask
+    return np.array(image), None if mask is None else np.array(mask)  # code of others may use its own again
 
 
 def is_image(value: object) -> bool:
@@ -113,17 +112,16 @@ class ImageLoader:
 
 
 def in_memory(sample: Sample, loaded: LoadedImage) -> Sample:
-    """Return the sample with its image in memory, or with a ``load`` that raises ``ImageError``."""
+    """Return the sample with its image in memory, or with a ``load`` that raises ``ImageError``.
+
+    Each call of ``load`` returns a copy, so that nobody who changes it changes it for others.
+    """
     if isinstance(loaded, Failure):
         return replace(sample, load=partial(_refuse, loaded.reason), load_mask=None)
     image, mask = loaded
     return replace(
-        sample, load=partial(_give, image), load_mask=partial(_give, mask) if mask is not None else None
+        sample, load=partial(np.array, image), load_mask=None if mask is None else partial(np.array, mask)
     )
-
-
-def _give(value: T) -> T:
-    return value
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -38,6 +38,7 @@ def overview(splits: Mapping[str, Dataset]) -> dict[str, Any]:
         "expressions": _counts(sample.expression or UNLABELLED for sample in samples),
         "domains": _counts(sample.domain for sample in samples),
         "splits": {name: _split_counts(dataset) for name, dataset in parts.items()},
+        "notes": list(any_split.notes),
         "problems": [problem._asdict() for problem in any_split.problems],
         "ignored": list(getattr(any_split, "ignored", ())),
     }

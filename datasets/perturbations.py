@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image as Pillow
 
-from fesbench.core.contracts import Edit, Image, Mask, Sample
+from fesbench.core.contracts import Edit, Image, Landmarks, Mask, Sample
 
 from .images import image_to_mask, mask_to_image, resize
 
@@ -102,8 +102,8 @@ def transform_of(perturbation: Perturbation, subject: str, resolution: int) -> T
 def perturbed_edit(edit: Edit, perturbation: Perturbation, resolution: int) -> Edit:
     """Return the edit with source and truth perturbed alike, under an id of its own.
 
-    Images are loaded at ``resolution`` x ``resolution`` pixels. Masks are transformed with them; annotations
-    are left out.
+    Images are loaded at ``resolution`` x ``resolution`` pixels. Masks and landmarks are transformed with
+    them; annotations are left out.
     """
     transform = transform_of(perturbation, edit.source.subject, resolution)
     change = partial(_perturbed_sample, slug=perturbation.slug, transform=transform, side=resolution)
@@ -112,6 +112,7 @@ def perturbed_edit(edit: Edit, perturbation: Perturbation, resolution: int) -> E
 
 def _perturbed_sample(sample: Sample, slug: str, transform: Transform, side: int) -> Sample:
     mask = partial(load_perturbed_mask, sample.load_mask, transform, side) if sample.load_mask else None
+    known = sample.load_landmarks
     return Sample(
         id=f"{slug}-{sample.id}",
         subject=sample.subject,
@@ -119,6 +120,7 @@ def _perturbed_sample(sample: Sample, slug: str, transform: Transform, side: int
         domain=sample.domain,
         load=partial(load_perturbed, sample.load, transform, side),
         load_mask=mask,
+        load_landmarks=partial(load_perturbed_landmarks, known, transform) if known else None,
     )
 
 
@@ -130,6 +132,16 @@ def load_perturbed(load: Callable[[], Image], transform: Transform, side: int) -
 def load_perturbed_mask(load: Callable[[], Mask], transform: Transform, side: int) -> Mask:
     """Load a mask and transform it as its image: (side, side) bool."""
     return image_to_mask(load_perturbed(lambda: mask_to_image(load()), transform, side))
+
+
+def load_perturbed_landmarks(load: Callable[[], Landmarks], transform: Transform) -> Landmarks:
+    """Load landmarks and transform them as their image: (68, 2) float32."""
+    angle = math.radians(transform.degrees)
+    cosine, sine = math.cos(angle) * transform.factor, math.sin(angle) * transform.factor
+    centre = np.array([0.5 + transform.right, 0.5 + transform.down])
+    turned = (load() - 0.5) @ np.array([[cosine, sine], [-sine, cosine]])
+    moved: Landmarks = (turned + centre).astype(np.float32)
+    return moved
 
 
 def transformed(image: Image, transform: Transform) -> Image:

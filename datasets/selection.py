@@ -28,6 +28,11 @@ class Selection(Dataset):
         self.name, self.split, self.expressions = base.name, base.split, base.expressions
         self.problems = base.problems
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """Those of the base."""
+        return self.base.notes
+
     def _keeps(self, sample: Sample) -> bool:
         return (sample.domain, sample.subject) in self.keep
 

@@ -76,7 +76,7 @@ class PairedRegression(ClosedForm):
         expressions = [name for name in train.expressions if any(y.expression == name for _, y in pairs)]
         images = _ImageReader(size)
         weights: dict[str, Tensor] = {}
-        for names, rows in _jointly_solvable(pairs, expressions):
+        for names, rows in jointly_solvable(pairs, expressions):
             weights |= zip(names, self._solve(rows, images), strict=True)
         self._weights = torch.stack([weights[name] for name in expressions])
         subjects = len({source.subject for source, _ in pairs})
@@ -145,7 +145,7 @@ class PairedRegression(ClosedForm):
         """
         try:
             weights = torch.from_numpy(np.array(state["weights"], dtype=np.float32))
-            expressions, trained_on = _parsed(state["about"].tobytes())
+            expressions, trained_on = parsed(state["about"].tobytes())
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
         planes = 3 if self.channels == "all" else 1
@@ -186,17 +186,23 @@ class _ImageReader:
         return resized[0].round().byte()
 
 
-def _parsed(about: bytes) -> tuple[list[str], str]:
+def parsed(about: bytes) -> tuple[list[str], str]:
+    """Return expressions and training data from ``about`` of a state.
+
+    Raises:
+        ValueError: it holds something else.
+        TypeError: likewise.
+    """
     expressions, trained_on = json.loads(about)
     if not all(isinstance(text, str) for text in (*expressions, trained_on)):
         raise ValueError("names that are not text")
     return list(expressions), trained_on
 
 
-def _jointly_solvable(
+def jointly_solvable(
     pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
 ) -> list[tuple[list[str], list[list[Sample]]]]:
-    """Groups of expressions that exist for the same sources, with rows of each source and its targets.
+    """Return groups of expressions that exist for the same sources, with rows of each source and its targets.
 
     A group shares one Gram matrix. In a complete data set all expressions are one group.
     """

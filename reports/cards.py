@@ -201,6 +201,7 @@ def _details(card: GeneratorCard) -> dict[str, object]:
         "parameters": f"{card.parameters:,}" if card.parameters else "",
         "resolution": f"{card.resolution} px" if card.resolution else "any",
         "expressions": ", ".join(card.expressions) or "those of the data set",
+        **({"driven by": card.driven_by} if card.driven_by else {}),
         "needs to know the source expression": "yes" if card.needs_source else "no",
         "source": card.source,
         "licence": card.licence,
@@ -213,7 +214,7 @@ def _choices(card: GeneratorCard) -> str:
         "Numbers on rendered faces or by embedded judges compare with no published number.",
         "Small test sets: read every number with its interval, and FID beside KID.",
     )
-    return "\n".join(f"- {escape(text)}" for text in (*card.choices, *fixed))
+    return "\n".join(f"- {escape(text)}" for text in (*card.choices, *card.assumed, *fixed))
 
 
 def _training(card: GeneratorCard, training: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -9,8 +10,10 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from fesbench import weights
 from fesbench.cli import cli
@@ -30,6 +33,17 @@ def parity_folder() -> Path:
 def photos_folder() -> Path:
     """Photos of twelve people of the London set: ``neutral/ID.jpg``, ``happy/ID.jpg``, two tables."""
     return DATA / "london"
+
+
+@pytest.fixture(scope="session")
+def london_landmarks(photos_folder: Path) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """(person, expression) of the twelve to 68 landmarks: (68, 2), in sides of the photo."""
+    with (photos_folder / "landmarks.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))[1:]
+    return {
+        (name, expression): (np.array(values, np.float64).reshape(68, 2) + 0.5) / 256
+        for name, expression, *values in rows
+    }
 
 
 def _fetched(backend: str, config: pytest.Config) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fesbench
+from fesbench.testing import check_generator
 
 CONTRACTS = [
     "Annotation",
@@ -24,6 +25,8 @@ CONTRACTS = [
     "GeneratorCard",
     "Image",
     "ImageMetric",
+    "LandmarkGenerator",
+    "Landmarks",
     "Mask",
     "Metric",
     "MetricCard",
@@ -43,6 +46,26 @@ STABLE = {
 }
 
 
+EARLIER = {
+    "fesbench.contracts": (CONTRACTS, "fesbench.core.contracts"),
+    "fesbench.baselines.layers": (["ResidualBlock", "one_hot", "trunk"], "fesbench.generators.layers"),
+    "fesbench.baselines.neural": (["NeuralGenerator"], "fesbench.generators.neural"),
+    "fesbench.baselines.settings": (["Settings"], "fesbench.generators.hyperparameters"),
+}
+"""Modules that plug-ins imported from before: their names, and where these are now."""
+
+OLD_PLUGIN = """
+from fesbench.contracts import NEUTRAL, Generator, GeneratorCard
+class Old(Generator):
+    card = GeneratorCard(name="old", title="Old", expressions=(NEUTRAL, "happy"), weights="none")
+    def synthesize(self, images, source, target):
+        from fesbench.errors import UnsupportedEdit
+        if any(not 0 <= label < 2 for label in target.tolist()):
+            raise UnsupportedEdit("no such expression")
+        return (images + 0.1 * target[:, None, None, None]).clamp(-1, 1)
+"""
+
+
 @pytest.mark.parametrize("name", [*CONTRACTS, *FUNCTIONS])
 def test_contracts_and_functions_are_exported(name):
     assert name in fesbench.__all__
@@ -57,6 +80,22 @@ def test_every_error_is_exported():
     assert "BenchError" in classes
     for name in classes:
         assert getattr(fesbench, name) is getattr(errors, name)
+
+
+@pytest.mark.parametrize("module", EARLIER)
+def test_earlier_modules_hold_the_same_objects(module):
+    names, home = EARLIER[module]
+    for name in names:
+        assert getattr(importlib.import_module(module), name) is getattr(importlib.import_module(home), name)
+
+
+def test_plug_ins_written_against_earlier_modules_pass_the_checks(tmp_path):
+    (tmp_path / "old.py").write_text(OLD_PLUGIN)
+    findings = check_generator(fesbench.load_generator(f"{tmp_path}/old.py:Old"))
+    assert all(finding.problem is None for finding in findings)
+    earlier, errors = (importlib.import_module(f"fesbench.{name}") for name in ("errors", "core.errors"))
+    assert earlier.UnsupportedEdit is fesbench.UnsupportedEdit
+    assert earlier.BenchError is errors.BenchError
 
 
 def test_every_exported_name_exists_and_no_other():

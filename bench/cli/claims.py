@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.padding import Padding
 from rich.text import Text
 
-from fesbench.reports.tables.table import metric_title
-
-from ..api import open_run
-from ..review.claims import CAUTION, Finding, judge_claims, read_claims
 from .console import make_console
+
+if TYPE_CHECKING:
+    from ..review.claims import Finding
 
 EXAMPLES = """
 \b
@@ -49,6 +48,9 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
     or another model that it is better_than. On rendered faces and by embedded judges, claims that do not name
     them (data: rendered, metric: ecs@embedded) are not testable.
     """
+    from ..api import open_run
+    from ..review.claims import CAUTION, judge_claims, read_claims
+
     findings = judge_claims(read_claims(path), open_run(run))
     if as_json:
         content = {"caution": CAUTION, "findings": [finding.to_dict() for finding in findings]}
@@ -68,6 +70,8 @@ def claims(run: Path, path: Path | None, as_json: bool) -> None:
 
 
 def _verdict(finding: Finding) -> Text:
+    from fesbench.reports.tables.table import metric_title
+
     place = [finding.dataset, finding.domain, metric_title(finding.metric) if finding.metric else None]
     text = Text("  " + "".join(f"{part}, " for part in place if part))
     text.append(finding.verdict, STYLES[finding.verdict])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from ..api import open_run
-from ..review.compare import Comparison, compare_runs
+from ..core.plurals import counted
 from .console import make_console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..review.compare import Comparison
 
 DIGITS = 4
 
@@ -30,6 +33,9 @@ def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
     Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and
     what the two runs record that can explain it: specification, data, weights, versions, code, device.
     """
+    from ..api import open_run
+    from ..review.compare import compare_runs
+
     found = compare_runs(open_run(run_a), open_run(run_b))
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
@@ -70,7 +76,7 @@ def _number(value: Any) -> str:
 
 def _text(found: Comparison) -> Iterator[str]:
     if found.only != (0, 0):
-        yield f"left out: {found.only[0]} edits of a model only in A, {found.only[1]} only in B"
+        yield f"left out: {counted(found.only[0], 'edit')} of a model only in A, {found.only[1]} only in B"
     cells: dict[tuple[str, ...], list[str]] = {}
     for (dataset, metric, generator), why in found.reasons.items():
         cells.setdefault(why, []).append(f"{generator} on {dataset}, {metric}")

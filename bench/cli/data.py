@@ -76,7 +76,7 @@ def add(name: str, path: Path, labels: Path | None, label: tuple[str, ...], **op
     counts = f"{counted(len(samples), 'image')} of {counted(len(subjects), 'subject')}"
     say(f"added {name}: {counts}, layout {dataset.layout}")
     for note in dataset.notes:
-        say(note)
+        say(_printable(f"note: {note}"))
     _report(dataset.problems, len(dataset.ignored))
     if dataset.problems:
         say(f"`bench data show {name} --json` lists all of them")
@@ -137,6 +137,8 @@ def show(name: str, sheet: Path | None, as_card: bool, run: Path | None, as_json
         write_sheet([sample for dataset in splits.values() for sample in dataset.samples()], sheet)
         say(f"wrote {sheet}")
     click.echo(json.dumps(counts, indent=2) if as_json else _describe(counts))
+    for note in counts["notes"]:
+        say(_printable(f"note: {note}"))
     _report(splits["test"].problems, len(counts["ignored"]))
 
 
@@ -169,8 +171,8 @@ def prepare(source: Path, destination: Path, size: int) -> None:
     """Crop the photos in SOURCE around their eyes into DESTINATION; exit code 1 if any photo has no crop.
 
     Eyes come to lie on a horizontal line at 40% of the height, 28% of the width apart. Folders keep their
-    names. Started again, it makes only the crops that are missing. DESTINATION/prepare.csv has a line for
-    each photo.
+    names. Started again, it makes the crops of photos that are new or changed, and removes those of photos
+    that are gone. DESTINATION/prepare.csv has a line for each photo.
     """
     outputs, listing = preparation.plan_outputs(source, destination)
     outcomes = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import TypeAdapter
@@ -13,9 +13,10 @@ from rich.table import Column, Table
 from ..core.contracts import FeatureExtractor, ImageMetric, Metric
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
-from ..runs.store.records import MetricRecord
-from ..testing.golden_scores import Comparison, compare
 from .console import make_console
+
+if TYPE_CHECKING:
+    from ..testing.golden_scores import Comparison
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -91,6 +92,8 @@ def check(ctx: click.Context, names: tuple[str, ...], backend: str, as_json: boo
     NAMES are ids or plain names; none means all of the backend's. Exit code 1 where a score differs or
     none could be computed.
     """
+    from ..testing.golden_scores import compare
+
     found = compare(names or served_metrics(backend), backend)
     if as_json:
         rows = [row._asdict() | {"state": row.state} for row in found.rows]
@@ -121,6 +124,8 @@ def _numbers(values: Sequence[float | None]) -> str:
 
 def _describe(metric: Metric) -> dict[str, Any]:
     """Return the metric's card and the cards of its feature extractors, with infinite bounds as null."""
+    from ..runs.store.records import MetricRecord
+
     networks = [dict(vars(network.card)) for network in _networks(metric)]
     card: dict[str, Any] = json.loads(TypeAdapter(MetricRecord).dump_json(MetricRecord.of(metric.card)))
     return card | {"networks": networks}

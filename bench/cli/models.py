@@ -9,9 +9,6 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from fesbench.reports.run.cards import card_of_model
-
-from ..api import open_run
 from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
@@ -78,10 +75,15 @@ def show(
     With --card, a model card with the usual sections: details, intended and out-of-scope use, factors,
     metrics, data, training record, measured results, ethics, caveats, citation.
     """
+    from fesbench.reports.run.cards import card_of_model
+
+    from ..api import open_run
+
     if run and not as_card:
         raise click.UsageError("--run belongs to --card")
     if as_card:
-        click.echo(card_of_model(name, checkpoint, open_run(run) if run else None), nl=False)
+        results = open_run(run) if run else None
+        click.echo(card_of_model(name, checkpoint, results, labels, native_size), nl=False)
         return
     card = asdict(load_model(name, checkpoint, expressions=labels, resolution=native_size).card)
     if as_json:

@@ -6,6 +6,8 @@ import re
 
 import click
 
+from ..core.names import split_names
+
 
 def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Return the seconds in a length of time such as ``90s``, ``25m`` or ``1h30m``; None of None."""
@@ -39,14 +41,9 @@ metric_option = click.option(
 """Passes ``metrics`` to the command: a tuple of names, empty where the option was not given."""
 
 
-def split_labels(text: str) -> tuple[str, ...]:
-    """Return the names in a list such as ``neutral,happy``."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 labels_option = click.option(
     "--labels",
-    callback=lambda ctx, param, value: split_labels(value or ""),
+    callback=lambda ctx, param, value: split_names(value or ""),
     metavar="A,B,…",
     help="Expressions of the checkpoint's labels, in the order of its training.",
 )

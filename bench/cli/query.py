@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fesbench.reports.formats.delimited import csv_text
-
-from ..api import open_run
-from ..review.query import query_runs
 from .console import make_console
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXAMPLES = """
 \b
@@ -41,6 +39,11 @@ def query(sql: str, runs: tuple[Path, ...], form: str | None) -> None:
 
     Only reading is possible: the runs are copied into memory, and SQL reaches no file and no network.
     """
+    from fesbench.reports.formats.delimited import csv_text
+
+    from ..api import open_run
+    from ..review.query import query_runs
+
     answer = query_runs(sql, [open_run(run) for run in runs])
     if form == "csv":
         click.echo(csv_text(answer), nl=False)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fesbench.reports.run.report import WRITERS, ReportRequest, read_runs, write_reports
+from fesbench.reports.formats import FORMATS
 
 from ..core.errors import BenchError
+
+if TYPE_CHECKING:
+    from fesbench.reports.formats.latex import Width
 
 EXAMPLES = """
 \b
@@ -16,6 +20,7 @@ Examples:
   bench report runs/rendered-1a2b                       everything, into the run's own report/
   bench report runs/A runs/B --out compared --format html,latex
   bench report runs/london --include-images london      a page that can be moved and shared
+  bench report runs/mine --format latex --metric ecs@embedded --domain ood --columns one
   bench report runs/mine --subjects people.csv          scores by gender, age or whatever it says
 """
 
@@ -24,8 +29,8 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     """Each name once, in the order given."""
     names = tuple(dict.fromkeys(value.split(",")))
     for name in names:
-        if name not in WRITERS:
-            raise click.BadParameter(f"{name!r} is no format; there are: {', '.join(WRITERS)}")
+        if name not in FORMATS:
+            raise click.BadParameter(f"{name!r} is no format; there are: {', '.join(FORMATS)}")
     return names
 
 
@@ -36,7 +41,7 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     "formats",
     callback=_formats,
     metavar="NAME,…",
-    default=",".join(WRITERS),
+    default=",".join(FORMATS),
     show_default=True,
     help="What to write, separated by commas.",
 )
@@ -57,21 +62,46 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     help="A CSV file with a column of subjects and others that group them, for tables by group.  "
     "[default: subjects.csv or info.csv in the data set's folder]",
 )
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Show only this model in main tables.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="ID", help="Show only this metric, as in ecs@embedded."
+)
+@click.option("--domain", "domains", multiple=True, metavar="NAME", help="Show only this domain, or ood.")
+@click.option(
+    "--columns",
+    type=click.Choice(["one", "two"]),
+    default="two",
+    show_default=True,
+    help="Fit LaTeX tables to one column of a two-column page, or to both; what is wider is split.",
+)
 def report(
     runs: tuple[Path, ...],
     formats: tuple[str, ...],
     out: Path | None,
     images: tuple[str, ...],
     subjects: Path | None,
+    models: tuple[str, ...],
+    metrics: tuple[str, ...],
+    domains: tuple[str, ...],
+    columns: Width,
 ) -> None:
     """Write tables, figures and an interactive page for one or more finished runs.
 
     Prints what was written. The page, html/index.html, is opened from disk; without --include-images it
     shows the images in the runs' own folders. Figures show images of rendered faces, and of others only if
-    included.
+    included. --model, --metric and --domain choose what the files of the main tables show.
     """
+    from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
+    from fesbench.reports.tables.table import Choice
+
     if out is None and len(runs) > 1:
         raise BenchError("several runs make one report: say where it goes with --out")
-    request = ReportRequest(read_runs(runs, subjects), out or runs[0] / "report", frozenset(images))
+    request = ReportRequest(
+        read_runs(runs, subjects),
+        out or runs[0] / "report",
+        frozenset(images),
+        choice=Choice(models, metrics, domains),
+        columns=columns,
+    )
     for path in write_reports(request, formats):
         click.echo(path)

@@ -8,8 +8,6 @@ import click
 
 from fesbench.datasets.workers import available_cores
 
-from ..api import open_run
-from ..review.robustness import measure_robustness
 from .console import make_console, shown_progress
 
 
@@ -22,20 +20,39 @@ from .console import make_console, shown_progress
     show_default=True,
     help="Edits of each data set, spread over its domains.",
 )
+@click.option(
+    "--model",
+    "allowed",
+    multiple=True,
+    metavar="FILE.py:CLASS",
+    help="A model of the run that may be run although it is a file of code; named as in the run.",
+)
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @click.option(
     "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
 )
 @click.pass_context
-def robustness(ctx: click.Context, run: Path, edits: int, device: str, workers: int) -> None:
+def robustness(
+    ctx: click.Context, run: Path, edits: int, allowed: tuple[str, ...], device: str, workers: int
+) -> None:
     """Shift, scale and turn some inputs of a finished RUN, and score what its models make of them.
 
     Shifts go up to 8 pixels of the run's resolution, scales from 0.9 to 1.1, turns up to 10 degrees. Results
     lie in RUN/robustness; `bench report RUN` makes tables and curves of them. The same command run again
-    continues where it was stopped. Models whose outputs are files take no part. Exit code 1 says that some
+    continues where it was stopped. Models whose outputs are files take no part, nor do files of code that
+    --model does not name. Exit code 1 says that some
     edits have no output.
     """
+    from ..api import open_run
+    from ..review.robustness import measure_robustness, refused_models
+
+    results = open_run(run)
+    for name in refused_models(results.spec, allowed):
+        click.echo(
+            f"left out: {name} is code that the run names; read it, and allow it with --model {name}",
+            err=True,
+        )
     with shown_progress(make_console(stderr=True)) as listener:
-        lost = measure_robustness(open_run(run), edits, device, workers, listener)
+        lost = measure_robustness(results, edits, device, workers, listener, allowed)
     click.echo(f"bench report {run} makes tables and curves of {run / 'robustness'}")
     ctx.exit(1 if lost else 0)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from fesbench.datasets.registry import DEFAULT
 from fesbench.datasets.workers import available_cores
-from fesbench.reports.run.publish import show, show_times
 
-from ..api import complete_run, is_complete
 from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
+from ..metrics.registry import backend_for_photos, metric_id
 from ..runs.plan import Plan, make_plan, resolve
-from ..runs.spec import RunSpec, read_config, validate
-from ..runs.store.store import RunStore
-from .console import make_console, shown_progress
-from .options import metric_option, split_labels
+from ..runs.spec import BY_MODEL, RunConfig, RunSpec, by_model, read_config, validate
+from .console import make_console, say, shown_progress
+from .options import metric_option
+
+if TYPE_CHECKING:
+    from ..runs.store.store import RunStore
 
 EXAMPLES = """
 \b
@@ -32,7 +34,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, no_args_is_help=True)
 @click.option(
     "--model", "models", multiple=True, metavar="NAME", help="A model, FILE.py:CLASS, outputs:DIR, or all."
 )
@@ -40,7 +42,7 @@ Examples:
     "--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]"
 )
 @metric_option
-@click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: embedded]")
+@click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: see above]")
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."
 )
@@ -58,6 +60,12 @@ Examples:
     metavar="[MODEL=]N",
     help="Pixels of the images that a checkpoint was trained on.  [default: its card's, else 128]",
 )
+@click.option(
+    "--action-units",
+    multiple=True,
+    metavar="[MODEL=]PATH",
+    help="OpenFace's CSV files that drive GANimation: a folder, or a table by image or by expression.",
+)
 @click.option("--resolution", type=int, help="Size at which images reach the metrics.  [default: 128]")
 @click.option("--limit", type=int, metavar="N", help="Only N subjects of each domain.")
 @click.option("--folds", type=int, help="Folds for closed-form models on small data sets.  [default: 5]")
@@ -74,12 +82,18 @@ Examples:
     "[default: change]",
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="A YAML file with the same fields; flags win."
+    "--config", type=click.Path(path_type=Path), help="A YAML file with the names of these flags; flags win."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
-@click.option("--device", default="cpu", show_default=True, help="A torch device.")
+@click.option("--device", help="A torch device.  [default: cpu]")
+@click.option("--workers", type=click.IntRange(0), help="Processes that load images.  [default: the cores]")
 @click.option(
-    "--workers", type=click.IntRange(0), default=available_cores, help="Processes that load images."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a model of your own may take to load, and for each batch.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
@@ -94,8 +108,9 @@ def run(
     /,
     config: Path | None,
     out: Path | None,
-    device: str,
-    workers: int,
+    device: str | None,
+    workers: int | None,
+    timeout: float,
     dry_run: bool,
     as_json: bool,
     **flags: object,
@@ -103,9 +118,21 @@ def run(
     """Run generators on data sets, score the outputs, and compare.
 
     The same command run again continues where it was stopped. Exit code 1 says that something failed: see
-    failures.jsonl and the notes.
+    failures.jsonl and the notes. Without --backend, photos are judged by the backend portable once its files
+    were fetched.
     """
-    spec = resolve(_spec(config, flags))
+    from fesbench.reports.run.publish import show, show_times
+
+    from ..api import complete_run, is_complete
+    from ..runs.store.store import RunStore
+
+    file = read_config(config) if config else RunConfig()
+    fields = _fields(file, flags)
+    out = out or (Path(file.out) if file.out else None)
+    if "backend" not in fields:
+        fields["backend"] = _backend(fields, RunStore(out).record.spec if out else None)
+    asked = validate(fields, "bench run")
+    spec = resolve(asked)
     store = RunStore(out or Path("runs") / spec.run_name)
     spec = store.grown_spec(spec)
     plan = make_plan(spec)
@@ -116,8 +143,9 @@ def run(
             click.echo(json.dumps(_plan_record(plan, store), indent=2, ensure_ascii=False))
         return
     was_complete = is_complete(plan, store)
+    processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     with shown_progress(console) as listener:
-        results = complete_run(plan, store, device, workers, listener)
+        results = complete_run(plan, store, device or file.device or "cpu", processes, listener, timeout)
     if was_complete:
         console.print("nothing left to do")
     else:
@@ -125,38 +153,32 @@ def run(
     if as_json:
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console())
-    ctx.exit(results.exit_code)
+    ctx.exit(results.exit_code([metric_id(name, spec.backend) for name in asked.metrics]))
 
 
-def _spec(config: Path | None, flags: dict[str, object]) -> RunSpec:
-    given = {name: value for name, value in flags.items() if value not in (None, ())}
-    fields = read_config(config).model_dump(exclude_unset=True) if config else {}
-    models = tuple(given.get("models") or fields.get("models") or ("all",))  # type: ignore[arg-type]
-    if "checkpoints" in given:
-        given["checkpoints"] = _checkpoints(given["checkpoints"], models)  # type: ignore[arg-type]
-    for name in ("labels", "native_sizes"):
+def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:
+    """Return the fields of the spec that flags and the file state; flags win."""
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value not in (None, ())}
+    fields = file.stated | given
+    for name in BY_MODEL:
         if name in given:
-            given[name] = _by_model(given[name], models, name)  # type: ignore[arg-type]
-    if "labels" in given:
-        given["labels"] = {name: split_labels(text) for name, text in given["labels"].items()}  # type: ignore[attr-defined]
-    return validate(fields | given, "bench run")
+            fields[name] = by_model(given[name], fields.get("models", ("all",)), name)
+    for name, path in fields.get("checkpoints", {}).items():
+        if not path or not Path(path).is_file():
+            raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
+    return fields
 
 
-def _checkpoints(entries: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
-    checkpoints = _by_model(entries, models, "checkpoint")
-    for name, file in checkpoints.items():
-        if not file or not Path(file).is_file():
-            raise SpecError(f"the checkpoint for {name}, {file}, is not a file")
-    return checkpoints
-
-
-def _by_model(entries: tuple[str, ...], models: tuple[str, ...], field: str) -> dict[str, str]:
-    """Return the values of an option ``[MODEL=]VALUE`` by model."""
-    option = f"--{field.removesuffix('_sizes').replace('native', 'native-size')}"
-    pairs = [entry.split("=", 1) if "=" in entry else [None, entry] for entry in entries]
-    if any(name is None for name, _ in pairs) and (len(models) != 1 or models == ("all",)):
-        raise SpecError(f"{option} VALUE needs exactly one --model; write {option} MODEL=VALUE")
-    return {name or models[0]: str(value) for name, value in pairs}
+def _backend(fields: dict[str, Any], earlier: RunSpec | None) -> str:
+    """Return the backend where none was chosen: that of the run so far, else one that suits the data."""
+    if earlier:
+        return earlier.backend
+    if {*fields.get("data", (DEFAULT,))} == {DEFAULT}:
+        return RunSpec().backend
+    backend, note = backend_for_photos(fields.get("metrics", ()))
+    if note:
+        say(f"note: {note}")
+    return backend
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
@@ -180,6 +202,9 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
             counted(len(item.dataset.problems), "file"),
         )
     console.print(table)
+    for item in plan.datasets:
+        for note in item.dataset.notes:
+            console.print(f"note: {item.name}: {note}", markup=False)
     console.print(
         f"{counted(len(plan.spec.models), 'model')} ({', '.join(plan.spec.models)}), "
         f"{counted(plan.edit_count, 'edit')} each; "
@@ -190,6 +215,8 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
 
 def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     """Return what ``_print_plan`` shows as JSON content."""
+    from ..api import is_complete
+
     datasets = [
         {
             "name": item.name,

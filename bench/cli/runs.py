@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
-from fesbench.reports.run.publish import show_tables
-
-from ..api import open_run
 from ..core.plurals import counted
-from ..review.overview import Overview, overview
-from ..runs.store.archive import SUFFIX, pack, unpack
-from ..runs.store.store import RunStore
 from .console import make_console
+
+if TYPE_CHECKING:
+    from ..review.overview import Overview
 
 
 @click.group()
@@ -29,6 +27,8 @@ def runs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(folder: Path, as_json: bool) -> None:
     """List the runs in FOLDER (default: runs), the newest first."""
+    from ..review.overview import overview
+
     found = overview(folder)
     if as_json:
         click.echo(json.dumps([entry.to_dict() for entry in found], indent=2, ensure_ascii=False))
@@ -52,6 +52,10 @@ def _table(found: list[Overview]) -> Table:
 @click.argument("run", type=click.Path(path_type=Path))
 def show(run: Path) -> None:
     """Print all measures of RUN in all domains, with intervals and notes."""
+    from fesbench.reports.run.publish import show_tables
+
+    from ..api import open_run
+
     show_tables(open_run(run), make_console())
 
 
@@ -61,6 +65,9 @@ def show(run: Path) -> None:
 @click.option("--no-images", is_flag=True, help="Leave out outputs and grids, which show people.")
 def pack_(run: Path, out: Path | None, no_images: bool) -> None:
     """Write RUN into one file, for another machine."""
+    from ..runs.store.archive import SUFFIX, pack
+    from ..runs.store.store import RunStore
+
     archive = out or run.with_name(run.resolve().name + SUFFIX)
     count = pack(RunStore(run), archive, images=not no_images)
     click.echo(f"{archive}: {counted(count, 'file')}, {archive.stat().st_size / 1e6:.1f} MB")
@@ -72,6 +79,8 @@ def pack_(run: Path, out: Path | None, no_images: bool) -> None:
 @click.option("--limit-gb", default=50.0, show_default=True, help="Refuse an archive that holds more.")
 def unpack_(archive: Path, out: Path | None, limit_gb: float) -> None:
     """Unpack a run and check every file against its recorded digest."""
+    from ..runs.store.archive import SUFFIX, unpack
+
     folder = out or Path("runs") / archive.name.removesuffix(SUFFIX)
     missing = unpack(archive, folder, int(limit_gb * 2**30))
     click.echo(f"{folder}: every file is as it was when the run was finished")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from fesbench.datasets.pairs import PATTERN
 
-from ..core.device import check_device
-from ..scoring.folders import Request, Scores, score_folders
-from .console import make_console
+from ..metrics.registry import backend_for_photos
+from .console import make_console, say
 from .options import metric_option
+
+if TYPE_CHECKING:
+    from ..scoring.folders import Scores
 
 EXAMPLES = """
 \b
@@ -50,9 +52,8 @@ Examples:
 @metric_option
 @click.option(
     "--backend",
-    default="embedded",
-    show_default=True,
-    help="embedded, portable, face-api, paper or paper-bf16.",
+    help="embedded, portable, face-api, paper or paper-bf16.  [default: portable, where its files were "
+    "fetched and it has the metrics, else embedded]",
 )
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of weight files of your own.")
 @click.option("--resolution", type=click.IntRange(32, 1024), help="Bring all images to this size first.")
@@ -64,18 +65,26 @@ def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fiel
 
     Images are paired with sources by name (s01--happy.png was made from s01.png) or by a CSV file, never by
     order. Files in --weights-dir are used even where they are not the published ones; a warning says so. Exit
-    code 1 says that a metric could not be computed.
+    code 1 says that a metric which was asked for could not be computed.
     """
+    from ..core.device import check_device
+    from ..scoring.folders import Request, score_folders
+
     if weights_dir is not None:
         os.environ["FESBENCH_WEIGHTS"] = str(weights_dir)
         os.environ["FESBENCH_OTHER_WEIGHTS"] = "1"
+    if fields["backend"] is None:
+        of_sets = ("fid", "kid") if fields["reference"] else ()
+        fields["backend"], note = backend_for_photos(fields["metrics"] or of_sets)
+        if note:
+            say(f"note: {note}")
     check_device(fields["device"])
     found = score_folders(Request(**fields))
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
     else:
         _show(found)
-    ctx.exit(1 if found.unavailable else 0)
+    ctx.exit(1 if found.unavailable and fields["metrics"] else 0)
 
 
 def _show(found: Scores) -> None:

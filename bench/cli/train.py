@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from ..training import train as training
-from ..training.devices import is_leader
 from .console import make_console, say
 from .options import parse_duration
-from .train_progress import shown_training
+
+if TYPE_CHECKING:
+    from ..training import train as training
 
 EXAMPLES = """
 \b
@@ -77,6 +77,11 @@ Examples:
     "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."
 )
 @click.option("--export", type=click.Choice(["official"]), help="Write the official code's file as well.")
+@click.option(
+    "--action-units",
+    type=click.Path(exists=True, path_type=Path),
+    help="OpenFace's CSV files of the images, for GANimation.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last save in the output folder.")
 def train(**options: Any) -> None:
     """Train generators on the studio images of a data set's train split.
@@ -88,6 +93,10 @@ def train(**options: Any) -> None:
     With --folds N, every folder gets N of these trainings and MODEL.folds.json, the checkpoint to give to a
     run: each person is then edited by the network that has not seen them.
     """
+    from ..training import train as training
+    from ..training.devices import is_leader
+    from .train_progress import shown_training
+
     with shown_training() as progress:
         result = training.train(**options, listener=progress)
     if is_leader():

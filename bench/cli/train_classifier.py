@@ -7,8 +7,6 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..metrics.networks.classifier import ceiling
-from ..training.networks import classifier
 from .console import make_console, say
 from .options import parse_duration
 
@@ -55,6 +53,9 @@ def train_classifier(
     It is measured on the subjects of the test split, which it has not seen; its accuracy there is the ceiling
     of scores through it and is kept on its card. Never score a generator with a classifier that guided it.
     """
+    from ..metrics.networks.classifier import ceiling
+    from ..training.networks import classifier
+
     recipe = classifier.Recipe(backbone, init, side, steps, budget, seed=seed)
     made = classifier.train_classifier(data, recipe, name, out, device, say)
     say(f"{made.card}: {ceiling(made.held_out)}; as a metric: {made.metric}")

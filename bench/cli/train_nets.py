@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..training.networks import embedded
 from .console import make_console, say
 
 
@@ -32,6 +31,8 @@ def train_nets(only: str, out: Path | None, cache: Path | None, seed: int) -> No
     Nothing but the seed decides the result; the subjects are of the split that no generator sees. Prints what
     each network reaches.
     """
+    from ..training.networks import embedded
+
     names = [name.strip() for name in only.split(",") if name.strip()]
     cards = embedded.train_nets(names, out, cache, seed, say)
     table = Table("network", "parameters", "seconds", "held-out subjects")

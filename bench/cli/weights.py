@@ -101,6 +101,9 @@ def _show(states: dict[store.WeightFile, store.State], as_json: bool) -> None:
     console = make_console()
     for backend in dict.fromkeys(file.backend for file in states):
         console.print(_table({file: state for file, state in states.items() if file.backend == backend}))
+    for file in states:
+        if problem := file.problem():
+            console.print(f"{file.path} {problem}", markup=False, soft_wrap=True)
 
 
 def _table(states: dict[store.WeightFile, store.State]) -> Table:
@@ -134,4 +137,5 @@ def _as_dict(file: store.WeightFile, state: store.State) -> dict[str, object]:
         "source": file.source,
         "url": file.url or None,
         "state": state,
+        "problem": file.problem() or None,
     }

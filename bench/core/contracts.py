@@ -27,6 +27,12 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """A region of an image: (H, W) bool."""
 
+Landmarks = NDArray[np.float32]
+"""68 points of a face in the order of iBUG 300-W: (68, 2) float32, x to the right and y down.
+
+The unit is the side of the image's centre square, the origin its top left corner, so that
+``datasets.images.resize`` leaves them as they are."""
+
 Features = NDArray[np.float32]
 """Features of images: (N, d) float32."""
 
@@ -80,7 +86,8 @@ class Sample:
     """One image of one subject.
 
     ``load`` returns the whole image and raises ``ImageError`` when the file behind it is unusable;
-    ``load_mask``, where known, returns the face region at the same size, ``annotate`` where its features lie.
+    ``load_mask``, where known, returns the face region at the same size, ``annotate`` where its features lie,
+    ``load_landmarks`` the 68 points that registration uses.
     """
 
     id: str
@@ -91,6 +98,7 @@ class Sample:
     load_mask: Callable[[], Mask] | None = field(default=None, repr=False, compare=False)
     path: Path | None = None
     annotate: Callable[[], Annotation] | None = field(default=None, repr=False, compare=False)
+    load_landmarks: Callable[[], Landmarks] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,11 @@ class Dataset(ABC):
     split: str
     expressions: tuple[str, ...]
     problems: Sequence[Problem] = ()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What whoever uses the data should know of it; empty where there is nothing."""
+        return ()
 
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
@@ -196,7 +209,10 @@ class GeneratorCard:
         control: Whether it marks a floor or a ceiling and is no method.
         guided_by: Networks of metrics, by name or sha256, that took part in training or in choosing settings;
             empty if none did, None if that was not recorded.
-        assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed.
+        assumed: What nothing states of a checkpoint, such as the order of its labels, and what is assumed; of
+            finished images, what is unusual about them and what is done about it.
+        driven_by: What the network takes as its target, where a method can take different things: ``labels``
+            or ``action units``.
     """
 
     name: str
@@ -216,6 +232,7 @@ class GeneratorCard:
     control: bool = False
     guided_by: tuple[str, ...] | None = None
     assumed: tuple[str, ...] = ()
+    driven_by: str = ""
 
 
 class Generator(ABC):
@@ -240,6 +257,31 @@ class Generator(ABC):
     def to(self, device: str) -> Generator:
         """Move the model to a device and return it; a model without parameters needs no override."""
         return self
+
+
+class LandmarkGenerator(Generator):
+    """A generator that is told where the landmarks of each face are.
+
+    Attributes:
+        fallback: Whether it has an answer for faces whose landmarks nobody found. If not, such an edit fails
+            with the reason why they were not found.
+    """
+
+    fallback: bool = False
+
+    @abstractmethod
+    def synthesize(
+        self, images: Tensor, source: Tensor, target: Tensor, landmarks: Tensor | None = None
+    ) -> Tensor:
+        """Synthesize the target expressions; see ``Generator.synthesize``.
+
+        Args:
+            images: As there.
+            source: As there.
+            target: As there.
+            landmarks: (B, 68, 2) float32, see ``Landmarks``; NaN where they are not known, which only a
+                generator with a ``fallback`` receives. None: the generator finds them in the images.
+        """
 
 
 class ClosedForm(Generator):

@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .text import plain_text
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -47,6 +49,10 @@ class ImageError(BenchError):
     """An image file that cannot be used: corrupt, truncated, empty, too large, not an image."""
 
 
+class LandmarkError(BenchError):
+    """A face whose landmarks are not found, or are not where those of a face can be."""
+
+
 class DatasetError(BenchError):
     """A data set whose files or labels do not fit its layout."""
 
@@ -67,6 +73,13 @@ class UnsupportedEdit(BenchError):
     """An edit that a model cannot answer: a target outside its labels, or a source it needs to know."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """Return an error as a reason in a table: its message, after its type where it is unexpected."""
-    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    try:
+        message = plain_text(str(error))
+    except Exception:  # code of others may raise anything
+        message = ""
+    if isinstance(error, BenchError):
+        return message
+    name = type(error).__name__
+    return f"{name}: {message}" if message else f"{name} without a message"

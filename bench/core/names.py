@@ -80,3 +80,8 @@ def sample_ids(paths: Iterable[str]) -> dict[str, str]:
         taken.add(name.casefold())
         ids[path] = name
     return ids
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a list such as ``neutral,happy``."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -38,6 +38,7 @@ def save_checkpoint(
     state = generator.network.state_dict()
     halved = {name for name in state if half and not is_statistic(name)}
     tensors = {name: value.half() if name in halved else value for name, value in state.items()}
+    generator.write_beside(path)
     write_tensors(path, tensors, _record(generator, training))
 
 
@@ -62,6 +63,7 @@ def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str,
     state, wrapper = generator.official_state(), generator.official_wrapper
     with written_whole(path) as unfinished:
         torch.save(state if wrapper is None else {wrapper: state}, unfinished)
+    generator.write_beside(path)
     record = {"sha256": file_digest(path), **_record(generator, training)}
     write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
 

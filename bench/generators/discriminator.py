@@ -32,7 +32,7 @@ class StarGANDiscriminator(nn.Module):
 
 
 def new_discriminator(classes: int, settings: Settings) -> StarGANDiscriminator:
-    """Return a discriminator for training: down to 2 × 2 at any resolution, with He's initialisation."""
+    """Return a discriminator for training: down to 2 × 2 or 3 × 3 at any resolution, He's initialisation."""
     depth = settings.resolution.bit_length() - 2
     discriminator = StarGANDiscriminator(settings.resolution, classes, settings.discriminator_width, depth)
     he_initialise(discriminator.main)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from fesbench.datasets.folders.inspection import inspect_images
 from fesbench.datasets.folders.listing import relative_path
 from fesbench.datasets.folders.manifest import read_rows
-from fesbench.datasets.images import SUFFIXES, load_image
+from fesbench.datasets.images import SUFFIXES, load_image, trait_notes
 
 from ..core.contracts import (
     FROM_FILES,
@@ -25,7 +27,7 @@ from ..core.contracts import (
     Supervision,
     Synthesizer,
 )
-from ..core.errors import BenchError, ImageError, UnknownName, invalid_fields
+from ..core.errors import BenchError, ImageError, UnknownName, explain, invalid_fields
 from ..core.files import read_limited
 from ..core.names import composed
 
@@ -76,9 +78,14 @@ class FolderOutputs(Synthesizer):
         if not folder.is_dir():
             raise BenchError(f"{folder} is not a folder; outputs:DIR needs one with an image for each edit")
         self.folder = folder.resolve()
-        self.card = _card(self.folder)
         manifest = self.folder / MANIFEST
         self.paths = self._from_manifest(manifest) if manifest.is_file() else self._from_names()
+        self.card = replace(_card(self.folder), assumed=tuple(self._image_notes()))
+
+    def _image_notes(self) -> list[str]:
+        names = [path.relative_to(self.folder).as_posix() for found in self.paths.values() for path in found]
+        findings = inspect_images(self.folder, dict.fromkeys(names))
+        return trait_notes({name: finding.noted for name, finding in findings.items() if not finding.reason})
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return the image stored for each edit, or why there is none."""
@@ -181,6 +188,8 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise BenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BenchError(f"{path} cannot be imported: {explain(error)}") from error
     return module

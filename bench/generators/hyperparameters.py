@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..core.errors import SpecError, invalid_fields
 from ..core.files import read_limited
+from ..core.yaml_files import read_yaml
 
 MAX_BYTES = 1 << 16
 
@@ -35,7 +35,7 @@ class Settings:
     those of its authors. Ranges are checked where settings come from a file or a command line.
 
     Attributes:
-        resolution: Image size in pixels, a power of two.
+        resolution: Image size in pixels; each model has its own limits.
         width: Channels of the generator's first layer.
         discriminator_width: Channels of the discriminator's first layer.
         batch_size: Images in a step, on all devices together.
@@ -124,8 +124,6 @@ def changed(settings: Settings, changes: Mapping[str, Any], origin: str) -> Sett
         found = _ADAPTER.validate_python({**asdict(settings), **changes})
     except ValidationError as error:
         raise SpecError(f"{origin}: {invalid_fields(error)}") from error
-    if found.resolution.bit_count() != 1:
-        raise SpecError(f"{origin}: resolution {found.resolution} is no power of two; take 64 or 128")
     if found.schedule == "step" and found.decay_to == 0:
         raise SpecError(f"{origin}: schedule step with decay_to 0 ends all learning; set decay_to, say 0.1")
     return found
@@ -137,16 +135,19 @@ def read_changes(path: Path) -> dict[str, Any]:
     Raises:
         SpecError: the file cannot be read, is too large, or holds no mapping.
     """
-    try:
-        text = read_limited(path, MAX_BYTES, "keep the settings alone").decode("utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML or TOML: {error}") from error
+    content = _read_toml(path) if path.suffix == ".toml" else read_yaml(path)
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold settings such as 'batch_size: 16', one a line")
     return content
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_limited(path, MAX_BYTES, "keep the settings alone").decode("utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{path} cannot be read as TOML: {error}") from error
 
 
 _ADAPTER = TypeAdapter(Settings)

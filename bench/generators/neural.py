@@ -10,9 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call
+
+from fesbench.datasets.expressions import known_name
 
 from ..core.contracts import Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
@@ -23,6 +26,7 @@ from .hyperparameters import Settings
 from .layers import one_hot
 from .objectives import Objective
 from .training_data import TrainingImages
+from .trial import try_out
 
 TUNED_BY = ("embedded-judge1",)
 """The network that ``small_weights`` were chosen with, see docs/tuning.md."""
@@ -58,6 +62,7 @@ class NeuralGenerator(Generator):
             network saves and never uses; None if there are none.
         official_wrapper: Key under which the official file keeps the state_dict; None for a bare one.
         has_official_code: Whether the authors published code that can load an exported file.
+        learns_from_units: Whether action units that were measured on images can take part in its training.
     """
 
     template: GeneratorCard
@@ -70,6 +75,7 @@ class NeuralGenerator(Generator):
     tracked_layers: str | None = None
     official_wrapper: str | None = None
     has_official_code: bool = True
+    learns_from_units: bool = False
 
     def __init__(self, network: nn.Module, expressions: Sequence[str], resolution: int) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -101,15 +107,16 @@ class NeuralGenerator(Generator):
 
         Args:
             state: Official names to tensors.
-            expressions: Names of the labels, in the order in which the model was trained; default the
-                authors' order, where it is known.
+            expressions: Names of the labels, in any spelling that the suite knows and in the order in which
+                the model was trained; default the authors' order, where it is known.
             resolution: The image size in pixels that the model was trained at.
 
         Raises:
             CheckpointError: the tensors do not fit, or ``expressions`` is needed and missing.
         """
         network, classes = cls.architecture(state, resolution).load(state)
-        return cls(network, cls.label_names(classes, expressions), resolution)
+        names = tuple(map(known_name, expressions or ()))
+        return cls(network, cls.label_names(classes, names or None), resolution)
 
     @classmethod
     def label_names(cls, classes: int, expressions: Sequence[str] | None) -> tuple[str, ...]:
@@ -140,6 +147,33 @@ class NeuralGenerator(Generator):
     @abstractmethod
     def objective(data: TrainingImages, settings: Settings) -> Objective:
         """Return new networks for the expressions of ``data``, with the losses that train them."""
+
+    @classmethod
+    def trained(cls, network: nn.Module, data: TrainingImages, resolution: int) -> Self:
+        """Return the generator of a network that an objective of ``data`` has trained."""
+        return cls(network, data.expressions, resolution)
+
+    @classmethod
+    def supervision_of(cls, data: TrainingImages) -> str:
+        """Return what a training on ``data`` is told of its images, in words."""
+        return cls.learns_from
+
+    def with_units(self, units: Mapping[str, NDArray[np.float32]], origin: str) -> Self:
+        """Return the same network driven by other action units.
+
+        Args:
+            units: (17,) units in 0..1 by expression; the expressions become the labels.
+            origin: Where they come from, for the card.
+
+        Raises:
+            CheckpointError: no units drive the network.
+        """
+        raise CheckpointError(
+            f"{self.card.name} is driven by labels, so the action units of {origin} do nothing"
+        )
+
+    def write_beside(self, path: Path) -> None:
+        """Write what a checkpoint at ``path`` needs beyond its tensors and its card."""
 
     def condition(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the network's condition for (B,) int64 labels: (B, expressions) one-hot targets, float32."""
@@ -208,28 +242,26 @@ class NeuralGenerator(Generator):
             )
 
     def check_size(self) -> None:
-        """Check that the network takes and returns images of ``card.resolution``, without computing any.
+        """Check that the network takes and returns images of ``card.resolution``.
 
         Raises:
             CheckpointError: it does not; the message names the nearest sizes that it takes.
         """
         size = self.card.resolution
-        if size is not None and not self._takes(size):
+        if size is not None and not self.takes(size):
             near = sorted(range(8, size + 129, 4), key=lambda other: abs(other - size))
-            fitting = [other for other in near if self._takes(other)][:2]
+            fitting = [other for other in near if self.takes(other)][:2]
             remedy = f"; it takes {' or '.join(map(str, sorted(fitting)))}" if fitting else ""
             raise CheckpointError(f"{self.card.name} cannot take images of {size} x {size} pixels{remedy}")
 
-    def _takes(self, size: int) -> bool:
-        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
-        shapes = {name: value.to("meta") for name, value in tensors.items()}
+    def takes(self, size: int) -> bool:
+        """Return whether the network takes and returns images of ``size`` pixels."""
         label = torch.zeros(1, dtype=torch.int64)
-        images, condition = torch.empty(1, 3, size, size, device="meta"), self.condition(label, label)
         try:
-            outputs = functional_call(self.network, shapes, (images, condition.to("meta")))
+            outputs: Tensor = try_out(self.network, size, self.condition(label, label))
         except (RuntimeError, ValueError):
             return False
-        return bool(outputs.shape == images.shape)
+        return outputs.shape == (1, 3, size, size)
 
     @classmethod
     def default(cls) -> Self:

@@ -25,6 +25,7 @@ GENERATORS = Registry(
     "model",
     {
         "reggan": "fesbench.reggan.model:RegGAN",
+        "reggan-registered": "fesbench.reggan.registered:RegisteredRegression",
         "reggan-regression": "fesbench.reggan.model:RegressionStage",
         "masked-regression": "fesbench.baselines.masked_regression:MaskedRegression",
         "stargan": "fesbench.baselines.stargan:StarGAN",
@@ -76,6 +77,11 @@ def check_model_spec(spec: str) -> None:
             raise BenchError(f"{spec}: there is no such file; a model is path/to/file.py:Class")
     elif spec not in GENERATORS.targets():
         raise UnknownName("model", spec, GENERATORS.targets())
+
+
+def is_foreign(spec: str) -> bool:
+    """Return whether a model spec names code that is not the suite's own."""
+    return ".py:" in spec or not (spec.startswith(OUTPUTS) or spec in GENERATORS.builtin)
 
 
 def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
@@ -155,7 +161,7 @@ def _loader(
     """Return ``from_checkpoint`` of a class with what the user states of the checkpoint."""
     stated: dict[str, Any] = {}
     if expressions:
-        stated["expressions"] = tuple(canonical(name) for name in expressions)
+        stated["expressions"] = distinct_labels(expressions)
     if resolution:
         stated["resolution"] = resolution
     taken = signature(kind.from_checkpoint).parameters
@@ -163,6 +169,19 @@ def _loader(
         if name not in taken:
             raise BenchError(f"{spec}: its from_checkpoint takes no argument {name!r}; leave the option out")
     return partial(kind.from_checkpoint, **stated)
+
+
+def distinct_labels(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the suite's names of a checkpoint's labels.
+
+    Raises:
+        UnknownName: there is no such expression.
+        SpecError: an expression is named twice.
+    """
+    known = tuple(canonical(name) for name in names)
+    if len(set(known)) < len(known):
+        raise SpecError(f"labels {', '.join(names)}: an expression is named twice")
+    return known
 
 
 def load_generator(

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fesbench.datasets.action_units import ExpressionUnits
 from fesbench.datasets.expressions import known_name
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import described, is_image
+from fesbench.datasets.registration import landmarks_of
+from fesbench.datasets.registration.frame import COUNT
 
 from ..core.contracts import (
     SHARD,
@@ -25,13 +28,20 @@ from ..core.contracts import (
     Generator,
     Image,
     Inference,
+    LandmarkGenerator,
+    Landmarks,
     Synthesizer,
     Upscale,
 )
-from ..core.errors import BenchError, explain
+from ..core.errors import BenchError, LandmarkError, explain
+from ..core.text import plain_text
+from .cross_trained import CrossTrained
 from .neural import NeuralGenerator
 
 CPU_BATCH = 8
+
+BEYOND = 8.0
+"""Values beyond this are no pictures in [-1, 1] that overshoot: they have another range, such as 0..255."""
 
 log = logging.getLogger(__name__)
 
@@ -107,12 +117,12 @@ def answer_each(
         MemoryError: ``answer`` ran out of memory.
     """
     try:
-        answers = list(answer(edits))
+        answers = list(answer(list(edits)))
         if len(answers) != len(edits):
             raise BenchError(f"{name} gave {len(answers)} answers to {len(edits)} edits")
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         if len(edits) == 1:
             log.warning("%s on %s", name, edits[0].id, exc_info=error)
             return [Failure(explain(error))]
@@ -121,8 +131,10 @@ def answer_each(
 
 
 def _checked(answer: Image | Failure, name: str) -> Image | Failure:
-    if isinstance(answer, Failure) or is_image(answer):
-        return answer
+    if isinstance(answer, Failure):
+        return Failure(plain_text(str(answer.reason)))
+    if is_image(answer):
+        return np.array(answer)  # the model may fill the same array again
     return Failure(f"{name} answered with {described(answer)}, not with (H, W, 3) uint8")
 
 
@@ -181,17 +193,36 @@ class GeneratorSynthesizer(Synthesizer):
         return None
 
     def _synthesize(self, edits: Sequence[Edit]) -> list[Image | Failure]:
-        images = torch.stack([image_to_input(resize(edit.source.load(), self.size)) for edit in edits])
-        source = torch.tensor([self._label(edit.source.expression) for edit in edits])
-        target = torch.tensor([self._label(edit.target) for edit in edits])
-        padding = self.batch - len(edits)
+        images = [resize(edit.source.load(), self.size) for edit in edits]
+        arguments = [
+            torch.stack([image_to_input(image) for image in images]),
+            torch.tensor([self._label(edit.source.expression) for edit in edits]),
+            torch.tensor([self._label(edit.target) for edit in edits]),
+        ]
+        if isinstance(self.generator, LandmarkGenerator):
+            located = [self._landmarks(edit, image) for edit, image in zip(edits, images, strict=True)]
+            arguments.append(torch.from_numpy(np.stack(located)))
         with torch.inference_mode():
-            outputs = self.generator.synthesize(
-                torch.cat([images, images[:1].expand(padding, -1, -1, -1)]).to(self.device),
-                torch.cat([source, source[:1].expand(padding)]).to(self.device),
-                torch.cat([target, target[:1].expand(padding)]).to(self.device),
-            )
+            outputs = self.generator.synthesize(*map(self._padded, arguments))
         return [self._image(output) for output in outputs[: len(edits)]]
+
+    def _padded(self, batch: Tensor) -> Tensor:
+        """Return the batch at its full size on the device, filled with its first item."""
+        filling = batch[:1].expand(self.batch - len(batch), *batch.shape[1:])
+        return torch.cat([batch, filling]).to(self.device)
+
+    def _landmarks(self, edit: Edit, image: Image) -> Landmarks:
+        """Return the landmarks of a source; NaN where they are not known and the generator can do without.
+
+        Raises:
+            LandmarkError: they are not known, and it cannot.
+        """
+        try:
+            return landmarks_of(edit.source, lambda: image)
+        except LandmarkError:
+            if not (isinstance(self.generator, LandmarkGenerator) and self.generator.fallback):
+                raise
+            return np.full((COUNT, 2), np.nan, dtype=np.float32)
 
     def _label(self, expression: str | None) -> int:
         return self.labels.index(expression) if expression in self.labels else UNKNOWN_LABEL
@@ -199,9 +230,34 @@ class GeneratorSynthesizer(Synthesizer):
     def _image(self, output: Tensor) -> Image | Failure:
         if output.ndim != 3 or output.shape[0] != 3:
             return Failure(f"{self.card.name} returned the shape {tuple(output.shape)}, not (3, H, W)")
+        if not output.is_floating_point():
+            return Failure(f"{self.card.name} returned {output.dtype}, not floats in [-1, 1]")
         if not torch.isfinite(output).all():
             return Failure(f"{self.card.name} returned values that are not finite")
+        if output.abs().max() > BEYOND:
+            return Failure(f"{self.card.name} returned values up to {output.max():g}, not in [-1, 1]")
         return output_to_image(output)
+
+
+def driven(generator: Generator, units: ExpressionUnits | None) -> Generator:
+    """Return a generator driven by action units of the user's, or itself where there are none.
+
+    Raises:
+        BenchError: it is not driven by action units.
+    """
+    if units is None:
+        return generator
+    if not isinstance(generator, NeuralGenerator):
+        raise BenchError(f"{generator.card.name} is not driven by action units; leave them out")
+    return generator.with_units(units.units, units.origin)
+
+
+def set_inference_of(model: Generator | Synthesizer | CrossTrained, inference: Inference) -> None:
+    """Change how the networks that a model is made of compute; see ``set_inference``."""
+    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
+    for part in parts:
+        if isinstance(part, NeuralGenerator):
+            set_inference(part, inference)
 
 
 def set_inference(generator: NeuralGenerator, inference: Inference) -> None:

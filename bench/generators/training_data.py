@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from fesbench.datasets.action_units import means
 from fesbench.datasets.images import resize
 from fesbench.datasets.workers import picklable, serve_parent_only
 
@@ -34,9 +36,11 @@ class TrainingImages(NamedTuple):
         paired: (N,) bool, whether the subject has a neutral image.
         expressions: Names of the labels.
         problems: Samples that could not be read.
-        action_units: (N, 17) float32 in 0..1, or None where the data set does not state them.
+        action_units: (N, 17) float32 in 0..1, NaN where an image has none; None where nothing states them.
         shots: Loads ``truths`` at its first call; None where they are ``images``. Rendered faces are
             registered to the pixel; photos of one person with two expressions are not.
+        ids: Of the N samples.
+        expression_units: The units that ask for each expression where they were measured, (17,) each.
     """
 
     images: Tensor
@@ -48,6 +52,8 @@ class TrainingImages(NamedTuple):
     problems: tuple[Problem, ...]
     action_units: Tensor | None = None
     shots: Callable[[], Tensor] | None = None
+    ids: tuple[str, ...] = ()
+    expression_units: Mapping[str, NDArray[np.float32]] | None = None
 
     @property
     def truths(self) -> Tensor:
@@ -83,7 +89,31 @@ def load_images(dataset: Dataset, resolution: int, workers: int = 2) -> Training
         tuple(Problem(sample.id, pixels) for sample, pixels in loaded if isinstance(pixels, str)),
         _action_units(dataset, [sample for sample, _ in usable]),
         _shots(dataset, usable, resolution, workers),
+        tuple(sample.id for sample, _ in usable),
     )
+
+
+def with_units(images: TrainingImages, measured: Mapping[str, NDArray[np.float32]]) -> TrainingImages:
+    """Return the images with action units that a user measured.
+
+    Args:
+        images: The images.
+        measured: (17,) units by sample id; images without any learn from the means of their expression.
+
+    Raises:
+        DatasetError: an expression has no measured image.
+    """
+    names = [images.expressions[label] for label in images.labels.tolist()]
+    shown = [(name, measured[key]) for name, key in zip(names, images.ids, strict=True) if key in measured]
+    found = means(shown)
+    lacking = [name for name in images.expressions if name not in found]
+    if lacking:
+        raise DatasetError(
+            f"no action units were measured on images of {', '.join(lacking)}; each expression needs some"
+        )
+    unknown = np.full_like(shown[0][1], np.nan)
+    rows = torch.from_numpy(np.stack([measured.get(key, unknown) for key in images.ids]))
+    return images._replace(action_units=rows, expression_units=found)
 
 
 def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:

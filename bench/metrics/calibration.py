@@ -138,7 +138,11 @@ def calibrate(
         return Calibration(len(real), len(references), float("nan"), {}, reason)
     groups = subject_groups(np.asarray(subjects))
     own, *worse = (
-        replicates(metric.compute(values, references), groups, partial(metric.on_subsets, values, references))
+        replicates(
+            metric.compute(values.copy(), references.copy()),  # a metric may change its arguments
+            groups,
+            partial(metric.on_subsets, values.copy(), references.copy()),
+        )
         for values in (real, *versions.values())
     )
     lower = metric.card.direction == "lower"

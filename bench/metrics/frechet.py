@@ -11,9 +11,11 @@ eigenvalues of ``S_a S_b``, which are those of the symmetric ``U S_a U^T`` with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -24,6 +26,9 @@ from ..core.contracts import Floats
 from ..core.errors import BenchError
 from ..core.files import written_whole
 from .feature_sets import SetDistance, checked, checked_pair
+
+READ = ("mu.npy", "sigma.npy", "count.npy", "network.npy")
+"""Members of a file of statistics that are read."""
 
 LARGEST = 2**30
 """Bytes that a file of statistics may unfold to: enough for 11,000 dimensions."""
@@ -38,12 +43,14 @@ class Gaussian:
         rows: (k, d) with ``rows^T rows`` the covariance; None where the covariance itself is known.
         known: The covariance (d, d); None where ``rows`` are known.
         count: How many images it was fitted to, 0 where that is not known.
+        network: What identifies the network of its features; empty where a file of statistics names none.
     """
 
     mean: Floats
     rows: Floats | None = None
     known: Floats | None = None
     count: int = 0
+    network: str = ""
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Gaussian:
@@ -240,7 +247,8 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
     """Statistics of a set of images as pytorch-fid writes them: an ``.npz`` of ``mu`` and ``sigma``.
 
     Args:
-        path: The file. Files of ``write_statistics`` also hold the number of images and the network.
+        path: The file. Files of ``write_statistics`` also hold the number of images and the network; further
+            arrays are ignored.
         network: What identifies the network that they are to be compared through; empty takes any.
 
     Raises:
@@ -248,15 +256,17 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
     """
     try:
         with ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+            size = sum(member.file_size for member in archive.infolist() if member.filename in READ)
         if size > LARGEST:
             raise BenchError(f"{path} unfolds to {size} bytes, too large for statistics")
         with np.load(path, allow_pickle=False) as stored:
             mean, covariance = (
                 stored[name].astype(np.float64, casting="same_kind") for name in ("mu", "sigma")
             )
-            count = max(int(stored["count"]), 0) if "count" in stored else 0
-            made_by = str(stored["network"]) if "network" in stored else ""
+            count, made_by = (
+                max(int(_single(stored, "count", "iuf", 0)), 0),
+                str(_single(stored, "network", "U", "")),
+            )
     except BenchError:
         raise
     except Exception as error:  # what a damaged archive raises has no common type
@@ -269,7 +279,13 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
         raise BenchError(f"{path} holds values that are not finite")
     if np.diag(covariance).min() < 0 or not np.allclose(covariance, covariance.T):
         raise BenchError(f"{path}: sigma is no covariance, which is symmetric and without negative variances")
-    return Gaussian(mean, known=covariance, count=count)
+    return Gaussian(mean, known=covariance, count=count, network=made_by)
+
+
+def _single(stored: Mapping[str, NDArray[Any]], name: str, kinds: str, default: Any) -> Any:
+    """Return the value of an array of one, or ``default`` where none of this name and type is stored."""
+    values = stored[name] if name in stored else np.empty(0)
+    return values.item() if values.size == 1 and values.dtype.kind in kinds else default
 
 
 def write_statistics(path: Path | str, features: NDArray[np.floating] | Gaussian, network: str = "") -> None:

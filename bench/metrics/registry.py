@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .. import weights
 from ..core.contracts import Metric
-from ..core.errors import BenchError, UnknownName, WeightsMissing
+from ..core.errors import BenchError, UnknownName, WeightsMissing, explain
 from ..core.registry import Registry
 
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
@@ -133,6 +133,10 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
 feature extractors of identity and of sets in bfloat16: faster, not exact, and with ids of their own."""
 
 
+FOR_PHOTOS = "portable"
+"""The backend that judges photos where none was chosen and its files are there."""
+
+
 def metric_names() -> list[str]:
     """Return all ids: those registered, and ``ecs@NAME`` of each classifier that the user trained."""
     return [*METRICS.names(), *(f"ecs@{name}" for name in weights.classifiers())]
@@ -167,6 +171,26 @@ def served_metrics(backend: str) -> tuple[str, ...]:
     return (*BACKENDS[backend], "fidelity")
 
 
+def backend_for_photos(names: Iterable[str]) -> tuple[str, str]:
+    """Return the backend for photos where none was chosen, and what is to be known of it; may be empty.
+
+    Args:
+        names: The metrics that were asked for, plain names or ids; the backend must serve all plain ones.
+    """
+    plain = {"quality" if name == "qualiclip" else name for name in names} & {*NAMES} - {"fidelity"}
+    fetched = all(file.path.is_file() for file in weights.files(FOR_PHOTOS))
+    if fetched and plain <= BACKENDS[FOR_PHOTOS].keys():
+        return FOR_PHOTOS, ""
+    served = " and ".join(BACKENDS[FOR_PHOTOS])
+    remedy = (
+        f"--backend {FOR_PHOTOS} has {served} for photos"
+        if fetched
+        else f"`bench weights fetch {FOR_PHOTOS}` gets networks that know photos, for {served}"
+    )
+    limit = "the embedded networks know rendered faces only, so that their scores of photos mean little"
+    return "embedded", f"{limit}; {remedy}"
+
+
 def load_metric(identifier: str) -> Metric:
     """Return the metric of an id.
 
@@ -184,7 +208,16 @@ def load_metric(identifier: str) -> Metric:
         return Row(_ECS, ("classifier:trained", backend), citations=()).load(identifier)
     if identifier in ROWS:
         return ROWS[identifier].load(identifier)
-    metric: Metric = METRICS.load(identifier)()
+    return _installed(identifier)
+
+
+def _installed(identifier: str) -> Metric:
+    try:
+        metric: Metric = METRICS.load(identifier)()
+    except (BenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise BenchError(f"the installed metric {identifier} cannot be made: {explain(error)}") from error
     return metric
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..core.errors import SpecError, invalid_fields
-from ..core.files import read_limited
 from ..core.json_values import json_value
+from ..core.yaml_files import parse_yaml, read_yaml
 from ..runs.results import Place, RunResults
 from ..statistics.comparisons import ALL, NO_DIRECTION, SIGNIFICANT, UNFIT, gain_over, ranks
 from ..statistics.measures import backend, stem
@@ -27,8 +26,6 @@ Verdict = Literal["agrees", "disagrees", "undecided", "not testable"]
 
 PACKAGED = "claims.yaml of the suite"
 """Names the file that comes with the suite in messages."""
-LARGEST = 256 * 1024
-"""Bytes that a file of claims may have."""
 MOST = 200
 """Claims that a file may hold."""
 RENDERED, EMBEDDED = "rendered", "embedded"
@@ -114,28 +111,18 @@ def read_claims(path: Path | None = None) -> list[Claim]:
         SpecError: the file cannot be read, is too large, uses aliases, or a claim in it is malformed.
     """
     origin = path or PACKAGED
+    content = parse_yaml(_packaged(), PACKAGED) if path is None else read_yaml(path)
     try:
-        text = _text(path)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise SpecError(
-                f"{origin} uses YAML aliases (*name), which could unfold without end; write them out"
-            )
-        return _File.model_validate(yaml.safe_load(text)).claims
-    except OSError as error:
-        raise SpecError(f"{origin} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{origin} cannot be read as YAML: {error}") from error
+        return _File.model_validate(content).claims
     except ValidationError as error:
         raise SpecError(
             f"{origin}: {invalid_fields(error)}. A claim has the fields {', '.join(Claim.model_fields)}."
         ) from error
 
 
-def _text(path: Path | None) -> str:
-    """Return the text of a file of claims, or that of the claims of the suite."""
-    if path is None:
-        return files(__package__).joinpath("claims.yaml").read_text("utf-8")
-    return read_limited(path, LARGEST, "divide the claims").decode("utf-8")
+def _packaged() -> str:
+    """Return the text of the claims of the suite."""
+    return files(__package__).joinpath("claims.yaml").read_text("utf-8")
 
 
 def judge_claims(claims: Sequence[Claim], results: RunResults) -> list[Finding]:

@@ -14,7 +14,7 @@ from ..runs.results import RunResults
 from ..runs.spec import BY_MODEL, GROWING, RunSpec
 from ..runs.store.records import DatasetRecord, plain
 from ..statistics.comparisons import by_edit, interval_columns, scopes
-from ..statistics.intervals import NONE, clustered_means
+from ..statistics.intervals import NONE, clustered_means, of_differences
 from ..statistics.measures import OUTPUT, Measure, backend
 from ..statistics.multiplicity import holm
 from ..statistics.summary import with_joint
@@ -137,7 +137,6 @@ def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> 
     values = first.to_numpy(np.float64), second.to_numpy(np.float64)
     differences = values[1] - values[0]
     changed = ~((differences == 0) | (np.isnan(values[0]) & np.isnan(values[1])))
-    width = measure.bounds[1] - measure.bounds[0]
     frames = []
     for scope in scopes(domains):
         means = [
@@ -145,7 +144,12 @@ def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> 
             for table in values
         ]
         found = clustered_means(
-            differences[scope.rows], subjects[scope.rows], (-width, width), scope.strata, null=0.0
+            differences[scope.rows],
+            subjects[scope.rows],
+            of_differences(measure.bounds),
+            scope.strata,
+            null=0.0,
+            limits=of_differences(measure.limits),
         )
         frames.append(
             pd.DataFrame(

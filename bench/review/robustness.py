@@ -7,7 +7,7 @@ show them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -28,13 +28,13 @@ from fesbench.datasets.splits import shuffled
 from ..core.contracts import Dataset, Edit, Sample
 from ..core.device import check_device
 from ..core.errors import BenchError
-from ..generators.external import FolderOutputs
+from ..generators.registry import OUTPUTS
 from ..runs.execution.local import LocalExecutor
 from ..runs.execution.progress import Listener, Stopwatch
 from ..runs.execution.worker import ShardWorker, WorkerDescription
 from ..runs.execution.writer import RunWriter
 from ..runs.identities import check_identities, check_unchanged, identities, network_identities
-from ..runs.models import LoadedModels, load_models, load_scorer, make_cells
+from ..runs.models import load_models, load_scorer, make_cells
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
 from ..runs.results import RunResults
 from ..runs.scores.rows import collect_scores
@@ -98,7 +98,19 @@ def _spread(edits: Sequence[Edit], domain: str, count: int, seed: int) -> list[E
     return [own[name] for name in sorted(turns, key=turns.__getitem__)[:count]]
 
 
-def measure_robustness(results: RunResults, count: int, device: str, workers: int, listener: Listener) -> int:
+def refused_models(spec: RunSpec, allowed: Collection[str]) -> list[str]:
+    """Return the models of a run whose files of code nobody allowed to run here."""
+    return [name for name in spec.models if ".py:" in name and name not in allowed]
+
+
+def measure_robustness(
+    results: RunResults,
+    count: int,
+    device: str,
+    workers: int,
+    listener: Listener,
+    allowed: Collection[str] = (),
+) -> int:
     """Answer and score perturbed edits with every model of a run that computes its outputs.
 
     Shards that are stored are not computed again.
@@ -109,6 +121,8 @@ def measure_robustness(results: RunResults, count: int, device: str, workers: in
         device: A torch device.
         workers: Processes that load images; 0 loads in this one.
         listener: Is told of each shard that is done.
+        allowed: The models in files of code, as the run names them, that may be run: a run may come from
+            anyone. Others take no part.
 
     Returns:
         How many perturbed edits have no output; gaps of the suite's own controls are the data set's and are
@@ -131,11 +145,14 @@ def measure_robustness(results: RunResults, count: int, device: str, workers: in
         _claim(store, perturbed, count)
         check_identities(found, store, spec.checkpoints)
         store.update_identities(found)
-        loaded = _load_computing(spec, device)
-        cells, _ = make_cells(perturbed, loaded, loader, device)
-        description = WorkerDescription(spec, device, make_plan=partial(_perturbed_plan, count=count))
-        worker = ShardWorker(description, cells, scorer, loader)
-        RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
+        computing = _computing(spec, allowed)
+        with closing(load_models(computing, device)) as loaded:
+            cells, _ = make_cells(perturbed, loaded, loader, device)
+            description = WorkerDescription(
+                computing, device, make_plan=partial(_perturbed_plan, count=count)
+            )
+            worker = ShardWorker(description, cells, scorer, loader)
+            RunWriter(store, scorer, Stopwatch(), listener).complete(cells, LocalExecutor(), worker)
         scores = collect_scores(store.parts, cells)
         store.write_scores(scores)
         store.update_record(status="complete")
@@ -153,11 +170,20 @@ def _perturbed(plan: DatasetPlan, count: int, spec: RunSpec) -> DatasetPlan:
     return replace(plan, dataset=PerturbedDataset(plan.dataset, few, spec.resolution))
 
 
-def _load_computing(spec: RunSpec, device: str) -> LoadedModels:
-    """Return the models of a run except those whose outputs are files."""
-    loaded = load_models(spec, device)
-    models = {name: model for name, model in loaded.models.items() if not isinstance(model, FolderOutputs)}
-    return replace(loaded, models=models)
+def _computing(spec: RunSpec, allowed: Collection[str]) -> RunSpec:
+    """Return the specification of a run without models whose outputs are files, and without refused ones.
+
+    Raises:
+        BenchError: no other model is left.
+    """
+    refused = refused_models(spec, allowed)
+    models = tuple(n for n in spec.models if not n.startswith(OUTPUTS) and n not in refused)
+    if not models:
+        raise BenchError(
+            "no model of this run may answer perturbed inputs: its outputs are files, or it is code that "
+            "must be allowed by --model"
+        )
+    return spec.model_copy(update={"models": models})
 
 
 def _claim(store: RunStore, plan: Plan, count: int) -> None:

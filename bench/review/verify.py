@@ -1,50 +1,43 @@
 """Verifies a finished run against itself and against what it was made from, as a reviewer would.
 
 Digests of its files, data, models and networks are computed anew; ``scores.parquet`` is compared with the
-parts of its shards, the summary with the scores, and stored outputs are scored again. Scores of sets rest on
-all outputs and references together: their files are checked by digest, the numbers are not computed again.
+parts of its shards, the summary with the scores. Stored outputs are scored again, with the features that
+scores of sets rest on; those scores, all tests and ranks, and what the record says of cards and of real
+images are computed again too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader, load_ahead
 
-from ..core.contracts import Edit, Failure, Image
+from ..core.contracts import Edit, Failure, Features, Image
 from ..core.device import check_device
 from ..core.errors import BenchError, ImageError
-from ..core.reasons import WITHOUT_OUTPUT, have_reason
+from ..core.reasons import FAILED, WITHOUT_OUTPUT, have_reason
 from ..runs.identities import ABSENT, identities, network_identities
 from ..runs.models import load_scorer
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
 from ..runs.results import RunResults
 from ..runs.store.store import DIGESTS, RunStore
 from ..scoring.scorer import Scorer
-from ..scoring.sets import COLUMNS
 from ..scoring.shards import References, score_shard, shard_references
-from ..statistics.summary import summarise
-
-Outcome = Literal["ok", "mismatch", "not checked"]
+from .checks import Check, compared
+from .tables import card_checks, summary_check, table_checks
 
 TOLERANCE = 1e-4
 """Other processors, threads and versions move scores by less than this; an altered image by more."""
 EXACT = 1e-9
+FEATURES = 1e-3
+"""Features may differ by this share of the largest one."""
 KEYS = ["generator", "dataset", "edit", "metric"]
 CELL_KEYS = ["generator", "dataset", "domain", "metric"]
-
-
-class Check(NamedTuple):
-    """One thing that was checked, the outcome, and the details."""
-
-    what: str
-    outcome: Outcome
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,18 @@ def verify_run(results: RunResults, depth: Depth) -> Iterator[Check]:
     except BenchError as error:
         yield Check("data sets", "not checked", f"{error} Without them no score can be computed again.")
         return
-    yield from _data(plan, results)
-    yield from _scores(plan, results, depth)
+    data = list(_data(plan, results))
+    yield from data
+    scorer, checks = _trusted(plan, results, depth)
+    yield from checks
+    for dataset in plan.datasets:
+        if scorer.cards:
+            yield from _scores_in(dataset, scorer, results, depth)
+    if all(check.outcome == "ok" for check in (*data, *checks)):
+        yield from table_checks(plan, results, scorer, depth.tolerance, depth.everything)
+        yield from card_checks(plan, results, depth.device)
+    else:
+        yield Check("tables from features", "not checked", "other data or networks give other numbers")
 
 
 def _file_checks(store: RunStore) -> Iterator[Check]:
@@ -101,11 +104,8 @@ def _tables(results: RunResults) -> Iterator[Check]:
     """Check that the tables of the run agree with each other."""
     scores = results.scores
     differing = _differing(scores, results.store.parts.read_all_rows(), KEYS, ["value"], EXACT)
-    yield _compared("scores.parquet against the parts of its shards", len(scores), differing)
-    again = summarise(scores, pd.DataFrame(columns=COLUMNS), results.metrics, results.blocks).cells
-    cells = results.cells[results.cells["references"].isna()]
-    differing = _differing(cells, again, CELL_KEYS, ["value", "low", "high", "n_scored"], EXACT)
-    yield _compared("summary.json against scores.parquet", len(cells), differing)
+    yield compared("scores.parquet against the parts of its shards", len(scores), differing)
+    yield summary_check(results, EXACT)
 
 
 def _differing(
@@ -130,13 +130,6 @@ def _described(row: Mapping[Any, Any], keys: list[str], column: str) -> str:
     sides = {"left_only": "is not found again", "right_only": "is not recorded"}
     gap = f"{row[f'{column}_recorded']:.6g} recorded, {row[f'{column}_now']:.6g} found"
     return f"{place}: {sides.get(str(row['side']), gap)}"
-
-
-def _compared(what: str, count: int, differing: Sequence[str]) -> Check:
-    if not differing:
-        return Check(what, "ok", f"{count} numbers agree")
-    more = f"; and {len(differing) - 3} more" if len(differing) > 3 else ""
-    return Check(what, "mismatch", f"{len(differing)} differ: {'; '.join(differing[:3])}{more}")
 
 
 def _models(results: RunResults) -> Iterator[Check]:
@@ -175,19 +168,20 @@ def _data(plan: Plan, results: RunResults) -> Iterator[Check]:
             yield Check(f"data set {name}", "mismatch", detail)
 
 
-def _scores(plan: Plan, results: RunResults, depth: Depth) -> Iterator[Check]:
-    """Score stored outputs again."""
+def _trusted(plan: Plan, results: RunResults, depth: Depth) -> tuple[Scorer, list[Check]]:
+    """Return the metrics whose networks are those of the run, and what is wrong with the others."""
     scorer, unavailable = load_scorer(plan.spec, depth.device)
-    yield from (Check(f"metric {name}", "not checked", reason) for name, reason in unavailable.items())
+    checks = [Check(f"metric {name}", "not checked", reason) for name, reason in unavailable.items()]
     networks = network_identities(scorer.networks).networks
     changed = list(_changed(results.identities.networks, networks))
-    yield from (Check(f"network {text}", "mismatch", detail) for text, detail in changed)
+    checks += [Check(f"network {text}", "mismatch", detail) for text, detail in changed]
     names = {text.partition(": ")[0] for text, _ in changed}
-    usable = [m for m in scorer.image_metrics if not names & {network.card.name for network in m.networks}]
-    trusted = Scorer(usable, [], scorer.resolution, scorer.device)
-    for dataset in plan.datasets:
-        if usable:
-            yield from _scores_in(dataset, trusted, results, depth)
+    usable = frozenset(
+        metric
+        for metric, read in scorer.networks_by_metric
+        if not names & {network.card.name for network in read}
+    )
+    return scorer.only(usable), checks
 
 
 def _scores_in(plan: DatasetPlan, scorer: Scorer, results: RunResults, depth: Depth) -> Iterator[Check]:
@@ -204,34 +198,67 @@ def _scores_in(plan: DatasetPlan, scorer: Scorer, results: RunResults, depth: De
     for number, loaded in zip(numbers, loaded_shards, strict=True):
         references = shard_references(loaded.edits, loaded.failures, scorer)
         for name in (name for name in models if number in chosen[name]):
-            found, recorded = _again(name, plan, number, references, scorer, results.store)
-            counts[name] += len(recorded)
-            differing[name] += _differing(recorded, found, KEYS, ["value"], depth.tolerance)
+            again = _again(name, plan, number, references, scorer, results.store)
+            counts[name] += len(again.recorded)
+            differing[name] += _differing(again.recorded, again.found, KEYS, ["value"], depth.tolerance)
+            differing[name] += again.features
     for name in models:
         extent = "all shards" if depth.everything else "one shard"
-        yield _compared(
+        yield compared(
             f"scores of {name} on {plan.name}, {extent}, from its outputs", counts[name], differing[name]
         )
 
 
+class _Again(NamedTuple):
+    """A shard's rows as computed now and as recorded, and what is wrong with its stored features."""
+
+    found: pd.DataFrame
+    recorded: pd.DataFrame
+    features: list[str]
+
+
 def _again(
     name: str, plan: DatasetPlan, number: int, references: References, scorer: Scorer, store: RunStore
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a shard's rows as computed now, and as recorded; of the metrics that can be computed."""
+) -> _Again:
+    """Score a shard again, by the metrics that can be computed."""
     recorded = store.parts.read_rows(name, plan.name, number)
     columns = [column for column in scorer.columns if column in set(recorded["metric"])]
-    failed = set(recorded.loc[have_reason(recorded["reason"], *WITHOUT_OUTPUT), "edit"])
+    lost = recorded[have_reason(recorded["reason"], *WITHOUT_OUTPUT)]
+    failed = dict(zip(lost["edit"], lost["reason"].str.removeprefix(FAILED), strict=True))
     outputs = [_output(store, name, plan.name, edit, scorer.resolution, failed) for edit in references.edits]
-    found = score_shard(outputs, references, scorer).rows.assign(generator=name, dataset=plan.name)
-    return tuple(rows[rows["metric"].isin(columns)] for rows in (found, recorded))  # type: ignore[return-value]
+    scored = score_shard(outputs, references, scorer)
+    found = scored.rows.assign(generator=name, dataset=plan.name)
+    rows, stored = (part[part["metric"].isin(columns)] for part in (found, recorded))
+    return _Again(rows, stored, _altered_features(name, plan, number, scored.features, store))
+
+
+def _altered_features(
+    name: str, plan: DatasetPlan, number: int, found: Mapping[str, Features], store: RunStore
+) -> list[str]:
+    """Return descriptions of the stored features of a shard that its outputs do not have."""
+    stored = store.parts.read_features(name, plan.name, number)
+    return [
+        f"part {number}: features of {network} are not those of the outputs"
+        for network, values in found.items()
+        if network not in stored or not _alike(stored[network], values)
+    ]
+
+
+def _alike(old: Features, new: Features) -> bool:
+    """Return whether features agree up to what other processors change."""
+    return old.shape == new.shape and bool(
+        np.allclose(
+            old, new, rtol=FEATURES, atol=FEATURES * float(np.nanmax(np.abs(new), initial=1)), equal_nan=True
+        )
+    )
 
 
 def _output(
-    store: RunStore, name: str, dataset: str, edit: Edit, size: int, failed: set[str]
+    store: RunStore, name: str, dataset: str, edit: Edit, size: int, failed: Mapping[str, str]
 ) -> Image | Failure:
     """Return the stored image; an answer that is missing or of another size counts as none, and so shows."""
     if edit.id in failed:
-        return Failure("recorded as failed")
+        return Failure(failed[edit.id])
     try:
         image = store.read_output(name, dataset, edit.id)
     except ImageError as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from fesbench.datasets.images import DECODER, resize
 from fesbench.datasets.loading import ImageLoader, in_memory
@@ -21,6 +22,8 @@ from ..core.errors import BenchError
 from ..core.files import written_whole
 from ..core.names import safe_name
 from ..core.paths import home
+
+log = logging.getLogger(__name__)
 
 
 class Preloaded(Dataset):
@@ -71,9 +74,25 @@ def fit(
         if not preloaded.pairs():
             raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
         model.fit(preloaded, None, seed)
-        with written_whole(path) as temporary:
-            save_file(_contiguous(model.state()), temporary)
+        _keep(_contiguous(model.state()), path)
     return model
+
+
+def _keep(state: dict[str, np.ndarray], path: Path) -> None:
+    """Write a fit to the cache; on a full disk or in a read-only home, go on without it."""
+    try:
+        with written_whole(path) as temporary:
+            save_file(state, temporary, {"sha256": _state_digest(state)})
+    except (BenchError, SafetensorError, OSError) as error:
+        log.warning("a fit is not cached: %s", error)
+
+
+def _state_digest(state: Mapping[str, np.ndarray]) -> str:
+    content = hashlib.sha256()
+    for name in sorted(state):
+        content.update(repr((name, state[name].dtype.str, state[name].shape)).encode())
+        content.update(state[name].tobytes())
+    return content.hexdigest()
 
 
 def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
@@ -97,7 +116,12 @@ def _restore(model: ClosedForm, path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        model.load_state(load_file(path))
+        with safe_open(path, "numpy") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            digest = (file.metadata() or {}).get("sha256")
+        if digest != _state_digest(state):
+            return False
+        model.load_state(state)
     except (BenchError, SafetensorError, OSError, KeyError, ValueError):
         return False
     return True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fesbench.datasets.action_units import files_digest
 from fesbench.datasets.expressions import known_name
 
 from ..core.contracts import FeatureExtractor
@@ -54,12 +55,14 @@ def _model_files(model_spec: str, spec: RunSpec) -> dict[str, Path]:
 
 
 def _stated(model_spec: str, spec: RunSpec) -> dict[str, str]:
-    """Return the labels and the image size that the user states of a checkpoint."""
+    """Return the labels and the image size that the user states of a checkpoint, and its action units."""
     stated = {}
     if model_spec in spec.labels:
         stated["labels"] = ", ".join(map(known_name, spec.labels[model_spec]))
     if model_spec in spec.native_sizes:
         stated["native size"] = str(spec.native_sizes[model_spec])
+    if model_spec in spec.action_units:
+        stated["action units"] = files_digest(Path(spec.action_units[model_spec]))
     return stated
 
 

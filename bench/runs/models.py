@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
+import torch
+
+from fesbench.datasets.action_units import ExpressionUnits, expression_units
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
@@ -13,15 +19,15 @@ from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, Ge
 from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
-from ..generators.neural import NeuralGenerator
-from ..generators.registry import Model, load_model
-from ..generators.synthesis import GeneratorSynthesizer, Guarded, set_inference
+from ..generators.registry import Model, is_foreign, load_model
+from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
-from .fitting import CrossFitted, fit
+from .fitting import CrossFitted, Preloaded, fit
+from .isolation.model import TIMEOUT, IsolatedModel
+from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
-from .store.records import check_recordable
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +57,39 @@ class LoadedModels:
     Attributes:
         specs: Name of each model to how it was asked for.
         models: Name to model.
-        unavailable: How a model was asked for to why it cannot be loaded.
+        errors: How a model was asked for to what was raised when it was loaded.
     """
 
     specs: dict[str, str] = field(default_factory=dict)
-    models: dict[str, Model] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+    models: dict[str, Model | IsolatedModel] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """How a model was asked for to why it cannot be loaded."""
+        return {name: explain(error) for name, error in self.errors.items()}
 
     @property
     def controls(self) -> list[str]:
         """The names of the suite's own controls; a plug-in that calls itself a control is none of them."""
         return [name for name, model_spec in self.specs.items() if model_spec in CONTROLS]
 
+    def close(self) -> None:
+        """End the processes of the models that have one."""
+        for model in self.models.values():
+            if isinstance(model, IsolatedModel):
+                model.close()
 
-def load_models(spec: RunSpec, device: str) -> LoadedModels:
-    """Load every model of a run; one that fails is listed and stops no other.
+
+def load_models(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> LoadedModels:
+    """Load every model of a run; one that fails is listed and stops no other. Close them after use.
+
+    Models of code that is not the suite's own run in processes of their own.
+
+    Args:
+        spec: The specification of the run.
+        device: A torch device.
+        timeout: Seconds that a model with a process of its own may take for a batch.
 
     Raises:
         BenchError: two models share a name.
@@ -73,19 +97,10 @@ def load_models(spec: RunSpec, device: str) -> LoadedModels:
     loaded = LoadedModels()
     for model_spec in spec.models:
         try:
-            model = load_model(
-                model_spec,
-                spec.checkpoints.get(model_spec),
-                device,
-                spec.labels.get(model_spec, ()),
-                spec.native_sizes.get(model_spec),
-            )
-            _check_card(model)
-            for network in _networks(model):
-                set_inference(network, spec.inference)
+            request = _request(model_spec, spec, device)
+            model = IsolatedModel(request, timeout) if is_foreign(model_spec) else _loaded(request)
         except Exception as error:
-            log.warning("%s cannot be loaded", model_spec, exc_info=error)
-            loaded.unavailable[model_spec] = explain(error)
+            loaded.errors[model_spec] = error
             continue
         if model.card.name.casefold() in (name.casefold() for name in loaded.models):
             raise BenchError(f"two models are called {model.card.name!r}; rename one of them")
@@ -118,21 +133,28 @@ def make_cells(
     return cells, unfitted
 
 
-def _networks(model: Model) -> list[NeuralGenerator]:
-    """Return the generators with a network that a model is made of."""
-    parts = model.members.values() if isinstance(model, CrossTrained) else [model]
-    return [part for part in parts if isinstance(part, NeuralGenerator)]
+def _request(model_spec: str, spec: RunSpec, device: str) -> ModelRequest:
+    return ModelRequest(
+        model_spec,
+        spec.checkpoints.get(model_spec),
+        spec.labels.get(model_spec, ()),
+        spec.native_sizes.get(model_spec),
+        device,
+        spec.inference,
+        spec.seed,
+        torch.get_num_threads(),
+        tuple(sys.path),
+    )
 
 
-def _check_card(model: Model) -> None:
-    card = getattr(model, "card", None)
-    if not isinstance(card, GeneratorCard) or not isinstance(card.name, str) or not card.name:
-        raise BenchError(f"{type(model).__name__} needs a GeneratorCard with a name as its attribute 'card'")
-    check_recordable(card)
+def _loaded(request: ModelRequest) -> Model:
+    model = load_model(request.model, request.checkpoint, request.device, request.labels, request.native_size)
+    set_inference_of(model, request.inference)
+    return model
 
 
 def make_cell(
-    model: Model,
+    model: Model | IsolatedModel,
     model_spec: str,
     plan: DatasetPlan,
     spec: RunSpec,
@@ -140,15 +162,62 @@ def make_cell(
     device: str,
 ) -> Cell:
     """Prepare a model for a data set; one with a closed form is fitted."""
+    if isinstance(model, IsolatedModel):
+        return _isolated_cell(model, model_spec, plan, spec, loader)
     if isinstance(model, ClosedForm):
-        return Cell(plan, _fitted(model_spec, plan, spec, loader, device), "main")
+        return Cell(plan, _fitted(_fit(model_spec, plan, spec, loader, device), plan, spec), "main")
     if isinstance(model, CrossTrained):
-        return Cell(plan, _cross_trained(model, plan, spec, device), "main")
+        return Cell(plan, _of_folds(model, model_spec, plan, spec, device), "main")
+    if isinstance(model, Generator):
+        model = driven(model, _units(model_spec, plan, spec))
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
-    return Cell(plan, answering, _block(answering.card, plan))
+    return _as_trained(plan, answering)
 
 
-def _block(card: GeneratorCard, plan: DatasetPlan) -> Block:
+def _of_folds(
+    model: CrossTrained, model_spec: str, plan: DatasetPlan, spec: RunSpec, device: str
+) -> Synthesizer:
+    units = _units(model_spec, plan, spec)
+
+    def member(rest: Dataset | None) -> Synthesizer:
+        generator = model.without_first_fold() if rest is None else model.trained_on(rest)
+        return _synthesizer(driven(generator, units), plan, spec, device)
+
+    return _cross_trained(model.card.name, model.data, member, plan, spec)
+
+
+def _isolated_cell(
+    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader
+) -> Cell:
+    """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
+    units = _units(model_spec, plan, spec)
+    expressions = tuple(plan.dataset.expressions)
+    preparation = Preparation(expressions, spec.resolution, seed=spec.seed, units=units)
+
+    def on(train: Dataset | None) -> Preparation:
+        if train is None:
+            return preparation
+        if model.kind == CROSS_TRAINED:
+            return replace(preparation, train=NamedDataset(train))
+        return replace(preparation, train=Preloaded(train, loader, spec.resolution))
+
+    def trained_on(train: Dataset | None) -> Synthesizer:
+        name = plan.name if train is None else f"{plan.name} {train.digest}"
+        return model.prepare(name, partial(on, train))
+
+    if model.kind == CROSS_TRAINED:
+        return Cell(plan, _cross_trained(model.card.name, model.data, trained_on, plan, spec), "main")
+    if model.kind == CLOSED_FORM:
+        return Cell(plan, _fitted(trained_on, plan, spec), "main")
+    return _as_trained(plan, trained_on(None))
+
+
+def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
+    return Cell(plan, answering, block_of(answering.card, plan))
+
+
+def block_of(card: GeneratorCard, plan: DatasetPlan) -> Block:
+    """Return the block of a model that a run does not fit itself."""
     if card.control:
         return "control"
     trained_on = card.trained_on.replace("/", " ").split(" ")[0]
@@ -160,35 +229,52 @@ def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device:
     return GeneratorSynthesizer(generator, plan.dataset.expressions, spec.resolution, device=device)
 
 
-def _fitted(
-    model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str
-) -> Synthesizer:
+TrainedOn = Callable[[Dataset], Synthesizer]
+"""Returns the synthesizer that was trained or fitted on a training set."""
+
+
+def _units(model_spec: str, plan: DatasetPlan, spec: RunSpec) -> ExpressionUnits | None:
+    """Return the user's action units for a model, if there are any."""
+    if model_spec not in spec.action_units:
+        return None
+    return expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
+
+
+def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str) -> TrainedOn:
     def make() -> ClosedForm:
         model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
-    def fitted_on(train: Dataset) -> GeneratorSynthesizer:
-        return _synthesizer(fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device)
+    return lambda train: _synthesizer(
+        fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device
+    )
 
+
+def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:
     if plan.protocol != "cross-fit":
         return fitted_on(plan.train)
     return _cross_fitted(fitted_on, plan, spec)
 
 
-def _cross_trained(model: CrossTrained, plan: DatasetPlan, spec: RunSpec, device: str) -> Synthesizer:
-    if plan.protocol == "transfer" and plan.training_set == model.data:
-        return _synthesizer(model.without_first_fold(), plan, spec, device)
+def _cross_trained(
+    name: str, data: str, member: Callable[[Dataset | None], Synthesizer], plan: DatasetPlan, spec: RunSpec
+) -> Synthesizer:
+    """Return what answers for a model that was trained in folds of ``data``.
+
+    ``member`` returns the synthesizer that was trained on a training set, or for None on all but the first
+    fold.
+    """
+    if plan.protocol == "transfer" and plan.training_set == data:
+        return member(None)
     if plan.protocol != "cross-fit":
         raise BenchError(
-            f"{model.card.name} was trained in folds of {model.data}, and this run does not cut {plan.name} "
-            "into folds: train without --folds"
+            f"{name} was trained in folds of {data}, and this run does not cut {plan.name} into folds: train "
+            "without --folds"
         )
-    return _cross_fitted(lambda rest: _synthesizer(model.trained_on(rest), plan, spec, device), plan, spec)
+    return _cross_fitted(member, plan, spec)
 
 
-def _cross_fitted(
-    trained_on: Callable[[Dataset], Synthesizer], plan: DatasetPlan, spec: RunSpec
-) -> CrossFitted:
+def _cross_fitted(trained_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> CrossFitted:
     parts = folds(plan.train, spec.folds, spec.seed)
     return CrossFitted([(subjects, trained_on(rest)) for subjects, rest in parts], plan.train.name)

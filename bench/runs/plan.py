@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fesbench.datasets.edits import safe_edits
-from fesbench.datasets.expressions import canonical
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.selection import limit_subjects, select_targets
 
 from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
-from ..generators.registry import check_model_spec, expand
+from ..generators.registry import check_model_spec, distinct_labels, expand
 from ..metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
 from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
@@ -124,6 +123,13 @@ def resolve(spec: RunSpec) -> RunSpec:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
         if not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
+    for name, path in spec.action_units.items():
+        if name not in models:
+            raise SpecError(
+                f"the action units {path} are for {name}, which is not among the models asked for"
+            )
+        if not Path(path).exists():
+            raise SpecError(f"the action units for {name}, {path}, do not exist")
     _check_stated(spec)
     return spec.model_copy(update={"models": models, "metrics": metrics})
 
@@ -135,9 +141,7 @@ def _check_stated(spec: RunSpec) -> None:
             if name not in spec.checkpoints:
                 raise SpecError(f"{field} of {name} describe a checkpoint; give it with --checkpoint")
     for names in spec.labels.values():
-        known = [canonical(label) for label in names]
-        if len(set(known)) < len(known):
-            raise SpecError(f"labels {', '.join(names)}: an expression is named twice")
+        distinct_labels(names)
 
 
 def make_plan(spec: RunSpec) -> Plan:
@@ -181,6 +185,7 @@ def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
             for domain, images in plan.references.items()
         },
         problems=[ProblemRecord(path=path, reason=reason) for path, reason in plan.dataset.problems],
+        notes=list(plan.dataset.notes),
     )
 
 

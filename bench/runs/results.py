@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import inf
@@ -13,10 +13,12 @@ import pandas as pd
 
 from ..core.contracts import SHARE, Block, GeneratorCard, MetricCard
 from ..core.errors import BenchError
+from ..core.reasons import Reason, have_reason
+from ..metrics.registry import metric_id
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
 from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
-from ..statistics.measures import PREDICTED, Measure, backend, stem
+from ..statistics.measures import OUTPUT, PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
 from .spec import RunSpec
@@ -29,7 +31,7 @@ from .store.records import (
     ModelRecord,
     RunRecord,
 )
-from .store.store import SUMMARY, RunStore
+from .store.store import SCORED, SUMMARY, RunStore, UncheckedStore
 
 _SAME_ORDER = ("fss.distance", "fss.truth", "psnr.face", "psnr.changed")
 """Stems of columns with ``Column.same_order``, in records of versions that did not store it."""
@@ -58,8 +60,20 @@ class RunResults:
         Raises:
             BenchError: the folder holds no run, the run was not finished, or its files are damaged.
         """
-        store = RunStore(location)
-        record = store.record
+        return cls._of_finished(RunStore(location))
+
+    @classmethod
+    def open_unchecked(cls, location: Path | str) -> Self:
+        """Return the results in the folder of a run as they are, whatever the recorded digests of its files.
+
+        Raises:
+            BenchError: as for ``open``.
+        """
+        return cls._of_finished(UncheckedStore(location))
+
+    @classmethod
+    def _of_finished(cls, store: RunStore) -> Self:
+        record, location = store.record, store.location
         if record.is_new:
             raise BenchError(
                 f"{location} holds no run: there is no run.json; give a folder that `bench run` wrote"
@@ -84,11 +98,11 @@ class RunResults:
             if record.spec is None:
                 raise ValueError("run.json holds no specification")
             return cls(store, record, _read_summary(store))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             path = store.place(SUMMARY)
             raise BenchError(
-                f"{path} or run.json beside it is damaged or of another version ({error!r}); remove {path} "
-                "and run the same command again: the tables are made anew from the stored scores"
+                f"{path} or run.json beside it is damaged or of another version ({error!r}); run the same "
+                "command again: the tables are made anew from the stored scores"
             ) from error
 
     @property
@@ -112,15 +126,39 @@ class RunResults:
         """What tells models, metrics and networks of the run from later versions."""
         return self.store.identities
 
-    @property
-    def exit_code(self) -> int:
-        """1 where a model or metric could not be used, an edit has no output or a metric failed; else 0."""
-        return 0 if self.record.went_well else 1
+    def exit_code(self, asked: Collection[str]) -> int:
+        """Return 1 where a model or an asked metric could not be used or failed, or an edit has no output.
+
+        Args:
+            asked: The ids of the metrics that somebody asked for; what becomes of others counts for nothing.
+        """
+        others = {metric_id(name, self.spec.backend) for name in self.spec.metrics} - {*asked}
+        unusable = self.record.unavailable.keys() - others
+        return 1 if unusable or self.record.failed or self._failed_metrics() - others else 0
+
+    def _failed_metrics(self) -> set[str]:
+        """Return the ids of the metrics that failed on an output or a set."""
+        if not self.record.unscored:
+            return set()
+        columns: set[str] = set()
+        for rows in (self.scores, self.summary.cells):
+            columns |= {*rows.loc[have_reason(rows["reason"], Reason.UNSCORED), "metric"]}
+        return {name for name, card in self.record.metrics.items() if columns & {*card.column_names}}
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The rows of ``scores.parquet``, with the columns of ``scoring.shards.SCORES``."""
-        return self.store.read_scores()
+        rows = self.store.read_scores()
+        answered = rows[rows["metric"] == OUTPUT].groupby(["dataset", "generator"]).size()
+        for dataset, generators in self.record.outputs.items():
+            for generator, counts in generators.items():
+                if answered.get((dataset, generator), 0) != counts.asked:
+                    raise BenchError(
+                        f"{self.store.place(SCORED)} does not hold all rows of {generator} on {dataset}: "
+                        f"{answered.get((dataset, generator), 0)} of {counts.asked} edits; run the same "
+                        "command again: it is made anew from the parts"
+                    )
+        return rows
 
     @cached_property
     def cells(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -12,15 +12,14 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
-from ..core.contracts import MetricCard
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
+from ..core.errors import BenchError, SpecError, WeightsMissing
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
 from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
-from ..statistics.summary import summarise
 from .execution.executor import Executor
 from .execution.local import LocalExecutor
 from .execution.progress import SYNTHESIZE, Listener, RecordedProgress, Stopwatch
@@ -28,13 +27,13 @@ from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
 from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
+from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
-from .plan import DatasetPlan, Plan, dataset_records
-from .scores.references import DomainReferences, domain_references
+from .plan import Plan, dataset_records
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
-from .scores.sets import SetResults, set_results
+from .scores.sets import set_results
+from .scores.summary import references_of, summary_of
 from .store.records import (
-    CalibrationRecord,
     CodeRecord,
     DeviceRecord,
     MetricRecord,
@@ -49,12 +48,45 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """The metrics and models of a run that can be used, and why other metrics cannot."""
+class Loaded:
+    """The metrics and models of a run that can be used, and why other metrics cannot.
+
+    ``stopwatch`` is that of the run; it counts the loading already.
+    """
 
     scorer: Scorer
     models: LoadedModels
     unavailable: dict[str, str]
+    stopwatch: Stopwatch
+
+
+def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
+    """Load what a run computes with, before anything is written. Close its models after use.
+
+    Raises:
+        WeightsMissing: no metric can be computed here.
+        BenchError: the device cannot be used, no model can be loaded, or a metric is not independent of a
+            model or a test subject.
+    """
+    check_device(device)
+    torch.manual_seed(plan.spec.seed)
+    stopwatch = Stopwatch()
+    with stopwatch("load models"):
+        scorer, unavailable = load_scorer(plan.spec, device)
+        if not scorer.cards:
+            raise WeightsMissing(f"no metric can be computed here: {'; '.join(unavailable.values())}")
+        scorer = replace(scorer, cache=default_cache(device))
+        refuse_training_subjects(scorer, plan.datasets)
+        models = load_models(plan.spec, device, timeout)
+        if not models.models:
+            reasons = (f"{name}: {reason}" for name, reason in models.unavailable.items())
+            raise BenchError(f"no model can be used: {'; '.join(reasons)}")
+        try:
+            refuse_training_networks(scorer, [model.card for model in models.models.values()])
+        except SpecError:
+            models.close()
+            raise
+    return Loaded(scorer, models, unavailable, stopwatch)
 
 
 def run_plan(
@@ -64,6 +96,8 @@ def run_plan(
     workers: int,
     listener: Listener,
     executor: Executor | None = None,
+    loaded: Loaded | None = None,
+    timeout: float = TIMEOUT,
 ) -> None:
     """Compute everything that the run does not hold yet, and write scores, summary and record.
 
@@ -77,15 +111,30 @@ def run_plan(
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
         executor: Executes the tasks; None does so in this process.
+        loaded: What ``load`` returned; None loads it now. Its models are closed at the end.
+        timeout: Seconds that a model with a process of its own may take for a batch.
 
     Raises:
-        BenchError: the device cannot be used, or a metric is not independent of a model or a test subject.
+        BenchError: as for ``load``.
     """
-    check_device(device)
-    torch.manual_seed(plan.spec.seed)
-    stopwatch = Stopwatch()
-    with stopwatch("load models"):
-        loaded = _load(plan, device)
+    loaded = loaded or load(plan, device, timeout)
+    for name, error in loaded.models.errors.items():
+        log.warning("%s cannot be loaded", name, exc_info=error)
+    with closing(loaded.models):
+        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor())
+
+
+def _run(
+    plan: Plan,
+    store: RunStore,
+    loaded: Loaded,
+    device: str,
+    workers: int,
+    listener: Listener,
+    executor: Executor,
+) -> None:
+    """Compute and write with loaded metrics and models; see ``run_plan``."""
+    stopwatch = loaded.stopwatch
     _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
@@ -93,16 +142,16 @@ def run_plan(
             cells, unfitted = make_cells(plan, loaded.models, loader, device)
         progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
-        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor or LocalExecutor(), worker)
+        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = _references(plans.values(), scorer, loader)
+            references = references_of(plans.values(), scorer, loader)
             sets = set_results(store.parts, cells, scorer, references)
             calibrated = calibrations(scorer, references)
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
-    _write_summary(store, scores, sets, calibrated, scorer.cards, cells)
+    store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
     store.update_record(
         calibrations=calibrated,
         failed=store.write_failures(_of_models(scores, loaded.models)),
@@ -115,17 +164,7 @@ def run_plan(
     )
 
 
-def _load(plan: Plan, device: str) -> _Loaded:
-    """Load metrics and models; refuse networks that are not independent of test subjects or models."""
-    scorer, unavailable = load_scorer(plan.spec, device)
-    scorer = replace(scorer, cache=default_cache(device))
-    refuse_training_subjects(scorer, plan.datasets)
-    models = load_models(plan.spec, device)
-    refuse_training_networks(scorer, [model.card for model in models.models.values()])
-    return _Loaded(scorer, models, unavailable)
-
-
-def _begin(plan: Plan, store: RunStore, loaded: _Loaded, device: str) -> None:
+def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
     """Check the networks against earlier results, and record what the run is made with."""
     networks = network_identities(loaded.scorer.networks)
     check_identities(networks, store)
@@ -162,20 +201,6 @@ def finish(store: RunStore) -> None:
     store.write_digests()
 
 
-def _write_summary(
-    store: RunStore,
-    scores: pd.DataFrame,
-    sets: SetResults,
-    calibrated: Sequence[CalibrationRecord],
-    cards: Sequence[MetricCard],
-    cells: Sequence[Cell],
-) -> None:
-    blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in cells}
-    unfit = [(item.dataset, item.domain, item.metric) for item in calibrated if not item.fit_to_rank]
-    summary = summarise(scores, sets.scores, cards, blocks, unfit=unfit, set_differences=sets.differences)
-    store.write_summary(summary.to_json())
-
-
 def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, ModelRecord]]:
     """Return generator to data set to record: a card can differ by what was fitted on."""
     records: dict[str, dict[str, ModelRecord]] = {}
@@ -200,15 +225,6 @@ def _output_records(scores: pd.DataFrame) -> dict[str, dict[str, OutputsRecord]]
         entry = OutputsRecord(asked=len(answered), answered=int(answered.sum()))
         records.setdefault(str(dataset), {})[str(generator)] = entry
     return records
-
-
-def _references(
-    plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
-) -> dict[str, dict[str, DomainReferences]]:
-    """Return the reference images of each data set by name and domain; none without set metrics."""
-    return {
-        plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
-    }
 
 
 def _synthesis(stopwatch: Stopwatch) -> dict[str, SynthesisRecord]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,17 +18,19 @@ from pydantic import (
     model_serializer,
 )
 
-from ..core.contracts import Inference, Upscale
+from ..core.contracts import CONTROLS, Inference, Upscale
 from ..core.errors import SpecError, invalid_fields
-from ..core.names import safe_name
-
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
+from ..core.names import safe_name, split_names
+from ..core.yaml_files import read_yaml
 
 GROWING = ("models", "data", "metrics")
 """Lists that a later call may add to; so may it to ``BY_MODEL``, while all other fields are fixed."""
 
-BY_MODEL = ("checkpoints", "labels", "native_sizes")
+BY_MODEL = ("checkpoints", "labels", "native_sizes", "action_units")
 """What is stated of single models, by how they are asked for."""
+
+FLAGS = {"model": "models", "metric": "metrics", "checkpoint": "checkpoints", "native_size": "native_sizes"}
+"""Names of flags to the fields that they set, where the two differ."""
 
 BEFORE_UPSCALE: Upscale = "output"
 """``upscale`` of runs that do not state it, which earlier versions made."""
@@ -36,11 +39,24 @@ LONGEST_NAME = 150
 """Characters of the data sets' names in a run's default name."""
 
 
+def _path_or_name(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL byte, which no path can hold")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_path_or_name)]
+"""A name, or a path."""
+
+Names = Annotated[tuple[Reference, ...], Field(min_length=1)]
+
+
 class RunSpec(BaseModel):
     """A grid of generators and data sets, and how to score them.
 
     ``labels`` and ``native_sizes`` describe the checkpoints of models: the expressions of their labels in
-    order, and the image sizes in pixels that they were trained at.
+    order, and the image sizes in pixels that they were trained at. ``action_units`` are files of OpenFace
+    that drive a model, see ``datasets.action_units.expression_units``.
     ``limit`` keeps that many subjects in each domain. ``resolution`` is the square size in pixels at which
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
@@ -54,9 +70,10 @@ class RunSpec(BaseModel):
     data: Names = ("rendered",)
     metrics: tuple[str, ...] = ()
     backend: str = "embedded"
-    checkpoints: dict[str, str] = {}
+    checkpoints: dict[str, Reference] = {}
     labels: dict[str, tuple[str, ...]] = {}
     native_sizes: dict[str, Annotated[int, Field(ge=8, le=1024)]] = {}
+    action_units: dict[str, str] = {}
     resolution: int = Field(default=128, ge=32, le=1024)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -107,29 +124,92 @@ class RunSpec(BaseModel):
         return self.model_copy(update=grown | stated)
 
 
-def read_config(path: Path) -> RunSpec:
-    """Read a spec from a YAML file; fields that it leaves out keep their defaults.
+Spec = TypeVar("Spec", bound=RunSpec)
+
+
+class RunConfig(RunSpec):
+    """A configuration file: a spec, and where and how to compute the run; None where it states neither."""
+
+    out: str | None = None
+    device: str | None = None
+    workers: int | None = Field(default=None, ge=0)
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The fields of the spec that the file states."""
+        return {name: getattr(self, name) for name in RunSpec.model_fields if name in self.model_fields_set}
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a YAML file with the names of fields or of flags; what it leaves out keeps its default.
 
     Raises:
         SpecError: the file is missing, is no YAML mapping, or has a wrong field; the message names it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold a mapping such as 'models: [copy, stargan]'")
-    return validate(content, str(path))
+    try:
+        fields = _named_as_fields(content)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+    return _validated(RunConfig, fields, str(path))
+
+
+def _named_as_fields(content: Mapping[object, Any]) -> dict[str, Any]:
+    """Return the content of a file by field; one word stands for a list of one."""
+    fields: dict[str, Any] = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        field = FLAGS.get(name, name)
+        if field in fields:
+            raise SpecError(f"{key} and {field} are one field; state it once")
+        fields[field] = value
+    if isinstance(metrics := fields.get("metrics"), str):
+        fields["metrics"] = split_names(metrics)
+    for field in ("models", "data"):
+        if isinstance(fields.get(field), str):
+            fields[field] = (fields[field],)
+    models = fields.get("models")
+    asked = tuple(map(str, models)) if isinstance(models, list | tuple) else ("all",)
+    for field in BY_MODEL:
+        if isinstance(fields.get(field), str | int):
+            fields[field] = by_model((str(fields[field]),), asked, field)
+    return fields
+
+
+def by_model(entries: Sequence[str], models: Sequence[str], field: str) -> dict[str, Any]:
+    """Return the values of a flag ``[MODEL=]VALUE`` by model; without a name, the one that is no control.
+
+    Raises:
+        SpecError: an entry names no model, and the run has several, or ``all``.
+    """
+    compared = [name for name in models if name not in CONTROLS] or [*models]
+    found = {}
+    for entry in entries:
+        name, named, value = entry.partition("=")
+        if not named and (len(compared) != 1 or "all" in compared):
+            option = next((f"--{flag}" for flag, its in FLAGS.items() if its == field), f"--{field}")
+            option = option.replace("_", "-")
+            raise SpecError(
+                f"{option} {entry} needs exactly one --model beside controls; write {option} MODEL={entry}"
+            )
+        text = value if named else entry
+        found[name if named else compared[0]] = split_names(text) if field == "labels" else text
+    return found
 
 
 def validate(fields: dict[str, object], origin: str) -> RunSpec:
     """Return a spec from plain fields; errors name ``origin``, the field and its value."""
+    return _validated(RunSpec, fields, origin)
+
+
+def _validated(kind: type[Spec], content: dict[str, object], origin: str) -> Spec:
     try:
-        return RunSpec.model_validate(fields)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise SpecError(
-            f"{origin}: {invalid_fields(error)}. Fields: {', '.join(RunSpec.model_fields)}."
-        ) from error
+        known = ", ".join(kind.model_fields)
+        raise SpecError(f"{origin}: {invalid_fields(error)}. Fields: {known}.") from error
 
 
 def canonical_json(content: object) -> str:

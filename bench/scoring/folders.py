@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fesbench.datasets.images import load_image, resize
+from fesbench.datasets.folders.inspection import inspect_images
+from fesbench.datasets.images import load_image, resize, trait_notes
 from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
 from fesbench.datasets.survey import Survey, survey
 
@@ -22,6 +23,7 @@ from ..core.environment import versions
 from ..core.errors import DatasetError, ImageError, WeightsMissing
 from ..core.files import file_digest
 from ..core.json_values import json_value
+from ..core.plurals import counted
 from ..metrics.fss import FaceSimilarity
 from ..metrics.networks.bfloat16 import SUFFIX
 from ..metrics.registry import load_metrics
@@ -96,7 +98,7 @@ def score_folders(request: Request) -> Scores:
 
     Raises:
         DatasetError: folders are empty, names do not pair, sizes differ, images are grey or too few.
-        ImageError: a source or a reference cannot be decoded.
+        ImageError: a source or a reference is unusable.
         WeightsMissing: no metric that was asked for can be computed here.
         UnknownName: there is no such metric or backend.
     """
@@ -109,13 +111,31 @@ def score_folders(request: Request) -> Scores:
         "references": given.images if given else [],
     }
     seen = survey(roles, request.resolution)
+    noted = list(_examined(request, roles))
     names = request.metrics or (*OF_IMAGES, *(given.metrics if given else ()))
     _check_counts(names, pairing, given, request.save_statistics)
     scorer, unavailable = _scorer(names, request.backend, seen.size, request.device)
     rows, features, broken, photos = _score_images(pairing, scorer)
     sets = _score_sets(features, pairing, given, scorer, request.save_statistics)
-    found = _report(request, pairing, seen, given, scorer, rows, sets, unavailable, broken)
+    found = _report(request, pairing, seen, given, scorer, rows, sets, unavailable, [*noted, *broken])
     return replace(found, record={**found.record, "face_levels": _face_levels(photos, scorer)})
+
+
+def _examined(request: Request, roles: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """Yield notes on unusual images of every role.
+
+    Raises:
+        ImageError: sources or references are unusable; images that are count as missing outputs instead.
+    """
+    folders = {"images": request.images, "sources": request.sources, "references": request.reference}
+    for role, paths in roles.items():
+        root = folders[role] or Path()
+        findings = inspect_images(root, [path.relative_to(root).as_posix() for path in paths])
+        broken = [f"{root / name}: {found.reason}" for name, found in findings.items() if found.reason]
+        if broken and role != "images":
+            raise ImageError(f"{len(broken)} of {counted(len(paths), role[:-1])} cannot be used: {broken[0]}")
+        usable = {name: found.noted for name, found in findings.items() if not found.reason}
+        yield from trait_notes(usable, role[:-1])
 
 
 def _check_counts(
@@ -183,12 +203,9 @@ def _face_levels(photos: Sequence[References], scorer: Scorer) -> dict[str, dict
 
 def _output(path: Path, size: int) -> Image | Failure:
     try:
-        image = load_image(path)
+        return resize(load_image(path), size)
     except ImageError as error:
         return Failure(str(error))
-    if image.max() <= 1:
-        return Failure(f"{path} is black, as 0..1 is in 8 bits; multiply values by 255 before saving")
-    return resize(image, size)
 
 
 def _score_sets(
@@ -224,7 +241,7 @@ def _report(
     rows: pd.DataFrame,
     sets: pd.DataFrame,
     unavailable: Mapping[str, str],
-    broken: Sequence[str],
+    image_notes: Sequence[str],
 ) -> Scores:
     summary = summarise(rows, sets, scorer.cards, {(NAME, NAME): "main"})
     place = ["generator", "dataset"]
@@ -235,8 +252,8 @@ def _report(
     warnings = [
         *seen.warnings,
         *_unused(pairing),
-        *(_inputs_among(given, pairing) if given else ()),
-        *broken,
+        *(_cautions(given, pairing) if given else ()),
+        *image_notes,
         *_unpublished_weights(request.backend),
         *summary.notes,
     ]
@@ -255,19 +272,31 @@ def _unused(pairing: Pairing) -> Iterator[str]:
     if pairing.unused:
         names = ", ".join(pairing.unused[:SHOWN])
         more = ", …" if len(pairing.unused) > SHOWN else ""
-        yield f"{len(pairing.unused)} sources have no image: {names}{more}"
+        verb = "has" if len(pairing.unused) == 1 else "have"
+        yield f"{counted(len(pairing.unused), 'source')} {verb} no image: {names}{more}"
 
 
-def _inputs_among(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
-    """Warn of sources that are reference images too, by content."""
+def _cautions(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:
+    """Warn of reference images that are sources or outputs too, by content, and of unnamed statistics."""
     sources = {edit.source.path for edit in pairing.edits if edit.source.path}
-    inputs = {file_digest(path) for path in sources}
-    shared = sum(digest in inputs for digest in given.digests.values())
-    if shared:
+    if shared := _shared(given, sources):
         yield (
             f"{shared} of {len(given.digests)} references are sources: the nearer an image stays to its "
             "source, the better its fid and kid; compare with images of other people"
         )
+    if shared := _shared(given, pairing.images):
+        yield (
+            f"{shared} of {len(given.digests)} references are the scored images themselves: fid and kid "
+            "compare them with themselves; give real images of other people as --reference"
+        )
+    if caution := given.caution():
+        yield caution
+
+
+def _shared(given: ReferenceImages, others: Iterable[Path]) -> int:
+    """Return how many reference images have the content of one of the other files."""
+    digests = {file_digest(path) for path in others}
+    return sum(digest in digests for digest in given.digests.values())
 
 
 def _unpublished_weights(backend: str) -> Iterator[str]:

@@ -62,6 +62,19 @@ class ReferenceImages:
         """The sha256 over the contents of all files; their names do not matter."""
         return hashlib.sha256(repr(sorted(self.digests.values())).encode()).hexdigest()
 
+    def caution(self) -> str:
+        """Return what nothing can check about a file of statistics; empty for images.
+
+        Raises:
+            BenchError: the statistics cannot be read.
+        """
+        if self.images or read_statistics(self.path).network:
+            return ""
+        return (
+            f"{self.path} does not name the network and the image size that its statistics were computed "
+            "with: a distance to them counts only if both are the ones used here"
+        )
+
     def features(self, scorer: Scorer) -> Mapping[str, ReferenceFeatures]:
         """Compute or read their features by each network of the scorer's set metrics.
 

@@ -139,4 +139,4 @@ def _features(network: FeatureExtractor, images: NDArray[np.uint8], device: str)
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % PADDING, axis=0)])
     channels_first = torch.from_numpy(np.ascontiguousarray(padded.transpose(0, 3, 1, 2)))
     with torch.inference_mode():
-        return network.features(channels_first.to(device)).float().cpu().numpy()[: len(images)]
+        return network.features(channels_first.to(device)).float().cpu().numpy()[: len(images)].copy()

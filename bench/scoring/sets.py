@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -96,5 +97,5 @@ def _replicates(
     if isinstance(references, Gaussian) and not isinstance(metric, FrechetDistance):
         raise BenchError(f"{metric.card.id} needs the images themselves: statistics do not hold them")
     compared: Any = references
-    value = metric.compute(outputs, compared)
-    return replicates(value, groups, partial(metric.on_subsets, outputs, compared))
+    value = metric.compute(*deepcopy((outputs, compared)))  # a metric may change its arguments
+    return replicates(value, groups, partial(metric.on_subsets, *deepcopy((outputs, compared))))

@@ -24,7 +24,7 @@ from ..core.contracts import (
     Mask,
     Sample,
 )
-from ..core.errors import ImageError
+from ..core.errors import ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
 from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
@@ -164,19 +164,35 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     """Score a batch; where the metric fails, edit by edit, so that one bad edit costs no other its score."""
     columns, count = metric.card.column_names, len(batch.edits)
     try:
-        scores = metric.score(batch)
-        values = {name: np.asarray(scores[name], dtype=np.float64).reshape(count) for name in columns}
+        scores = metric.score(_copied(batch))
+        values = {name: np.array(scores[name], dtype=np.float64).reshape(count) for name in columns}
         return _Attempt(values, [""] * count)
-    except MemoryError:
+    except (KeyboardInterrupt, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
         if count == 1:
             log.warning("%s on %s", metric.card.id, batch.edits[0].id, exc_info=error)
-            reason = f"{UNSCORED}{type(error).__name__}: {error}"
+            reason = f"{UNSCORED}{explain(error)}"
             return _Attempt({name: np.full(1, np.nan) for name in columns}, [reason])
     singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
     merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
     return _Attempt(merged, [error for single in singles for error in single.errors])
+
+
+def _copied(batch: Batch) -> Batch:
+    """Return a batch with arrays of its own: a metric that changes them changes them for no other."""
+    features = {
+        network: {role: values.copy() for role, values in roles.items()}
+        for network, roles in batch.features.items()
+    }
+    return Batch(
+        list(batch.edits),
+        batch.outputs.copy(),
+        batch.sources.copy(),
+        [None if truth is None else truth.copy() for truth in batch.truths],
+        [None if mask is None else mask.copy() for mask in batch.masks],
+        features,
+    )
 
 
 def _alone(batch: Batch, index: int) -> Batch:
@@ -199,7 +215,7 @@ def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
 def _metric_rows(
     metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
 ) -> pd.DataFrame:
-    failed, fallback = np.array([reason is not None for reason in failures]), metric.failed()
+    failed, fallback = np.array([reason is not None for reason in failures]), _fallback(metric)
     reasons = _reasons(failures, [""] * len(failures))
     left_out = np.array([reason_kind(reason or "") is Reason.NO_TRUTH for reason in reasons])
     parts = []
@@ -215,6 +231,17 @@ def _metric_rows(
         ]
         parts.append(_rows(batch, column, filled, _reasons(failures, gaps)))
     return concatenate(parts)
+
+
+def _fallback(metric: ImageMetric) -> dict[str, float]:
+    """Return the score of a missing output in each column; NaN where the metric gives none."""
+    none = dict.fromkeys(metric.card.column_names, float("nan"))
+    try:
+        stated = metric.failed()
+        return none | {column: float(stated[column]) for column in none.keys() & stated.keys()}
+    except Exception as error:  # a plug-in may raise anything
+        log.warning("%s gives no score of a missing output", metric.card.id, exc_info=error)
+        return none
 
 
 def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | None]:

@@ -94,7 +94,9 @@ def _cells(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     subjects, domains = (
         table.index.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
     )
-    found = clustered_means(table.to_numpy(np.float64), subjects, measure.bounds, domains)
+    found = clustered_means(
+        table.to_numpy(np.float64), subjects, measure.bounds, domains, limits=measure.limits
+    )
     frame = pd.DataFrame(
         {
             "generator": table.columns,
@@ -107,7 +109,6 @@ def _cells(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
         }
     )
     frame["reason"] = np.where(frame["complete"], frame["reason"], "some outputs have no score")
-    frame[["low", "high"]] = frame[["low", "high"]].clip(measure.low, measure.high)
     return frame.drop(columns="p")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.contracts import COPY, STUDIO, Block, Direction
-from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means
+from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means, of_differences
 from .measures import Measure, joint_column
 from .multiplicity import holm
 
@@ -86,6 +86,7 @@ def paired_differences(
     metric: str,
     bounds: Bounds = UNBOUNDED,
     in_distribution: str = IN_DISTRIBUTION,
+    limits: Bounds = UNBOUNDED,
 ) -> pd.DataFrame:
     """Each generator against each other one on the edits that both have scores for.
 
@@ -94,6 +95,7 @@ def paired_differences(
         metric: The column id to compare by.
         bounds: (0, 1) for a share; graded scores have none, whatever their range.
         in_distribution: The domain left out of the mean over 'ood' domains.
+        limits: The ends of the range of a graded score.
 
     Returns:
         ``DIFFERENCE_COLUMNS``, one row for each unordered pair in each domain, 'ood' and 'all':
@@ -102,7 +104,7 @@ def paired_differences(
         over all pairs in (dataset, domain, metric). Missing numbers are NaN, with a ``reason``.
     """
     frames = [
-        _pairs_in(scope, table, bounds).assign(dataset=dataset, domain=scope.domain, metric=metric)
+        _pairs_in(scope, table, bounds, limits).assign(dataset=dataset, domain=scope.domain, metric=metric)
         for dataset, _, table in groups(scores[scores["metric"] == metric])
         for scope in scopes(_level(table, "domain"), in_distribution)
         if table.shape[1] > 1
@@ -117,13 +119,17 @@ def _level(table: pd.DataFrame, name: str) -> NDArray[np.object_]:
     return values
 
 
-def _pairs_in(scope: Scope, table: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
+def _pairs_in(scope: Scope, table: pd.DataFrame, bounds: Bounds, limits: Bounds) -> pd.DataFrame:
     rows = table[scope.rows]
     first, second = (list(side) for side in zip(*combinations(range(rows.shape[1]), 2), strict=True))
     values = rows.to_numpy()
-    width = bounds[1] - bounds[0]
     found = clustered_means(
-        values[:, first] - values[:, second], _level(rows, "subject"), (-width, width), scope.strata, null=0.0
+        values[:, first] - values[:, second],
+        _level(rows, "subject"),
+        of_differences(bounds),
+        scope.strata,
+        null=0.0,
+        limits=of_differences(limits),
     )
     return pd.DataFrame(
         {

@@ -44,6 +44,11 @@ class Measure:
         """The bounds for ``clustered_means``: finite for shares, whose values are 0 and 1."""
         return (self.low, self.high) if self.unit == SHARE else UNBOUNDED
 
+    @property
+    def limits(self) -> Bounds:
+        """The ends of the range, infinite where it has none."""
+        return self.low, self.high
+
 
 def measures_of(cards: Iterable[MetricCard]) -> dict[str, Measure]:
     """Return column id to measure, for every column of the cards that holds a score."""

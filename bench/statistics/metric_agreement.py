@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import Floats
+from ..core.contracts import TRUTH, Floats
 from .comparisons import IN_DISTRIBUTION, Scope, by_edit, interval_columns, scopes
-from .intervals import UNBOUNDED, clustered_means
+from .intervals import clustered_means
 from .measures import Measure
 
 AGREEMENT_COLUMNS = [
@@ -53,7 +53,7 @@ def agreement(
     scores: pd.DataFrame,
     measures: Mapping[str, Measure],
     pairs: Iterable[tuple[str, str]],
-    left_out: Sequence[str] = ("truth",),
+    left_out: Sequence[str] = (TRUTH,),
     in_distribution: str = IN_DISTRIBUTION,
 ) -> pd.DataFrame:
     """τ of each pair of columns, averaged over the edits of each domain.
@@ -108,9 +108,9 @@ def _pair(
 
 def _mean_in(scope: Scope, tau: Floats, subjects: NDArray[np.object_]) -> pd.DataFrame:
     values = tau[scope.rows]
-    found = clustered_means(values.reshape(-1, 1), subjects[scope.rows], UNBOUNDED, scope.strata)
-    frame = pd.DataFrame(
+    found = clustered_means(
+        values.reshape(-1, 1), subjects[scope.rows], strata=scope.strata, limits=(-1.0, 1.0)
+    )
+    return pd.DataFrame(
         {"domain": scope.domain, "tau": found.mean, "n_asked": len(values), **interval_columns(found)}
     )
-    frame[["low", "high"]] = frame[["low", "high"]].clip(-1.0, 1.0)
-    return frame

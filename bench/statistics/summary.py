@@ -40,9 +40,9 @@ RELIABLE_FID = 2048
 """Fréchet distances of fewer images than this mostly measure the number of images."""
 
 _METHOD_NOTES = (
-    "Intervals are 95%, clustered by subject: for shares a score interval with the cluster-robust variance, "
-    "for graded scores a t interval, both widened for skewness; where all subjects agree, an exact binomial "
-    "interval on subjects for shares, none for graded scores.",
+    "Intervals are 95%, clustered by subject: for shares Jeffreys intervals with the effective sample size "
+    "(outputs over the design effect), for graded scores a t interval, widened for skewness and cut at the "
+    "ends of the range; none where all subjects agree on a graded score.",
     "Scores of sets (FID, KID) and their differences on the same edits: a t interval by a jackknife that "
     "leaves out groups of subjects in turn; references stay, and the bias of small sets is in the value.",
     "ECS macro is the mean over target expressions of the share that shows them; ECS auc the area under the "
@@ -182,7 +182,7 @@ def with_joint(
 
 def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
     found = [
-        paired_differences(scores, metric, measures[metric].bounds, in_distribution)
+        paired_differences(scores, metric, measures[metric].bounds, in_distribution, measures[metric].limits)
         for metric in scores["metric"].unique()
     ]
     filled = [frame for frame in found if len(frame)] or found[:1]
@@ -233,7 +233,9 @@ def _cells_in(
     frames = []
     for scope in scopes(domains, in_distribution):
         values = table.to_numpy()[scope.rows]
-        found = clustered_means(values, subjects[scope.rows], measure.bounds, scope.strata)
+        found = clustered_means(
+            values, subjects[scope.rows], measure.bounds, scope.strata, limits=measure.limits
+        )
         frame = pd.DataFrame(
             {
                 "generator": table.columns,
@@ -248,7 +250,6 @@ def _cells_in(
         )
         missing = [reasons.get((name, dataset, metric), "not scored") for name in table.columns]
         frame["reason"] = np.where(frame["complete"], frame["reason"], missing)
-        frame[["low", "high"]] = frame[["low", "high"]].clip(measure.low, measure.high)
         frames.append(frame.drop(columns="p"))
     return pd.concat(frames, ignore_index=True)
 

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..core.contracts import Floats
-from .intervals import LEVEL, score_interval, zero_count_limit
+from .intervals import LEVEL
 
 Codes = NDArray[np.int64]
 
+FEWEST_PARTICIPANTS = 3
+"""Two people show how far two people differ, not how far people do."""
 FEWEST_ITEMS = 5
 """With fewer items, intervals hold for other participants who judge the same items, not for other items."""
 RESAMPLES = 2000
@@ -133,7 +135,8 @@ def smooth(value: float, influence: Floats, clusters: Clusters, null: float = 0.
 def _problem(clusters: Clusters) -> str:
     if len(clusters) == 0:
         return "no answers"
-    return "" if clusters.counts[0] > 1 else "an interval needs at least 2 participants"
+    few = clusters.counts[0] < FEWEST_PARTICIPANTS
+    return f"an interval needs at least {FEWEST_PARTICIPANTS} participants" if few else ""
 
 
 def mean(values: Floats, clusters: Clusters, null: float = 0.0) -> Estimate:
@@ -154,30 +157,52 @@ def share(successes: Floats, clusters: Clusters, null: float = 0.5) -> Estimate:
 
     Returns:
         The estimate, its interval inside [0, 1]. Where all answers agree, the interval is the exact binomial
-        one that counts each participant once.
+        one that counts each participant once; no other is tighter than that at its end.
     """
     found = mean(successes, clusters, null)
     if np.isnan(found.value) or _problem(clusters):
         return found
-    if found.value in (0.0, 1.0):
-        return _unanimous(found, null)
+    reach = zero_count_limit(found.participants)
+    room = 1 - null if found.value < null else null
+    p_unanimous = min(1.0, 2 * room**found.participants)
+    low, high, p = _scored(found, successes, clusters, null)
+    return found._replace(low=min(low, 1 - reach), high=max(high, reach), p=max(p, p_unanimous), reason="")
+
+
+def _scored(
+    found: Estimate, successes: Floats, clusters: Clusters, null: float
+) -> tuple[float, float, float]:
+    """Return the ends of the score interval and its p; those of the value alone where nothing varies."""
     variance = clusters.error((successes - found.value) / len(successes)) ** 2
     if variance <= _TINY:
-        return found
+        return found.value, found.value, 0.0
     t = float(stats.t.ppf((1 + LEVEL) / 2, clusters.dof))
     spread = found.value * (1 - found.value)
     low, high = score_interval(found.value, variance, t)
     score = abs(found.value - null) / np.sqrt(variance * null * (1 - null) / spread)
-    p = 2 * float(stats.t.sf(score, clusters.dof))
-    return found._replace(low=float(low), high=float(high), p=p, reason="")
+    return low, high, 2 * float(stats.t.sf(score, clusters.dof))
 
 
-def _unanimous(found: Estimate, null: float) -> Estimate:
-    """Bound the share of participants who would have answered otherwise by the exact binomial limit."""
-    reach = zero_count_limit(found.participants)
-    low, high = (1 - reach, 1.0) if found.value else (0.0, reach)
-    p = min(1.0, 2 * (1 - abs(found.value - null)) ** found.participants)
-    return found._replace(low=low, high=high, p=p, reason="")
+def score_interval(share: float, variance: float, quantile: float) -> tuple[float, float]:
+    """Return the ends of the score (Wilson) interval of a share, scaled to any variance.
+
+    E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 22, 1927.
+
+    Args:
+        share: Between 0 and 1, both excluded.
+        variance: The cluster-robust variance of ``share``.
+        quantile: The two-sided quantile of the normal or t distribution.
+    """
+    spread = share * (1 - share)
+    k = quantile**2 * variance / spread
+    centre, half = (share + k / 2) / (1 + k), float(np.sqrt(k * spread + k**2 / 4)) / (1 + k)
+    return centre - half, centre + half
+
+
+def zero_count_limit(n: int) -> float:
+    """Return the upper end of the exact binomial (Clopper-Pearson) 95% interval for 0 successes in ``n``."""
+    limit: float = 1 - ((1 - LEVEL) / 2) ** (1 / n)
+    return limit
 
 
 def difference(first: Floats, second: Floats, clusters: Clusters) -> Estimate:

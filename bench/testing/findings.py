@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ..core.contracts import Generator, ImageMetric, SetMetric
-from ..core.errors import BenchError
+from ..core.errors import BenchError, explain
 
 Part = TypeVar("Part")
 
@@ -49,8 +49,10 @@ def run_checks(
 def _outcome(check: Callable[[Part], str | None], part: Part) -> str | None:
     try:
         return check(part)
-    except Exception as error:  # a plug-in may raise anything
-        return f"raised {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in may raise anything
+        return f"raised {explain(error)}"
 
 
 def part_name(part: Generator | ImageMetric | SetMetric) -> str:

@@ -11,8 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from fesbench.datasets.expressions import EXPRESSIONS, known_name
+from fesbench.datasets.rendered import Shot, ibug_landmarks_of
 
-from ..core.contracts import UNKNOWN_LABEL, Generator
+from ..core.contracts import NEUTRAL, UNKNOWN_LABEL, Generator, LandmarkGenerator
 from ..core.errors import UnsupportedEdit
 from .datasets import SAFE_NAME
 from .findings import Finding, part_name, run_checks
@@ -33,7 +34,20 @@ def check_generator(generator: Generator) -> tuple[Finding, ...]:
     Raises:
         ConformanceError: any check failed.
     """
-    return run_checks(f"generator {part_name(generator)}", generator, GENERATOR_CHECKS)
+    checked = _WithLandmarks(generator) if isinstance(generator, LandmarkGenerator) else generator
+    return run_checks(f"generator {part_name(generator)}", checked, GENERATOR_CHECKS)
+
+
+class _WithLandmarks(Generator):
+    """A generator that is told, of every image, where the landmarks of the same rendered face lie."""
+
+    def __init__(self, generator: LandmarkGenerator) -> None:
+        self.generator, self.card = generator, generator.card
+        self.landmarks = torch.from_numpy(ibug_landmarks_of(Shot(0, NEUTRAL, "studio", 0, 64)))
+
+    def synthesize(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        landmarks = self.landmarks.expand(len(images), -1, -1)
+        return self.generator.synthesize(images, source, target, landmarks)
 
 
 class Probe(NamedTuple):
@@ -117,7 +131,8 @@ def _training_advice(generator: Generator) -> str:
     Instance normalisation is not among them: in training mode it depends on the image alone, and ``.eval()``
     on a network that tracks its statistics changes the pictures.
     """
-    networks = [part for part in vars(generator).values() if isinstance(part, nn.Module)]
+    checked = generator.generator if isinstance(generator, _WithLandmarks) else generator
+    networks = [part for part in vars(checked).values() if isinstance(part, nn.Module)]
     layers = [
         f"{name or type(layer).__name__} ({type(layer).__name__})"
         for network in networks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import platform
@@ -28,7 +29,7 @@ from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import TUNED_BY, NeuralGenerator
 from ..generators.training_data import TrainingImages, load_images
-from ..weights.tensors import read_tensors
+from ..weights.tensors import check_archive, read_tensors
 from .checkpoint_selection import Selection, Validation
 from .devices import SharedFailure, fail_together
 from .log import TrainingLog
@@ -96,6 +97,8 @@ class TrainingRun:
         self.notes, self.selection = notes, Selection(validation, folder)
         self.code, self.commits = dict(code), list[dict[str, Any]]()
         self.data = images or load_images(train, settings.resolution)
+        if self.data.expression_units is not None and self.data.action_units is not None:
+            self.record["action_units"] = _digest(self.data.action_units)
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
@@ -125,6 +128,7 @@ class TrainingRun:
             SpecError: it was made with other settings or other data.
             CheckpointError: the file is damaged.
         """
+        check_archive(self.state_file)
         saved = read_tensors(self.state_file)
         if not isinstance(saved, dict) or saved.keys() != STATE_KEYS:
             raise CheckpointError(f"{self.state_file} is no state of a training; train into another folder")
@@ -203,14 +207,14 @@ class TrainingRun:
 
     def _described(self, network: nn.Module, steps: int) -> NeuralGenerator:
         """Return the generator of a network after ``steps`` steps, with its card."""
-        generator = self.model(network, self.data.expressions, self.settings.resolution)
+        generator = self.model.trained(network, self.data, self.settings.resolution)
         generator.card = replace(
             generator.card,
             trained_on=self.trained_on,
             weights=f"trained by fesbench, {steps} steps, seed {self.settings.seed}",
             choices=(
                 *generator.card.choices,
-                f"learns from {self.model.learns_from}",
+                f"learns from {self.model.supervision_of(self.data)}",
                 *self.model.training_choices,
             ),
             guided_by=self._guided_by,
@@ -287,7 +291,10 @@ class TrainingRun:
             "trainer": self.trainer.state(),
         }
         with written_whole(self.state_file) as unfinished:
-            torch.save(state, unfinished)
+            try:
+                torch.save(state, unfinished)
+            except RuntimeError as error:  # PyTorch's own words for a full disk
+                raise OSError(f"{error}".splitlines()[0]) from error
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""
@@ -304,7 +311,7 @@ class TrainingRun:
         return {
             **self.record,
             "images": len(self.data.labels),
-            "supervision": self.model.learns_from,
+            "supervision": self.model.supervision_of(self.data),
             "settings": asdict(self.settings),
             "selection": self.selection.record(),
             "steps": self.kept,
@@ -331,6 +338,10 @@ def _differences(then: str, now: str) -> str:
     old, new = json.loads(then), json.loads(now)
     differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return ", ".join(f"{name} was {old.get(name)} and is now {new.get(name)}" for name in differing)
+
+
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()
 
 
 def _any_dirty(commits: Sequence[Mapping[str, Any]]) -> bool | None:

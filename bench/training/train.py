@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from lightning_fabric import Fabric
 
+from fesbench.datasets.action_units import of_samples, read_measurements
+
 from ..core.contracts import Dataset
 from ..core.environment import commit
 from ..core.errors import BenchError, SpecError
@@ -23,6 +25,7 @@ from ..generators.cross_trained import SUFFIX, write_folds
 from ..generators.hyperparameters import Settings, changed, read_changes
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import GENERATORS
+from ..generators.training_data import TrainingImages, with_units
 from ..runs.store.storage import LOCK, storage_at
 from .checkpoint_selection import Validation
 from .devices import SharedFailure, fail_together, is_joined, start_fabric
@@ -30,7 +33,8 @@ from .log import has_tensorboard
 from .loop import STATE_FILE, Limit, TrainingRun
 from .progress import NoListener, StepReport, TrainingListener
 from .protocols import EMBEDDED, departures, protocol_settings
-from .splits import Fold, Load, train_split, training_folds
+from .sizes import check_training_size
+from .splits import Fold, Load, LoadedSplit, train_split, training_folds
 from .validation import DEVELOPMENT_JUDGE, expression_validation
 
 
@@ -96,6 +100,7 @@ class _Request:
     resume: bool
     fabric: Fabric
     listener: TrainingListener
+    action_units: Path | None
 
 
 def train(
@@ -118,6 +123,7 @@ def train(
     judge: str | None = None,
     trials: int = 0,
     export: Literal["official"] | None = None,
+    action_units: Path | str | None = None,
     resume: bool = False,
     listener: TrainingListener | None = None,
 ) -> TrainingResult:
@@ -147,6 +153,8 @@ def train(
         trials: For the training record: the number of tuning runs behind these settings, besides those of
             the model's own loss weights.
         export: ``official`` to write the file of the model's official code as well.
+        action_units: OpenFace's measurements of the images, for models that learn from action units; see
+            ``datasets.action_units.read_measurements``. With all models, the others train without them.
         resume: Continue from the last save in the output folder; with all models, where there is one.
         listener: Receives the progress.
 
@@ -183,11 +191,14 @@ def train(
         resume,
         fabric,
         (listener or NoListener()) if fabric.is_global_zero else NoListener(),
+        Path(action_units) if action_units else None,
     )
     if not has_tensorboard():
         request.listener.note(
             "without TensorBoard losses go to losses.jsonl alone; pip install 'fesbench[train]' adds curves"
         )
+    if action_units and model != "all" and "," not in model and not _learns_from_units(model):
+        raise SpecError(f"{model} does not learn from action units; leave --action-units out")
     load = train_split(data, request.listener.note)
     parts = training_folds(data, folds, request.listener.note) if folds else ()
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
@@ -246,6 +257,11 @@ def _network_class(name: str) -> type[NeuralGenerator] | None:
     """Return the class of a model, or None where it has no network to train."""
     kind = GENERATORS.load(name)
     return kind if isinstance(kind, type) and issubclass(kind, NeuralGenerator) else None
+
+
+def _learns_from_units(name: str) -> bool:
+    kind = _network_class(name)
+    return kind is not None and kind.learns_from_units
 
 
 class _Job(NamedTuple):
@@ -369,8 +385,13 @@ def _prepared(
         )
     settings, notes = _settings(kind, request, record)
     limit = _limit(settings, request)
+    check_training_size(kind, settings)
     _check_folder(folder, request.resume)
     split = load(settings.resolution)
+    images = split.images
+    if request.action_units and kind.learns_from_units:
+        images, left_out = _measured(split, request.action_units, request.listener)
+        notes["action_units_left_out"] = left_out
     run = TrainingRun(
         kind,
         split.train,
@@ -379,7 +400,7 @@ def _prepared(
         folder,
         request.save_every,
         request.device,
-        split.images,
+        images,
         notes,
         request.code,
         request.validation(split.unseen) if request.validation else None,
@@ -387,6 +408,18 @@ def _prepared(
     if request.resume:
         run.resume()
     return run, limit
+
+
+def _measured(split: LoadedSplit, path: Path, listener: TrainingListener) -> tuple[TrainingImages, int]:
+    """Return the images with the units that were measured on them, and how many rows were left out."""
+    units, left_out = read_measurements(path)
+    found = of_samples(units, split.train.samples())
+    images = with_units(split.images, {key: found[key] for key in split.images.ids if key in found})
+    for problem in left_out:
+        listener.note(f"left out {problem.path}: {problem.reason}")
+    known = sum(key in found for key in split.images.ids)
+    listener.note(f"action units of {known} of {len(split.images.ids)} images, {len(left_out)} left out")
+    return images, len(left_out)
 
 
 def _settings(

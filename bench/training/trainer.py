@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from ..core.errors import SpecError
+from ..core.plurals import counted
 from ..generators.draws import Batch, Draws
 from ..generators.hyperparameters import Settings
 from ..generators.objectives import Objective
@@ -53,8 +54,8 @@ class Trainer:
         self.fabric = start_fabric(device)
         if min(settings.batch_size, len(data.labels)) % self.fabric.world_size:
             raise SpecError(
-                f"a batch of {settings.batch_size} out of {len(data.labels)} images cannot be shared equally "
-                f"among {self.fabric.world_size} devices; choose another batch_size"
+                f"a batch of {settings.batch_size} out of {counted(len(data.labels), 'image')} cannot be "
+                f"shared equally among {counted(self.fabric.world_size, 'device')}; choose another batch_size"
             )
         self.data, self.settings, self.device = data, settings, self.fabric.device
         self.images = (data.truths if objective.paired else data.images).to(self.device)

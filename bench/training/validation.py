@@ -16,6 +16,7 @@ from fesbench.datasets.loading import ImageLoader, load_ahead
 
 from ..core.contracts import STUDIO, Dataset, Edit, Failure, Image
 from ..core.errors import SpecError
+from ..core.plurals import counted
 from ..generators.neural import NeuralGenerator
 from ..generators.synthesis import GeneratorSynthesizer, at_size
 from ..metrics.ecs import ExpressionConsistency
@@ -93,7 +94,7 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
             [_error(answer, truth) for answer, truth in zip(answers, truths, strict=True)],
         )
 
-    judged_on = f"{len(judged)} edits of {unseen.name} ({unseen.split}, {STUDIO})"
+    judged_on = f"{counted(len(judged), 'edit')} of {unseen.name} ({unseen.split}, {STUDIO})"
     return Validation(score, f"{column}, nearest face and error, {judged_on}", (judge.networks[0].card.name,))
 
 

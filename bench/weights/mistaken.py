@@ -19,21 +19,28 @@ def refuse_mistaken(path: Path) -> None:
     Raises:
         CheckpointError: it is empty, a Git LFS pointer, a web page, or cannot be read.
     """
+    if reason := mistake(path):
+        raise CheckpointError(f"{path} {reason}")
+
+
+def mistake(path: Path) -> str:
+    """Return what a file is instead of weights, and the remedy; empty where nothing shows that it is not."""
     try:
         with path.open("rb") as file:
             beginning = file.read(BEGINNING)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+        return f"cannot be read: {error.strerror or error}"
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not beginning:
-        raise CheckpointError(f"{path} is empty: its download or copy did not finish; fetch it again")
+        return "is empty: its download or copy did not finish; fetch it again"
     if beginning.startswith(LFS):
-        raise CheckpointError(
-            f"{path} is a Git LFS pointer, not the file that it stands for; run 'git lfs pull' in its "
-            "repository and copy the file again"
+        return (
+            "is a Git LFS pointer, not the file that it stands for; run 'git lfs pull' in its repository and "
+            "copy the file again"
         )
     if text.startswith(PAGES):
-        raise CheckpointError(
-            f"{path} is a web page, not weights: its link led to a page, such as a login or a warning; "
-            "download the file itself"
+        return (
+            "is a web page, not weights: its link led to a page, such as a login or a warning; download the "
+            "file itself"
         )
+    return ""

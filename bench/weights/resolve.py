@@ -5,8 +5,10 @@ put it there. ``portable`` files come from two Python packages and ``face-api`` 
 both through the user's own package indexes; ``paper`` files come from their publishers' URLs. Only ``fetch``
 downloads anything.
 
-Where the publisher states no digest, ``pinned`` records it at first use in ``<name>.sha256`` beside the file,
-in the format of ``sha256sum``. A record written by hand accepts another file in place of the published one.
+Where the publisher states no digest, ``fetch`` records that of a complete download, and ``pinned`` that of a
+file which was read, in ``<name>.sha256`` beside the file, in the format of ``sha256sum``. The record of a
+file that turns out to be unreadable is removed. A record written by hand accepts another file in place of the
+published one.
 """
 
 from __future__ import annotations
@@ -65,8 +67,8 @@ def pinned(backend: str, name: str) -> Iterator[tuple[Path, str]]:
     """Yield the path and the sha256 of a file whose content is the published or the recorded one.
 
     The block reads the file. When it has done so without an error, the digest of a file without a published
-    one is recorded, so that half a file, which cannot be read, never stands in the way of the whole one. At
-    the first use a licence that forbids commercial use is printed on stderr.
+    one is recorded; where it cannot be read, an earlier record of it is removed. So half a file never stands
+    in the way of the whole one. At the first use a licence that forbids commercial use is printed on stderr.
 
     Raises:
         UnknownName: there is no such backend, or it has no such file.
@@ -84,7 +86,11 @@ def pinned(backend: str, name: str) -> Iterator[tuple[Path, str]]:
             f"{file.recorded() or file.sha256 + '…'}. {_remedy(file)} To use this one on purpose, put its "
             f"sha256 into {file.record.name} beside it."
         )
-    yield path, found
+    try:
+        yield path, found
+    except CheckpointError:
+        _forget(file, found)
+        raise
     if not file.recorded() and (file.noncommercial or not file.sha256):
         _first_use(file, found)
 
@@ -95,6 +101,13 @@ def _first_use(file: WeightFile, found: str) -> None:
         print(f"{file.purpose}: {file.name} is licensed {file.terms}", file=sys.stderr)
     with suppress(BenchError):
         file.keep(found)
+
+
+def _forget(file: WeightFile, found: str) -> None:
+    """Remove the record of content that cannot be read, where no digest is published."""
+    if not file.sha256 and file.recorded() == found:
+        with suppress(OSError):
+            file.record.unlink()
 
 
 def classifiers() -> dict[str, Path]:
@@ -161,6 +174,11 @@ def _fetch_by_url(file: WeightFile, report: Report) -> None:
     arrived = file.path.with_name(f"{file.name}.arrived")
     limit = file.size or MOST_BYTES
     download(file.url, arrived, limit, lambda size, total: report(file.name, size, total))
+    try:
+        refuse_mistaken(arrived)
+    except CheckpointError as error:
+        arrived.unlink()
+        raise WeightsMissing(f"{file.url} gives no weights: {error}") from error
     found = file_digest(arrived)
     if file.state_of(found) == "wrong":
         arrived.unlink()
@@ -178,16 +196,18 @@ def read(path: Path, limit: int) -> bytes:
 
     Raises:
         WeightsMissing: the file does not exist.
-        CheckpointError: it is larger, or cannot be read.
+        CheckpointError: it is larger, is no weights at all (see ``refuse_mistaken``), or cannot be read.
     """
     try:
-        return read_limited(path, limit, "no file of its kind is")
+        content = read_limited(path, limit, "no file of its kind is")
     except FileNotFoundError as error:
         raise WeightsMissing(
             f"there is no weight file {path}; `bench weights list` shows them all"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    refuse_mistaken(path)
+    return content
 
 
 def _remedy(file: WeightFile) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -172,10 +172,10 @@ def read_tensors(path: Path) -> Any:
     Raises:
         CheckpointError: the file is too large or damaged, or is a pickle that would run code.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            _refuse_above(path, sum(entry.file_size for entry in archive.infolist()), MAX_BYTES)
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _refuse_above(path, sum(entry.file_size for entry in archive.infolist()), MAX_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -185,8 +185,25 @@ def read_tensors(path: Path) -> Any:
             f"{path} was refused: it is no pickle of plain tensors, or it wants to run code while loading, "
             f"and only tensors are accepted ({reason}). If you trust its maker, ask for the bare state_dict."
         ) from error
+    except CheckpointError:
+        raise
     except Exception as error:  # a damaged file can fail anywhere inside the reader
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def check_archive(path: Path) -> None:
+    """Compare the parts of a file of ``torch.save`` with their checksums, which ``torch.load`` does not.
+
+    Raises:
+        CheckpointError: a part is damaged, or the file is no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # a damaged file can fail anywhere inside the reader
+        raise CheckpointError(f"{path} is damaged ({error}); train into another folder") from error
+    if damaged:
+        raise CheckpointError(f"{path} is damaged ({damaged} has changed); train into another folder")
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -200,7 +217,7 @@ def _is_card(beside: Path) -> bool:
     """Return whether a file is a card of the suite; other programs too write JSON beside their weights."""
     try:
         record = json.loads(read_limited(beside, MAX_CARD_BYTES, "it is no card of a checkpoint"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and record.keys() >= {"format", "sha256", "card"}
 
@@ -214,7 +231,7 @@ def _read_card(path: Path, digest: str) -> tuple[GeneratorCard, Mapping[str, Any
         record = json.loads(beside.read_text(encoding="utf-8"))
         card = TypeAdapter(GeneratorCard).validate_python(record["card"])
         training, stated = dict(record["training"]), record["sha256"]
-    except (ValueError, ValidationError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{beside} is no card of a checkpoint: {error}") from error
     if stated != digest:
         raise CheckpointError(

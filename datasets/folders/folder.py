@@ -13,7 +13,7 @@ from fesbench.core.errors import DatasetError
 from fesbench.core.names import composed, safe_name, sample_ids
 
 from ..expressions import BASIC, in_order
-from ..images import load_image
+from ..images import load_image, trait_notes
 from ..splits import Part, check_split, split_of
 from . import manifest
 from .inspection import Finding, inspect_images
@@ -106,8 +106,12 @@ class FolderDataset(Dataset):
         )
 
     @property
-    def notes(self) -> list[str]:
-        """What the labels rest on, where it is worth knowing."""
+    def notes(self) -> Sequence[str]:
+        """What the labels rest on, where it is worth knowing, and what is unusual about the images."""
+        traits = {path: finding.noted for path, finding in self._findings.items() if not finding.reason}
+        return [*self._label_notes(), *trait_notes(traits)]
+
+    def _label_notes(self) -> list[str]:
         notes = []
         if self.layout == "cfee" and not self.spec.labels:
             notes.append(

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fesbench.core.errors import ImageError
+from fesbench.core.errors import BenchError, ImageError
 from fesbench.core.files import written_whole
 from fesbench.core.paths import home
 
-from ..images import DECODER, decode_image, read_bytes
+from ..images import DECODER, Trait, examine, read_bytes
+
+log = logging.getLogger(__name__)
 
 
 class Finding(NamedTuple):
-    """What is known of a file. ``reason`` says why it is unusable, and is empty otherwise."""
+    """What is known of a file.
+
+    ``reason`` says why it is unusable, and is empty otherwise; ``traits`` are names of ``images.Trait``.
+    """
 
     bytes: int
     modified_ns: int
     sha256: str
     reason: str
+    traits: Sequence[str] = ()
+
+    @property
+    def noted(self) -> tuple[Trait, ...]:
+        """What is to be noted of the image."""
+        return tuple(Trait[name] for name in self.traits)
 
 
 def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
@@ -36,20 +48,32 @@ def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
     known = _read(cache)
     findings = {path: _inspect(root / path, known.get(path)) for path in paths}
     if any(known.get(path) != finding for path, finding in findings.items()):
-        with written_whole(cache) as temporary:
-            temporary.write_text(
-                json.dumps({"decoder": DECODER, "findings": known | findings}), encoding="utf-8"
-            )
+        _write(cache, known | findings)
     return findings
+
+
+def _write(cache: Path, findings: dict[str, Finding]) -> None:
+    """Write findings; on a full disk or in a read-only home, go on without the cache."""
+    content = json.dumps({"decoder": DECODER, "findings": findings})
+    try:
+        with written_whole(cache) as temporary:
+            temporary.write_text(f"{_digest(content)}\n{content}", encoding="utf-8")
+    except BenchError as error:
+        log.warning("what is known of images is not kept: %s", error)
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _read(cache: Path) -> dict[str, Finding]:
     try:
-        content = json.loads(cache.read_text(encoding="utf-8"))
-        if content["decoder"] != DECODER:
+        digest, _, text = cache.read_text(encoding="utf-8").partition("\n")
+        content = json.loads(text)
+        if digest != _digest(text) or content["decoder"] != DECODER:
             return {}
         return {path: Finding(*finding) for path, finding in content["findings"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
@@ -66,10 +90,9 @@ def _inspect(path: Path, known: Finding | None) -> Finding:
     except ImageError as error:
         return Finding(0, 0, "", str(error))
     try:
-        digest, reason = hashlib.sha256(data).hexdigest(), ""
-        decode_image(data)
+        traits = [trait.name for trait in examine(data).traits]
     except ImageError as error:
-        digest, reason = "", str(error)
+        return Finding(status.st_size, status.st_mtime_ns, "", str(error))
     except MemoryError:
         return Finding(0, 0, "", "too little memory to decode it")
-    return Finding(status.st_size, status.st_mtime_ns, digest, reason)
+    return Finding(status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest(), "", traits)

@@ -88,7 +88,10 @@ def read_cells(file: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     Raises:
         DatasetError: the file is missing, too large, not UTF-8 or UTF-16 text, or lacks a column.
     """
-    return _table(file, read_text(file), required)
+    text = read_text(file)
+    if "\0" in text:
+        raise DatasetError(f"{file} holds a NUL byte, which no path and no label can hold; save it as text")
+    return _table(file, text, required)
 
 
 def read_text(file: Path) -> str:

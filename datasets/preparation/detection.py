@@ -53,11 +53,12 @@ class EyeFinder:
             turned, back = _turned(photo, side, degrees)
             boxes = list(self.detector(turned, 0))
             if boxes:
-                eyes = self._eyes(turned, max(boxes, key=lambda box: _prominence(box, turned)))
+                eyes = self.eyes(turned, max(boxes, key=lambda box: prominence(box, turned)))
                 return Face(eyes @ back[:, :2].T + back[:, 2], len(boxes))
         return None
 
-    def _eyes(self, image: Image, box: Any) -> Points:
+    def eyes(self, image: Image, box: Any) -> Points:
+        """Return the eye centres of the face in a box of the detector, in pixels of ``image``, left first."""
         shape = self.predictor(image, box)
         points = np.array([(shape.part(i).x, shape.part(i).y) for i in range(4)], dtype=np.float64)
         return eye_centres(np.stack([points[2:4].mean(axis=0), points[0:2].mean(axis=0)]))
@@ -83,10 +84,15 @@ def load_eye_finder() -> EyeFinder:
     except ImportError as error:
         raise BenchError("finding faces needs dlib: pip install 'fesbench[prepare]'") from error
     with pinned("portable", PREDICTOR) as (path, _):
-        return EyeFinder(dlib.get_frontal_face_detector(), _load_predictor(dlib, path))
+        return EyeFinder(dlib.get_frontal_face_detector(), load_predictor(dlib, path))
 
 
-def _load_predictor(dlib: Any, path: Path) -> Any:
+def load_predictor(dlib: Any, path: Path) -> Any:
+    """Load a shape predictor of dlib.
+
+    Raises:
+        WeightsMissing: the file is none.
+    """
     try:
         return dlib.shape_predictor(str(path))
     except RuntimeError as error:
@@ -110,8 +116,8 @@ def _turned(photo: Image, side: int, degrees: int) -> tuple[Image, NDArray[np.fl
     return np.asarray(image), np.column_stack([linear, offset])
 
 
-def _prominence(box: Any, image: Image) -> float:
-    """Larger for faces that are larger and nearer to the middle."""
+def prominence(box: Any, image: Image) -> float:
+    """Return a number that is larger for faces that are larger and nearer to the middle."""
     height, width = image.shape[:2]
     centre = np.array([(box.left() + box.right()) / 2 / width, (box.top() + box.bottom()) / 2 / height])
     return float(box.area() * (1 - np.linalg.norm(centre - 0.5)))

@@ -1,10 +1,16 @@
-"""Alignment of raw photos: each becomes a crop, or a line of the report with the reason."""
+"""Alignment of raw photos: each becomes a crop, or a line of the report with the reason.
+
+The report, ``prepare.csv``, is written line by line while photos are aligned, so that a program that was
+killed goes on where it stopped. A crop stays as long as its photo has the content that it was made of.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -12,22 +18,27 @@ from PIL import Image as Pillow
 
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError, ImageError
-from fesbench.core.files import written_whole
+from fesbench.core.files import write_error, written_whole
+from fesbench.core.names import unused_name
 
 from ..folders.listing import Listing, list_images
-from ..images import decode_image, load_image, read_bytes
+from ..images import examine, load_image, read_bytes
 from .alignment import align, share_outside
 from .detection import EyeFinder
 
 REPORT = "prepare.csv"
-FIELDS = ("path", "status", "reason", "faces", "left_x", "left_y", "right_x", "right_y", "outside")
+FIELDS = (
+    *("path", "status", "reason", "faces", "left_x", "left_y", "right_x", "right_y", "outside"),
+    *("sha256", "crop"),
+)
 
 
 class Outcome(NamedTuple):
     """What became of one photo.
 
     Eye positions are in pixels of the photo; ``faces`` were found, of which the largest and most central was
-    taken; ``outside`` is the share of the crop beyond the borders of the photo.
+    taken; ``outside`` is the share of the crop beyond the borders of the photo; ``sha256`` is that of the
+    photo's file, and ``crop`` the path of the crop.
     """
 
     path: str
@@ -36,13 +47,15 @@ class Outcome(NamedTuple):
     faces: int | None = None
     eyes: tuple[float, float, float, float] | None = None
     outside: float | None = None
+    sha256: str = ""
+    crop: str = ""
 
 
 def plan_outputs(source: Path, destination: Path) -> tuple[dict[str, str], Listing]:
     """Photo to crop, both relative, and what else is in ``source``.
 
-    Crops keep the folders of their photos and end in ``.png``; photos that differ in nothing but the suffix
-    keep it: ``a.jpg`` and ``a.bmp`` become ``a.jpg.png`` and ``a.bmp.png``.
+    Crops keep the folders of their photos and end in ``.png``; photos that would share a crop keep their
+    suffix: ``a.jpg`` and ``a.bmp`` become ``a.jpg.png`` and ``a.bmp.png``.
 
     Raises:
         DatasetError: ``source`` is no folder, or both are the same.
@@ -50,23 +63,80 @@ def plan_outputs(source: Path, destination: Path) -> tuple[dict[str, str], Listi
     if source.resolve() == destination.resolve():
         raise DatasetError(f"{destination} holds the photos themselves; choose another folder for the crops")
     listing = list_images(source, skip=destination)
-    stems = Counter(str(PurePosixPath(path).with_suffix("")).casefold() for path in listing.images)
-    outputs = {}
-    for path in listing.images:
-        stem = str(PurePosixPath(path).with_suffix(""))
-        outputs[path] = f"{stem if stems[stem.casefold()] == 1 else path}.png"
-    return outputs, listing
+    return {path: f"{name}.png" for path, name in _distinct(listing.images).items()}, listing
+
+
+def _distinct(paths: Iterable[str]) -> dict[str, str]:
+    """Path to itself without suffix; with it where two would be the same, whatever their case."""
+    names = {path: str(PurePosixPath(path).with_suffix("")) for path in paths}
+    while doubled := [path for path in _doubled(names) if names[path] != path]:
+        names |= {path: path for path in doubled}
+    taken: set[str] = set()
+    for path, name in names.items():
+        names[path] = unused_name(name, path, taken)
+        taken.add(names[path].casefold())
+    return names
+
+
+def _doubled(names: Mapping[str, str]) -> list[str]:
+    counts = Counter(name.casefold() for name in names.values())
+    return [path for path, name in names.items() if counts[name.casefold()] > 1]
 
 
 def prepare(
     source: Path, destination: Path, outputs: dict[str, str], size: int, finder: EyeFinder
 ) -> Iterator[Outcome]:
-    """Align every photo; one outcome after the other, in order. Crops of this size that exist stay."""
-    for path, output in outputs.items():
-        if _is_crop(destination / output, size):
-            yield Outcome(path, "skipped", "the crop exists")
-        else:
-            yield _prepare_one(source, path, destination / output, size, finder)
+    """Align every photo; one outcome after the other, in order, each in the report before it is yielded.
+
+    Crops of this size stay if the report says that they were made of a photo with this content. Crops of
+    photos that are gone are removed, unless all are: then the report is of another folder of photos.
+    """
+    earlier = _read(destination / REPORT)
+    if not earlier.keys().isdisjoint(outputs):
+        stale = {path for path, line in earlier.items() if outputs.get(path) != line["crop"]}
+        for path in stale:
+            _remove(earlier.pop(path), destination)
+    with _reporting(destination / REPORT, earlier.values()) as report:
+        for path, output in outputs.items():
+            line = earlier.get(path)
+            outcome = _prepare_one(source, Task(path, output, size), destination, finder, line)
+            if outcome.status == "failed" and line:
+                _remove(line, destination)
+            if outcome.status != "skipped":
+                report(outcome)
+            yield outcome
+
+
+class Task(NamedTuple):
+    """A photo and the crop that is to be made of it, both relative, and the side of the crop in pixels."""
+
+    path: str
+    output: str
+    size: int
+
+
+def _remove(line: Mapping[str, str], destination: Path) -> None:
+    """Remove the crop of a line of the report, which may name nothing outside the folder."""
+    crop = (destination / line["crop"]).resolve()
+    if crop.suffix == ".png" and crop.is_relative_to(destination.resolve()):
+        crop.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reporting(file: Path, lines: Iterable[Mapping[str, str]]) -> Iterator[Callable[[Outcome], None]]:
+    """Yield a function that adds a line to a report of ``lines``."""
+    _write(file, lines)
+    try:
+        with file.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, FIELDS)
+
+            def report(outcome: Outcome) -> None:
+                writer.writerow(_line(outcome))
+                stream.flush()
+
+            yield report
+    except OSError as error:
+        raise write_error(file, error) from error
 
 
 def _is_crop(path: Path, size: int) -> bool:
@@ -76,33 +146,45 @@ def _is_crop(path: Path, size: int) -> bool:
         return False
 
 
-def _prepare_one(source: Path, path: str, target: Path, size: int, finder: EyeFinder) -> Outcome:
+def _prepare_one(
+    source: Path, task: Task, destination: Path, finder: EyeFinder, earlier: Mapping[str, str] | None
+) -> Outcome:
+    path, output, size = task
     try:
-        photo = decode_image(read_bytes(source / path))
+        data = read_bytes(source / path)
+        digest = hashlib.sha256(data).hexdigest()
+        same = earlier is not None and earlier["sha256"] == digest
+        if same and _is_crop(destination / output, size):
+            return Outcome(path, "skipped", "the crop exists", sha256=digest, crop=output)
+        photo = examine(data).pixels
     except ImageError as error:
         return Outcome(path, "failed", str(error))
     face = finder.find(photo)
     if face is None:
         return Outcome(path, "failed", "no face was found")
-    with written_whole(target) as temporary:
+    with written_whole(destination / output) as temporary:
         Pillow.fromarray(align(photo, face.eyes, size)).save(temporary, format="PNG")
     left, right = face.eyes.tolist()
-    return Outcome(path, "done", "", face.found, (*left, *right), share_outside(face.eyes, size, photo))
+    outside = share_outside(face.eyes, size, photo)
+    return Outcome(path, "done", "", face.found, (*left, *right), outside, digest, output)
 
 
 def write_report(destination: Path, outcomes: list[Outcome], problems: list[Problem]) -> Path:
-    """Write ``prepare.csv``, one line for each photo; lines of crops made earlier are kept."""
+    """Write ``prepare.csv`` in order, one line for each photo; lines of crops made earlier are kept."""
     file = destination / REPORT
-    earlier = _earlier(file)
-    lines = [
-        earlier.get(item.path, _line(item)) if item.status == "skipped" else _line(item) for item in outcomes
-    ]
-    lines += [_line(Outcome(problem.path, "failed", problem.reason)) for problem in problems]
+    failed = [Outcome(problem.path, "failed", problem.reason) for problem in problems]
+    lines = {item.path: _line(item) for item in (*outcomes, *failed) if item.status != "skipped"}
+    known = _read(file) | lines
+    order = dict.fromkeys((*(item.path for item in (*outcomes, *failed)), *known))
+    _write(file, [known[path] for path in order if path in known])
+    return file
+
+
+def _write(file: Path, lines: Iterable[Mapping[str, str]]) -> None:
     with written_whole(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, FIELDS)
         writer.writeheader()
         writer.writerows(lines)
-    return file
 
 
 def _line(outcome: Outcome) -> dict[str, str]:
@@ -110,13 +192,18 @@ def _line(outcome: Outcome) -> dict[str, str]:
     faces = "" if outcome.faces is None else str(outcome.faces)
     outside = "" if outcome.outside is None else f"{outcome.outside:.4f}"
     path = outcome.path.encode("utf-8", "replace").decode("utf-8")
-    return dict(zip(FIELDS, (path, outcome.status, outcome.reason, faces, *eyes, outside), strict=True))
+    made_of = (outcome.sha256, outcome.crop)
+    cells = (path, outcome.status, outcome.reason, faces, *eyes, outside, *made_of)
+    return dict(zip(FIELDS, cells, strict=True))
 
 
-def _earlier(file: Path) -> dict[str, dict[str, str]]:
+def _read(file: Path) -> dict[str, dict[str, str]]:
+    """Return the lines of crops in a report by photo; the last line may be cut."""
     try:
         with file.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error):
         return {}
-    return {row["path"]: row for row in rows if set(row) == set(FIELDS) and row["status"] == "done"}
+    whole = [row for row in rows if set(row) == set(FIELDS) and None not in row.values()]
+    last = {row["path"]: row for row in whole}
+    return {path: row for path, row in last.items() if row["status"] == "done" and row["crop"]}

@@ -15,7 +15,7 @@ from fesbench.core.contracts import NEUTRAL, Annotation, Dataset, Image, Mask, S
 from fesbench.core.errors import DatasetError, UnknownName
 
 from .action_units import EXPRESSIONS, PROTOTYPES
-from .face import RENDERER_VERSION, Shot, landmarks_of, render_shot
+from .face import RENDERER_VERSION, Shot, ibug_landmarks_of, landmarks_of, render_shot
 from .scene import DOMAINS
 
 SPLITS = ("train", "val", "test", "reference", "judge")
@@ -152,6 +152,7 @@ def _sample(name: str, subject: str, shot: Shot) -> Sample:
         load=partial(load_image, shot),
         load_mask=partial(load_mask, shot),
         annotate=partial(annotate, shot),
+        load_landmarks=partial(ibug_landmarks_of, shot),
     )
 
 

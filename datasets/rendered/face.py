@@ -8,11 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fesbench.core.contracts import Image, Mask
+from fesbench.core.contracts import Image, Landmarks, Mask
 
 from .action_units import ActionUnits, action_units_of
 from .figure import Figure, figure
 from .finish import finish
+from .ibug import ibug_points
 from .identity import Identity, make_identity
 from .materials import paint_cartoon, paint_skin, paint_stone
 from .raster import Plane
@@ -99,10 +100,24 @@ def render_shot(shot: Shot) -> RenderedFace:
 
 def landmarks_of(shot: Shot) -> NDArray[np.float32]:
     """(26, 2) float32 the landmarks of a shot, as shares of width and height; nothing is rendered."""
+    shape, seen = _shape_and_view(shot)
+    return _shares(_landmarks(shape, seen), shot.size)
+
+
+def ibug_landmarks_of(shot: Shot) -> Landmarks:
+    """(68, 2) float32 the iBUG points of a shot, see ``Landmarks``; nothing is rendered."""
+    shape, seen = _shape_and_view(shot)
+    return _shares(seen.pixels(ibug_points(shape)), shot.size)
+
+
+def _shape_and_view(shot: Shot) -> tuple[FaceShape, View]:
     person, place = _identity(shot.subject_seed), shot.scene()
     shape = face_shape(person, shot.units(), float(place.domain == "avatar"))
-    pixels = _landmarks(shape, view(person, place, shot.size))
-    shares: NDArray[np.float32] = (pixels + 0.5) / np.float32(shot.size)
+    return shape, view(person, place, shot.size)
+
+
+def _shares(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    shares: NDArray[np.float32] = (pixels + 0.5) / np.float32(size)
     return shares
 
 

@@ -66,14 +66,26 @@ def relief(face: FaceShape, view: View) -> Relief:
 
 def _squared_radius(head: HeadShape, view: View) -> Plane:
     """0 on the axis of the head, 1 on its outline."""
-    y = view.y
+    width, exponent, vertical = _profile(head, view.y)
+    return power(view.across / width, exponent) + vertical
+
+
+def _profile(head: HeadShape, y: Plane) -> tuple[Plane, Plane, Plane]:
+    """Width and exponent of the squared radius at some heights, and its vertical part."""
     below = y > HEAD_CENTRE
     level = (y - HEAD_CENTRE) / np.where(below, head.chin - HEAD_CENTRE, HEAD_CENTRE - CROWN)
     low = np.clip(level, 0, 1.3)
     width = head.width * (1 - head.taper * low * low + 0.03 * head.cheek * bell(y - 0.15, 0.2))
     exponent = 2 + (head.squareness - 2) * smoothstep(HEAD_CENTRE, HEAD_CENTRE + 0.45, y)
     vertical = np.where(below, power(np.abs(level), 2.1 + 0.25 * (head.squareness - 2)), level * level)
-    return power(view.across / width, exponent) + vertical
+    return width, exponent, vertical
+
+
+def outline(head: HeadShape, y: Plane) -> Plane:
+    """Return half the width of the head at some heights."""
+    width, exponent, vertical = _profile(head, y)
+    half: Plane = width * np.maximum(1 - vertical, 0) ** (1 / exponent)
+    return half
 
 
 def _bones(sculpture: _Sculpture, face: FaceShape) -> None:

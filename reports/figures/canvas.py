@@ -102,6 +102,20 @@ class Axis:
         """``ECS@embedded ↑``."""
         return f"{plain(metric_title(self.column), 40)} {ARROWS[self.direction]}"
 
+    @property
+    def title(self) -> str:
+        """The label as the title of a narrow panel."""
+        return folded(self.label)
+
+
+MOST_IN_TITLE = 22
+"""Characters of a title that a panel of half a column has room for."""
+
+
+def folded(title: str) -> str:
+    """Return the title of a panel, its network on a line of its own where one line would be too long."""
+    return title.replace("@", "\n@", 1) if len(title) > MOST_IN_TITLE else title
+
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..tables.table import metric_title
-from .canvas import WIDE, WIDTH, Model, blank, panels, plain, styled
+from .canvas import SMALL, WIDE, WIDTH, Model, blank, panels, plain, styled
 
 _MOST_NARROW = 6
 """More models than this need both columns of the page."""
@@ -19,23 +19,29 @@ _CHARACTER = 0.04
 """Inches: the height of a character of a label that leans."""
 _LOWEST = 0.9
 """Inches: a panel's title and names need so much even where a single expression was asked for."""
+_AXIS_TITLE = 0.2
+"""Inches: the line above the names of the columns."""
 _DARK = 0.55
 """A cell darker than this share of the scale has white text."""
 
 
 @styled
-def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[str]) -> Figure:
-    """For each model the share of outputs, in percent, that the judge gave each label, by target.
+def confusions(
+    shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[str], judge: str = "the judge"
+) -> Figure:
+    """For each model the share of outputs, in percent, that were given each label, by target.
 
     Args:
         shares: generator, target, predicted, share.
         models: The models to show, a panel each.
         labels: The judge's labels; targets follow the same order.
+        judge: Who gave the labels, as in 'seen by people'.
     """
     targets = [name for name in labels if name in set(shares["target"])]
     across, width = (2, WIDTH) if len(models) <= _MOST_NARROW else (4, WIDE)
     height = max((width - 0.75) / across * len(targets) / len(labels) + 0.2, _LOWEST)
-    figure, axes = panels(len(models), across, height, width=width, sharex=True, sharey=True)
+    above = (_CHARACTER * max(map(len, labels)) + _AXIS_TITLE) / -(-len(models) // across)
+    figure, axes = panels(len(models), across, height + above, width=width, sharex=True, sharey=True)
     for panel, model in zip(axes, models, strict=True):
         own = shares[shares["generator"] == model.name]
         matrix = own.pivot(index="target", columns="predicted", values="share")
@@ -48,7 +54,7 @@ def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[s
     for place, panel in enumerate(axes):
         panel.xaxis.tick_top()
         panel.xaxis.set_label_position("top")
-        panel.set_xlabel("seen by the judge" if place < across else "")
+        panel.set_xlabel(f"seen by {judge}" if place < across else "")
         panel.tick_params(labelbottom=False, labeltop=place < across)
     return figure
 
@@ -56,7 +62,7 @@ def confusions(shares: pd.DataFrame, models: Sequence[Model], labels: Sequence[s
 def _numbers(axes: Axes, values: NDArray[np.float64], texts: Sequence[str], light: NDArray[np.bool_]) -> None:
     for (i, j), text in zip(np.ndindex(values.shape), texts, strict=True):
         color = "white" if light[i, j] else "#222222"
-        axes.text(j, i, text, ha="center", va="center", fontsize=5.5, color=color)
+        axes.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=color)
 
 
 def _short(value: float) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fesbench.core.contracts import COPY, TRUTH
+
 
 @dataclass(frozen=True)
 class Look:
@@ -28,10 +30,11 @@ _KNOWN = {
     "degan": Look("#332288", "X"),
     "attgan": Look("#882255", "<"),
     "ganmut": Look("#44AA99", ">"),
+    "reggan-registered": Look("#88CCEE", "8"),
     "reggan-regression": Look("#CC6677", "p"),
     "masked-regression": Look("#999933", "h"),
-    "truth": Look("#4D4D4D", "*"),
-    "copy": Look("#8C8C8C", "d"),
+    TRUTH: Look("#4D4D4D", "*"),
+    COPY: Look("#8C8C8C", "d"),
 }
 _OTHERS = tuple(
     Look(color, marker)

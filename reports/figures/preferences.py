@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import INK, Model, blank, drawn, panels, plain, styled
+from .canvas import INK, SMALL, Model, blank, drawn, panels, plain, styled
 
 _DARK = 0.72
 """A cell further than this from an even match has white text."""
@@ -38,7 +38,8 @@ def forest(differences: pd.DataFrame, models: Sequence[Model], focus: str, unit:
         panel.set_yticks(range(len(models)), [model.label for model in models])
         panel.set_ylim(len(models) - 0.5, -0.5)
         panel.tick_params(axis="y", length=0)
-    figure.supxlabel(f"{plain(focus, 28)} ahead, {unit}\n(filled: best competitor)", fontsize=7)
+    filled = "\n(filled: best competitor)" if differences["best"].any() else ""
+    figure.supxlabel(f"{plain(focus, 28)} ahead, {unit}{filled}", fontsize=7)
     return figure
 
 
@@ -70,7 +71,7 @@ def win_matrix(wins: pd.DataFrame, models: Sequence[Model]) -> Figure:
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
                 color = "white" if abs(2 * value - 1) > _DARK else INK
-                panel.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=5.5, color=color)
+                panel.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=SMALL, color=color)
         panel.set_title(plain(question, 24))
         panel.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor")
         panel.set_yticks(range(len(names)), labels)

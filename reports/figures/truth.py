@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..tables.table import metric_title
-from .canvas import label_outside, panels, plain, styled
+from .canvas import SMALL, folded, label_outside, panels, plain, styled
 from .scores import domain_title
 
+_MOST_OF_THIRD = 12
+"""Characters of a title that a third of a column has room for."""
 _MARKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
 
 
@@ -28,10 +30,12 @@ def metric_truth(
         truths: Columns that compare with the truth, a panel each.
         domains: At most three domains, such as 'studio' and 'ood'.
     """
-    across = 3 if len(truths) == 3 else 2
+    titles = [folded(plain(metric_title(truth), 28)) for truth in truths]
+    short = max(len(line) for title in titles for line in title.splitlines()) <= _MOST_OF_THIRD
+    across = 3 if len(truths) == 3 and short else 2
     figure, axes = panels(len(truths), across, 0.35 + 0.16 * len(metrics), sharex=True, sharey=True)
     marks = dict(zip(domains, _MARKS, strict=False))
-    for panel, truth in zip(axes, truths, strict=True):
+    for panel, truth, title in zip(axes, truths, titles, strict=True):
         part = agreement[agreement["against"] == truth]
         numbers = part[["tau", "low", "high"]].to_numpy(np.float64)
         found = dict(zip(zip(part["metric"], part["domain"], strict=True), numbers, strict=True))
@@ -43,11 +47,11 @@ def metric_truth(
                 panel.plot([low, high], [y, y], color=color, linewidth=0.8)
                 panel.plot([tau], [y], color=color, marker=marker, markersize=3.4, linestyle="")
         panel.axvline(0, color="#222222", linewidth=0.6)
-        panel.set_title(plain(metric_title(truth), 28), fontsize=6)
+        panel.set_title(title, fontsize=SMALL)
         panel.set_yticks(range(len(metrics)), [plain(metric_title(name), 30) for name in metrics])
         panel.set_ylim(len(metrics) - 0.4, -0.6)
         panel.set_xlim(-1.03, 1.03)
-        panel.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−½", "0", "½", "1"])
+        panel.set_xticks([-1, 0, 1], ["−1", "0", "1"])
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="x")
     handles = [

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
 import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def safe_text(value: object) -> object:
     """``value``, with text that a spreadsheet would take for a formula made plain by a leading apostrophe.
 
-    Numbers stay as they are; None and NaN become the empty text.
+    Numbers stay as they are, signed ones in text too; zero has no sign; None and NaN become the empty text.
     """
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        harmless = not value.startswith(_FORMULA) or _NUMBER.fullmatch(value)
+        return value if harmless else f"'{value}"
+    if isinstance(value, float) and value == 0:
+        return 0.0
     return "" if pd.isna(value) else value  # type: ignore[call-overload]
 
 

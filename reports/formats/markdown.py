@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..tables.table import BLOCKS, MISSING, Cell, Column, Table, metric_title
+from ..tables.table import BLOCKS, MISSING, Cell, Column, Table, ends, metric_title
 from .delimited import csv_rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
@@ -69,9 +69,8 @@ def _cell(cell: Cell, column: Column) -> str:
         return MISSING + _mark(cell.note)
     wrap = _WRAPS[cell.mark]
     shown = f"{wrap}{cell.display}{wrap}{escape(cell.stars)}"
-    if cell.low is None or cell.high is None:
-        return shown
-    return f"{shown} [{cell.low:.{column.digits}f}, {cell.high:.{column.digits}f}]"
+    found = ends(cell, column)
+    return shown if found is None else f"{shown} [{found[0]}, {found[1]}]"
 
 
 def csv_tables(tables: Sequence[Table]) -> str:

@@ -1,4 +1,4 @@
-r"""Tables in LaTeX with siunitx: numbers aligned at the decimal point, with ± and grouped domain columns.
+r"""Tables in LaTeX with siunitx: numbers aligned at the decimal point, their intervals behind them.
 
 A number in such a column takes no macro with an argument, so best and second are switches here, ``\bestnum``
 and ``\secondnum``; a document that defines them first has its way. What a model was trained on stands below.
@@ -7,86 +7,87 @@ and ``\secondnum``; a document that defines them first has its way. What a model
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log10
 
-from ..tables.table import MISSING, Cell, Column, Table, half_width
-from .latex import head_comment, stacked
+from ..tables.table import MISSING, Cell, Column, Table
+from .latex import Width, begin, characters, dash, head_comment, interval, stacked
 
-_COLUMN_GAP = {False: 4, True: 9}
-"""Half the points between two columns; stars take no width of their own and need more."""
 _MACROS = (
     r"\ifdefined\bestnum\else\protected\def\bestnum{\bfseries}\fi",
     r"\ifdefined\secondnum\else\protected\def\secondnum{\itshape}\fi",
-    r"\providecommand{\starsnum}[1]{\rlap{\textsuperscript{#1}}}",
+    r"\providecommand{\interval}[2]{\,{\fontsize{7}{8}\selectfont[#1,\,#2]}}",
+    r"\providecommand{\starsnum}[1]{\raisebox{0.5ex}{\fontsize{7}{7}\selectfont#1}}",
 )
+_VERSION_3 = "2021/05/17"
 _SETUP = (
-    r"\sisetup{mode=text,reset-text-series=false,reset-text-shape=false,separate-uncertainty=true}"
-    r"\renewcommand{\textpm}{\ensuremath{\pm}}\renewcommand{\textminus}{\ensuremath{-}}%"
+    rf"\csname @ifpackagelater\endcsname{{siunitx}}{{{_VERSION_3}}}"
+    r"{\sisetup{mode=text,reset-text-series=false,reset-text-shape=false}}"
+    r"{\sisetup{mode=text,detect-weight=true,detect-shape=true,detect-inline-weight=text}}%"
+    "\n"
+    r"\sisetup{output-decimal-marker={.},retain-explicit-plus=true}\renewcommand{\textminus}{\ensuremath{-}}%"
 )
-"""Text mode lets a number be bold or italic; its signs come from the font of mathematics."""
+"""Text mode lets a number be bold or italic; its sign comes from the font of mathematics.
+
+Version 2 of siunitx has other keys for it than version 3.
+"""
 
 
-def siunitx_tables(tables: Sequence[Table], provenance: str = "") -> str:
+def siunitx_tables(tables: Sequence[Table], provenance: str = "", columns: Width = "two") -> str:
     r"""One ``siunitx_table`` below the other, for ``\input``."""
-    return "\n\\par\\bigskip\n\n".join(siunitx_table(table, provenance) for table in tables)
+    return "\n\\par\\bigskip\n\n".join(siunitx_table(table, provenance, columns) for table in tables)
 
 
-def siunitx_table(table: Table, provenance: str = "") -> str:
+def siunitx_table(table: Table, provenance: str = "", columns: Width = "two") -> str:
     r"""Return a ``tabular``, or several below each other, for ``\input``.
 
-    Needs booktabs, siunitx (version 3) and graphicx. ± reaches to the farther end of the interval. Notes are
-    as in ``latex.latex_table``.
+    Needs booktabs, siunitx (version 2 or 3) and graphicx. Notes are as in ``latex.latex_table``.
 
     Args:
         table: What to show.
         provenance: Where the numbers come from; it goes into comment lines at the top.
+        columns: Whether it is set in one column of a page or across two.
     """
     body = [
         head_comment(table, "booktabs,siunitx,graphicx", provenance),
         *_MACROS,
-        rf"\begingroup\setlength{{\tabcolsep}}{{{_COLUMN_GAP[_has_stars(table)]}pt}}%",
+        begin(4),
         _SETUP,
-        *stacked(table, _Siunitx()),
+        *stacked(table, _Siunitx(), columns),
         r"\endgroup",
     ]
     return "\n".join(body) + "\n"
 
 
-def _has_stars(table: Table) -> bool:
-    return any(cell.stars for row in table.cells for cell in row)
-
-
 class _Siunitx:
-    """Numbers aligned at the decimal point, with ±."""
+    """Numbers aligned at the decimal point."""
 
     def kind(self, table: Table, index: int) -> str:
-        return f"S[table-format={_format(table, index)}]"
+        behind = max((_behind(row[index], table.columns[index]) for row in table.cells), key=len)
+        space = f",table-space-text-post={{{behind}}}" if behind else ""
+        return f"S[table-format={_format(table, index)}{space}]"
 
-    def number(self, cell: Cell, column: Column) -> str:
+    def number(self, table: Table, row: int, index: int) -> str:
+        cell, column = table.cells[row][index], table.columns[index]
+        if cell.display == MISSING:
+            return dash(cell)
         switch = rf"\{cell.mark}num " if cell.mark else ""
-        stars = rf" {{\starsnum{{{cell.stars}}}}}" if cell.stars else ""
-        return f"{switch}{_number(cell, column)}{stars}"
+        behind = _behind(cell, column)
+        return f"{switch}{cell.display}" + (f" {{{behind}}}" if behind else "")
 
     def characters(self, cell: Cell, column: Column) -> int:
-        return len(_number(cell, column).replace(" +- ", " ± "))
+        return characters(cell, column)
+
+
+def _behind(cell: Cell, column: Column) -> str:
+    """Return what stands behind the number: stars, then the interval."""
+    if cell.display == MISSING:
+        return ""
+    return (rf"\starsnum{{{cell.stars}}}" if cell.stars else "") + interval(cell, column)
 
 
 def _format(table: Table, index: int) -> str:
-    """Digits before and after the point, with room for a sign and for the uncertainty."""
+    """Digits before and after the point, with room for a sign."""
     column = table.columns[index]
-    cells = [row[index] for row in table.cells if row[index].display != MISSING]
-    whole = max((len(cell.display.lstrip("+-").partition(".")[0]) for cell in cells), default=1)
-    sign = "+" if any(cell.display.startswith(("-", "+")) for cell in cells) else ""
-    halves = [reach for cell in cells if (reach := half_width(cell)) is not None]
-    digits = max((_digits(reach, column.digits) for reach in halves), default=0)
-    return f"{sign}{whole}.{column.digits}" + (f"({digits})" if digits else "")
-
-
-def _digits(reach: float, decimals: int) -> int:
-    """Digits of an uncertainty in units of the last decimal."""
-    return max(1, ceil(log10(round(reach * 10**decimals) + 1)))
-
-
-def _number(cell: Cell, column: Column) -> str:
-    reach = half_width(cell)
-    return cell.display if reach is None else f"{cell.display} +- {reach:.{column.digits}f}"
+    shown = [row[index].display for row in table.cells if row[index].display != MISSING]
+    whole = max((len(text.lstrip("+-").partition(".")[0]) for text in shown), default=1)
+    sign = "+" if any(text.startswith(("-", "+")) for text in shown) else ""
+    return f"{sign}{whole}.{column.digits}"

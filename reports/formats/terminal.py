@@ -25,17 +25,17 @@ from ..tables.table import (
     Column,
     Row,
     Table,
-    half_width,
+    ends,
     metric_title,
     training_lines,
 )
 
 STYLES = {"best": "bold", "second": "underline", "": ""}
-LEGEND = (
-    "Bold: best, underlined: second, among models with the same training data. "
-    "± reaches to the farther end of the 95% interval."
-)
+MARKS = "Bold: best, underlined: second, among models with the same training data."
+INTERVALS = "In brackets: the 95% interval."
 
+NO_BREAK = "\u00a0"
+"""Keeps numbers below numbers where an interval is shorter than others, or missing."""
 _GAP = 2
 """Characters between two columns, of which the table's box brings one."""
 _WIDEST_LABEL = 26
@@ -70,7 +70,9 @@ class TerminalTable:
 
 
 def _footnotes(table: Table) -> Iterator[str]:
-    yield LEGEND
+    legend = [MARKS] * table.has_marks + [INTERVALS] * table.has_intervals
+    if legend:
+        yield " ".join(legend)
     yield from training_lines(table)
     yield from (f"{note.mark} {note.text}".lstrip() for note in table.notes if not note.detail)
     more = sum(note.detail for note in table.notes)
@@ -99,7 +101,7 @@ def _widest_panel(table: Table, stacked: bool) -> int:
 
 def _column_width(table: Table, heading: str, index: int, stacked: bool) -> int:
     column = table.columns[index]
-    texts = [_heading(column, heading), *(_cell(row[index], column, stacked) for row in table.cells)]
+    texts = [_heading(column, heading), *(_cell(table, i, index, stacked) for i in range(len(table.rows)))]
     return max(cell_len(line) for text in texts for line in text.plain.splitlines())
 
 
@@ -139,9 +141,7 @@ def _grid(table: Table, heading: str, indices: Sequence[int], layout: _Layout) -
         if BLOCKS[block]:
             grid.add_row(_title(block))
         for row in members:
-            cells = [
-                _cell(table.cells[row][index], table.columns[index], layout.stacked) for index in indices
-            ]
+            cells = [_cell(table, row, index, layout.stacked) for index in indices]
             grid.add_row(_label(table.rows[row]), *cells)
     return grid
 
@@ -160,10 +160,29 @@ def _label(row: Row) -> Text:
     return Text.assemble(row.label, (f" {row.note}", "dim italic") if row.note else "")
 
 
-def _cell(cell: Cell, column: Column, stacked: bool) -> Text:
+def _cell(table: Table, row: int, index: int, stacked: bool) -> Text:
+    cell = table.cells[row][index]
     if cell.display == MISSING:
         return Text.assemble(MISSING, (f" {cell.note}", "dim italic"))
-    reach = half_width(cell)
-    spread = "" if reach is None else f"±{reach:.{column.digits}f}".replace("±0.", "±.")
-    between = ("\n" if stacked else " ") if spread else ""
-    return Text.assemble((cell.display, STYLES[cell.mark]), cell.stars, between, (spread, "dim"))
+    number, spread = (cell.display, STYLES[cell.mark]), (_spread(cell, table.columns[index]), "dim")
+    if stacked:
+        return Text.assemble(number, cell.stars, "\n" if spread[0] else "", spread)
+    behind = [_behind(line[index], table.columns[index]) for line in table.cells]
+    room = max(map(cell_len, behind)) - cell_len(behind[row])
+    return Text.assemble(number, cell.stars, " " if spread[0] else "", spread, NO_BREAK * room)
+
+
+def _behind(cell: Cell, column: Column) -> str:
+    """Return what stands behind a number in its line."""
+    spread = _spread(cell, column)
+    return "" if cell.display == MISSING else cell.stars + (f" {spread}" if spread else "")
+
+
+def _spread(cell: Cell, column: Column) -> str:
+    found = ends(cell, column)
+    return "" if found is None else f"[{_short(found[0])}, {_short(found[1])}]"
+
+
+def _short(end: str) -> str:
+    """``.95`` of ``0.95``."""
+    return end.replace("0.", ".", 1) if end.startswith(("0.", "-0.")) else end

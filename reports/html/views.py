@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fesbench.statistics.comparisons import ALL, OOD
 
-from ..tables.table import BLOCKS, MISSING, Cell, Column, Row, Table, metric_title
+from ..tables.table import BLOCKS, MISSING, Cell, Column, Row, Table, ends, metric_title
 from .content import Measured
 
 NO_BREAK = "\u00a0"
@@ -150,17 +150,16 @@ def _spoken(row: Row, column: Column, cell: Cell) -> str:
 
 
 def _interval(cell: Cell, column: Column) -> str:
-    if cell.low is None or cell.high is None or cell.display == MISSING:
-        return ""
-    return f"{cell.low:.{column.digits}f} – {cell.high:.{column.digits}f}"
+    found = ends(cell, column)
+    return "" if found is None else f"{found[0]} – {found[1]}"
 
 
 def _bar(table: Table, cell: Cell, j: int) -> Bar | None:
     """Return the cell's interval on a scale that holds all of its column and of the same metric's others."""
     if cell.value is None or not cell.complete:
         return None
-    ends = list(_ends(table, table.columns[j].metric))
-    start, span = min(ends), max(ends) - min(ends)
+    scale = list(_ends(table, table.columns[j].metric))
+    start, span = min(scale), max(scale) - min(scale)
     if not span:
         return None
     low, high = (cell.value if end is None else end for end in (cell.low, cell.high))

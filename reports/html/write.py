@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from fesbench.core.contracts import COPY
 from fesbench.core.errors import BenchError
 from fesbench.core.files import write_text
 from fesbench.core.reasons import FAILED
@@ -156,7 +157,7 @@ def _sheet(data: SheetData) -> dict[str, object]:
         "copied": sheet.copied,
         "credit": sheet.credit,
         "figures": _figures(data),
-        "has_inputs": "copy" in sheet.cards,
+        "has_inputs": COPY in sheet.cards,
     }  # fmt: skip
 
 
@@ -183,7 +184,13 @@ def _further(further: Further, measured: Mapping[str, Measured]) -> list[dict[st
 
 
 def _table(key: str, table: Table, views: Sequence[View]) -> dict[str, object]:
-    return {"key": key, "title": table.title, "views": views, "notes": table.notes}
+    return {
+        "key": key,
+        "title": table.title,
+        "views": views,
+        "notes": table.notes,
+        "marked": table.has_marks,
+    }
 
 
 def _failure_counts(sheet: Sheet) -> list[tuple[str, str, int]]:

@@ -27,15 +27,22 @@ LICENCE_FILES = ("attribution", "copying", "license", "licence", "readme", "term
 """Beginnings of the names of files that state a data set's licence or origin."""
 
 
-def card_of_model(reference: str, checkpoint: Path | None = None, run: RunResults | None = None) -> str:
+def card_of_model(
+    reference: str,
+    checkpoint: Path | None = None,
+    run: RunResults | None = None,
+    labels: Sequence[str] = (),
+    native_size: int | None = None,
+) -> str:
     """Return the model card of a registered name, FILE.py:CLASS or outputs:DIR, as Markdown.
 
-    With a run, card and results are those that the run recorded.
+    With a run, card and results are those that the run recorded. ``labels`` and ``native_size`` describe the
+    checkpoint; see ``load_model``.
 
     Raises:
         BenchError: there is no such model, or the run has no results of it.
     """
-    card = load_model(reference, checkpoint).card
+    card = load_model(reference, checkpoint, expressions=labels, resolution=native_size).card
     tables: Sequence[Table] = ()
     if run is not None:
         entries = run.record.models.get(run.record.names.get(reference, card.name))

@@ -53,6 +53,7 @@ def main_table(results: DatasetResults) -> Table:
             *_target_notes(results),
             *_output_notes(results),
             *_assumption_notes(results),
+            *(f"{note}." for note in results.record.notes),
             *_cautions(dataset, results.measures),
             *_level_notes(item for item in record.face_levels if item.dataset == dataset),
             *_ceiling_notes([item for item in record.ceilings if item.dataset == dataset], record.networks),

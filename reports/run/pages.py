@@ -187,7 +187,7 @@ def _dataset_facts(datasets: Mapping[str, DatasetRecord]) -> Iterator[tuple[str,
     for name, entry in datasets.items():
         trained = entry.trained_on
         references = {domain: plain(found) for domain, found in entry.references.items()}
-        yield name, f"{entry.edits} edits · sha256 {entry.digest}"
+        yield name, f"{counted(entry.edits, 'edit')} · sha256 {entry.digest}"
         yield f"{name}, references", _text(references)
         yield (
             f"{name}, training",

@@ -17,13 +17,13 @@ from fesbench.runs.results import RunResults
 from fesbench.statistics.comparisons import IN_DISTRIBUTION, OOD
 
 from ..cards import origin_of
-from ..formats.latex import latex_document, latex_tables
+from ..formats.latex import Width, latex_document, latex_tables
 from ..formats.markdown import csv_tables, escape, markdown_tables
 from ..formats.siunitx import siunitx_tables
 from ..formats.structured import json_tables
 from ..html.content import Picture
 from ..html.write import write_html
-from ..tables.table import Table, compact
+from ..tables.table import Choice, Table, compact
 from .figures import write_figures
 from .main_tables import origin_line
 from .pages import ReportedRun, sheets_of
@@ -41,12 +41,16 @@ class ReportRequest:
         folder: The folder of the report.
         images: Data sets whose images are copied into the report.
         figures: Name of a run to data set to its figures; empty until they are drawn.
+        choice: What the files of the main tables show.
+        columns: Whether LaTeX tables fit one column of a page or both.
     """
 
     runs: Sequence[ReportedRun]
     folder: Path
     images: Collection[str] = ()
     figures: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
+    choice: Choice = field(default_factory=Choice)
+    columns: Width = "two"
 
     def place(self, kind: str, run: ReportedRun) -> Path:
         """Return the folder for one run's files of a kind."""
@@ -127,31 +131,31 @@ def _write_page(request: ReportRequest) -> Iterator[Path]:
     yield write_html(sheets, request.folder / "html", __version__)
 
 
-Render = Callable[[Sequence[Table], str], str]
+Render = Callable[[Sequence[Table], str, Width], str]
 
 RENDERERS: Mapping[str, Mapping[str, Render]] = {
     "latex": {".tex": latex_tables, "-siunitx.tex": siunitx_tables, "-standalone.tex": latex_document},
-    "md": {".md": lambda tables, _: markdown_tables(tables)},
-    "csv": {".csv": lambda tables, _: csv_tables(tables)},
-    "json": {".json": lambda tables, _: json_tables(tables)},
+    "md": {".md": lambda tables, *_: markdown_tables(tables)},
+    "csv": {".csv": lambda tables, *_: csv_tables(tables)},
+    "json": {".json": lambda tables, *_: json_tables(tables)},
 }
-"""Format to the end of a file's name to the function that renders tables and their origin."""
+"""Format to the end of a file's name to the function that renders tables, for their origin and a width."""
 
 
 def _write_tables(kind: str, request: ReportRequest) -> Iterator[Path]:
     for run in request.runs:
         folder, origin = request.place("tables", run), origin_line(run.results)
-        for stem, tables in _named_tables(run):
+        for stem, tables in _named_tables(run, request.choice):
             for end, render in RENDERERS[kind].items():
-                write_text(folder / f"{stem}{end}", render(tables, origin))
+                write_text(folder / f"{stem}{end}", render(tables, origin, request.columns))
         yield folder
 
 
-def _named_tables(run: ReportedRun) -> Iterator[tuple[str, list[Table]]]:
+def _named_tables(run: ReportedRun, choice: Choice) -> Iterator[tuple[str, list[Table]]]:
     """Yield the tables of a run by the stem of their file, with the data set in it if there are several."""
     for dataset, further in run.further.items():
         prefix = f"{safe_name(dataset)}-" if len(run.further) > 1 else ""
-        main = run.mains[dataset]
+        main = choice.of(run.mains[dataset])
         short = compact(main, (IN_DISTRIBUTION, OOD))
         for name, tables in (("main", [main]), ("compact", [short]), *further):
             yield prefix + name, tables

@@ -36,6 +36,9 @@ class RunMaterial(Material):
         run: The finished run.
         models: The names of the models to compare; empty for all except controls.
 
+    Attributes:
+        notes: What is to be known of the data sets and of models whose outputs are files.
+
     Raises:
         BenchError: the data of the run changed since.
         UnknownName: a model is not in the run.
@@ -52,6 +55,8 @@ class RunMaterial(Material):
         self.run, self.size, self._store = run.name, run.spec.resolution, run.store
         self.models = tuple(dict.fromkeys(models)) or tuple(n for n in cards if n not in controls)
         self.titles = {name: card.title or name for name, card in cards.items()}
+        self.notes = [f"{item.name}: {note}" for item in plan.datasets for note in item.dataset.notes]
+        self.notes += [f"{name}: {note}" for name in self.models for note in cards[name].assumed]
         self._edits: dict[tuple[str, str], Edit] = {}
         self.left_out: dict[str, str] = {}
         self.layouts = {item.name: _layout(item.dataset) for item in plan.datasets}

@@ -16,7 +16,7 @@ from fesbench.core.errors import BenchError
 from fesbench.core.plurals import counted
 from fesbench.statistics.comparisons import ALL, OOD
 
-from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, mark_best, metric_title
+from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, fixed, mark_best, metric_title
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 3
 ONE_MORE_BELOW = 3.0
@@ -163,17 +163,12 @@ def _cell(record: Record | None, digits: int) -> Cell:
         return Cell(None, None, None, MISSING, 0, 0, False)
     value, low, high = (_number(record[name]) for name in ("value", "low", "high"))
     complete = bool(record["complete"]) and value is not None
-    display = _fixed(value, digits) if complete and value is not None else MISSING
+    display = fixed(value, digits) if complete and value is not None else MISSING
     return Cell(value, low, high, display, int(record["n_asked"]), int(record["n_scored"]), complete)
 
 
 def _number(value: Any) -> float | None:
     return float(value) if value is not None and isfinite(value) else None
-
-
-def _fixed(value: float, digits: int) -> str:
-    """``value`` with so many decimals, never '-0.0'."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _count_notes(part: pd.DataFrame, scopes: Sequence[str]) -> list[str]:

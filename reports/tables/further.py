@@ -16,7 +16,7 @@ from fesbench.core.contracts import FROM_FILES, GeneratorCard
 from fesbench.core.plurals import counted
 
 from .build import TableContext, build_table, decimals
-from .table import DOMAIN_TITLES, STARS, Cell, Column, Row, Table, metric_title
+from .table import DOMAIN_TITLES, STARS, Cell, Column, Row, Table, fixed, metric_title
 
 TAU = "Kendall's τ"
 _STARS = "Differences are first minus second; *, **, ***: p below 0.05, 0.01, 0.001 after Holm's adjustment."
@@ -147,7 +147,7 @@ def _with_p(table: Table, cells: pd.DataFrame) -> tuple[tuple[Cell, ...], ...]:
         if not cell.complete:
             return cell
         assert cell.value is not None
-        shown = f"{round(cell.value, column.digits) + 0.0:+.{column.digits}f}"
+        shown = fixed(cell.value, column.digits, sign="+")
         adjusted = p[row.name, column.metric, column.domain]
         return replace(cell, display=shown, p=None if pd.isna(adjusted) else adjusted)
 
@@ -224,7 +224,7 @@ def place_table(places: pd.DataFrame, cards: Cards, dataset: str, notes: Sequenc
 
 
 def _whole(cell: Cell) -> Cell:
-    return replace(cell, display=f"{cell.value:.0f}") if cell.complete else cell
+    return cell if cell.value is None or not cell.complete else replace(cell, display=fixed(cell.value, 0))
 
 
 def _measures(units: Mapping[str, str], direction: str | None) -> pd.DataFrame:

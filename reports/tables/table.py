@@ -6,11 +6,12 @@ among complete cells of the main block only, and never in a column with fewer th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from fesbench.core.contracts import Block, Direction
+from fesbench.core.errors import BenchError
 from fesbench.statistics.comparisons import OOD
 
 Mark = Literal["best", "second", ""]
@@ -144,6 +145,16 @@ class Table:
         """Whether columns differ in more than the metric."""
         return len({column.domain for column in self.columns}) > 1
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any number has an interval."""
+        return any(cell.low is not None and cell.high is not None for row in self.cells for cell in row)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any number is marked as best."""
+        return any(cell.mark for row in self.cells for cell in row)
+
     def with_notes(self, notes: Iterable[str], details: Iterable[str] = ()) -> Table:
         """Return the table with further sentences below it, each once.
 
@@ -193,6 +204,50 @@ def compact(table: Table, domains: Collection[str]) -> Table:
     return part.with_notes(["Intervals, and further domains if any, stand in the main table."])
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The models, metrics and domains of a table to show, by name; all where none is named."""
+
+    models: Sequence[str] = ()
+    metrics: Sequence[str] = ()
+    domains: Sequence[str] = ()
+
+    def of(self, table: Table) -> Table:
+        """Return the chosen rows and columns; best and second are those of what is shown.
+
+        Raises:
+            BenchError: a name is not in the table.
+        """
+        _require("model", self.models, [row.name for row in table.rows])
+        _require("metric", self.metrics, [column.metric for column in table.columns])
+        _require("domain", self.domains, [column.domain for column in table.columns])
+        rows = [i for i, row in enumerate(table.rows) if row.name in (self.models or [row.name])]
+        columns = [
+            j
+            for j, column in enumerate(table.columns)
+            if column.metric in (self.metrics or [column.metric])
+            and column.domain in (self.domains or [column.domain])
+        ]
+        if not columns:
+            raise BenchError(f"{table.title}: none of these metrics has a number in these domains")
+        chosen = replace(
+            table,
+            rows=tuple(table.rows[i] for i in rows),
+            columns=tuple(table.columns[j] for j in columns),
+            cells=tuple(tuple(table.cells[i][j] for j in columns) for i in rows),
+        )
+        marked = {row.note for row in chosen.rows} | {cell.note for row in chosen.cells for cell in row}
+        notes = tuple(note for note in table.notes if not note.mark or note.mark in marked)
+        return mark_best(replace(chosen, notes=notes))
+
+
+def _require(kind: str, asked: Sequence[str], present: Sequence[str]) -> None:
+    for name in asked:
+        if name not in present:
+            known = ", ".join(dict.fromkeys(present))
+            raise BenchError(f"no {kind} {name!r} in the table; there are: {known}")
+
+
 def metric_title(metric: str) -> str:
     """Return a column id as a heading, with its backend: ``FSS verified@dlib`` of ``fss.verified@dlib``."""
     stem, at, backend = metric.partition("@")
@@ -201,11 +256,16 @@ def metric_title(metric: str) -> str:
     return " ".join([head, *rest]) + at + backend
 
 
-def half_width(cell: Cell) -> float | None:
-    """Return the distance from the value to the farther end of its interval; None without one."""
-    if cell.value is None or cell.low is None or cell.high is None:
+def fixed(value: float, digits: int, sign: str = "") -> str:
+    """Return ``value`` with so many decimals, never as a negative zero; ``sign`` is '+' to show each sign."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+
+
+def ends(cell: Cell, column: Column) -> tuple[str, str] | None:
+    """Return the ends of a cell's interval with the decimals of its column; None without an interval."""
+    if cell.low is None or cell.high is None or cell.display == MISSING:
         return None
-    return max(cell.high - cell.value, cell.value - cell.low)
+    return fixed(cell.low, column.digits), fixed(cell.high, column.digits)
 
 
 def training_lines(table: Table) -> Iterator[str]:

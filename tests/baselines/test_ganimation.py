@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from fesbench.baselines.action_units import COLUMNS, prototypes, write_prototypes
-from fesbench.baselines.ganimation import GANimation, GANimationNetwork, GANimationObjective
-from fesbench.core.errors import CheckpointError
-from fesbench.generators.checkpoints import save_checkpoint
+from fesbench.baselines.ganimation import UNITS_ASSUMED, GANimation, GANimationNetwork, GANimationObjective
+from fesbench.core.errors import CheckpointError, DatasetError
+from fesbench.datasets.action_units import COLUMNS, prototypes, write_prototypes
+from fesbench.datasets.expressions import CFEE
+from fesbench.generators.checkpoints import save_checkpoint, save_official
 from fesbench.generators.discriminator import StarGANDiscriminator
 from fesbench.generators.draws import Batch, Draws
 from fesbench.generators.hyperparameters import Settings
-from fesbench.generators.training_data import TrainingImages
+from fesbench.generators.training_data import TrainingImages, with_units
 from fesbench.testing.generators import check_generator
 from fesbench.training.trainer import Trainer
 
@@ -266,3 +267,60 @@ def test_trains(expressions, batch_size):
     labels = torch.arange(len(expressions))
     outputs = generator.synthesize(torch.zeros(len(labels), 3, 32, 32), torch.full_like(labels, -1), labels)
     assert len(torch.unique(outputs, dim=0)) == len(expressions)
+
+
+def test_cards_say_what_drives_the_network(tmp_path, small):
+    labels = [f"c{i}" for i in range(17)]
+    assert GANimation.from_official(small.state_dict()).card.driven_by == "action units"
+    by_labels = GANimation.from_official(small.state_dict(), labels)
+    assert by_labels.card.driven_by == "labels"
+    assert torch.equal(by_labels.condition(torch.tensor([-1]), torch.tensor([4])), torch.eye(17)[4:5])
+    save_checkpoint(by_labels, tmp_path / "ganimation.safetensors")
+    assert GANimation.from_checkpoint(tmp_path / "ganimation.safetensors").card.driven_by == "labels"
+    write_prototypes(prototypes(), tmp_path / "ganimation.action_units.csv")
+    with pytest.raises(CheckpointError, match="17 expressions, not action units"):
+        GANimation.from_checkpoint(tmp_path / "ganimation.safetensors")
+    torch.save(small.state_dict(), tmp_path / "net_epoch_30_id_G.pth")
+    assert UNITS_ASSUMED in GANimation.from_checkpoint(tmp_path / "net_epoch_30_id_G.pth").card.assumed
+
+
+def test_seventeen_expressions_with_measured_units_stay_driven_by_units(tmp_path):
+    names = CFEE[:17]
+    measured = {f"{i}": np.full(17, i / 40, np.float32) for i in range(34)}
+    data = training_images(names, people=2)._replace(ids=tuple(measured))
+    data = with_units(data, measured)
+    generator = GANimation.trained(GANimation.objective(data, SMALL).generator, data, 32)
+    for save, name in [(save_checkpoint, "g.safetensors"), (save_official, "g.ckpt")]:
+        save(generator, tmp_path / name)
+        loaded = GANimation.from_checkpoint(tmp_path / name)
+        assert (loaded.card.driven_by, loaded.card.expressions) == ("action units", names)
+        assert torch.allclose(loaded.conditions, generator.conditions, atol=2e-4)
+    (tmp_path / "g.action_units.csv").unlink()
+    with pytest.raises(CheckpointError, match=r"their table g\.action_units\.csv is missing"):
+        GANimation.from_checkpoint(tmp_path / "g.ckpt")
+
+
+def test_measured_units_reach_the_training_and_the_rest_learns_from_means():
+    measured = {f"{i}": np.full(17, i / 10, np.float32) for i in (0, 1, 2, 3)}
+    data = with_units(training_images(people=3)._replace(ids=tuple("012345")), measured)
+    objective = GANimation.objective(data, SMALL)
+    conditions = objective.conditions[:, :, 0]
+    assert "OpenFace measured" in GANimation.supervision_of(data)
+    torch.testing.assert_close(conditions, torch.tensor([[0.0, 0.1], [0.2, 0.3], [0.1, 0.2]]))
+    with pytest.raises(DatasetError, match="no action units were measured on images of happy"):
+        with_units(data, {"0": measured["0"]})
+
+
+@pytest.mark.parametrize(
+    ("expressions", "units", "words", "driven_by"),
+    [
+        (("neutral", "happy"), torch.zeros(8, 17), "the action units that the data set", "action units"),
+        (("neutral", "happy"), None, "the labels of the images, each as the action units", "action units"),
+        (("neutral", "awed"), None, "the labels of the images: one condition value", "labels"),
+    ],
+)
+def test_cards_say_in_words_what_was_learned_from(expressions, units, words, driven_by):
+    data = training_images(expressions, units)
+    card = GANimation.trained(GANimation.objective(data, SMALL).generator, data, 32).card
+    assert GANimation.supervision_of(data).startswith(words)
+    assert card.driven_by == driven_by

@@ -214,3 +214,10 @@ def test_the_exported_file_has_the_official_names_and_shapes(reference, form):
     state = GANmut.from_official(official.state()).official_state()
     expected = {name: list(shape) for name, shape in official.description["state_dict"]}
     assert {name: list(value.shape) for name, value in state.items()} == expected
+
+
+def test_neutral_is_found_in_any_spelling():
+    network = LinearNetwork(3, 4, 1)
+    generator = GANmut.from_official(network.state_dict(), ("Happiness", "Neutral", "Sadness"), 32)
+    assert generator.card.expressions == ("happy", "neutral", "sad")
+    assert not generator.network.codes()[1].any()

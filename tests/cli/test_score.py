@@ -68,3 +68,25 @@ def test_wrong_arguments_are_named(bench, arguments, message):
     refused = bench(*arguments)
     assert refused.exit_code == 2
     assert message in refused.output
+
+
+def test_photos_are_judged_by_networks_that_know_photos_where_there_are_any(
+    bench, tmp_path, monkeypatch, weights_folder
+):
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(tmp_path / "none"))
+    without = bench("--metric", "fss")
+    assert "know rendered faces only" in without.stderr.splitlines()[0]
+    assert "fss@embedded" in without.stdout
+    assert "rendered faces only" not in bench("--metric", "fss", "--backend", "embedded").stderr
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights_folder))
+    chosen = bench("--metric", "fss")
+    assert chosen.exit_code == 0
+    assert "fss@dlib" in chosen.stdout
+    assert "rendered faces only" not in chosen.stderr
+
+
+def test_a_metric_nobody_asked_for_leaves_the_exit_code_alone(bench, weights_folder, monkeypatch):
+    monkeypatch.setenv("FESBENCH_WEIGHTS", str(weights_folder))
+    done = bench()
+    assert done.exit_code == 0, done.output
+    assert "not available: quality@portable" in done.stdout

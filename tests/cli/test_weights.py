@@ -31,6 +31,7 @@ def test_json_holds_every_file_and_nothing_else(tmp_path: Path) -> None:
         "emotion_model.hdf5",
         "dlib_face_recognition_resnet_model_v1.dat",
         "shape_predictor_5_face_landmarks.dat",
+        "shape_predictor_68_face_landmarks.dat",
     ]
     assert {file["state"] for file in files} == {"missing"}
     assert files[0]["path"] == str(tmp_path / "portable" / "emotion_model.hdf5")

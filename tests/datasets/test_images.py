@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from fesbench.core.errors import ImageError
-from fesbench.datasets.images import MAX_PIXELS, decode_image, image_digest, load_image, resize
+from fesbench.datasets.images import (
+    MAX_PIXELS,
+    Trait,
+    decode_image,
+    examine,
+    image_digest,
+    load_image,
+    resize,
+    trait_notes,
+)
 
 
 def encoded(image: Pillow.Image, format_: str = "PNG", **options) -> bytes:
@@ -29,19 +38,19 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack([x * 7, y * 9, x + y], axis=-1).astype(np.uint8)
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", size)
-        + chunk(b"IDAT", zlib.compress(bytes(1000)))
-        + chunk(b"IEND", b"")
-    )
+
+def png(width: int, height: int, bits: int, colours: int, rows: bytes, transparent: bytes = b"") -> bytes:
+    size = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
+    key = chunk(b"tRNS", transparent) if transparent else b""
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + key + data + chunk(b"IEND", b"")
+
+
+def png_header(width: int, height: int) -> bytes:
+    return png(width, height, 8, 2, bytes(1000))
 
 
 @pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF", "PPM"])
@@ -129,6 +138,164 @@ def test_palette_with_transparent_entry():
 def test_unusable_bytes_say_why(data, reason):
     with pytest.raises(ImageError, match=reason):
         decode_image(data)
+
+
+def noisy(side: int = 96) -> Pillow.Image:
+    """A picture without a flat spot, so that a missing part shows."""
+    return Pillow.merge("RGB", [Pillow.effect_noise((side, side), spread) for spread in (40, 60, 80)])
+
+
+def interlaced(side: int = 16) -> bytes:
+    """A grey PNG in Adam7 order, as Pillow does not write it."""
+    values = np.arange(side * side, dtype=np.uint8).reshape(side, side) | 2
+    passes = [
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ]
+    rows = [
+        b"\0" + row.tobytes() for top, left, down, across in passes for row in values[top::down, left::across]
+    ]
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 1)
+    data = chunk(b"IDAT", zlib.compress(b"".join(rows)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+WHOLE = {
+    "png": encoded(noisy()),
+    "palette-png": encoded(noisy().quantize()),
+    "1-bit-png": encoded(noisy().convert("1")),
+    "jpeg": encoded(noisy(), "JPEG"),
+    "progressive-jpeg": encoded(noisy(), "JPEG", progressive=True),
+    "grey-jpeg": encoded(noisy().convert("L"), "JPEG"),
+    "cmyk-jpeg": encoded(noisy().convert("CMYK"), "JPEG"),
+    "jpeg-with-restarts": encoded(noisy(), "JPEG", restart_marker_rows=1),
+    "webp": encoded(noisy(), "WEBP"),
+    "lossless-webp": encoded(noisy(), "WEBP", lossless=True),
+    "bmp": encoded(noisy(), "BMP"),
+    "palette-bmp": encoded(noisy().quantize(), "BMP"),
+    "ppm": encoded(noisy(), "PPM"),
+    "tiff": encoded(noisy(), "TIFF"),
+    "lzw-tiff": encoded(noisy(), "TIFF", compression="tiff_lzw"),
+}
+
+
+@pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
+def test_cut_files_are_refused_wherever_they_are_cut(data):
+    examine(data)
+    for length in (len(data) - 12, len(data) - 100, len(data) * 2 // 3, len(data) // 2):
+        with pytest.raises(ImageError):
+            examine(data[:length])
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if "jpeg" in name])
+def test_a_cut_jpeg_with_an_end_marker_is_refused(name):
+    data = WHOLE[name]
+    for length in (len(data) - 40, len(data) * 3 // 4):
+        with pytest.raises(ImageError, match="damaged"):
+            examine(data[:length] + b"\xff\xd9")
+    with pytest.raises(ImageError, match="damaged"):
+        examine(data[: len(data) * 3 // 4] + bytes(len(data) // 4))
+
+
+@pytest.mark.parametrize("name", ["png", "palette-png", "1-bit-png"])
+def test_a_png_with_a_wrong_checksum_is_refused(name):
+    data = bytearray(WHOLE[name])
+    data[-14] ^= 1  # the checksum of the pixels, before IEND
+    with pytest.raises(ImageError, match="wrong checksum of IDAT"):
+        examine(bytes(data))
+    zeros = WHOLE[name][: len(data) * 2 // 3] + bytes(len(data) // 3)
+    with pytest.raises(ImageError, match="damaged"):
+        examine(zeros)
+
+
+def test_whole_photos_are_never_refused(photos_folder):
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    photo = Pillow.open(next(iter(sorted(photos_folder.glob("neutral/*.jpg")))))
+    files = {
+        "trailing": encoded(photo, "JPEG") + b"\xff\xd8 a preview \xff\xd9" + bytes(99),
+        "thumbnail": encoded(photo, "JPEG", comment=WHOLE["jpeg"][:9000]),
+        "turned": encoded(photo, "JPEG", exif=exif),
+        "optimised": encoded(photo, "JPEG", optimize=True, progressive=True, subsampling=0),
+        "fill bytes": encoded(photo, "JPEG")[:-2] + b"\xff\xff\xff\xd9",
+        "after IEND": encoded(photo) + b"appended",
+        "interlaced": interlaced(),
+        **WHOLE,
+    }
+    for name, data in files.items():
+        assert examine(data).pixels.size, name
+    assert np.array_equal(examine(files["trailing"]).pixels, examine(encoded(photo, "JPEG")).pixels)
+
+
+def test_values_of_0_to_1_are_refused_where_users_give_images_but_decoded():
+    nearly = Pillow.fromarray(np.eye(40, dtype=np.uint8))
+    with pytest.raises(ImageError, match=r"black, as 0\.\.1 is in 8 bits; multiply values by 255"):
+        examine(encoded(nearly))
+    assert decode_image(encoded(nearly)).max() == 1
+
+
+def test_unusual_images_are_used_and_noted():
+    picture = noisy(64)
+    clear, opaque = picture.copy(), picture.convert("RGBA")
+    clear.putalpha(Pillow.effect_noise((64, 64), 90))
+    barred = np.asarray(picture).copy()
+    barred[-8:] = 128
+    found = {
+        "plain": picture,
+        "opaque": opaque,
+        "clear": clear,
+        "oblong": picture.crop((0, 0, 64, 48)),
+        "small": picture.crop((0, 0, 31, 31)),
+        "blank": Pillow.new("RGB", (64, 64), "grey"),
+        "barred": Pillow.fromarray(barred),
+        "upside down": Pillow.fromarray(barred[::-1]),
+    }
+    traits = {name: examine(encoded(image)).traits for name, image in found.items()}
+    assert traits == {
+        "plain": (),
+        "opaque": (),
+        "clear": (Trait.TRANSPARENT,),
+        "oblong": (Trait.OBLONG,),
+        "small": (Trait.SMALL,),
+        "blank": (Trait.BLANK,),
+        "barred": (Trait.FLAT_EDGE,),
+        "upside down": (Trait.FLAT_EDGE,),
+    }
+    notes = trait_notes(traits, "source")
+    assert "1 of 8 sources, such as clear: partly transparent; blended over white" in notes
+    assert len(notes) == len(Trait)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            png(3, 1, 16, 0, b"\0" + struct.pack(">3H", 0, 1000, 65535), struct.pack(">H", 1000)),
+            [0, 255, 255],
+        ),
+        (
+            png(
+                2,
+                1,
+                16,
+                2,
+                b"\0" + struct.pack(">6H", 9000, 2000, 3000, 60000, 0, 0),
+                struct.pack(">3H", 9000, 2000, 3000),
+            ),
+            [255, 234],
+        ),
+        (png(2, 1, 4, 0, b"\0\x5f", struct.pack(">H", 5)), [255, 255]),
+        (png(2, 1, 4, 0, b"\0\x5a", struct.pack(">H", 15)), [85, 170]),
+    ],
+    ids=["16-bit grey", "16-bit colours", "4-bit grey", "4-bit grey without the colour"],
+)
+def test_the_transparent_colour_of_a_png_has_the_bits_of_its_pixels(data, expected):
+    assert decode_image(data)[0, :, 0].tolist() == expected
 
 
 def test_errors_name_the_file_and_the_remedy(tmp_path: Path):

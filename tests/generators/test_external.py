@@ -94,3 +94,19 @@ def test_images_are_found_whatever_the_normalisation_of_their_names(tmp_path, wr
             (tmp_path / "manifest.csv").write_text(table, encoding="utf-8")
         [answer] = FolderOutputs(tmp_path).answer([edit])
         assert not isinstance(answer, Failure)
+
+
+def test_outputs_that_are_unusable_fail_and_unusual_ones_are_noted(tmp_path):
+    put(tmp_path / "black--happy.png", 1)
+    put(tmp_path / "cut--happy.png")
+    (tmp_path / "cut--happy.png").write_bytes((tmp_path / "cut--happy.png").read_bytes()[:-9])
+    Image.new("RGBA", (64, 64), (9, 99, 9, 128)).save(tmp_path / "clear--happy.png")
+    outputs = FolderOutputs(tmp_path)
+    black, cut, clear = outputs.answer([edit("black"), edit("cut"), edit("clear")])
+    assert "black, as 0..1" in black.reason
+    assert "damaged" in cut.reason
+    assert clear.shape == (64, 64, 3)
+    assert (
+        "1 of 1 image, such as clear--happy.png: partly transparent; blended over white"
+        in outputs.card.assumed
+    )

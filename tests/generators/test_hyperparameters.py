@@ -38,7 +38,7 @@ def test_all_unknown_settings_are_listed():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"resolution": 96}, "no power of two"),
+        ({"resolution": 8}, "resolution"),
         ({"batch_size": 0, "width": "wide"}, r"width: .* batch_size: "),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"weights": {"g_cycle": "much"}}, r"weights\.g_cycle"),

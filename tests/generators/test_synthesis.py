@@ -125,5 +125,24 @@ class WrongShape(Probe):
         return images[:, :1]
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda images: (images + 1) * 127.5, "values up to"),
+        (lambda images: (images + 1).to(torch.uint8), "torch.uint8"),
+    ],
+)
+def test_outputs_of_another_range_or_type_are_refused_rather_than_clamped(change, reason):
+    class Other(Generator):
+        card = GeneratorCard("other", "Other")
+
+        def synthesize(self, images, source, target):
+            return change(images)
+
+    edits = [Edit(Sample("a", "a", "neutral", "studio", lambda: np.full((8, 8, 3), 200, np.uint8)), "happy")]
+    (answer,) = GeneratorSynthesizer(Other(), ("neutral", "happy"), 8).answer(edits)
+    assert reason in answer.reason
+
+
 def test_a_wrong_shape_is_named():
     assert "(1, 8, 8)" in answer(WrongShape(), [edit(0)])[0].reason

@@ -151,6 +151,15 @@ def test_statistics_tell_how_many_images_and_which_network(tmp_path):
     assert read_statistics(tmp_path / "theirs.npz", "another").count == 0
 
 
+def test_further_arrays_of_a_file_of_statistics_are_ignored(tmp_path):
+    a, b = sample(13, 30, 4), sample(17, 30, 4)
+    given = {"mu": a.mean(0), "sigma": np.cov(a, rowvar=False), "count": np.arange(3), "network": np.zeros(2)}
+    np.savez(tmp_path / "theirs.npz", activations=a, labels=np.array([{}], dtype=object), **given)
+    found = read_statistics(tmp_path / "theirs.npz", "another")
+    assert (found.count, found.network) == (0, "")
+    assert frechet_distance(b, found) == pytest.approx(frechet_distance(b, a), rel=1e-7)
+
+
 def test_statistics_that_unfold_without_end_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("fesbench.metrics.frechet.LARGEST", 1000)
     write_statistics(tmp_path / "large.npz", sample(14, 30, 20))

@@ -73,6 +73,25 @@ def test_help_needs_nothing_heavy(module, loaded_by_help):
     assert module not in loaded_by_help
 
 
+def test_no_command_needs_anything_heavy_for_its_help():
+    program = (
+        "import sys, click; from click.testing import CliRunner; from fesbench.cli import cli\n"
+        "def walk(group, words):\n"
+        "    for name in group.list_commands(None):\n"
+        "        command = group.get_command(None, name)\n"
+        "        done = CliRunner().invoke(cli, [*words, name, '--help'], catch_exceptions=False)\n"
+        "        assert 'Usage:' in done.output, done.output\n"
+        "        heavy = {'torch', 'pandas', 'matplotlib', 'duckdb'} & set(sys.modules)\n"
+        "        assert not heavy, (*words, name, *heavy)\n"
+        "        print(*words, name)\n"
+        "        if isinstance(command, click.Group): walk(command, [*words, name])\n"
+        "walk(cli, [])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {"run", "models list", "study make", "data prepare"} <= set(done.stdout.splitlines())
+
+
 @pytest.fixture(scope="module")
 def loaded_by_help() -> set[str]:
     program = (

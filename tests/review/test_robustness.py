@@ -141,12 +141,15 @@ def test_inputs_that_cannot_be_read_are_no_fault_of_the_controls(tmp_path):
     assert measure_robustness(results, 2, "cpu", 0, Silent()) == 0
 
 
-def test_a_model_that_is_called_like_a_control_is_counted(tmp_path):
+def test_code_that_a_run_names_is_run_only_where_it_is_allowed_and_is_counted_whatever_its_name(tmp_path):
     (tmp_path / "broken.py").write_text(BROKEN)
     photos = make_photos(tmp_path / "photos")
     models = [f"{tmp_path / 'broken.py'}:Broken", "copy"]
     fesbench.evaluate(models, [str(photos)], ("fidelity",), out=tmp_path / "run")
-    assert measure_robustness(open_run(tmp_path / "run"), 2, "cpu", 0, Silent()) == 2 * len(PERTURBATIONS)
+    results = open_run(tmp_path / "run")
+    assert measure_robustness(results, 2, "cpu", 0, Silent()) == 0
+    lost = measure_robustness(results, 2, "cpu", 0, Silent(), allowed=models[:1])
+    assert lost == 2 * len(PERTURBATIONS)
 
 
 def test_the_command_says_where_to_look(call_bench, run):

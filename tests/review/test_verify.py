@@ -15,7 +15,7 @@ RESCORED = "scores of {} on rendered, {}, from its outputs"
 
 
 def checks(folder, depth=Depth()):  # noqa: B008 - frozen
-    return {check.what: check for check in verify_run(RunResults.open(folder), depth)}
+    return {check.what: check for check in verify_run(RunResults.open_unchecked(folder), depth)}
 
 
 def wrong(found):
@@ -32,6 +32,10 @@ def test_an_untouched_run_verifies(finished_run):
         "models",
         "metrics",
         "data set rendered",
+        "calibrations of run.json, computed again",
+        "ceilings of run.json, computed again",
+        "face_levels of run.json, computed again",
+        "cards and blocks of the suite's own models",
         *(RESCORED.format(name, "one shard") for name in ("copy", "truth", "reggan-regression")),
     }
 
@@ -66,6 +70,32 @@ def test_altered_scores_show_against_parts_and_summary(copied_run, monkeypatch):
         "scores.parquet against the parts of its shards",
         "summary.json against scores.parquet",
     }
+
+
+def test_an_altered_rank_test_card_and_ceiling_show_where_digests_were_made_anew(copied_run):
+    (copied_run / "sha256sums.txt").unlink()
+    path = copied_run / "summary.json"
+    summary = json.loads(path.read_text())
+    summary["ranks"][0]["rank"] = 9
+    tested = next(row for row in summary["differences"] if row["difference"])
+    tested["difference"] /= 2
+    path.write_text(json.dumps(summary))
+    path = copied_run / "run.json"
+    record = json.loads(path.read_text())
+    record["models"]["copy"]["rendered"]["card"]["title"] = "Ours"
+    record["models"]["copy"]["rendered"]["block"] = "main"
+    record["ceilings"][0]["accuracy"] /= 2
+    path.write_text(json.dumps(record))
+    found = checks(copied_run)
+    assert wrong(found) == {
+        "summary.json against scores.parquet",
+        "ceilings of run.json, computed again",
+        "cards and blocks of the suite's own models",
+    }
+    detail = found["summary.json against scores.parquet"].detail
+    assert f"difference is {tested['difference']:.6g} in the record" in detail
+    assert "rank is 9 in the record" in detail
+    assert "title of copy on rendered: 'Ours'" in found["cards and blocks of the suite's own models"].detail
 
 
 def test_other_data_and_networks_show_and_are_not_trusted(copied_run):

@@ -3,6 +3,7 @@ import pytest
 
 from fesbench.core.contracts import Edit, Failure, GeneratorCard, Sample, Synthesizer
 from fesbench.core.errors import BenchError
+from fesbench.datasets.loading import in_memory
 from fesbench.generators.synthesis import Guarded
 from fesbench.runs.models import load_models
 from fesbench.runs.spec import RunSpec
@@ -35,6 +36,25 @@ def test_one_edit_that_raises_fails_alone():
     first, second, third = Guarded(Theirs(raising)).answer(EDITS)
     assert second == Failure("LookupError: no b")
     assert first.shape == third.shape == (4, 4, 3)
+
+
+def test_a_model_that_changes_its_inputs_changes_them_for_no_other():
+    edits = [Edit(in_memory(edit.source, (image(), None)), "happy") for edit in EDITS]
+    buffer = image()
+
+    def reply(given):
+        for edit in given:
+            edit.source.load()[:] = 255
+        buffer[:] += 1
+        answers = [buffer] * len(given)
+        given.clear()
+        return answers
+
+    first, *_ = Guarded(Theirs(reply)).answer(edits[:1])
+    Guarded(Theirs(reply)).answer(edits)
+    assert len(edits) == 3
+    assert (edits[0].source.load() == 0).all()
+    assert (first == 1).all()
 
 
 @pytest.mark.parametrize(

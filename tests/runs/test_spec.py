@@ -3,7 +3,7 @@ import re
 import pytest
 
 from fesbench.core.errors import SpecError
-from fesbench.runs.spec import RunSpec, read_config, validate
+from fesbench.runs.spec import RunSpec, by_model, read_config, validate
 from fesbench.runs.store.records import RunRecord
 
 
@@ -73,7 +73,51 @@ def test_a_bad_config_file_is_refused_by_name(tmp_path, content):
 def test_a_config_file_keeps_defaults(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("models: [copy, truth]\nlimit: 2\n")
-    assert read_config(path) == RunSpec(models=("copy", "truth"), limit=2)
+    file = read_config(path)
+    assert file.stated == {"models": ("copy", "truth"), "limit": 2}
+    assert (file.out, file.device, file.workers) == (None, None, None)
+
+
+def test_a_config_file_takes_the_names_of_flags_and_single_words(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "model: [copy, stargan]\ndata: london\nmetric: ecs, fss\ncheckpoint: G.ckpt\nnative-size: 128\n"
+        "labels: {stargan: [neutral, happy]}\nupscale: output\ndevice: cuda\nout: runs/mine\nworkers: 0\n"
+    )
+    file = read_config(path)
+    assert file.stated == {
+        "models": ("copy", "stargan"),
+        "data": ("london",),
+        "metrics": ("ecs", "fss"),
+        "checkpoints": {"stargan": "G.ckpt"},
+        "labels": {"stargan": ("neutral", "happy")},
+        "native_sizes": {"stargan": 128},
+        "upscale": "output",
+    }
+    assert (file.out, file.device, file.workers) == ("runs/mine", "cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("model: copy\nmodels: [truth]\n", "state it once"),
+        ("model: [stargan, sargan]\ncheckpoint: G.ckpt\n", "--checkpoint MODEL=G.ckpt"),
+        ("workers: -1\n", "workers"),
+        ("native-size: 128\n", "--native-size MODEL=128"),
+    ],
+)
+def test_a_config_file_that_cannot_be_meant_is_refused_by_name(tmp_path, content, message):
+    (tmp_path / "run.yaml").write_text(content)
+    with pytest.raises(SpecError, match=r"run\.yaml.*" + message):
+        read_config(tmp_path / "run.yaml")
+
+
+def test_a_value_without_a_model_is_of_the_one_beside_the_controls():
+    assert by_model(("G.ckpt",), ("copy", "stargan", "truth"), "checkpoints") == {"stargan": "G.ckpt"}
+    assert by_model(("copy=a",), ("all",), "checkpoints") == {"copy": "a"}
+    for models in (("all",), ("stargan", "sargan")):
+        with pytest.raises(SpecError, match="exactly one --model"):
+            by_model(("G.ckpt",), models, "checkpoints")
 
 
 def test_labels_and_sizes_of_checkpoints_are_part_of_a_spec_only_where_given():

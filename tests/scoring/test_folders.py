@@ -130,7 +130,7 @@ def test_a_source_without_image_is_told(folders):
     for name in ("happy", "sad", "angry"):
         (folders.images / f"s0--{name}.png").unlink()
     request = folders._replace(metrics=("fss",), reference=None)
-    assert any("1 sources have no image: s0" in warning for warning in score_folders(request).warnings)
+    assert any("1 source has no image: s0" in warning for warning in score_folders(request).warnings)
 
 
 def test_mixed_formats_are_told(folders):
@@ -262,9 +262,11 @@ def test_statistics_that_pytorch_fid_wrote_must_fit_the_network(folders, tmp_pat
     path = tmp_path / "theirs.npz"
     np.savez(path, mu=np.zeros(65), sigma=np.eye(65))
     request = folders._replace(reference=path, metrics=("fid",))
-    row = score_folders(request).cells.set_index("metric").loc["fid@embedded"]
+    found = score_folders(request)
+    row = found.cells.set_index("metric").loc["fid@embedded"]
     assert row["value"] > 0
     assert pd.isna(row["n_references"])
+    assert any("does not name the network" in warning for warning in found.warnings)
     np.savez(path, mu=np.zeros(3), sigma=np.eye(3))
     with pytest.raises(DatasetError, match=r"theirs\.npz is of 3 dimensions; embedded-quality gives 65"):
         score_folders(request)
@@ -277,6 +279,13 @@ def test_references_that_are_sources_are_told(folders):
         shutil.copy(path, folders.reference / f"copy-of-{path.name}")
     warnings = score_folders(folders._replace(metrics=("kid",))).warnings
     assert any("6 of 26 references are sources" in warning for warning in warnings)
+
+
+def test_references_that_are_the_outputs_are_told(folders):
+    found = score_folders(folders._replace(metrics=("fid",), reference=folders.images))
+    count = len(list(folders.images.iterdir()))
+    assert any(f"{count} of {count} references are the scored images" in text for text in found.warnings)
+    assert found.to_dict()["warnings"] == list(found.warnings)
 
 
 def test_portable_networks_on_real_photos(photos_folder, weights_folder, tmp_path, monkeypatch):
@@ -330,3 +339,38 @@ def test_an_image_of_several_rows_counts_once_in_a_set(folders):
     table.write_text("\n".join(["image,source,target", *rows]))
     after = score_folders(folders._replace(metrics=("fid",), targets=str(table)))
     assert value(after, "fid@embedded") == pytest.approx(value(before, "fid@embedded"))
+
+
+def _save(pixels, path, **options):
+    Image.fromarray(pixels).save(path, **options)
+
+
+@pytest.mark.parametrize("role", ["sources", "reference"])
+@pytest.mark.parametrize("harm", ["cut", "0..1"])
+def test_unusable_sources_and_references_are_named_before_anything_is_computed(folders, role, harm):
+    path = sorted(getattr(folders, role).iterdir())[2]
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        _save(np.ones((SIDE, SIDE, 3), np.uint8), path)
+    reason = "damaged" if harm == "cut" else "black, as 0..1"
+    with pytest.raises(
+        ImageError, match=rf"1 of \d+ {role.rstrip('s')}s cannot be used: .*{path.name}: .*{reason}"
+    ):
+        score_folders(folders)
+
+
+def test_unusual_images_are_noted_for_each_role(folders):
+    clear = np.dstack([picture(1), np.full((SIDE, SIDE), 99, np.uint8)])
+    _save(clear, folders.images / "s1--sad.png")
+    _save(picture(2)[:, :40], folders.sources / "s2.png")
+    _save(np.full((SIDE, SIDE, 3), 77, np.uint8), folders.reference / "3.png")
+    (folders.images / "s2--sad.png").write_bytes((folders.images / "s2--sad.png").read_bytes()[:-30])
+    notes = score_folders(folders._replace(metrics=("fss",), resolution=32)).warnings
+    for expected in (
+        "1 of 17 images, such as s1--sad.png: partly transparent; blended over white",
+        "1 of 6 sources, such as s2.png: not square; only the centre square is used",
+        "1 of 20 references, such as 3.png: one colour throughout",
+        "s2--sad.png: the image is damaged",
+    ):
+        assert any(expected in note for note in notes), notes

@@ -79,6 +79,19 @@ def test_a_metric_that_raises_costs_only_the_output_it_raised_on():
     assert not scored([image(51)], [Fussy()]).unscored
 
 
+def test_a_metric_that_changes_its_batch_changes_it_for_no_other():
+    class Zeroing(Fussy):
+        card = MetricCard("zeroing", "Zeroing", "higher", 0.0, 1.0, "share", "", ("zeroing",))
+
+        def score(self, batch):
+            batch.outputs[:] = batch.sources[:] = 0
+            batch.edits.clear()
+            return {"zeroing": np.ones(len(batch.outputs))}
+
+    found = scored([image(51), image(102)], [Zeroing(), Fussy()])
+    assert rows_of(found, "fussy")[0] == pytest.approx([0.2, 0.4])
+
+
 def test_a_metric_that_gives_too_few_values_or_no_column_raises_nothing():
     class Short(Fussy):
         def score(self, batch):

@@ -15,30 +15,30 @@ from fesbench.statistics.two_way import (
     share,
 )
 
-T1 = stats.t.ppf(0.975, 1)
+T2 = stats.t.ppf(0.975, 2)
 
 
 @pytest.fixture
 def grid():
-    """Two participants on five items: votes 1 1 1 1 0 and 1 1 0 0 0."""
-    values = np.array([1, 1, 1, 1, 0, 1, 1, 0, 0, 0], dtype=float)
-    return values, Clusters.of(["p"] * 5 + ["q"] * 5, list("abcde") * 2)
+    """Three participants on five items: votes 1 1 1 1 0, 1 1 0 0 0 and 1 1 1 0 0."""
+    values = np.array([1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0], dtype=float)
+    return values, Clusters.of(["p"] * 5 + ["q"] * 5 + ["r"] * 5, list("abcde") * 3)
 
 
-VARIANCE = 2 * (0.1**2 + 0.1**2) + 5 / 4 * 0.028 - 10 / 9 * 0.024
-"""Votes less 0.6, over 10: participants ±0.1, items 0.08 0.08 -0.02 -0.02 -0.12, cells 0.04 and -0.06."""
+VARIANCE = (3 / 2 * (1 + 1) + 5 / 4 * (1.2**2 * 2 + 0.2**2 + 0.8**2 + 1.8**2) - 15 / 14 * 3.6) / 15**2
+"""Votes less 0.6, over 15: participants 1, -1, 0; items 1.2 1.2 0.2 -0.8 -1.8; cells 0.4 and -0.6."""
 
 
 def test_variance_is_that_of_participants_plus_items_less_that_of_cells(grid):
     found = mean(*grid)
     assert found.value == 0.6
-    assert found.high - found.value == pytest.approx(T1 * np.sqrt(VARIANCE))
-    assert found.p == pytest.approx(2 * stats.t.sf(0.6 / np.sqrt(VARIANCE), 1))
-    assert (found.n, found.participants, found.items) == (10, 2, 5)
+    assert found.high - found.value == pytest.approx(T2 * np.sqrt(VARIANCE))
+    assert found.p == pytest.approx(2 * stats.t.sf(0.6 / np.sqrt(VARIANCE), 2))
+    assert (found.n, found.participants, found.items) == (15, 3, 5)
 
 
 def test_a_share_has_the_wilson_interval_of_that_variance(grid):
-    k = T1**2 * VARIANCE / 0.24
+    k = T2**2 * VARIANCE / 0.24
     found = share(*grid)
     assert found.low == pytest.approx((0.6 + k / 2) / (1 + k) - np.sqrt(k * 0.24 + k**2 / 4) / (1 + k))
     assert 0 < found.low < found.value < found.high < 1
@@ -48,7 +48,7 @@ def test_with_few_items_only_participants_count(grid):
     values, clusters = grid
     rows = clusters.items < 4
     few = mean(values[rows], clusters[rows])
-    assert few.high - few.value == pytest.approx(T1 * np.sqrt(2 * 2 * (1 / 8) ** 2))
+    assert few.high - few.value == pytest.approx(T2 * np.sqrt(3 / 2 * 2 * (1 / 12) ** 2))
 
 
 def test_one_item_leaves_the_variance_between_participants():
@@ -105,11 +105,19 @@ def test_all_votes_for_one_of_two_are_judged_as_their_share():
     assert ratio(votes, 1 - votes, clusters).p == ratio(1 - votes, votes, clusters).p == won.p
 
 
-def test_one_participant_has_no_interval():
-    found = share(np.array([1.0, 0.0]), Clusters.of(["p", "p"], ["a", "b"]))
-    assert found.value == 0.5
-    assert np.isnan(found.low)
-    assert "2 participants" in found.reason
+@pytest.mark.parametrize("people", [["p", "p", "p"], ["p", "q", "q"]])
+def test_one_or_two_participants_have_no_interval_and_no_p(people):
+    found = share(np.array([1.0, 0.0, 1.0]), Clusters.of(people, ["a", "b", "a"]))
+    assert found.value == pytest.approx(2 / 3)
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert "3 participants" in found.reason
+
+
+def test_one_vote_against_all_others_says_no_more_than_unanimity():
+    votes, clusters = np.ones(200), Clusters.of(np.repeat(range(10), 20), np.tile(range(20), 10))
+    whole = share(votes, clusters)
+    votes[7] = 0
+    assert share(votes, clusters).low <= whole.low
 
 
 def test_no_answers_give_no_number():

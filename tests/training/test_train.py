@@ -18,6 +18,7 @@ from fesbench.baselines.stargan import StarGAN
 from fesbench.cli import cli
 from fesbench.cli.train import train as train_command
 from fesbench.core.errors import BenchError, SpecError
+from fesbench.datasets.action_units import COLUMNS
 from fesbench.generators.registry import GENERATORS
 from fesbench.runs.store.storage import storage_at
 
@@ -225,7 +226,7 @@ def test_trainings_with_several_seeds_take_turns(faces, tmp_path):
         (["--model", "stargan", "--protocol", "oficial"], "Did you mean official"),
         (["--model", "stargan", "--folds", "2", "--judge", "ecs@fer"], "leaves no subjects for --judge"),
         (["--model", "degan", "--protocol", "official"], "either --budget or --steps"),
-        (["--model", "stargan", "--steps", "1", "--size", "48"], "no power of two"),
+        (["--model", "stargan", "--steps", "1", "--size", "50"], "take 48 or 52"),
         (["--model", "stargan", "--steps", "1", "--size", "8"], "resolution: Input should be greater"),
         (["--model", "stargan", "--steps", "1", "--budget", "5m"], "either --budget or --steps"),
         (["--model", "stargan", "--budget", "soon"], "no length of time"),
@@ -258,3 +259,37 @@ def test_a_training_that_does_not_begin_leaves_no_folder(faces, tmp_path):
     with pytest.raises(BenchError, match="nothing to resume"):
         fesbench.train("stargan", str(faces), config=TINY, steps=1, out=tmp_path / "out", resume=True)
     assert not (tmp_path / "out").exists()
+
+
+def openface(folder, count=14):
+    """Files of OpenFace for the images of ``faces``, of which one was not seen."""
+    folder.mkdir()
+    header = ",".join(("face", "confidence", "success", *COLUMNS))
+    for index in range(count):
+        name, value = f"s{index // 2}-{('neutral', 'happy')[index % 2]}", 2.5 * (index % 2)
+        rows = [",".join(["0", "0.9", "1", *[str(value)] * 17])] if index != 3 else []
+        (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+def test_action_units_of_a_user_train_ganimation_and_stay_with_it(faces, tmp_path):
+    units = openface(tmp_path / "units")
+    options = ["--model", "ganimation", "--export", "official", "--action-units", str(units)]
+    result = in_process(faces, tmp_path, *options, "--steps", "1")
+    assert result.exit_code == 0, result.output
+    assert "action units of 11 of 12 images, 1 left out" in result.stderr
+    for name in ("ganimation.safetensors", "ganimation-official.ckpt"):
+        generator = fesbench.load_generator("ganimation", tmp_path / name)
+        assert generator.card.driven_by == "action units"
+        asked = dict(zip(generator.card.expressions, generator.conditions[:, 0].tolist(), strict=True))
+        assert asked == pytest.approx({"neutral": 0, "happy": 0.5})
+    record = json.loads((tmp_path / "ganimation.json").read_text())["training"]
+    assert (len(record["action_units"]), record["action_units_left_out"]) == (64, 1)
+    again = in_process(faces, tmp_path, "--model", "ganimation", "--steps", "2", "--resume")
+    assert again.exit_code == 2
+    assert "action_units was" in again.stderr
+
+
+def test_action_units_are_for_models_that_learn_from_them(faces, tmp_path):
+    with pytest.raises(SpecError, match="stargan does not learn from action units"):
+        fesbench.train("stargan", str(faces), steps=1, action_units=openface(tmp_path / "units"))

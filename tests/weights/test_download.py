@@ -163,6 +163,14 @@ def test_the_command_shows_the_licence_fetches_and_pins(server: Server, toy: Wei
     assert len(server.asked) == asked
 
 
+def test_a_page_that_a_server_sends_is_not_kept(server: Server, toy: WeightFile) -> None:
+    server.content, server.tag = b"<!DOCTYPE html><title>Sign in to the network</title>", '"page"'
+    with pytest.raises(WeightsMissing, match=r"gives no weights: .*is a web page"):
+        weights.fetch("toy")
+    assert list(toy.path.parent.iterdir()) == []
+    assert weights.verify("toy") == {toy: "missing"}
+
+
 def test_content_that_is_not_the_recorded_one_is_refused(server: Server, toy: WeightFile) -> None:
     weights.fetch("toy")
     toy.path.unlink()

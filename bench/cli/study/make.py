@@ -6,17 +6,13 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from fesbench.reports.run.study_material import RunMaterial
-from fesbench.reports.study.design.build import build
 from fesbench.reports.study.design.request import StudyRequest
 from fesbench.reports.study.packet.details import Details, read_details
-from fesbench.reports.study.packet.licences import Licence, allowed_outputs, licence_of
 from fesbench.reports.study.packet.web.page import IMAGE_URL, NO_CODES, Codes, Hosting
-from fesbench.reports.study.packet.write import OUTPUTS, Contents, write_packet
 from fesbench.reports.study.schema import DESIGNS, QUESTIONS, Design, Question
 from fesbench.reports.study.storage import private_folder
 
@@ -24,7 +20,11 @@ from ...core.environment import commit
 from ...core.errors import UnknownName
 from ...core.plurals import counted
 from ...core.version import __version__
-from ...runs.results import RunResults
+
+if TYPE_CHECKING:
+    from fesbench.reports.run.study_material import RunMaterial
+    from fesbench.reports.study.packet.licences import Licence
+    from fesbench.reports.study.packet.write import Contents
 
 EXAMPLES = """
 \b
@@ -130,6 +130,13 @@ def make(run: Path, out: Path, private: Path | None, details: Path | None, **opt
     Items are drawn by the seed, spread over domains, expressions and people, the same for every model. The
     packet does not reveal the models; the key is written to another folder, which is printed.
     """
+    from fesbench.reports.run.study_material import RunMaterial
+    from fesbench.reports.study.design.build import build
+    from fesbench.reports.study.packet.licences import licence_of
+    from fesbench.reports.study.packet.write import Contents, write_packet
+
+    from ...runs.results import RunResults
+
     chosen = Options(**options)
     _check_outputs(chosen.outputs)
     hosting = _hosting(chosen)
@@ -143,12 +150,14 @@ def make(run: Path, out: Path, private: Path | None, details: Path | None, **opt
     suite = {"fesbench": __version__, **commit()}
     contents = Contents(built, material, known, terms, suite, hosting)
     write_packet(out, folder, contents)
-    for line in _messages(contents, folder):
+    for line in (*(f"note: {note}" for note in material.notes), *_messages(contents, folder)):
         click.echo(line, err=True)
     click.echo(out)
 
 
 def _check_outputs(names: tuple[str, ...]) -> None:
+    from fesbench.reports.study.packet.write import OUTPUTS
+
     for name in names:
         if name not in (*OUTPUTS, "all"):
             raise UnknownName("output", name, (*OUTPUTS, "all"))
@@ -162,6 +171,9 @@ def _hosting(options: Options) -> Hosting:
 def _request(
     options: Options, material: RunMaterial, details: Details, terms: Mapping[str, Licence]
 ) -> StudyRequest:
+    from fesbench.reports.study.packet.licences import allowed_outputs
+    from fesbench.reports.study.packet.write import OUTPUTS
+
     asked = OUTPUTS if "all" in options.outputs else tuple(n for n in OUTPUTS if n in options.outputs)
     return StudyRequest(
         design=options.design,

@@ -6,21 +6,15 @@ import json
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.table import Table
 
-from fesbench.reports.study.design.power import (
-    MOST,
-    Scenario,
-    answers_needed,
-    participants_needed,
-    simulate,
-)
-from fesbench.reports.study.design.power_figure import power_figure
-
 from ..console import make_console
+
+if TYPE_CHECKING:
+    from fesbench.reports.study.design.power import Scenario
 
 EXAMPLES = """
 \b
@@ -54,6 +48,8 @@ class Options:
     @property
     def scenarios(self) -> list[Scenario]:
         """A scenario of one participant for each preference."""
+        from fesbench.reports.study.design.power import Scenario
+
         chance = 0.5 if self.design == "2afc" else 1 / self.models
         return [
             Scenario(
@@ -134,6 +130,8 @@ def power(out: Path | None, as_json: bool, **options: Any) -> None:
 
 
 def _needed(scenario: Scenario, options: Options) -> Needed:
+    from fesbench.reports.study.design.power import answers_needed, participants_needed, simulate
+
     alone = answers_needed(scenario.preference, scenario.chance, scenario.level, options.power)
     people = participants_needed(scenario, options.power, options.repetitions, options.seed)
     if people is None:
@@ -145,6 +143,8 @@ def _needed(scenario: Scenario, options: Options) -> Needed:
 
 
 def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
+    from fesbench.reports.study.design.power import MOST
+
     table = Table(
         "true preference",
         "independent answers",
@@ -172,6 +172,8 @@ def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
 
 
 def _plot(scenarios: list[Scenario], options: Options, out: Path) -> None:
+    from fesbench.reports.study.design.power_figure import power_figure
+
     curves = {
         scenario.preference: [(people, _power_of(scenario, people, options)) for people in CURVE]
         for scenario in scenarios
@@ -181,4 +183,6 @@ def _plot(scenarios: list[Scenario], options: Options, out: Path) -> None:
 
 
 def _power_of(scenario: Scenario, people: int, options: Options) -> float:
+    from fesbench.reports.study.design.power import simulate
+
     return simulate(replace(scenario, participants=people), options.repetitions, options.seed).clustered

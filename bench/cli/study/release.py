@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from fesbench.reports.formats.delimited import csv_rows
-from fesbench.reports.study.collection.server.collection import Collection, Release
 from fesbench.reports.study.storage import private_folder, read_forms, read_study
 
 from ...core.errors import BenchError
@@ -40,6 +38,9 @@ def release(packet: Path, participant: str, reason: str, answers: Path | None) -
     any more. The server may be running. Each release is recorded in the file of the answers, and in
     releases.csv beside it.
     """
+    from fesbench.reports.formats.delimited import csv_rows
+    from fesbench.reports.study.collection.server.collection import Collection, Release
+
     study = read_study(packet)
     path = answers or private_folder(study.id) / "answers.sqlite"
     if not path.is_file():

@@ -88,22 +88,22 @@ class RunWriter:
     def _stored_outputs(
         self, generator: str, dataset: str, shard: int, edits: Sequence[Edit]
     ) -> list[Image | Failure] | None:
-        """Return the outputs of a shard that has been scored before; None where it has not."""
+        """Return the outputs of a shard that has been scored before; None where it must be answered again."""
         if not self.store.parts.scored_metrics(generator, dataset, shard):
             return None
         rows = self.store.parts.read_rows(generator, dataset, shard)
         failed = rows[have_reason(rows["reason"], *WITHOUT_OUTPUT)]
         reasons = dict(zip(failed["edit"], failed["reason"].str.removeprefix(FAILED), strict=True))
-        return [
-            Failure(reasons[edit.id]) if edit.id in reasons else self._stored_output(generator, dataset, edit)
-            for edit in edits
-        ]
-
-    def _stored_output(self, generator: str, dataset: str, edit: Edit) -> Image | Failure:
         try:
-            return self.store.read_output(generator, dataset, edit.id)
+            return [
+                Failure(reasons[edit.id])
+                if edit.id in reasons
+                else self.store.read_output(generator, dataset, edit.id)
+                for edit in edits
+            ]
         except ImageError as error:
-            return Failure(f"its stored image cannot be read: {error}")
+            log.warning("outputs of %s on %s are made again: %s", generator, dataset, error)
+            return None
 
     def _write_references(self, done: ShardDone) -> None:
         self.store.parts.write_reference_features(

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.contracts import ImageMetric, SetMetric
+from ...core.errors import BenchError
 from ...metrics.calibration import Calibration
 from ...metrics.ecs import ExpressionConsistency
 from ...metrics.fss import FaceSimilarity
@@ -26,14 +27,24 @@ log = logging.getLogger(__name__)
 
 
 def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return the rows of all cells, in the order of cells, shards and edits."""
+    """Return the rows of all cells, in the order of cells, shards and edits.
+
+    Raises:
+        BenchError: the rows of a shard are missing or damaged; without them a mean would be of other edits.
+    """
     return concatenate(
-        [
-            parts.read_rows(cell.card.name, cell.dataset.name, shard)
-            for cell in cells
-            for shard in range(len(cell.dataset.shards))
-        ]
+        [_rows_of(parts, cell, shard) for cell in cells for shard in range(len(cell.dataset.shards))]
     )
+
+
+def _rows_of(parts: ShardParts, cell: Cell, shard: int) -> pd.DataFrame:
+    rows = parts.read_rows(cell.card.name, cell.dataset.name, shard)
+    if list(rows["edit"].unique()) != [edit.id for edit in cell.dataset.shards[shard]]:
+        raise BenchError(
+            f"the scores of {cell.card.name} on {cell.dataset.name}, part {shard}, are missing or damaged; "
+            "run the same command again: it computes them again"
+        )
+    return rows
 
 
 def calibrations(scorer: Scorer, references: References) -> list[CalibrationRecord]:

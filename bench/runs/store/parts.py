@@ -2,13 +2,19 @@
 
 ``scores/<dataset>/<generator>/part-NNNNN.parquet`` holds the rows of one shard, the ``.npz`` of the same name
 its features, and ``scores/<dataset>/references-NNNNN.npz`` the features of its sources and truths.
+
+Rows carry a digest of their own in the metadata of their file, arrays the checksums of their archive. A file
+that does not agree with them counts as missing, so that its shard is computed again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from io import BytesIO
-from zipfile import BadZipFile, is_zipfile
+from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -22,6 +28,13 @@ from ...scoring.shards import SCORES, concatenate
 from .storage import Storage
 
 Features = dict[str, NDArray[np.float32]]
+
+
+class _Part(NamedTuple):
+    """The rows of a shard, and what is stored beside them."""
+
+    rows: pd.DataFrame
+    stored: dict[str, Any]
 
 
 class ShardParts:
@@ -49,12 +62,8 @@ class ShardParts:
         return any(metric in metrics if metric else metrics for metrics in found)
 
     def _metrics_in(self, key: str) -> frozenset[str]:
-        try:
-            metadata = pq.read_schema(BytesIO(self._storage.read(key))).metadata or {}
-            stored = json.loads(metadata.get(b"fesbench", b"{}"))
-        except (OSError, ValueError, pa.ArrowException):
-            return frozenset()
-        features_lost = stored.get("features") and not self._is_archive(_features_key(key))
+        stored = self._read_part(key).stored
+        features_lost = stored.get("features") and self._read_arrays(_features_key(key)) is None
         return frozenset() if stored.get("failed") or features_lost else frozenset(stored.get("metrics", ()))
 
     def write_rows(
@@ -67,25 +76,35 @@ class ShardParts:
             "failed": int(have_reason(rows["reason"], *WITHOUT_OUTPUT).any()),
             "features": self._storage.exists(_features_key(key)),
         }
-        schema = SCORES.with_metadata({"fesbench": json.dumps(stored)})
-        table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-        self._storage.write_whole(key, parquet_bytes(table.replace_schema_metadata(schema.metadata)))
+        table = pa.Table.from_pandas(rows, schema=SCORES, preserve_index=False)
+        metadata = stored | {"sha256": _rows_digest(table.to_pandas(), stored)}
+        self._storage.write_whole(
+            key, parquet_bytes(table.replace_schema_metadata({"fesbench": json.dumps(metadata)}))
+        )
 
     def read_rows(self, generator: str, dataset: str, shard: int) -> pd.DataFrame:
         """Return the rows of a shard; none where it has not been scored or its file is damaged."""
-        return self._rows_in(_rows_key(generator, dataset, shard))
+        return self._read_part(_rows_key(generator, dataset, shard)).rows
+
+    def remove_rows(self, generator: str, dataset: str, shard: int) -> None:
+        """Remove the rows of a shard, so that it is computed again."""
+        self._storage.remove(_rows_key(generator, dataset, shard))
 
     def read_all_rows(self) -> pd.DataFrame:
         """Return the rows of all shards of all generators."""
-        return concatenate([self._rows_in(key) for key in self._storage.list("scores/*/*/part-*.parquet")])
+        keys = self._storage.list("scores/*/*/part-*.parquet")
+        return concatenate([self._read_part(key).rows for key in keys])
 
-    def _rows_in(self, key: str) -> pd.DataFrame:
+    def _read_part(self, key: str) -> _Part:
+        """Return the content of a part; nothing where it is missing or damaged."""
         try:
-            table = pq.read_table(BytesIO(self._storage.read(key)), schema=SCORES)
-        except (OSError, ValueError, pa.ArrowException):
-            table = SCORES.empty_table()
-        rows: pd.DataFrame = table.to_pandas()
-        return rows
+            content = BytesIO(self._storage.read(key))
+            stored = json.loads((pq.read_schema(content).metadata or {}).get(b"fesbench", b"{}"))
+            rows = pq.read_table(content, schema=SCORES).to_pandas()
+            digest = stored.pop("sha256", None)  # earlier versions wrote none
+            return _Part(rows, stored) if digest in (None, _rows_digest(rows, stored)) else _NOTHING
+        except (OSError, ValueError, AttributeError, pa.ArrowException):
+            return _NOTHING
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
         """Store the features of a shard's outputs, by network."""
@@ -93,7 +112,7 @@ class ShardParts:
 
     def read_features(self, generator: str, dataset: str, shard: int) -> Features:
         """Return the features of a shard's outputs, by network; none where they are missing or damaged."""
-        return self._read_arrays(_features_key(_rows_key(generator, dataset, shard)))
+        return self._read_arrays(_features_key(_rows_key(generator, dataset, shard))) or {}
 
     def write_reference_features(self, dataset: str, shard: int, features: Features) -> None:
         """Store features of a shard's sources and truths, in addition to those that are stored already."""
@@ -102,29 +121,38 @@ class ShardParts:
 
     def has_reference_features(self, dataset: str, shard: int) -> bool:
         """Return whether ``read_reference_features`` finds a file that it can read."""
-        return self._is_archive(_reference_key(dataset, shard))
+        return self._read_arrays(_reference_key(dataset, shard)) is not None
 
     def read_reference_features(self, dataset: str, shard: int) -> Features:
         """Return the features of a shard's sources and truths, by ``network/role``; none where damaged."""
-        return self._read_arrays(_reference_key(dataset, shard))
-
-    def _is_archive(self, key: str) -> bool:
-        try:
-            return is_zipfile(BytesIO(self._storage.read(key)))
-        except OSError:
-            return False
+        return self._read_arrays(_reference_key(dataset, shard)) or {}
 
     def _write_arrays(self, key: str, arrays: Features) -> None:
         content = BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         self._storage.write_whole(key, content.getvalue())
 
-    def _read_arrays(self, key: str) -> Features:
+    def _read_arrays(self, key: str) -> Features | None:
+        """Return the arrays in a file; None where it is missing or damaged."""
         try:
-            with np.load(BytesIO(self._storage.read(key)), allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, BadZipFile):
-            return {}
+            content = self._storage.read(key)
+            with ZipFile(BytesIO(content)) as archive:
+                damaged = archive.testzip()  # compares checksums, which numpy does after it has made arrays
+            with np.load(BytesIO(content), allow_pickle=False) as stored:
+                return None if damaged else {name: stored[name] for name in stored.files}
+        except MemoryError:
+            raise
+        except Exception:  # a damaged file can fail anywhere inside the reader
+            return None
+
+
+_NOTHING = _Part(concatenate([]), {})
+
+
+def _rows_digest(rows: pd.DataFrame, stored: Mapping[str, object]) -> str:
+    """Return the sha256 of rows and of what is stored beside them."""
+    content = [stored, *(rows[name].tolist() for name in SCORES.names)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

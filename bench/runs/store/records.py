@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf, nan
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,6 +28,7 @@ from pydantic_core import PydanticSerializationError
 
 from ...core.contracts import CONTROLS, Block, Column, FeatureExtractorCard, GeneratorCard, MetricCard
 from ...core.errors import BenchError, invalid_fields
+from ...core.text import plain_text
 from ..spec import BEFORE_UPSCALE, RunSpec, canonical_json
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -73,7 +75,7 @@ class ProblemRecord(_Entry):
 
 
 class DatasetRecord(_Entry):
-    """A data set of the run; ``references`` by domain.
+    """A data set of the run; ``references`` by domain, ``notes`` as ``Dataset.notes``.
 
     ``targets`` are the expressions asked for where they are fewer than those of the data set.
     """
@@ -84,24 +86,36 @@ class DatasetRecord(_Entry):
     references: dict[str, ReferenceRecord]
     trained_on: TrainingSetRecord
     targets: list[str] = []
+    notes: list[str] = []
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out ``targets`` where none are listed, as in records of earlier versions."""
+        """Leave out empty ``targets`` and ``notes``, as in records of earlier versions."""
         content: dict[str, Any] = serialize(self)
-        return {name: value for name, value in content.items() if value or name != "targets"}
+        return {name: value for name, value in content.items() if value or name not in ("targets", "notes")}
+
+
+def plain_card(card: GeneratorCard) -> GeneratorCard:
+    """Return a card whose texts a terminal can print: without control characters."""
+    stated = {field.name: getattr(card, field.name) for field in fields(GeneratorCard)}
+    texts = {name: plain_text(value) for name, value in stated.items() if isinstance(value, str)}
+    lists = {
+        name: tuple(map(plain_text, value)) for name, value in stated.items() if isinstance(value, tuple)
+    }
+    return GeneratorCard(**stated | texts | lists)
 
 
 class ModelRecord(_Entry):
     """A generator on one data set: its card, which may depend on what it was fitted on, and its block."""
 
     block: Block
-    card: GeneratorCard
+    card: Annotated[GeneratorCard, AfterValidator(plain_card)]
 
     @field_serializer("card", mode="wrap")
     def _without_absent(self, card: GeneratorCard, serialize: SerializerFunctionWrapHandler) -> Any:
-        """Leave out ``assumed`` where nothing was, as in records of earlier versions."""
-        return {name: value for name, value in serialize(card).items() if value or name != "assumed"}
+        """Leave out empty fields that records of earlier versions do not have."""
+        later = ("assumed", "driven_by")
+        return {name: value for name, value in serialize(card).items() if value or name not in later}
 
 
 _CARD = TypeAdapter(GeneratorCard)

@@ -8,8 +8,9 @@ file appears whole or not at all, so that a kill loses no finished work.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
-from fesbench.datasets.images import load_image
+from fesbench.datasets.images import decode_image, read_bytes
 
 from ...core.contracts import Image
 from ...core.errors import BenchError, SpecError
@@ -123,11 +124,17 @@ class RunStore:
 
     def update_identities(self, found: Identities) -> None:
         """Record what the results from here on are made with."""
+        self._storage.remove(DIGESTS)
         self._write_text(IDENTITIES, self.identities.updated(found).to_json())
 
     def update_record(self, **fields: object) -> None:
-        """Write ``run.json`` with some fields of ``RunRecord`` replaced."""
-        self._write_text(RECORD, self.record.updated(**fields).to_json())
+        """Write ``run.json`` with some fields of ``RunRecord`` replaced.
+
+        The list of digests is removed: it describes a run that has come to its end.
+        """
+        updated = self.record.updated(**fields).to_json()
+        self._storage.remove(DIGESTS)
+        self._write_text(RECORD, updated)
 
     def grown_spec(self, spec: RunSpec) -> RunSpec:
         """Return ``spec`` together with what this run was asked for before; see ``RunSpec.grown_from``.
@@ -147,11 +154,24 @@ class RunStore:
     def _read_text(self, key: str) -> str | None:
         """Return the content of a file; None where there is none."""
         try:
-            return self._storage.read(key).decode("utf-8")
+            return self._read_intact(key).decode("utf-8")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise BenchError(f"{self.place(key)} is damaged ({error}); {REMEDY}") from error
+
+    def _read_intact(self, key: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            OSError: it is missing or cannot be read.
+            ValueError: its digest is not the recorded one.
+        """
+        content = self._storage.read(key)
+        recorded = self.read_digests().get(key)
+        if recorded and hashlib.sha256(content).hexdigest() != recorded:
+            raise ValueError(f"its sha256 is not the one in {DIGESTS}")
+        return content
 
     def _write_text(self, key: str, text: str) -> None:
         self._storage.write_whole(key, text.encode("utf-8"))
@@ -179,7 +199,7 @@ class RunStore:
             ImageError: it is missing or damaged.
         """
         with self._storage.local_copy(_output_key(generator, dataset, edit)) as path:
-            return load_image(path)
+            return decode_image(read_bytes(path))
 
     # The end of a run
 
@@ -195,11 +215,11 @@ class RunStore:
             BenchError: ``scores.parquet`` is missing or damaged.
         """
         try:
-            rows: pd.DataFrame = pq.read_table(BytesIO(self._storage.read(SCORED)), schema=SCORES).to_pandas()
+            rows: pd.DataFrame = pq.read_table(BytesIO(self._read_intact(SCORED)), schema=SCORES).to_pandas()
         except (OSError, ValueError, pa.ArrowException) as error:
             raise BenchError(
-                f"{self.place(SCORED)} cannot be read ({error}); run the command again: it is made anew from "
-                "the parts"
+                f"{self.place(SCORED)} cannot be read ({error}); run the same command again: it is made anew "
+                "from the parts"
             ) from error
         return rows
 
@@ -223,10 +243,13 @@ class RunStore:
             BenchError: it is missing or damaged.
         """
         try:
-            text = self._storage.read(FAILURES).decode("utf-8")
+            text = self._read_intact(FAILURES).decode("utf-8")
             return [json.loads(line) for line in text.splitlines()]
-        except (OSError, ValueError) as error:
-            raise BenchError(f"{self.place(FAILURES)} cannot be read: {error}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise BenchError(
+                f"{self.place(FAILURES)} cannot be read ({error}); run the same command again: it is made "
+                "anew"
+            ) from error
 
     def write_summary(self, summary: str) -> None:
         """Store the summary, JSON text."""
@@ -243,7 +266,7 @@ class RunStore:
             OSError: it is missing.
             ValueError: it is damaged.
         """
-        content: dict[str, Any] = json.loads(self._storage.read(SUMMARY))
+        content: dict[str, Any] = json.loads(self._read_intact(SUMMARY))
         return content
 
     def missing_results(self) -> list[str]:
@@ -285,6 +308,17 @@ class RunStore:
         lines = [f"{self.digest(key)}  {key}\n" for key in self.digested_files()]
         self._write_text(DIGESTS, "".join(lines))
 
+    def altered_files(self) -> list[str]:
+        """Return the keys of files that are missing or have another digest than the recorded one."""
+        present = set(self.digested_files())
+        recorded = self.read_digests()
+        return [key for key, digest in recorded.items() if key not in present or self.digest(key) != digest]
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove files; those that are missing are no error."""
+        for key in keys:
+            self._storage.remove(key)
+
     def read_digests(self) -> dict[str, str]:
         """Return key to recorded sha256; empty where none were recorded.
 
@@ -298,7 +332,27 @@ class RunStore:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise BenchError(f"{self.place(DIGESTS)} is damaged ({error}); {REMEDY}") from error
+            raise BenchError(
+                f"{self.place(DIGESTS)} is damaged ({error}); remove it, and run the same command again"
+            ) from error
+
+
+class UncheckedStore(RunStore):
+    """A run's folder whose files are read as they are, whatever their recorded digests; for reviews."""
+
+    def _read_intact(self, key: str) -> bytes:
+        return self._storage.read(key)
+
+
+def output_place(key: str) -> tuple[str, str, str] | None:
+    """Return the folders of generator and data set, and the file name of an output without its suffix.
+
+    None where a key is none of an output.
+    """
+    folder, *rest = key.split("/")
+    if folder != "outputs" or len(rest) != 3:
+        return None
+    return rest[0], rest[1], rest[2].removesuffix(".png")
 
 
 def _output_key(generator: str, dataset: str, edit: str) -> str:

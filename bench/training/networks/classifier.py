@@ -24,6 +24,7 @@ from ...core.device import check_device
 from ...core.errors import CheckpointError, DatasetError, ImageError, WeightsMissing
 from ...core.names import safe_name
 from ...core.paths import weights_folder
+from ...core.plurals import counted
 from ...metrics.networks.base import required
 from ...metrics.networks.classifier import build, normalised, save
 from ...weights.tensors import read_checkpoint
@@ -147,8 +148,8 @@ def train_classifier(
     train_set = load_dataset(data, "train")
     seen = load_labelled(train_set, recipe.side)
     unseen = load_labelled(load_dataset(data, "test"), recipe.side, seen.labels)
-    people = "1 subject" if seen.subjects == 1 else f"{seen.subjects} subjects"
-    report(f"{len(seen.targets)} images of {people}, {len(seen.labels)} expressions")
+    images, people = counted(len(seen.targets), "image"), counted(seen.subjects, "subject")
+    report(f"{images} of {people}, {counted(len(seen.labels), 'expression')}")
     module = train(seen, recipe, report, device)
     held_out = measure(module, unseen, device)
     name = safe_name(name or f"{train_set.name}-{recipe.backbone}")

@@ -8,12 +8,21 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from fesbench.core.contracts import Floats
+from fesbench.core.contracts import COPY, TRUTH, Floats
 from fesbench.core.errors import BenchError
 from fesbench.statistics.multiplicity import holm
-from fesbench.statistics.two_way import Clusters, Estimate, bootstrap, difference, mean, ratio, share
+from fesbench.statistics.two_way import (
+    FEWEST_PARTICIPANTS,
+    Clusters,
+    Estimate,
+    bootstrap,
+    difference,
+    mean,
+    ratio,
+    share,
+)
 
-from ..schema import IMPOSTOR, Form, Key, Measurement, Rater, Response, Study
+from ..schema import GENUINE, IMPOSTOR, Form, Key, Measurement, Rater, Response, Study
 from .answers import Answers, gather
 from .detection import d_prime
 from .metric_correlations import metric_correlations
@@ -54,6 +63,7 @@ def analyse(
         study=study,
         focus=key.focus,
         titles=key.titles,
+        controls=controls_of(key),
         raters=raters,
         flow=flow(raters),
         answers=found,
@@ -70,6 +80,11 @@ def analyse(
 
 
 Record = dict[str, object]
+
+
+def controls_of(key: Key) -> frozenset[str]:
+    """Return what a study shows but never ranks: controls of the run, whoever chose them, and real pairs."""
+    return frozenset({*key.anchors, COPY, TRUTH, GENUINE, IMPOSTOR})
 
 
 def _counted(
@@ -97,9 +112,12 @@ def _scopes(found: Sequence[Answers]) -> Iterator[tuple[Record, Answers]]:
 
 
 def _estimator(study: Study, answers: Answers) -> Callable[[Floats, Clusters], Estimate]:
-    """Return the function that averages a column: the mean for ratings, the share for everything else."""
+    """Return the function that averages a column: the mean for ratings, the share for everything else.
+
+    A rating has no value that chance would give, so its mean has no p.
+    """
     if study.design == "rating":
-        return mean
+        return lambda values, clusters: mean(values, clusters)._replace(p=np.nan)
     if study.design in ("best-of-n", "naming"):
         return lambda values, clusters: share(values, clusters, 1 / answers.options)
     return share
@@ -121,7 +139,8 @@ def _differences(found: Sequence[Answers], key: Key, side_by_side: bool) -> Iter
         others = [name for name in key.models if name in part.columns and name != key.focus]
         if key.focus not in part.columns or not others:
             continue
-        best = max(others, key=lambda name: float(np.nanmean(part.column(name))))
+        rivals = [name for name in others if name not in controls_of(key)]
+        best = max(rivals, key=lambda name: float(np.nanmean(part.column(name))), default="")
         for versus in others:
             first, second, clusters = _pair(part, key.focus, versus, side_by_side)
             named = about | {"versus": versus, "best": versus == best}
@@ -185,6 +204,9 @@ def _agreement(found: Sequence[Answers], measurement: Measurement) -> Iterator[R
         given = answers.meant.astype(float) if measurement == "ordinal" else answers.meant
         estimate = krippendorff_alpha(answers.units, given, measurement)  # type: ignore[arg-type]
         people = len(set(answers.participants))
+        if people < FEWEST_PARTICIPANTS and not np.isnan(estimate.value):
+            reason = f"an interval needs at least {FEWEST_PARTICIPANTS} participants"
+            estimate = estimate._replace(low=np.nan, high=np.nan, reason=reason)
         yield estimate._replace(participants=people)._asdict() | {"question": answers.question}
 
 

@@ -58,10 +58,10 @@ def _confusion(analysis: Analysis, models: Sequence[Model]) -> Figure:
     shares = analysis.confusion.rename(columns={"model": "generator"})
     named = [*dict.fromkeys([*shares["target"], *shares["predicted"]])]
     labels = sorted((name for name in named if name != NONE), key=str)
-    return confusions(shares, models, [*labels, *([NONE] if NONE in named else [])])
+    return confusions(shares, models, [*labels, *([NONE] if NONE in named else [])], "people")
 
 
 def _models(analysis: Analysis, names: pd.Series[str]) -> list[Model]:
     titles = printed_names(analysis)
     unique = dict.fromkeys(names)
-    return models_of([(name, titles.get(name, name), name not in analysis.titles) for name in unique])
+    return models_of([(name, titles.get(name, name), name in analysis.controls) for name in unique])

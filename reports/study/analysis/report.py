@@ -15,7 +15,7 @@ from ...figures.canvas import save
 from ...formats.delimited import csv_rows, csv_text
 from ...formats.latex import latex_document, latex_tables
 from ...formats.markdown import csv_tables, markdown_tables
-from ...tables.table import Table, metric_title
+from ...tables.table import Table, ends, metric_title
 from ..schema import Rater
 from .figures import study_figures
 from .quality import RULES
@@ -94,6 +94,7 @@ def _page(
         names=sorted(names),
         version=version,
         metric_title=metric_title,
+        ends=ends,
     )
 
 

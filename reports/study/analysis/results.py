@@ -40,6 +40,8 @@ class RunScores:
 class Analysis:
     """All results of a study; ``focus`` is the model that the differences are measured from.
 
+    ``controls`` are shown and never ranked: controls of the run and real pairs.
+
     - ``shares``: question, domain, model; with ``bootstrap_low`` and ``bootstrap_high``.
     - ``differences``: question, domain, versus, best (whether ``versus`` is the best competitor there), kind
       ('points' or 'ratio'); for choices also wins, losses and their exact ``p_exact``; ``p_holm`` and
@@ -54,6 +56,7 @@ class Analysis:
     study: Study
     focus: str
     titles: Mapping[str, str]
+    controls: frozenset[str]
     raters: Sequence[Rater]
     flow: Sequence[tuple[str, int]]
     answers: Sequence[Answers]

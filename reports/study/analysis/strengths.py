@@ -4,6 +4,9 @@ R. D. Luce, 'Individual Choice Behavior', 1959: an option is chosen with a proba
 exponential of its strength. With two options this is the model of R. A. Bradley and M. E. Terry (Biometrika
 39, 1952). Strengths come from choix (iterative Luce spectral ranking; L. Maystre and M. Grossglauser, NeurIPS
 2015), intervals from the two-way clustered sandwich of the likelihood.
+
+Strengths are finite only where each model is chosen over each other one, directly or through others (L. R.
+Ford, 'Solution of a ranking problem from binary comparisons', American Mathematical Monthly 64, 1957).
 """
 
 from __future__ import annotations
@@ -11,16 +14,17 @@ from __future__ import annotations
 import choix
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from fesbench.core.contracts import Floats
 from fesbench.statistics.two_way import Clusters, Estimate, smooth
 
-REGULARISATION = 0.01
-"""choix's ``alpha``: keeps the strength finite of a model that never wins or never loses."""
+ALWAYS, NEVER = "always chosen: no finite strength", "never chosen: no finite strength"
+APART = "chosen over the others, or they over it, without exception: no finite strength beside theirs"
 
 
 def luce(chosen: Floats, clusters: Clusters) -> list[Estimate]:
-    """Return the strength of each model, in natural logarithms, with mean 0.
+    """Return the strength of each model, in natural logarithms, with mean 0 over those that have one.
 
     Args:
         chosen: (N, K) float64, for each answer 1 at the chosen model, 0 at the others shown, NaN at those
@@ -28,8 +32,40 @@ def luce(chosen: Floats, clusters: Clusters) -> list[Estimate]:
         clusters: The participant and the item of each answer.
 
     Returns:
-        K estimates; without interval for a model that is always or never chosen.
+        K estimates. Strengths are those of the largest group of models within which each is chosen over each
+        other one, directly or through others; answers for models outside it do not count. The others have
+        neither a strength nor an interval, and the reason.
     """
+    members = _comparable(chosen)
+    found = [Estimate(np.nan, n=len(chosen), reason=_reason(column)) for column in chosen.T]
+    if len(members) > 1:
+        inside = chosen[:, members]
+        counted = (np.nansum(inside, axis=1) > 0) & ((~np.isnan(inside)).sum(axis=1) > 1)
+        estimates = _estimates(inside[counted], clusters[counted])
+        for place, estimate in zip(members, estimates, strict=True):
+            found[place] = estimate
+    return found
+
+
+def _comparable(chosen: Floats) -> NDArray[np.intp]:
+    """Return the largest group of models of which each beats each other one, directly or through others.
+
+    None where several groups are largest: nothing says which of them the scale should be of.
+    """
+    wins = np.nan_to_num(chosen).T @ (chosen == 0)
+    count, groups = connected_components(wins > 0, directed=True, connection="strong")
+    sizes = np.bincount(groups, minlength=count)
+    largest = np.flatnonzero(sizes == sizes.max())
+    return np.flatnonzero(groups == largest[0]) if len(largest) == 1 else np.empty(0, np.intp)
+
+
+def _reason(column: Floats) -> str:
+    """Return why a model has no strength."""
+    share = np.nanmean(column)
+    return NEVER if share == 0 else ALWAYS if share == 1 else APART
+
+
+def _estimates(chosen: Floats, clusters: Clusters) -> list[Estimate]:
     offered = ~np.isnan(chosen)
     strengths = _strengths(chosen, offered)
     weights = np.exp(strengths) * offered
@@ -37,14 +73,9 @@ def luce(chosen: Floats, clusters: Clusters) -> list[Estimate]:
     scores = np.where(offered, chosen - chances, 0.0)
     information = np.diag(chances.sum(axis=0)) - chances.T @ chances
     influence = scores @ np.linalg.pinv(information, rcond=1e-9, hermitian=True)
-    lone = np.nansum(chosen, axis=0) * np.nansum(np.where(offered, 1 - chosen, 0), axis=0) == 0
     return [
-        Estimate(
-            float(strength), n=len(chosen), reason="always or never chosen: held finite by regularisation"
-        )
-        if never
-        else smooth(float(strength), column, clusters)
-        for strength, column, never in zip(strengths, influence.T, lone, strict=True)
+        smooth(float(strength), column, clusters)
+        for strength, column in zip(strengths, influence.T, strict=True)
     ]
 
 
@@ -54,6 +85,6 @@ def _strengths(chosen: Floats, offered: NDArray[np.bool_]) -> Floats:
         (int(winner), tuple(int(other) for other in np.flatnonzero(row) if other != winner))
         for winner, row in zip(winners, offered, strict=True)
     ]
-    found: Floats = choix.ilsr_top1(chosen.shape[1], data, alpha=REGULARISATION)
+    found: Floats = choix.ilsr_top1(chosen.shape[1], data)
     centred: Floats = found - found.mean()
     return centred

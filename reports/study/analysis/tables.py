@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -38,14 +38,10 @@ def _tables(analysis: Analysis) -> Iterator[Table]:
     if len(analysis.strengths):
         strengths = analysis.strengths[analysis.strengths["domain"] == ALL]
         note = "Natural logarithms, mean 0: a model that is 0.69 above another is chosen twice as often."
-        yield _table(
-            "strengths (Bradley-Terry, Luce)", strengths, printed_names(analysis), "log", "higher", [note]
-        )
+        yield _ranked("strengths (Bradley-Terry, Luce)", strengths, analysis, "log", [note])
     if len(analysis.sensitivity):
         note = "How surely an output is told from another person: 0 not at all. Log-linear correction."
-        yield _table(
-            "identity, d-prime", analysis.sensitivity, printed_names(analysis), "z", "higher", [note]
-        )
+        yield _ranked("identity, d-prime", analysis.sensitivity, analysis, "z", [note])
     yield _agreement(analysis)
     if len(analysis.correlations):
         yield from _correlations(analysis.correlations)
@@ -80,7 +76,7 @@ def _shares(analysis: Analysis) -> Table:
             "these, not for other items."
         )
     shares = scaled(analysis.shares, factor)
-    return _table(title, shares, printed_names(analysis), unit, "higher", notes)
+    return _ranked(title, shares, analysis, unit, notes)
 
 
 def _differences(analysis: Analysis) -> Iterator[Table]:
@@ -91,14 +87,16 @@ def _differences(analysis: Analysis) -> Iterator[Table]:
         f"{question}: {printed_names(analysis)[str(versus)]}"
         for question, versus in whole[whole["best"]][["question", "versus"]].drop_duplicates().to_numpy()
     )
-    notes = [f"Best competitor by its own mean: {best}.", _STARS, *_votes(whole, focus)]
+    notes = [f"Best competitor by its own mean: {best}."] if best else []
+    notes += [_STARS, *_votes(whole, focus)]
     for kind, sign, scale, name in (
         ("points", "minus", factor, unit.replace("%", "percentage points", 1)),
         ("ratio", "over", 1.0, "ratio"),
     ):
         part = scaled(whole[whole["kind"] == kind], scale).rename(columns={"versus": "model"})
         labels = {model: f"{focus} {sign} {label}" for model, label in printed_names(analysis).items()}
-        table = _table(f"{focus} against each model, {name}", part, labels, name, None, notes)
+        title = f"{focus} against each model, {name}"
+        table = _table(title, part, labels, name, None, notes, analysis.controls)
         yield _starred(table, part)
 
 
@@ -145,6 +143,12 @@ def _correlations(correlations: pd.DataFrame) -> Iterator[Table]:
             yield replace(table, kind="metric")
 
 
+def _ranked(title: str, frame: pd.DataFrame, analysis: Analysis, unit: str, notes: list[str]) -> Table:
+    """Build a table in which higher is better; controls stand apart and are never marked."""
+    labels = printed_names(analysis)
+    return _table(title, frame, labels, unit, "higher", notes, analysis.controls)
+
+
 def _table(
     title: str,
     frame: pd.DataFrame,
@@ -152,6 +156,7 @@ def _table(
     unit: str,
     direction: Direction | None,
     notes: list[str],
+    controls: Collection[str] = (),
 ) -> Table:
     """Build a table with a row for each model and a column for each question (or one for all) and domain."""
     questions = frame["question"] if "question" in frame else pd.Series(title, index=frame.index)
@@ -160,7 +165,7 @@ def _table(
         {"column": list(dict.fromkeys(questions)), "direction": direction, "unit": unit, "headline": True}
     ).astype({"direction": object})
     names = dict.fromkeys(frame["model"])
-    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in _ROLES) for name in names}
+    cards = {name: GeneratorCard(name, labels.get(name, name), control=name in controls) for name in names}
     domains = list(dict.fromkeys(cells["domain"]))
     table = build_table(cells, TableContext(title, measures, cards), domains=domains)
     lettered = tuple(note for note in table.notes if note.mark)

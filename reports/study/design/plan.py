@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fesbench.core.contracts import TRUTH
 from fesbench.datasets.expressions import EXPRESSIONS
 
 from ..material import Candidate, Material
@@ -111,7 +112,7 @@ def entrants_of(design: Design, material: Material, items: Sequence[Candidate]) 
     if design == "rating":
         names += material.anchors
     elif design == "naming":
-        names += [anchor for anchor in material.anchors if anchor == "truth"]
+        names += [anchor for anchor in material.anchors if anchor == TRUTH]
     elif design == "same-different":
         names += [GENUINE] * all(item.has_truth for item in items)
         names += [IMPOSTOR] * all(any(others(material.candidates, item)) for item in items)

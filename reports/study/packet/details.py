@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fesbench.core.errors import SpecError
+from fesbench.core.errors import SpecError, invalid_fields
+from fesbench.core.yaml_files import read_yaml
 
 
 class Details(BaseModel):
@@ -40,18 +41,22 @@ def read_details(path: Path) -> Details:
     Raises:
         SpecError: the file cannot be read, is not a mapping, or has an unknown field.
     """
+    content = read_yaml(path)
+    if not isinstance(content, dict | None):
+        raise SpecError(f"{path} cannot be read as a YAML mapping: it holds no 'field: text', one a line")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Details.model_validate({name: _text(value) for name, value in (content or {}).items()})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise SpecError(f"{path} cannot be read as a YAML mapping: {error}") from error
     except ValidationError as error:
-        names = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
-        raise SpecError(f"{path}: {names}: unknown; fields: {', '.join(Details.model_fields)}") from error
+        raise SpecError(
+            f"{path}: {invalid_fields(error)}; fields: {', '.join(Details.model_fields)}"
+        ) from error
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _text(value: Any) -> Any:
+    """Return a single value as the text that the organiser meant; others are refused."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return "" if value is None else value
 
 
 def details_yaml(details: Details) -> str:

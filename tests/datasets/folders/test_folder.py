@@ -214,7 +214,7 @@ def test_wrong_places_and_splits(tmp_path, make_image):
 
 
 def test_a_read_error_is_not_remembered(tmp_path, monkeypatch):
-    Pillow.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    Pillow.new("RGB", (8, 8), "white").save(tmp_path / "a.png")
 
     def busy(path):
         raise ImageError("the file cannot be read: resource busy")
@@ -257,3 +257,30 @@ def test_names_that_are_not_utf8_are_left_out_with_a_reason(make_image, tmp_path
     dataset = folder(tmp_path, layout="flat")
     assert [sample.path.name for sample in dataset.samples()] == ["a.png"]
     assert ["not UTF-8" in problem.reason for problem in dataset.problems] == [True, True]
+
+
+def test_damage_leaves_out_and_unusual_images_are_noted(tmp_path, make_image):
+    for name in (
+        "neutral/a.png",
+        "happy/a.png",
+        "neutral/b.png",
+        "happy/b.png",
+        "neutral/c.png",
+        "happy/c.png",
+    ):
+        make_image(name)
+    cut = tmp_path / "happy" / "b.png"
+    cut.write_bytes(cut.read_bytes()[:-12])
+    Pillow.new("RGB", (64, 64), (1, 0, 1)).save(tmp_path / "happy" / "c.png")
+    Pillow.new("RGBA", (64, 48), (200, 9, 9, 99)).save(tmp_path / "happy" / "a.png")
+    dataset = folder(tmp_path, "all")
+    reasons = {problem.path: problem.reason for problem in dataset.problems}
+    assert reasons.keys() == {"happy/b.png", "happy/c.png"}
+    assert "the file is cut" in reasons["happy/b.png"]
+    assert "black, as 0..1" in reasons["happy/c.png"]
+    noted = [note for note in dataset.notes if "such as happy/a.png" in note]
+    assert [note.partition(": ")[2].partition(";")[0] for note in noted][:2] == [
+        "partly transparent",
+        "not square",
+    ]
+    assert folder(tmp_path, "all").notes == dataset.notes  # the second time from the cache

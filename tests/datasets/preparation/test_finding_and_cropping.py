@@ -71,9 +71,9 @@ FINDER = EyeFinder(detect, predict)
 
 
 def photo(eyes: np.ndarray | None = EYES) -> np.ndarray:
-    """A black (240, 320) photo, with white dots 4 pixels wide where the eyes are."""
+    """A dark (240, 320) photo, with white dots 4 pixels wide where the eyes are."""
     y, x = np.mgrid[:240, :320]
-    image = np.zeros((240, 320, 3), np.uint8)
+    image = np.full((240, 320, 3), 10, np.uint8)
     for across, down in eyes if eyes is not None else ():
         image[(x - across) ** 2 + (y - down) ** 2 <= 16] = 255
     return image
@@ -161,6 +161,95 @@ def test_an_unreadable_report_is_replaced(photos, tmp_path):
     outputs, _ = plan_outputs(photos, crops)
     write_report(crops, list(prepare(photos, crops, outputs, 64, FINDER)), [])
     assert report(crops)["happy/a.png"]["status"] == "done"
+
+
+def prepared(photos: Path, crops: Path) -> dict[str, str]:
+    """Align what is missing; return photo to status."""
+    outputs, listing = plan_outputs(photos, crops)
+    outcomes = list(prepare(photos, crops, outputs, 64, FINDER))
+    write_report(crops, outcomes, listing.problems)
+    return {item.path: item.status for item in outcomes}
+
+
+def crops_listed(crops: Path) -> set[str]:
+    return {path for path, row in report(crops).items() if row["status"] == "done"}
+
+
+def test_replaced_added_and_removed_photos_leave_nothing_stale(photos, tmp_path):
+    crops = tmp_path / "crops"
+    prepared(photos, crops)
+    first = (crops / "b.png").read_bytes()
+    Pillow.fromarray(photo(turned(8))).save(photos / "b.png")
+    Pillow.fromarray(photo()).save(photos / "added.png")
+    assert prepared(photos, crops) == {
+        "added.png": "done",
+        "b.png": "done",
+        "broken.jpg": "failed",
+        "dark.png": "failed",
+        "happy/a.png": "skipped",
+    }
+    assert (crops / "b.png").read_bytes() != first
+    Pillow.fromarray(photo(None)).save(photos / "b.png")
+    (photos / "added.png").unlink()
+    Pillow.fromarray(photo()).save(photos / "happy" / "a.bmp")
+    prepared(photos, crops)
+    made = {path.relative_to(crops).as_posix() for path in crops.rglob("*.png")}
+    assert made == {"happy/a.png.png", "happy/a.bmp.png"}
+    assert crops_listed(crops) == {"happy/a.png", "happy/a.bmp"}
+
+
+def test_photos_of_another_folder_are_added(photos, tmp_path):
+    crops, other = tmp_path / "crops", tmp_path / "other"
+    prepared(photos, crops)
+    other.mkdir()
+    Pillow.fromarray(photo()).save(other / "new.png")
+    prepared(other, crops)
+    assert (crops / "b.png").is_file()
+    assert crops_listed(crops) == {"new.png", "b.png", "happy/a.png"}
+
+
+def test_what_was_aligned_before_a_kill_is_known(photos, tmp_path):
+    crops = tmp_path / "crops"
+    outputs, _ = plan_outputs(photos, crops)
+    killed = prepare(photos, crops, outputs, 64, FINDER)
+    next(killed)
+    first = report(crops)["b.png"]
+    killed.close()
+    assert first["status"] == "done"
+    with (crops / "prepare.csv").open("a") as stream:
+        stream.write("happy/a.png,done,,1,13")  # the line that was being written
+    assert prepared(photos, crops)["b.png"] == "skipped"
+    assert report(crops)["b.png"] == first
+    assert report(crops)["happy/a.png"]["status"] == "done"
+
+
+def test_a_report_cannot_remove_files_elsewhere(photos, tmp_path):
+    crops = tmp_path / "crops"
+    prepared(photos, crops)
+    mine = tmp_path / "mine.png"
+    mine.touch()
+    with (crops / "prepare.csv").open("a") as stream:
+        stream.write("gone.png,done,,1,0,0,0,0,0,0,../mine.png\n")
+    prepared(photos, crops)
+    assert "gone.png" not in report(crops)
+    assert mine.is_file()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.jpg", "a.jpg.png"),
+        ("a.jpg", "a.bmp", "a.jpg.png"),
+        ("a.jpg", "A.JPG", "a.jpg.png"),
+        ("a.jpg", "a.bmp", "a.jpg.png", "a.jpg.png.png", "b/a.jpg"),
+    ],
+)
+def test_no_two_photos_share_a_crop(tmp_path, names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    outputs, _ = plan_outputs(tmp_path, tmp_path / "crops")
+    assert len({crop.casefold() for crop in outputs.values()}) == len(outputs) == len(names)
 
 
 def test_the_command_reports_what_has_no_crop(photos, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import warnings
+from itertools import combinations
 
 import matplotlib
 import numpy as np
@@ -104,6 +105,24 @@ def test_a_figure_is_as_wide_as_a_column_and_nothing_is_cut_off(kind, figures, t
     if kind != "images":
         edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
         assert all((edge == 255).all() for edge in edges)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_titles_of_panels_overlap_no_other(agreement, count, tmp_path):
+    truths = ["movement.landmarks@embedded", "quality@embedded", "mae.face", "fss@embedded"][:count]
+    figure = metric_truth(agreement, ["ecs@x"], truths, ["studio"])
+    save(figure, tmp_path, "truth")
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) == count
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_the_figure_of_a_study_says_that_people_answered():
+    shares = pd.DataFrame({"generator": ["a"], "target": ["sad"], "predicted": ["sad"], "share": [1.0]})
+    figure = confusions(shares, models_of([("a", "A", False)]), ["sad"], "people")
+    assert figure.axes[0].get_xlabel() == "seen by people"
 
 
 def test_incomplete_cells_are_not_drawn(cells):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import BenchError
-from fesbench.reports.tables.table import Cell, Column, Row, Table, compact, mark_best, metric_title
+from fesbench.reports.tables.table import Cell, Choice, Column, Row, Table, compact, mark_best, metric_title
 
 
 def marks(table, column=0):
@@ -180,3 +180,14 @@ def test_a_compact_table_keeps_marks_and_leaves_out_intervals_and_other_domains(
     assert {cell.low for row in short.cells for cell in row} == {None}
     assert marks(short) == marks(full_table)
     assert compact(full_table, ("elsewhere",)).columns == full_table.columns
+
+
+def test_a_choice_shows_what_it_names_with_the_best_of_that(full_table):
+    models = ("stargan", "ganimation")
+    chosen = Choice(models=models, metrics=("ecs@embedded",), domains=("studio",)).of(full_table)
+    assert chosen.cells[0][0].mark == ""  # nothing to compare with: the other has no number
+    assert [row.name for row in chosen.rows] == ["stargan", "ganimation"]
+    assert [(column.metric, column.domain) for column in chosen.columns] == [("ecs@embedded", "studio")]
+    assert Choice().of(full_table) == full_table
+    with pytest.raises(BenchError, match="no domain 'moon'"):
+        Choice(domains=("moon",)).of(full_table)

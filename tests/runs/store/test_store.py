@@ -70,6 +70,22 @@ def test_a_damaged_part_counts_as_missing(tmp_path):
     assert store.parts.scored_metrics("copy", "rendered", 0) == frozenset()
 
 
+def test_a_flipped_bit_changes_no_score_in_silence(tmp_path):
+    store, metrics = RunStore(tmp_path), frozenset({"ecs@x"})
+    store.parts.write_rows("copy", "rendered", 0, rows(1.0), metrics)
+    whole = store.parts.read_rows("copy", "rendered", 0)
+    (part,) = tmp_path.rglob("part-*.parquet")
+    content = part.read_bytes()
+    for place in range(0, len(content), 3):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        part.write_bytes(flipped)
+        read = store.parts.read_rows("copy", "rendered", 0)
+        assert read.equals(whole) or read.empty
+        scored = store.parts.scored_metrics("copy", "rendered", 0)
+        assert scored == frozenset() or (scored == metrics and not read.empty)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive"], ids=["empty", "other"])
 def test_a_shard_whose_features_are_damaged_counts_as_missing(tmp_path, content):
     store, features = RunStore(tmp_path), {"net": np.zeros((1, 2), np.float32)}

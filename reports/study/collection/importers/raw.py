@@ -128,7 +128,7 @@ def number_of(value: Any) -> float | None:
     """Parse a time in milliseconds, also with a decimal comma; None if missing, negative or not finite."""
     try:
         number = float(value.replace(",", ".") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number < float("inf") else None
 

@@ -21,6 +21,9 @@ from ...schema import Form, Trial
 RELEASE_AFTER = timedelta(hours=12)
 """An unfinished form without answers for this long is assigned again; its participant may still finish it."""
 
+UNUSED_AFTER = timedelta(minutes=30)
+"""The same for a form that was assigned and never answered."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS study (id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS sessions (
@@ -117,12 +120,14 @@ class Collection:
 
     def _free(self) -> str:
         """Return the first form that is neither finished nor in progress."""
-        since = (datetime.now(UTC) - RELEASE_AFTER).isoformat()
+        now = datetime.now(UTC)
+        since, unused_since = ((now - time).isoformat() for time in (RELEASE_AFTER, UNUSED_AFTER))
         rows = self.connection.execute("SELECT form, answers, seen FROM sessions")
         taken = {
             row["form"]
             for row in rows
-            if row["seen"] > since or row["answers"] >= len(self.forms[row["form"]])
+            if row["seen"] > (since if row["answers"] else unused_since)
+            or row["answers"] >= len(self.forms[row["form"]])
         }
         for form in self.forms:
             if form not in taken:

@@ -72,9 +72,10 @@ def test_the_interval_of_a_share_counted_by_hand(found):
     # Votes for RegGAN by participant 3 2 3 3; four items are too few to speak of others.
     variance = sum((votes - 2.75) ** 2 for votes in (3, 2, 3, 3)) * 4 / 3 / 16**2
     k = stats.t.ppf(0.975, 3) ** 2 * variance / (11 / 16 * 5 / 16)
-    assert row["low"] == pytest.approx(
-        (11 / 16 + k / 2) / (1 + k) - np.sqrt(k * 11 * 5 / 256 + k**2 / 4) / (1 + k)
+    assert row["high"] == pytest.approx(
+        (11 / 16 + k / 2) / (1 + k) + np.sqrt(k * 11 * 5 / 256 + k**2 / 4) / (1 + k)
     )
+    assert row["low"] == pytest.approx(0.025 ** (1 / 4))  # four participants say no more if all agree
     assert (row["n"], row["participants"], row["items"]) == (16, 4, 4)
     assert row["bootstrap_low"] < 11 / 16 < row["bootstrap_high"]
 
@@ -229,6 +230,49 @@ def test_ratings_are_compared_by_their_means(make_packet, make_answers, plan):
     agreement = krippendorff.alpha(np.transpose(ratings), level_of_measurement="ordinal")
     assert found.agreement["value"].item() == pytest.approx(agreement)
     assert "ordinal" in study_tables(found)[-1].notes[0].text
+
+
+@pytest.mark.parametrize("design", ["rating", "best-of-n"])
+def test_a_control_that_wins_is_neither_best_nor_the_best_competitor(make_packet, make_answers, plan, design):
+    if design == "rating":
+        form, choices = [plan(0, ("reggan",)), plan(0, ("stargan",)), plan(0, ("usgan",))], tuple("12345")
+        rows = [list("435"), list("325"), list("425")]
+    else:
+        form, choices = [plan(n, ("reggan", "stargan", "usgan")) for n in range(3)], tuple("ABC")
+        rows = [list("CCC"), list("CCA"), list("CBC")]
+    study, forms, key = make_packet(design, "realism", [form] * 3, choices)
+    renamed = [
+        one.model_copy(update={"model": "copy"}) if one.model == "usgan" else one for one in key.stimuli
+    ]
+    models = tuple("copy" if name == "usgan" else name for name in key.models)
+    key = key.model_copy(
+        update={"models": models, "stimuli": tuple(renamed), "titles": dict(key.titles) | {"copy": "Input"}}
+    )
+    found = analyse(study, forms, key, make_answers(None, rows))
+    assert found.shares.set_index(["domain", "model"]).loc["all", "value"].idxmax() == "copy"
+    assert set(found.differences.loc[found.differences["best"], "versus"]) == {"stargan"}
+    for table in study_tables(found):
+        for row, cells in zip(table.rows, table.cells, strict=True):
+            if row.name == "copy":
+                assert row.block == "control"
+                assert {cell.mark for cell in cells} == {""}
+
+
+def test_the_mean_of_ratings_has_no_p_for_a_rating_that_nobody_can_give(make_packet, make_answers, plan):
+    form = [plan(0, ("reggan",)), plan(1, ("reggan",))]
+    packet = make_packet("rating", "realism", [form] * 3, tuple("12345"))
+    found = analyse(*packet, make_answers(packet, [list("54"), list("44"), list("53")]))
+    assert found.shares["p"].isna().all()
+
+
+def test_two_raters_give_no_interval_anywhere(make_packet, make_answers, plan):
+    form = [plan(0, ("reggan",)), plan(1, ("reggan",)), plan(0, ("usgan",)), plan(1, ("usgan",))]
+    packet = make_packet("rating", "realism", [form] * 2, tuple("12345"))
+    found = analyse(*packet, make_answers(packet, [list("5432"), list("4421")]))
+    for frame in (found.shares, found.differences, found.agreement):
+        assert frame["value"].notna().all()
+        assert frame[["low", "high"]].isna().all(axis=None)
+        assert frame["reason"].str.contains("3 participants").all()
 
 
 def test_what_is_written_is_whole_safe_and_the_same_every_time(voted, tmp_path):

@@ -29,7 +29,7 @@ def test_strengths_of_pairs_are_choix_s():
         row[winner], row[loser] = 1, 0
         data.append((winner, loser))
     found = luce(chosen, Clusters.of(rng.integers(0, 20, 300), rng.integers(0, 9, 300)))
-    expected = choix.ilsr_pairwise(4, data, alpha=0.01)
+    expected = choix.ilsr_pairwise(4, data)
     assert [one.value for one in found] == pytest.approx(expected - expected.mean())
     assert all(one.low < one.value < one.high for one in found)
 
@@ -42,8 +42,40 @@ def test_strengths_of_whole_sets_are_log_shares():
     assert [one.value for one in found] == pytest.approx(logs - logs.mean(), abs=2e-3)
 
 
-def test_a_model_that_never_wins_has_a_finite_strength_and_no_interval():
-    found = luce(np.array([[1.0, 0.0, 0.0]] * 5 + [[0.0, 1.0, 0.0]] * 5), Clusters.of(range(10), range(10)))
-    assert np.isfinite(found[2].value)
-    assert np.isnan(found[2].low)
-    assert "never" in found[2].reason
+def answers_of(wins):
+    """Answers from {(chosen, other): count} among models 0..K-1, with clusters of their own."""
+    pairs = [pair for pair, count in wins.items() for _ in range(count)]
+    chosen = np.full((len(pairs), 1 + max(map(max, pairs))), NAN)
+    for row, (winner, loser) in zip(chosen, pairs, strict=True):
+        row[winner], row[loser] = 1, 0
+    return chosen, Clusters.of(range(len(pairs)), range(len(pairs)))
+
+
+BALANCED = {(0, 1): 6, (1, 0): 4, (1, 2): 6, (2, 1): 4, (0, 2): 7, (2, 0): 3}
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ({(0, 3): 5, (1, 3): 5}, "never chosen"),
+        ({(3, 0): 5, (3, 2): 5}, "always chosen"),
+        ({(0, 3): 5, (3, 4): 1, (1, 4): 2}, "without exception"),
+    ],
+)
+def test_a_model_without_a_finite_strength_gets_none_and_moves_no_other(extra, reason):
+    alone, found = luce(*answers_of(BALANCED)), luce(*answers_of(BALANCED | extra))
+    for one, other in zip(alone, found[:3], strict=True):
+        assert other[:5] == pytest.approx(one[:5], rel=1e-6)
+    assert np.isnan(found[3][:4]).all()
+    assert reason in found[3].reason
+
+
+def test_groups_of_equal_size_share_no_scale():
+    found = luce(*answers_of({(0, 1): 5, (1, 0): 5, (2, 3): 5, (3, 2): 5, (0, 2): 3}))
+    assert np.isnan([one.value for one in found]).all()
+    assert all(one.reason for one in found)
+
+
+def test_a_chain_of_choices_is_enough():
+    found = luce(*answers_of({(0, 1): 5, (1, 2): 5, (2, 0): 5}))
+    assert [one.value for one in found] == pytest.approx([0, 0, 0], abs=1e-6)

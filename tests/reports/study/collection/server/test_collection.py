@@ -1,5 +1,6 @@
 """The file of answers: forms are assigned and released, transactions are whole, other files refused."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def test_a_form_left_alone_is_free_again(collection, made):
     collection.connection.execute("UPDATE sessions SET seen = '2020-01-01T00:00:00+00:00'")
     assert collection.start("bob", "b" * 32) == "F0001"
     assert collection.start("ann", "a" * 32) == "F0001"
+    assert collection.start("cat", "c" * 32) == "F0002"
+
+
+def test_a_form_that_nobody_answered_is_free_sooner_than_a_begun_one(collection, made):
+    collection.start("ann", "a" * 32)
+    collection.start("bob", "b" * 32)
+    collection.answer("a" * 32, made.forms[0].trials[0].id, "A", 900)
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    collection.connection.execute("UPDATE sessions SET seen = ?", (hour_ago,))
     assert collection.start("cat", "c" * 32) == "F0002"
 
 

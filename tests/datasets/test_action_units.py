@@ -1,19 +1,25 @@
 """Action units: the table agrees with the rendered faces, OpenFace's files are read, others are refused."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fesbench.baselines.action_units import (
+from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.datasets.action_units import (
     COLUMNS,
+    STRONGEST,
+    expression_units,
     prototypes,
     prototypes_from_openface,
+    read_measurements,
     read_openface,
     read_prototypes,
     write_prototypes,
 )
-from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.rendered import RenderedDataset, action_units_of
 from fesbench.generators.training_data import load_images
 
@@ -122,3 +128,84 @@ def test_training_images_bring_the_units_that_their_data_set_knows():
     assert data.action_units.shape == (14, 17)
     happy = dataset.samples()[9]
     np.testing.assert_array_equal(data.action_units[9], dataset.action_units(happy.id))
+
+
+FULL = ", ".join(("face", "confidence", "success", *COLUMNS))
+
+
+def measured_row(value, face=0, confidence="0.98", success="1"):
+    """One line of OpenFace with the same intensity of all units."""
+    return ", ".join([str(face), confidence, success, *[f"{value:.2f}"] * len(COLUMNS)])
+
+
+def write(file, *rows, header=FULL):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join([header, *rows]) + "\n")
+
+
+def first_unit(units):
+    return {name: round(float(STRONGEST * values[0]), 3) for name, values in units.items()}
+
+
+def test_failed_rows_are_left_out_and_counted_and_the_surest_face_is_taken(tmp_path):
+    write(tmp_path / "failed.csv", measured_row(0, success="0"))
+    write(tmp_path / "unsure.csv", measured_row(9, confidence="0.3"))
+    write(tmp_path / "unread.csv", measured_row(1, confidence=""))
+    write(tmp_path / "nobody.csv")
+    faces = [("0.80", 1), ("0.97", 2), ("0.90", 3), ("0.97", 4)]
+    write(tmp_path / "crowd.csv", *[measured_row(v, n, c) for n, (c, v) in enumerate(faces)])
+    found = read_measurements(tmp_path)
+    assert first_unit(found.units) == {"crowd": 2}
+    reasons = {Path(problem.path.partition(":")[0]).stem: problem.reason for problem in found.left_out}
+    assert reasons.keys() == {"failed", "unsure", "unread", "nobody"}
+    assert "success" in reasons["failed"]
+    assert "confidence 0.3" in reasons["unsure"]
+
+
+def test_a_table_of_images_has_one_row_for_each(tmp_path):
+    rows = [("a.png", 1, "0.8"), ("sub/b.JPG", 2, "0.9"), ("a.png", 3, "0.95"), ("a.png", 3, "0.95")]
+    lines = [f"{name}, {measured_row(value, confidence=sure)}" for name, value, sure in rows]
+    write(tmp_path / "all.csv", *lines, header=f"image, {FULL}")
+    assert first_unit(read_openface(tmp_path / "all.csv")) == {"a": 3, "sub/b": 2}
+
+
+def test_repeated_and_failed_rows_of_a_table_of_expressions_do_not_count(tmp_path):
+    rows = [measured_row(1), measured_row(1), measured_row(2), measured_row(5, success="0")]
+    write(tmp_path / "t.csv", *[f"Joy, {row}" for row in rows], header=f"expression, {FULL}")
+    assert first_unit(read_prototypes(tmp_path / "t.csv")) == {"happy": 1.5}
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two people with two expressions, and OpenFace's files in folders like theirs."""
+    for expression in ("neutral", "happy"):
+        for person in ("001", "002"):
+            path = tmp_path / "photos" / expression / f"{person}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (90, int(person), 80)).save(path)
+            value = int(person) * (2 if expression == "happy" else 0)
+            write(tmp_path / "aus" / expression / f"{person}.csv", measured_row(value))
+    return tmp_path
+
+
+def test_images_mean_what_their_data_set_says_of_them(photos):
+    data = load_dataset(str(photos / "photos"), "all")
+    found = expression_units(photos / "aus", [data])
+    assert first_unit(found.units) == {"neutral": 0, "happy": 3}
+    assert found.origin == "aus, means over 4 images"
+    write(photos / "aus" / "happy" / "003.csv", measured_row(5, success="0"))
+    assert "1 row left out" in expression_units(photos / "aus", [data]).origin
+    for expression in ("neutral", "happy"):
+        (photos / "aus" / expression / "001.csv").rename(photos / "aus" / expression / "other.csv")
+        (photos / "aus" / expression / "002.csv").unlink()
+    assert first_unit(expression_units(photos / "aus", [data]).units) == {"neutral": 0, "happy": 2}
+
+
+def test_names_that_fit_two_images_or_none_are_refused(photos, tmp_path):
+    data = load_dataset(str(photos / "photos"), "all")
+    write(tmp_path / "flat" / "001.csv", measured_row(1))
+    with pytest.raises(DatasetError, match=r"001 fit .* folders like those of the images"):
+        expression_units(tmp_path / "flat", [data])
+    write(tmp_path / "others" / "x.csv", measured_row(1))
+    with pytest.raises(DatasetError, match="nothing says what the images"):
+        expression_units(tmp_path / "others", [data])

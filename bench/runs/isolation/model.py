@@ -1,0 +1,153 @@
+"""A model of other people's code, as a run uses it: every call goes to a process of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ...core.contracts import NO_TRUTH, Edit, Failure, GeneratorCard, Image, Synthesizer
+from ...core.errors import BenchError
+from ...generators.synthesis import answer_each, batch_size
+from .process import HostProcess, ProcessEnded, TimedOut
+from .requests import Loaded, ModelRequest, Preparation, portable
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 300.0
+"""Seconds that a model may take for a batch, where the user states no other."""
+
+FIT_TIMEOUTS = 20
+"""A fit may take that many times as long as a batch."""
+
+TRIES = 2
+"""How often an edit is asked alone where the process ends, after it ended once in a batch."""
+
+PATIENCE = 6
+"""After so many ends and time-outs without a single answer, the model is asked no more in this call."""
+
+
+class IsolatedModel:
+    """A model in a process of its own, which is started again whenever it ended.
+
+    Args:
+        request: How to load the model.
+        timeout: Seconds that the model may take to load, and for each batch.
+
+    Attributes:
+        card: The card of the model.
+        kind: The kind of its class.
+        data: The data set that a cross-trained model learned from.
+
+    Raises:
+        BenchError: the model cannot be loaded, whatever it does instead.
+    """
+
+    def __init__(self, request: ModelRequest, timeout: float = TIMEOUT) -> None:
+        self._request, self._timeout = request, timeout
+        self._preparations: dict[str, Callable[[], Preparation]] = {}
+        self._ready: set[str] = set()
+        self._process: HostProcess | None = None
+        self._losses = 0
+        self._answered = False
+        self.kind, self.card, self.data = self._start()
+
+    def prepare(self, name: str, preparation: Callable[[], Preparation]) -> IsolatedSynthesizer:
+        """Prepare the model for a data set, under a name of its own.
+
+        Args:
+            name: The name.
+            preparation: Returns what to send; called again where the process ended.
+
+        Raises:
+            BenchError: the model cannot be prepared.
+        """
+        self._preparations[name] = preparation
+        return IsolatedSynthesizer(self, name, self._prepare(name))
+
+    def check(self) -> list[tuple[str, str | None]]:
+        """Return the findings of the conformance checks: title, and problem if there is one.
+
+        Raises:
+            BenchError: the model ended its process, or took too long.
+        """
+        found: list[tuple[str, str | None]] = self._call("check")
+        return found
+
+    def answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Return an image or a failure for each edit, whatever the model does."""
+        size = batch_size(self._request.device)
+        batches = [edits[start : start + size] for start in range(0, len(edits), size)]
+        ask = partial(self._answer, name)
+        answers = [answer for batch in batches for answer in answer_each(ask, batch, self.card.name)]
+        return [_counted(answer) for answer in answers]
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.close()
+        self._process = None
+
+    def _answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Ask for the answers to a batch; an edit that is alone is asked again where the process ended."""
+        for _ in range(TRIES - 1 if len(edits) == 1 else 0):
+            try:
+                return self._ask(name, edits)
+            except ProcessEnded as error:
+                log.warning("%s on %s: %s", self.card.name, edits[0].id, error)
+        return self._ask(name, edits)
+
+    def _ask(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
+        if self._losses >= PATIENCE and not self._answered:
+            raise BenchError(f"not asked: {self.card.name} ended or hung {PATIENCE} times and never answered")
+        if self._process is None:
+            self._start()
+        if name not in self._ready:
+            self._prepare(name)
+        answers: list[Image | Failure] = self._call("answer", name, portable(edits))
+        self._answered = True
+        return answers
+
+    def _start(self) -> Loaded:
+        self._process, self._ready = HostProcess(), set()
+        try:
+            loaded: Loaded = self._call("load", self._request)
+        except BenchError:
+            self.close()
+            raise
+        return loaded
+
+    def _prepare(self, name: str) -> GeneratorCard:
+        if self._process is None:
+            self._start()
+        card: GeneratorCard = self._call("prepare", name, self._preparations[name](), patience=FIT_TIMEOUTS)
+        self._ready.add(name)
+        return card
+
+    def _call(self, method: str, *arguments: object, patience: int = 1) -> Any:
+        assert self._process is not None
+        try:
+            return self._process.call(method, *arguments, seconds=patience * self._timeout)
+        except (ProcessEnded, TimedOut):
+            self._losses += 1
+            self.close()
+            raise
+
+
+def _counted(answer: Image | Failure) -> Image | Failure:
+    """Return an answer; a failure must not begin as those do that are the data set's."""
+    if isinstance(answer, Failure) and answer.reason.startswith(NO_TRUTH):
+        return Failure(f"the model says: {answer.reason}")
+    return answer
+
+
+class IsolatedSynthesizer(Synthesizer):
+    """An isolated model, prepared for a data set."""
+
+    def __init__(self, model: IsolatedModel, name: str, card: GeneratorCard) -> None:
+        self.model, self.name, self.card = model, name, card
+
+    def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
+        """Return an image or a failure for each edit."""
+        return self.model.answer(self.name, edits)

@@ -1,0 +1,216 @@
+"""Intervals of shares, and of differences of two shares, whose successes come in clusters.
+
+The interval of a share is that of Jeffreys for a binomial proportion (L. D. Brown, T. T. Cai and A. DasGupta,
+'Interval estimation for a binomial proportion', Statistical Science 16, 2001), with the effective sample size
+in the place of the number of values: that number divided by the design effect 1 + (m − 1) ρ, where m is the
+number of values of a subject and ρ their correlation within subjects, estimated over all subjects (L. Kish,
+'Survey Sampling', 1965; E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998, for the degrees of
+freedom). With one value of each subject the design effect is 1, and the interval that of Jeffreys itself.
+
+A difference is the share of gains less the share of losses; its interval joins theirs by the method of
+variance estimates recovery (G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008; R. G. Newcombe,
+Statistics in Medicine 17, 1998).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from ..core.contracts import Floats
+from .clusters import Codes, Layout, sum_by
+
+PRIOR_PAIRS = 1.0
+"""ρ is estimated as if so much variation of pairs of values had been seen before, correlated by a prior."""
+PRIOR_OF_SHARES, PRIOR_OF_DIFFERENCES = 1.0, 0.5
+"""The prior correlations: where nothing varies, nothing else is known.
+
+With the first, the values of a subject count as one; which edits tell two models apart depends less on the
+subject.
+"""
+_TINY = 1e-12
+_STEPS = 40
+_SMALLEST_P, _LARGEST_P = 1e-12, 0.9999
+
+
+class Limits(NamedTuple):
+    """The ends of intervals, each (K,) float64."""
+
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Share:
+    """K shares, and what their intervals need; every field is (K,) float64.
+
+    Attributes:
+        value: The share, between 0 and 1.
+        size: The effective sample size.
+        dof: The degrees of freedom of the design effect; infinite where it is no estimate.
+        size_unanimous: The effective sample size if all values were equal.
+        dof_unanimous: The same for ``dof``.
+    """
+
+    value: Floats
+    size: Floats
+    dof: Floats
+    size_unanimous: Floats
+    dof_unanimous: Floats
+
+    def limits(self, alpha: Floats) -> Limits:
+        """Return the equal-tailed intervals of level 1 − ``alpha``, (K,).
+
+        They are nowhere tighter than they would be if all values were equal: few failures say little about
+        how they cluster, and no sample says more of a share near 1 than one without any.
+        """
+        found = _jeffreys(self.value, self.size * _shrinkage(alpha, self.dof), alpha)
+        unanimous = self.size_unanimous * _shrinkage(alpha, self.dof_unanimous)
+        best = _jeffreys(np.ones_like(self.value), unanimous, alpha).low
+        low, high = np.minimum(found.low, best), np.maximum(found.high, 1 - best)
+        return Limits(np.minimum(low, self.value), np.maximum(high, self.value))
+
+
+def share_of(values: Floats, layout: Layout, prior: float) -> Share:
+    """Return the share of successes of each column.
+
+    Args:
+        values: (N, K) float64 between 0 and 1, NaN where missing.
+        layout: The subject and the stratum of each row.
+        prior: The correlation within subjects that counts where values do not vary.
+    """
+    weights, seen = layout.weights(values), ~np.isnan(values)
+    filled = np.where(seen, values, 0.0)
+    successes, sizes = (sum_by(layout.strata, part) for part in (filled, seen.astype(np.float64)))
+    shares = (successes / np.maximum(sizes, 1))[layout.strata]
+    smoothed = ((successes + 0.5) / (sizes + 1))[layout.strata]
+    mean, smooth_mean = ((weights * part).sum(0) for part in (filled, smoothed))
+    rho = _correlation(layout.subjects, weights, filled - shares, np.sqrt(shares * (1 - shares)), prior)
+    variation = _variation(layout.subjects, weights, np.sqrt(smoothed * (1 - smoothed)))
+    unanimous = _variation(layout.subjects, weights, np.ones_like(weights))
+    dof = layout.dof(values).astype(np.float64)
+    return Share(
+        value=np.where(np.abs(mean - np.round(mean)) < _TINY, np.round(mean), mean),
+        size=smooth_mean * (1 - smooth_mean) / variation.with_correlation(rho),
+        dof=_degrees(dof, variation.values_of_subject, rho),
+        size_unanimous=1 / unanimous.with_correlation(np.full_like(rho, prior)),
+        dof_unanimous=_degrees(dof, unanimous.values_of_subject, np.full_like(rho, prior)),
+    )
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """K means of values between two bounds: shares, or differences of two shares, which can be negative.
+
+    A value between the bounds counts as a part of a success or failure.
+    """
+
+    gains: Share
+    losses: Share
+    gain: float
+    loss: float
+
+    @classmethod
+    def of(cls, values: Floats, layout: Layout, bounds: tuple[float, float]) -> Proportions:
+        """Return the proportions of (N, K) values between ``bounds``, (0, 1) or (-1, 1), NaN if missing."""
+        low, high = bounds
+        prior = PRIOR_OF_DIFFERENCES if low else PRIOR_OF_SHARES
+        gains, losses = (np.clip(values / end, 0, 1) if end else 0 * values for end in (high, low))
+        return cls(share_of(gains, layout, prior), share_of(losses, layout, prior), high, low)
+
+    def limits(self, alpha: float | Floats) -> Limits:
+        """Return the ends of the intervals of level 1 − ``alpha``."""
+        levels = np.broadcast_to(np.asarray(alpha, dtype=np.float64), self.gains.value.shape)
+        if not self.loss:
+            found = self.gains.limits(levels)
+            return Limits(self.gain * found.low, self.gain * found.high)
+        return self._difference(self.gains.limits(levels), self.losses.limits(levels))
+
+    def _difference(self, up: Limits, down: Limits) -> Limits:
+        won, lost = self.gains.value, self.losses.value
+        odds = [share / np.maximum(1 - share, _TINY) for share in (won, lost)]
+        correlation = -np.sqrt(np.minimum(odds[0] * odds[1], 1.0))
+        middle = self.gain * won + self.loss * lost
+        to_low = _joined(self.gain * (won - up.low), self.loss * (lost - down.high), correlation)
+        to_high = _joined(self.gain * (up.high - won), self.loss * (down.low - lost), correlation)
+        return Limits(np.maximum(middle - to_low, self.loss), np.minimum(middle + to_high, self.gain))
+
+    def p(self, null: float) -> Floats:
+        """Return the two-sided p of mean = ``null``: the level whose interval just touches it."""
+        if np.isnan(null):
+            return np.full_like(self.gains.value, np.nan)
+        least, most = (np.full_like(self.gains.value, np.log(level)) for level in (_SMALLEST_P, _LARGEST_P))
+        for _ in range(_STEPS):
+            middle = (least + most) / 2
+            found = self.limits(np.exp(middle))
+            inside = (found.low <= null) & (null <= found.high)
+            least, most = np.where(inside, middle, least), np.where(inside, most, middle)
+        return np.where(most >= np.log(_LARGEST_P), 1.0, np.exp(least))
+
+
+def _joined(first: Floats, second: Floats, correlation: Floats) -> Floats:
+    joined: Floats = np.sqrt(np.maximum(first**2 + second**2 - 2 * correlation * first * second, 0.0))
+    return joined
+
+
+def _jeffreys(value: Floats, size: Floats, alpha: Floats) -> Limits:
+    low = special.betaincinv(size * value + 0.5, size * (1 - value) + 0.5, alpha / 2)
+    high = special.betaincinv(size * value + 0.5, size * (1 - value) + 0.5, 1 - alpha / 2)
+    return Limits(np.where(value <= 0, 0.0, low), np.where(value >= 1, 1.0, high))
+
+
+def _shrinkage(alpha: Floats, dof: Floats) -> Floats:
+    """Return the factor of the sample size that stands for the t in the place of the normal quantile."""
+    normal, t = -special.ndtri(alpha / 2), -special.stdtrit(dof, alpha / 2)
+    factor: Floats = np.where(np.isfinite(dof), (normal / t) ** 2, 1.0)
+    return factor
+
+
+class _Variation(NamedTuple):
+    """What the variance of a weighted mean is made of, each (K,): single values, and pairs of a subject."""
+
+    single: Floats
+    pairs: Floats
+
+    def with_correlation(self, rho: Floats) -> Floats:
+        """Return the variance of the mean where the values of a subject are correlated."""
+        return np.maximum(self.single + rho * self.pairs, _TINY)
+
+    @property
+    def values_of_subject(self) -> Floats:
+        """How many values a subject has, in the mean that the design effect needs."""
+        return 1 + self.pairs / np.maximum(self.single, _TINY)
+
+
+def _variation(subjects: Codes, weights: Floats, deviations: Floats) -> _Variation:
+    rows = weights * deviations
+    single: Floats = (rows**2).sum(0)
+    return _Variation(single, np.maximum((sum_by(subjects, rows) ** 2).sum(0) - single, 0.0))
+
+
+def _correlation(
+    subjects: Codes, weights: Floats, residuals: Floats, deviations: Floats, prior: float
+) -> Floats:
+    """Return the correlation within subjects, pooled over all of them, between 0 and 1."""
+    count = np.maximum((weights > 0).sum(0), 1)
+    rows = weights * residuals
+    found = (sum_by(subjects, rows) ** 2).sum(0) - (rows**2).sum(0)
+    most = _variation(subjects, weights, deviations).pairs
+    shared = (found + most / count) * count**2
+    rho: Floats = np.clip((shared + PRIOR_PAIRS * prior) / (most * count**2 + PRIOR_PAIRS), 0.0, 1.0)
+    return rho
+
+
+def _degrees(dof: Floats, values: Floats, rho: Floats) -> Floats:
+    """Return the degrees of freedom of a design effect: Fisher's variance of an intraclass correlation.
+
+    Args:
+        dof: Those of the variance between subjects.
+        values: The number of values of a subject.
+        rho: Their correlation.
+    """
+    share_estimated = (values - 1) / values * (1 - rho) ** 2
+    return np.where(share_estimated > _TINY, dof / np.maximum(share_estimated, _TINY), np.inf)

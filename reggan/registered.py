@@ -1,0 +1,328 @@
+"""Local regression of registered faces: shape and texture each by a closed form, in a common frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fesbench.core.contracts import ClosedForm, Dataset, GeneratorCard, Image, LandmarkGenerator, Sample
+from fesbench.core.errors import BenchError, CheckpointError, DatasetError, LandmarkError, UnsupportedEdit
+from fesbench.core.plurals import counted
+from fesbench.datasets.images import resize
+from fesbench.datasets.registration import find_landmarks, landmarks_of
+from fesbench.datasets.registration.frame import COUNT, Points
+from fesbench.generators.registration import Registration, pictured, stacked
+from fesbench.generators.synthesis import image_to_input, output_to_image
+
+from .model import RegressionStage
+from .paired import BATCH_BYTES, jointly_solvable, parsed
+from .regression import LocalRidge, apply_windows
+from .shape_regression import ShapeRegression
+
+STRONGEST = 1.5
+"""Largest intensity."""
+FALLBACK = "fallback."
+"""Prefix of the fallback's arrays in a state."""
+
+
+class _Meshes(NamedTuple):
+    """The mesh of a face in its picture, (V, 2), and where the expression moves it."""
+
+    before: Points
+    after: Points
+
+
+class _Face(NamedTuple):
+    """A training image and its landmarks, (68, 2) float64."""
+
+    sample: Sample
+    landmarks: Points
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What a fit gives: ``weights`` are (K, p, 3, R, R) float32, of the change of texture in the frame."""
+
+    shapes: ShapeRegression
+    weights: Tensor
+    registration: Registration
+
+
+class RegisteredRegression(ClosedForm, LandmarkGenerator):
+    """RegGAN's first stage on faces that are registered to each other by 68 landmarks.
+
+    Our extension, not the paper's. In a common frame, whose pixels mean the same place of every face, a
+    ``LocalRidge`` for each expression predicts how the texture changes; a ridge regression on the landmarks
+    predicts how the shape does. The output is the photo itself, moved by a piecewise-affine warp, plus the
+    change of texture inside the landmarks: it is as sharp as the photo. Images of any size are accepted; the
+    change of texture is predicted at ``resolution``.
+
+    Args:
+        receptive_field: Side of the window of the texture regression in pixels, odd.
+        alpha: Its ridge penalty, for values in [0, 1].
+        intensity: How much of the predicted changes is made: 0 gives the input, 1 the expression.
+        fallback: Edit faces whose landmarks are not known by ``RegressionStage``, which is then fitted too;
+            without it such an edit fails with the reason.
+        resolution: Side in pixels of the frame; None takes that of the first training pair.
+
+    Raises:
+        BenchError: a setting is out of range.
+    """
+
+    card = GeneratorCard(
+        name="reggan-registered",
+        title="RegGAN, registered faces",
+        year=2026,
+        citation="RegGAN, arXiv 2603.15648",
+        source="own extension of our reading of the abstract",
+        licence="MIT; its landmarks of photos are by a predictor that learned from data for research only",
+        supervision="paired",
+        weights="fitted in closed form on the training split",
+        choices=(
+            "our extension, not the paper's: faces are registered to 68 landmarks",
+            "first stage only, without refinement",
+            "shape: ridge regression on 8 principal components; texture: local ridge regression",
+        ),
+        guided_by=(),
+    )
+
+    def __init__(
+        self,
+        receptive_field: int = 3,
+        alpha: float = 0.4,
+        intensity: float = 1.0,
+        fallback: bool = False,
+        resolution: int | None = None,
+    ) -> None:
+        LocalRidge(receptive_field, alpha)
+        if not 0 <= intensity <= STRONGEST:
+            raise BenchError(f"intensity must be from 0 to {STRONGEST}, not {intensity}")
+        self.receptive_field, self.alpha, self.intensity = receptive_field, alpha, intensity
+        self.fallback, self.resolution = fallback, resolution
+        self._device = "cpu"
+        self._stage = RegressionStage() if fallback else None
+        self._fit: _Fit | None = None
+
+    def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
+        """Fit shape and texture of every expression in ``train.pairs()``.
+
+        Deterministic; ``val`` and ``seed`` are not used. Landmarks are those that the data set knows, else
+        they are found in the images, at the resolution of the frame. Pairs without landmarks are left out,
+        and the card says how many.
+
+        Raises:
+            DatasetError: there are no pairs, or none whose landmarks are known.
+            BenchError: landmarks have to be found, and dlib or its predictor is not there.
+        """
+        pairs = train.pairs()
+        if not pairs:
+            raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
+        size = self.resolution or min(pairs[0][0].load().shape[:2])
+        faces = _located([sample for pair in pairs for sample in pair], size)
+        usable = [(x, y) for x, y in pairs if x.id in faces and y.id in faces]
+        if not usable:
+            raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
+        expressions = [name for name in train.expressions if any(y.expression == name for _, y in usable)]
+        shapes = _fit_shapes(usable, expressions, faces)
+        registration = Registration(shapes.frame, size, self._device)
+        weights = self._fit_textures(usable, expressions, faces, registration)
+        self._fit = _Fit(shapes, weights, registration)
+        self._describe(expressions, _trained_on(train, usable, len(pairs) - len(usable)))
+        if self._stage is not None:
+            self._stage.fit(train, val, seed)
+
+    def _fit_textures(
+        self,
+        pairs: Sequence[tuple[Sample, Sample]],
+        expressions: Sequence[str],
+        faces: Mapping[str, _Face],
+        registration: Registration,
+    ) -> Tensor:
+        weights: dict[str, Tensor] = {}
+        for names, rows in jointly_solvable(pairs, expressions):
+            ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
+            batch = max(1, BATCH_BYTES // (8 * 3 * registration.size**2 * len(rows[0])))
+            for start in range(0, len(rows), batch):
+                chosen = rows[start : start + batch]
+                images = _registered([faces[x.id] for row in chosen for x in row], registration)
+                block = images.reshape(len(chosen), -1, *images.shape[1:])
+                ridge.partial_fit(block[:, 0], block[:, 1:])
+            weights |= zip(names, ridge.coef_.movedim(-1, 1), strict=True)
+        return torch.stack([weights[name] for name in expressions]).contiguous()
+
+    def synthesize(
+        self, images: Tensor, source: Tensor, target: Tensor, landmarks: Tensor | None = None
+    ) -> Tensor:
+        """Change shape and texture of each face towards its target expression; ``source`` is not used.
+
+        Raises:
+            UnsupportedEdit: a target is not among ``card.expressions``.
+            LandmarkError: the landmarks of a face are not known or not those of a face, and there is no
+                fallback.
+            BenchError: the model is not fitted, or images are not square.
+        """
+        self._check(images, target)
+        points = _found(images) if landmarks is None else landmarks.detach().cpu().double().numpy()
+        meshes = [self._meshes(face, int(label)) for face, label in zip(points, target, strict=True)]
+        known = torch.tensor([mesh is not None for mesh in meshes], device=images.device)
+        outputs = torch.empty_like(images)
+        if known.any():
+            outputs[known] = self._changed(images[known], target[known], [mesh for mesh in meshes if mesh])
+        if self._stage is not None and not known.all():
+            outputs[~known] = self._stage.synthesize(images[~known], source[~known], target[~known])
+        return outputs
+
+    def _check(self, images: Tensor, target: Tensor) -> None:
+        expressions = len(self._fitted().weights)
+        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
+            raise BenchError(f"images must be (N, 3, R, R), not {tuple(images.shape)}")
+        for label in torch.unique(target).tolist():
+            if not 0 <= label < expressions:
+                raise UnsupportedEdit(f"{self.card.name} knows targets 0 to {expressions - 1}, not {label}")
+
+    def _meshes(self, landmarks: Points, label: int) -> _Meshes | None:
+        """Where a face is and where it goes; None where nobody knows and there is a fallback."""
+        shapes = self._fitted().shapes
+        try:
+            pose = shapes.frame.pose(landmarks)
+            shape = pose.normalise(landmarks)
+            shapes.check(shape)
+            before = shapes.frame.mesh(shape)
+            after = shapes.frame.mesh(shapes.moved(before[:COUNT], label, self.intensity))
+        except LandmarkError:
+            if self._stage is None:
+                raise
+            return None
+        return _Meshes(pose.place(before), pose.place(after))
+
+    def _changed(self, images: Tensor, target: Tensor, meshes: Sequence[_Meshes]) -> Tensor:
+        weights, registration = self._fitted().weights, self._fitted().registration
+        before = stacked([mesh.before for mesh in meshes], images.device)
+        after = stacked([mesh.after for mesh in meshes], images.device)
+        registered = _unit(registration.to_frame(images, before))
+        change = torch.empty_like(registered)
+        for label in torch.unique(target).tolist():
+            chosen = target == label
+            change[chosen] = apply_windows(registered[chosen], weights[label], "same", residual=False)
+        change *= 2 * self.intensity * registration.mask
+        return registration.move(images, before, after, change).clamp(-1, 1)
+
+    def _fitted(self) -> _Fit:
+        if self._fit is None:
+            raise BenchError(f"{self.card.name} is not fitted: call fit or load_state first")
+        return self._fit
+
+    def _describe(self, expressions: Sequence[str], trained_on: str) -> None:
+        fit = self._fitted()
+        numbers = fit.weights.numel() + sum(array.size for array in fit.shapes.state().values())
+        self.card = replace(
+            self.card, expressions=tuple(expressions), trained_on=trained_on, parameters=numbers
+        )
+
+    def to(self, device: str) -> RegisteredRegression:
+        """Move the weights to a device, where later fits compute too."""
+        self._device = device
+        if self._stage is not None:
+            self._stage.to(device)
+        if (fit := self._fit) is not None:
+            moved = Registration(fit.shapes.frame, fit.registration.size, device)
+            self._fit = _Fit(fit.shapes, fit.weights.to(device), moved)
+        return self
+
+    def state(self) -> Mapping[str, NDArray[np.generic]]:
+        """Return ``texture``, (expressions, features, 3, R, R) float32, the shape's arrays, and ``about``."""
+        fit, fallback = self._fitted(), self._stage.state() if self._stage is not None else {}
+        about = json.dumps([self.card.expressions, self.card.trained_on])
+        return {
+            "texture": fit.weights.cpu().numpy(),
+            "about": np.frombuffer(about.encode(), dtype=np.uint8),
+            **fit.shapes.state(),
+            **{f"{FALLBACK}{name}": array for name, array in fallback.items()},
+        }
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Restore the arrays of an earlier ``state()``.
+
+        Raises:
+            CheckpointError: the arrays are not those of this model with these settings.
+        """
+        try:
+            shapes = ShapeRegression.from_state(state)
+            weights = torch.from_numpy(np.array(state["texture"], dtype=np.float32))
+            expressions, trained_on = parsed(state["about"].tobytes())
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(f"not a state of {self.card.name}: {error!r}; fit it again") from error
+        expected = (len(expressions), self.receptive_field**2 + 1, 3, *weights.shape[-1:] * 2)
+        if weights.shape != expected or len(expressions) != len(shapes.maps):
+            raise CheckpointError(
+                f"{self.card.name} with these settings needs weights of {expected}, "
+                f"not {tuple(weights.shape)}; fit it again"
+            )
+        if self._stage is not None:
+            parts = {name.removeprefix(FALLBACK): a for name, a in state.items() if name.startswith(FALLBACK)}
+            self._stage.load_state(parts)
+        registration = Registration(shapes.frame, weights.shape[-1], self._device)
+        self._fit = _Fit(shapes, weights.to(self._device), registration)
+        self._describe(expressions, trained_on)
+
+
+def _located(samples: Sequence[Sample], size: int) -> dict[str, _Face]:
+    """The distinct samples by id, with their landmarks; without those whose landmarks are not known."""
+    faces = {}
+    for sample in {sample.id: sample for sample in samples}.values():
+        with suppress(LandmarkError):
+            points = landmarks_of(sample, partial(_image, sample, size))
+            faces[sample.id] = _Face(sample, points.astype(np.float64))
+    return faces
+
+
+def _image(sample: Sample, size: int) -> Image:
+    return resize(sample.load(), size)
+
+
+def _registered(faces: Sequence[_Face], registration: Registration) -> Tensor:
+    """The faces in the frame: (B, 3, R, R) float32 in [0, 1]."""
+    device = registration.mask.device
+    images = [image_to_input(_image(face.sample, registration.size)) for face in faces]
+    meshes = [pictured(registration.frame, face.landmarks) for face in faces]
+    return _unit(registration.to_frame(torch.stack(images).to(device), stacked(meshes, device)))
+
+
+def _fit_shapes(
+    pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str], faces: Mapping[str, _Face]
+) -> ShapeRegression:
+    def points(samples: Iterable[Sample]) -> Points:
+        return np.stack([faces[sample.id].landmarks for sample in samples])
+
+    sources = {source.id: source for source, _ in pairs}
+    moves = []
+    for name in expressions:
+        chosen = [pair for pair in pairs if pair[1].expression == name]
+        moves.append((points(source for source, _ in chosen), points(target for _, target in chosen)))
+    return ShapeRegression.fit(points(sources.values()), moves)
+
+
+def _trained_on(train: Dataset, pairs: Sequence[tuple[Sample, Sample]], left_out: int) -> str:
+    subjects = len({source.subject for source, _ in pairs})
+    lacking = f", {counted(left_out, 'pair')} without landmarks left out" if left_out else ""
+    return f"{train.name} {train.split}, {subjects} subjects{lacking}"
+
+
+def _found(images: Tensor) -> Points:
+    """The landmarks found in (B, 3, R, R) images: (B, 68, 2) float64."""
+    pixels: list[Image] = [output_to_image(image) for image in images]
+    return np.stack([find_landmarks(image) for image in pixels]).astype(np.float64)
+
+
+def _unit(images: Tensor) -> Tensor:
+    """[-1, 1] to [0, 1]."""
+    return (images + 1) / 2
