@@ -4,7 +4,7 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,study,train
+EVERYTHING := dev,docs,paper,portable,prepare,ray,study,train
 SITE := build/site
 
 export PYTHON
