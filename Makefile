@@ -17,7 +17,7 @@ help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 demo: core ## set up, then compare all models on rendered faces
-	$(BIN)/bench run --model all --out runs/demo
+	$(BIN)/bench run --model all --report --out runs/demo
 
 test: everything ## set up, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile

@@ -35,6 +35,9 @@ class _Silent:
     def done(self, done: ShardDone) -> None:
         """Do nothing."""
 
+    def stage(self, name: str) -> None:
+        """Do nothing."""
+
 
 def evaluate(
     generators: Sequence[str],
@@ -132,6 +135,7 @@ def complete_run(
             store.update_identities(found)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
+                listener.stage("tables and pictures")
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)

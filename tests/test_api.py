@@ -22,6 +22,9 @@ class Silent:
     def done(self, done) -> None:
         pass
 
+    def stage(self, name: str) -> None:
+        pass
+
 
 def spec(*models: str) -> RunSpec:
     return resolve(RunSpec(models=models, metrics=("ecs",), limit=1))

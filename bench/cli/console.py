@@ -74,6 +74,10 @@ class _Bar:
         if done.failed:
             self._progress.console.print(_failure_line(done), markup=False, highlight=False)
 
+    def stage(self, name: str) -> None:
+        """Show what the run is at."""
+        self._progress.update(self._task, description=f"{name} …")
+
 
 class _Lines:
     """Plain lines of progress: the first at once, then one every ``PAUSE`` seconds, and one at the end."""
@@ -99,6 +103,10 @@ class _Lines:
             self._printed = now
             left = (now - self._start) / self._finished * (self._total - self._finished)
             self._print(f"{self._finished} of {counted(self._total, 'shard')}, about {left:.0f} s left")
+
+    def stage(self, name: str) -> None:
+        """Print what the run is at."""
+        self._print(f"{name} …")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False)

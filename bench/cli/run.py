@@ -24,6 +24,7 @@ from .options import metric_option
 
 if TYPE_CHECKING:
     from ..runs.execution.executor import Executor
+    from ..runs.results import RunResults
     from ..runs.store.store import RunStore
 
 EXAMPLES = """
@@ -108,6 +109,7 @@ Examples:
 @click.option(
     "--gpus-per-worker", type=click.FloatRange(0), default=0.0, help="GPUs, or a share of one, for each."
 )
+@click.option("--report", "with_report", is_flag=True, help="Write all of `bench report` as well.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
     "--json",
@@ -127,6 +129,7 @@ def run(
     place: str,
     address: str | None,
     gpus_per_worker: float,
+    with_report: bool,
     dry_run: bool,
     as_json: bool,
     **flags: object,
@@ -170,6 +173,8 @@ def run(
             timeout,
             _executor(place, address, processes, gpus_per_worker),
         )
+    if with_report:
+        _write_report(results, console)
     if was_complete:
         console.print("nothing left to do")
     else:
@@ -178,6 +183,17 @@ def run(
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console())
     ctx.exit(results.exit_code([metric_id(name, spec.backend) for name in asked.metrics]))
+
+
+def _write_report(results: RunResults, console: Console) -> None:
+    """Write every format of the report into the folder of the run."""
+    from fesbench.reports.formats import FORMATS
+    from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
+
+    console.print("report …", markup=False)
+    folder = Path(results.location)
+    for path in write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS):
+        console.print(f"written: {path}", markup=False, soft_wrap=True)
 
 
 def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:

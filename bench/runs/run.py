@@ -144,11 +144,13 @@ def _run(
         worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
+        progress.stage("scores of sets of outputs")
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
             references = references_of(plans.values(), scorer, loader)
             sets = set_results(store.parts, cells, scorer, references)
             calibrated = calibrations(scorer, references)
+    progress.stage("intervals and comparisons")
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
     store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())

@@ -30,6 +30,9 @@ class Listener(Protocol):
     def done(self, done: ShardDone) -> None:
         """Receive the result of a task, which is stored."""
 
+    def stage(self, name: str) -> None:
+        """Receive the name of a stage without tasks, such as the scores of sets, when it begins."""
+
 
 @dataclass
 class Stopwatch:
@@ -82,6 +85,10 @@ class RecordedProgress:
         if time.monotonic() - self.written > SECONDS:
             self.write()
         self.listener.done(done)
+
+    def stage(self, name: str) -> None:
+        """Receive the name of a stage without tasks when it begins."""
+        self.listener.stage(name)
 
     def write(self) -> None:
         """Write the counts now."""

@@ -37,6 +37,9 @@ class Listener:
     def done(self, done):
         self.finished.append(done)
 
+    def stage(self, name):
+        pass
+
 
 PEOPLE, SHARDS = 40, 2
 
