@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test coverage lint type wheel bench docs constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,10 @@ demo: core ## set up, then compare all models on rendered faces
 
 test: everything ## set up, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+quick: everything ## set up, then run the tests of single parts that need no torch, in about a minute
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/core tests/statistics tests/datasets/folders \
+	  tests/reports/tables tests/reports/formats
 
 coverage: everything ## set up, run the tests, and list the lines that they do not reach in process
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --cov

@@ -89,9 +89,9 @@ ROWS: Mapping[str, Row] = {
     "fss@deepface-dlib": Row(_FSS, ("deepface:published_dlib",), ("deepface", "facerecognitionmodels")),
     "qualiclip": Row("qualiclip:QualiCLIP", ("qualiclip:published",), ("qualiclip",)),
     "qualiclip@pyiqa": Row("qualiclip:PyiqaQualiCLIP", ("qualiclip:published",), ("qualiclip",)),
-    "fid@inception-2015": Row(_FID, ("inception:published",), ("pytorchfid",)),
+    "fid@inception-2015": Row(_FID, ("inception:published",), ("heusel2017fid", "pytorchfid")),
     "kid@inception-2015": Row(_KID, ("inception:published",), ("kid2018", "pytorchfid")),
-    "fid@inception-2015-bf16": Row(_FID, ("inception:published_bfloat16",), ("pytorchfid",)),
+    "fid@inception-2015-bf16": Row(_FID, ("inception:published_bfloat16",), ("heusel2017fid", "pytorchfid")),
     "kid@inception-2015-bf16": Row(_KID, ("inception:published_bfloat16",), ("kid2018", "pytorchfid")),
 }
 """Every metric of the suite by its id; two ids may stand for one metric."""
