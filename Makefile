@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench docs constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench gpu docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -50,6 +50,10 @@ bench: everything ## time the parts against their peers
 
 readme-numbers: demo ## run the demo, then write its table into README.md
 	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
+
+gpu: everything ## check and time this machine's GPU, and write docs/gpu.md
+	$(BIN)/pytest -m gpu
+	$(BIN)/python benchmarks/gpu.py
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
