@@ -137,7 +137,7 @@ def test_the_names_and_addresses_of_the_server_are_answered(client, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "lab.evil.example:8000", "127.0.0.1.evil.example", "", "[::1"]
+    "host", ["evil.example", "lab.evil.example:80", "127.0.0.1.evil.example", "", "[::1"]
 )
 def test_a_request_for_another_host_is_refused(client, token, host):
     assert client.get("/", headers={"Host": host}).status_code == 421
