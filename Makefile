@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test coverage lint type wheel bench docs constraints clean core everything site
+.PHONY: help demo test coverage lint type wheel bench faults docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -43,6 +43,10 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks
+
+faults: everything ## damage files of every kind and kill what writes them, N times each (default 20)
+	FAULT_INPUTS=$(or $(INPUTS),300) $(BIN)/pytest -s tests/fuzz
+	$(BIN)/python benchmarks/kills.py --kills $(or $(N),20)
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
