@@ -4,17 +4,17 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,study,train
+EVERYTHING := dev,docs,paper,portable,prepare,ray,study,train
 SITE := build/site
 
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test coverage lint type wheel bench faults docs constraints clean core everything site
+.PHONY: help demo readme-numbers test coverage lint type wheel bench faults docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 demo: core ## set up, then compare all models on rendered faces
 	$(BIN)/bench run --model all --out runs/demo
@@ -47,6 +47,9 @@ bench: everything ## time the parts against their peers
 faults: everything ## damage files of every kind and kill what writes them, N times each (default 20)
 	FAULT_INPUTS=$(or $(INPUTS),300) $(BIN)/pytest -s tests/fuzz
 	$(BIN)/python benchmarks/kills.py --kills $(or $(N),20)
+
+readme-numbers: demo ## run the demo, then write its table into README.md
+	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
