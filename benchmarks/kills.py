@@ -20,7 +20,20 @@ from typing import NamedTuple
 
 RUN = ("run", "--model", "copy", "--model", "masked-regression", "--limit", "1", "--metric", "ecs")
 TRAIN = ("train", "stargan", "--steps", "12", "--save-every", "3", "--threads", "1")
-STUDY = ("--items", "2", "--participants", "2", "--design", "2afc", "--output", "lab", "--private", "key")
+CHOICES = ("--model", "copy", "--model", "masked-regression")
+STUDY = (
+    *CHOICES,
+    "--items",
+    "2",
+    "--participants",
+    "2",
+    "--design",
+    "2afc",
+    "--output",
+    "lab",
+    "--private",
+    "key",
+)
 IMPORT = ("study", "import", "--packet", "packets/packet", "--private", "key", "--platform", "web")
 
 

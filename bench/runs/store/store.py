@@ -216,7 +216,7 @@ class RunStore:
         """
         try:
             return read_score_table(self._read_intact(SCORED)).rows
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise BenchError(
                 f"{self.place(SCORED)} cannot be read ({error}); run the same command again: it is made anew "
                 "from the parts"
