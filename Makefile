@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench gpu docs constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults gpu docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -47,6 +47,10 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks
+
+faults: everything ## damage files of every kind and kill what writes them, N times each (default 20)
+	FAULT_INPUTS=$(or $(INPUTS),300) $(BIN)/pytest -s tests/fuzz
+	$(BIN)/python benchmarks/kills.py --kills $(or $(N),20)
 
 readme-numbers: demo ## run the demo, then write its table into README.md
 	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo

@@ -86,7 +86,7 @@ def registrations() -> dict[str, FolderSpec]:
         }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(
             f"{file} is damaged ({error!r}); move it away and add the data sets again"
         ) from error

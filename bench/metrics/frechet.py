@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsygst
 
+from ..core.arrays import read_arrays
 from ..core.contracts import Floats
 from ..core.errors import BenchError
 from ..core.files import written_whole
 from .feature_sets import SetDistance, checked, checked_pair
 
-READ = ("mu.npy", "sigma.npy", "count.npy", "network.npy")
+READ = ("mu", "sigma", "count", "network")
 """Members of a file of statistics that are read."""
 
 LARGEST = 2**30
@@ -255,20 +255,10 @@ def read_statistics(path: Path | str, network: str = "") -> Gaussian:
         BenchError: the file is missing or damaged, holds no statistics, or names another network.
     """
     try:
-        with ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist() if member.filename in READ)
-        if size > LARGEST:
-            raise BenchError(f"{path} unfolds to {size} bytes, too large for statistics")
-        with np.load(path, allow_pickle=False) as stored:
-            mean, covariance = (
-                stored[name].astype(np.float64, casting="same_kind") for name in ("mu", "sigma")
-            )
-            count, made_by = (
-                max(int(_single(stored, "count", "iuf", 0)), 0),
-                str(_single(stored, "network", "U", "")),
-            )
-    except BenchError:
-        raise
+        stored = read_arrays(path, LARGEST, READ)
+        mean, covariance = (stored[name].astype(np.float64, casting="same_kind") for name in ("mu", "sigma"))
+        count = max(int(_single(stored, "count", "iuf", 0)), 0)
+        made_by = str(_single(stored, "network", "U", ""))
     except Exception as error:  # what a damaged archive raises has no common type
         raise BenchError(f"{path} cannot be read as statistics with mu and sigma: {error}") from error
     if network and made_by and made_by != network:

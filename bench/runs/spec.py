@@ -88,9 +88,10 @@ class RunSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what specs of earlier versions lack: descriptions of checkpoints, enlarged outputs."""
+        """Leave out what specs of earlier versions lack: what describes or drives models, ``upscale``."""
         content: dict[str, Any] = serialize(self)
-        absent: dict[str, Any] = {"labels": {}, "native_sizes": {}, "upscale": BEFORE_UPSCALE}
+        described: dict[str, Any] = {"labels": {}, "native_sizes": {}, "action_units": {}}
+        absent = described | {"upscale": BEFORE_UPSCALE}
         return {name: value for name, value in content.items() if value != absent.get(name, ...)}
 
     @property

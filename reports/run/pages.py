@@ -166,7 +166,13 @@ def command_of(spec: RunSpec) -> str:
     words = ["bench", "run"]
     for flag, names in (("--model", spec.models), ("--data", spec.data), ("--metric", spec.metrics)):
         words += [word for name in names for word in (flag, name)]
-    words += [word for name, file in spec.checkpoints.items() for word in ("--checkpoint", f"{name}={file}")]
+    for flag, by_model in (
+        ("--checkpoint", spec.checkpoints),
+        ("--labels", {name: ",".join(labels) for name, labels in spec.labels.items()}),
+        ("--native-size", spec.native_sizes),
+        ("--action-units", spec.action_units),
+    ):
+        words += [word for name, value in by_model.items() for word in (flag, f"{name}={value}")]
     given = [(name, value) for name in OPTIONS if (value := getattr(spec, name)) is not None]
     return shlex.join([*words, *(word for name, value in given for word in (f"--{name}", str(value)))])
 

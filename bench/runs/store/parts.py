@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, NamedTuple
-from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -22,12 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ...core.arrays import read_arrays
 from ...core.names import safe_name
 from ...core.reasons import WITHOUT_OUTPUT, have_reason
+from ...scoring.score_tables import read_score_table
 from ...scoring.shards import SCORES, concatenate
 from .storage import Storage
 
 Features = dict[str, NDArray[np.float32]]
+
+LARGEST = 2**30
+"""Bytes of the features of a shard; 64 outputs have a few megabytes."""
 
 
 class _Part(NamedTuple):
@@ -98,12 +102,14 @@ class ShardParts:
     def _read_part(self, key: str) -> _Part:
         """Return the content of a part; nothing where it is missing or damaged."""
         try:
-            content = BytesIO(self._storage.read(key))
-            stored = json.loads((pq.read_schema(content).metadata or {}).get(b"fesbench", b"{}"))
-            rows = pq.read_table(content, schema=SCORES).to_pandas()
+            rows, metadata = read_score_table(self._storage.read(key))
+            stored = json.loads(metadata.get(b"fesbench", b"{}"))
             digest = stored.pop("sha256", None)  # earlier versions wrote none
+            frozenset(stored.get("metrics", ()))  # a list of names, also where there is no digest
             return _Part(rows, stored) if digest in (None, _rows_digest(rows, stored)) else _NOTHING
-        except (OSError, ValueError, AttributeError, pa.ArrowException):
+        except MemoryError:
+            raise
+        except Exception:  # a damaged file can fail anywhere inside the reader
             return _NOTHING
 
     def write_features(self, generator: str, dataset: str, shard: int, features: Features) -> None:
@@ -135,11 +141,7 @@ class ShardParts:
     def _read_arrays(self, key: str) -> Features | None:
         """Return the arrays in a file; None where it is missing or damaged."""
         try:
-            content = self._storage.read(key)
-            with ZipFile(BytesIO(content)) as archive:
-                damaged = archive.testzip()  # compares checksums, which numpy does after it has made arrays
-            with np.load(BytesIO(content), allow_pickle=False) as stored:
-                return None if damaged else {name: stored[name] for name in stored.files}
+            return read_arrays(BytesIO(self._storage.read(key)), LARGEST)
         except MemoryError:
             raise
         except Exception:  # a damaged file can fail anywhere inside the reader

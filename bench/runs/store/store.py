@@ -18,7 +18,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image as PillowImage
 
 from fesbench.datasets.images import decode_image, read_bytes
@@ -28,6 +27,7 @@ from ...core.errors import BenchError, SpecError
 from ...core.files import TEMPORARY, file_digest
 from ...core.names import file_name, safe_name
 from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
+from ...scoring.score_tables import read_score_table
 from ...scoring.shards import SCORES
 from ..spec import RunSpec
 from .parts import ShardParts, parquet_bytes
@@ -215,13 +215,12 @@ class RunStore:
             BenchError: ``scores.parquet`` is missing or damaged.
         """
         try:
-            rows: pd.DataFrame = pq.read_table(BytesIO(self._read_intact(SCORED)), schema=SCORES).to_pandas()
-        except (OSError, ValueError, pa.ArrowException) as error:
+            return read_score_table(self._read_intact(SCORED)).rows
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise BenchError(
                 f"{self.place(SCORED)} cannot be read ({error}); run the same command again: it is made anew "
                 "from the parts"
             ) from error
-        return rows
 
     def write_failures(self, scores: pd.DataFrame) -> int:
         """List in ``failures.jsonl`` the edits without an output, and the others that a metric failed on.

@@ -68,11 +68,13 @@ def test_models_stand_in_the_order_in_which_they_were_asked_for(run):
 def test_the_command_on_the_page_says_every_field_of_the_specification():
     spec = RunSpec(
         models=("a b",), data=("d",), metrics=("fss",), checkpoints={"m": "f"}, backend="portable",
-        resolution=64, limit=3, folds=7, seed=11, inference="bfloat16",
+        labels={"m": ("happy", "sad")}, native_sizes={"m": 64}, action_units={"m": "u.csv"},
+        resolution=64, limit=3, folds=7, seed=11, inference="bfloat16", upscale="output",
     )  # fmt: skip
     command = command_of(spec)
     assert command == (
-        "bench run --model 'a b' --data d --metric fss --checkpoint m=f --backend portable --resolution 64 "
-        "--limit 3 --folds 7 --seed 11 --inference bfloat16"
+        "bench run --model 'a b' --data d --metric fss --checkpoint m=f --labels m=happy,sad "
+        "--native-size m=64 --action-units m=u.csv --backend portable --resolution 64 --limit 3 --folds 7 "
+        "--seed 11 --inference bfloat16 --upscale output"
     )
     assert command.count(" --") == len(RunSpec.model_fields)

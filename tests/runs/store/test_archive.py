@@ -112,3 +112,14 @@ def test_cut_oversized_and_missing_archives_are_refused(archive, tmp_path):
     (tmp_path / "theirs").mkdir()
     with pytest.raises(BenchError, match="exists; choose another"):
         unpack(archive, tmp_path / "theirs")
+
+
+def test_a_header_that_unfolds_without_end_is_refused(tmp_path):
+    archive = tmp_path / "bomb.tar.gz"
+    entry = tarfile.TarInfo("x/run.json")
+    entry.pax_headers = {"comment": "x" * 2**21}
+    with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as new:
+        new.addfile(entry)
+    with pytest.raises(BenchError, match="a header of 2097"):
+        unpack(archive, tmp_path / "x")
+    assert not (tmp_path / "x").exists()

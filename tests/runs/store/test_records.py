@@ -8,7 +8,7 @@ import pytest
 from fesbench.core.contracts import GeneratorCard, MetricCard
 from fesbench.core.errors import BenchError
 from fesbench.metrics.registry import load_metric
-from fesbench.runs.spec import RunSpec
+from fesbench.runs.spec import BEFORE_UPSCALE, RunSpec
 from fesbench.runs.store.records import (
     CalibrationRecord,
     Identities,
@@ -34,7 +34,7 @@ def test_every_field_of_a_finished_run_is_known(finished_run):
     text = (finished_run / "run.json").read_text(encoding="utf-8")
     record = RunRecord.parse(text, "run.json")
     assert record.model_fields_set == set(json.loads(text))
-    assert record.spec == RunSpec(**json.loads(text)["spec"])
+    assert record.spec == RunSpec(**json.loads(text)["spec"], upscale=BEFORE_UPSCALE)
     assert isinstance(record.models["copy"]["rendered"].card, GeneratorCard)
     assert record.networks["embedded-judge2"].metrics == ["ecs@embedded"]
     assert isnan(record.calibrations[0].value)

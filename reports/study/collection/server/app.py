@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -27,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...schema import Form, TrialId
 from .collection import Collection, Refused
 from .commits import Commits
+from .hosts import KnownHosts
 from .limits import Limit
 
 LARGEST = 1024
@@ -175,6 +177,7 @@ def make_app(
     files: Mapping[str, str | Path],
     forms: Sequence[Form],
     collection: Collection,
+    hosts: AbstractSet[str],
     clock: Callable[[], float] = monotonic,
 ) -> ASGIApp:
     """Return the ASGI application; it closes the collection when it shuts down.
@@ -183,6 +186,7 @@ def make_app(
         files: All files that may be fetched: path to text, or to a file on the disk.
         forms: All forms of the study.
         collection: Stores the answers.
+        hosts: Names that requests may give as their host, besides addresses.
         clock: Returns seconds, for the rate limits.
     """
     commits = Commits(collection)
@@ -198,4 +202,5 @@ def make_app(
         Route("/api/answer", service.answer, methods=["POST"]),
         Route("/{name:path}", _fetch(files), methods=["GET"]),
     ]
-    return _Secured(Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refused: _refusal}))
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refused: _refusal})
+    return _Secured(KnownHosts(app, hosts))

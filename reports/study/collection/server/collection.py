@@ -22,7 +22,7 @@ RELEASE_AFTER = timedelta(hours=12)
 """An unfinished form without answers for this long is assigned again; its participant may still finish it."""
 
 UNUSED_AFTER = timedelta(minutes=30)
-"""The same for a form that was assigned and never answered."""
+"""The same for a form that was assigned and never answered, unless another time is given."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS study (id TEXT PRIMARY KEY);
@@ -64,13 +64,22 @@ class Refused(Exception):
 class Collection:
     """The open file. All calls must come from one thread, writing calls inside ``transaction``."""
 
-    def __init__(self, path: Path, study: str, forms: Sequence[Form]) -> None:
+    def __init__(
+        self, path: Path, study: str, forms: Sequence[Form], unused_after: timedelta = UNUSED_AFTER
+    ) -> None:
         """Open or create the file.
+
+        Args:
+            path: The file.
+            study: The id of the study.
+            forms: All its forms.
+            unused_after: A form that was assigned and not answered for so long is assigned again.
 
         Raises:
             BenchError: it cannot be opened, or holds the answers of another study.
         """
         self.forms = {form.id: {trial.id: trial for trial in form.trials} for form in forms}
+        self.unused_after = unused_after
         self.connection = _opened(path, study)
 
     def close(self) -> None:
@@ -121,7 +130,7 @@ class Collection:
     def _free(self) -> str:
         """Return the first form that is neither finished nor in progress."""
         now = datetime.now(UTC)
-        since, unused_since = ((now - time).isoformat() for time in (RELEASE_AFTER, UNUSED_AFTER))
+        since, unused_since = ((now - time).isoformat() for time in (RELEASE_AFTER, self.unused_after))
         rows = self.connection.execute("SELECT form, answers, seen FROM sessions")
         taken = {
             row["form"]

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from fesbench.core.errors import BenchError
 
-MOST_CONNECTIONS = 1000
-"""Connections open at once; further ones get status 503, and the page tries again."""
+from .connections import MOST, LimitedConnection
+
 LONGEST_HEAD = 16 * 2**10
 """Largest size of the first line and headers of a request, in bytes."""
 
@@ -34,9 +34,9 @@ def run_server(app: ASGIApp, host: str, port: int, ready: Callable[[str], None])
         log_level="warning",
         proxy_headers=False,
         server_header=False,
-        http="h11",
+        http=LimitedConnection,
         loop="asyncio",
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=MOST,
         h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
@@ -57,7 +57,7 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(MOST_CONNECTIONS)
+            listener.listen(MOST)
         except OSError:
             listener.close()
             raise

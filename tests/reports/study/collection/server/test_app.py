@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 from starlette.testclient import TestClient
 
 from fesbench.reports.study.collection.server.app import LARGEST, make_app
 from fesbench.reports.study.collection.server.collection import Collection, read_records
+from fesbench.reports.study.collection.server.hosts import names_of
 from fesbench.reports.study.packet.prose import read_texts
 from fesbench.reports.study.packet.web.page import Codes, served_files
 
@@ -18,7 +20,8 @@ ANSWER = "/api/answer"
 def client(packet, store, made):
     """The application in this process, with a clock that stands still."""
     files = served_files(packet, made.study, made.forms, read_texts(packet), Codes("DONE"))
-    app = make_app(files, made.forms, Collection(store, made.study.id, made.forms), clock=lambda: 0.0)
+    collection = Collection(store, made.study.id, made.forms)
+    app = make_app(files, made.forms, collection, {"lab"}, clock=lambda: 0.0)
     with TestClient(app, base_url="http://lab") as client:
         yield client
 
@@ -100,14 +103,14 @@ def test_a_body_of_another_size_or_type_is_refused(client, start, token, store):
 def test_a_body_that_never_ends_is_refused(monkeypatch, collection, made):
     monkeypatch.setattr("fesbench.reports.study.collection.server.app.BODY_SECONDS", 0)
     scope = {"type": "http", "method": "POST", "path": ANSWER, "query_string": b"", "client": ("10.0.0.1", 1),
-             "headers": [(b"content-type", b"application/json")]}  # fmt: skip
+             "headers": [(b"host", b"lab"), (b"content-type", b"application/json")]}  # fmt: skip
     sent = []
 
     async def ask():
         async def send(message):
             sent.append(message)
 
-        await make_app({}, made.forms, collection)(scope, asyncio.Event().wait, send)
+        await make_app({}, made.forms, collection, {"lab"})(scope, asyncio.Event().wait, send)
 
     asyncio.run(ask())
     assert sent[0]["status"] == 408
@@ -126,6 +129,28 @@ def test_nothing_but_the_page_can_be_fetched(client, store, made):
         assert reply.status_code in (404, 405), name
         assert made.study.id not in reply.text
     assert client.delete("/").status_code == 405
+
+
+@pytest.mark.parametrize("host", ["lab", "LAB.:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_the_names_and_addresses_of_the_server_are_answered(client, host):
+    assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "lab.evil.example:80", "127.0.0.1.evil.example", "", "[::1"]
+)
+def test_a_request_for_another_host_is_refused(client, token, host):
+    assert client.get("/", headers={"Host": host}).status_code == 421
+    body = {"participant": "ann", "token": token("ann")}
+    refused = client.post("/api/start", json=body, headers={"Host": host})
+    assert refused.status_code == 421
+    assert "--allow-host" in refused.text
+
+
+def test_the_names_of_a_server_are_its_own_and_those_that_are_allowed():
+    assert names_of("192.0.2.10", ["Study.Example.org."]) == {"192.0.2.10", "localhost", "study.example.org"}
+    assert socket.gethostname().lower() in names_of("0.0.0.0")
+    assert socket.gethostname().lower() not in names_of("127.0.0.1")
 
 
 @pytest.mark.parametrize("path", ["/", "/config.js", "/nothing"])

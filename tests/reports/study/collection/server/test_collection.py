@@ -37,6 +37,17 @@ def test_a_form_that_nobody_answered_is_free_sooner_than_a_begun_one(collection,
     assert collection.start("cat", "c" * 32) == "F0002"
 
 
+def test_when_an_unanswered_form_is_free_again_can_be_chosen(store, made):
+    patient = Collection(store, made.study.id, made.forms, unused_after=timedelta(hours=2))
+    patient.start("ann", "a" * 32)
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    patient.connection.execute("UPDATE sessions SET seen = ?", (hour_ago,))
+    assert patient.start("bob", "b" * 32) == "F0002"
+    patient.unused_after = timedelta(minutes=30)
+    assert patient.start("cat", "c" * 32) == "F0001"
+    patient.close()
+
+
 def test_a_finished_form_stays_taken(collection, made):
     collection.start("ann", "a" * 32)
     for trial in made.forms[0].trials:
