@@ -44,7 +44,8 @@ _METHOD_NOTES = (
     "(outputs over the design effect), for graded scores a t interval, widened for skewness and cut at the "
     "ends of the range; none where all subjects agree on a graded score.",
     "Scores of sets (FID, KID) and their differences on the same edits: a t interval by a jackknife that "
-    "leaves out groups of subjects in turn; references stay, and the bias of small sets is in the value.",
+    "leaves out groups of subjects in turn, cut at 0 for FID. The bias of small sets is in the value. They "
+    "are conditional on the reference images: how much others would move the scores is not in them.",
     "ECS macro is the mean over target expressions of the share that shows them; ECS auc the area under the "
     "ROC curve of the judge's probability of an expression, outputs that should show it against all others, "
     "averaged over expressions, ties counting half; an edit without output loses every comparison.",
