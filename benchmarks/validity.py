@@ -563,16 +563,16 @@ is right ([precision](precision.md)), not what the networks see.
 
 RUINS_SECTION = """## Ruins
 
-True targets of three rendered people in studio, portrait and avatar (54 edits), spoilt so that nobody would accept
-them: squares of 8 pixels 40 grey levels lighter and darker, 80 grey levels from blue to red, a strong blur, every second
-square of 16 pixels replaced by the one in the middle.
+True targets of three rendered people in studio, portrait and avatar (54 edits), spoilt so that nobody would
+accept them: squares of 8 pixels 40 grey levels lighter and darker, 80 grey levels more of red and fewer of
+blue, a blur of 4 pixels, every second square of 16 pixels replaced by the one in the middle.
 
 {table}
 
-Networks of expression and identity, and so joint success, let many of them pass. `works` asks besides for a quality that
-is not below the 1st percentile of the real photos of the same domain (of fewer than 100, the worst one). It refuses most,
-not all: the quality network learned from blur, noise and compression, and hardly sees that patches of a sharp picture
-repeat. Look at the pictures too.
+Networks of expression and identity, and so joint success, let many of them pass. `works` asks besides for a
+quality that is not below the 1st percentile of the real photos of the same domain (of fewer than 100, the
+worst one). It refuses most, not all: the quality network learned from blur, noise and compression, and
+hardly sees that patches of a sharp picture repeat. Look at the pictures too.
 """
 
 
