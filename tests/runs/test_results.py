@@ -19,7 +19,7 @@ def results(finished_run) -> RunResults:
 
 def test_a_run_of_the_first_format_opens(results, finished_run):
     assert results.location == str(finished_run)
-    assert results.exit_code == 0
+    assert results.exit_code(results.record.metrics) == 0
     assert results.spec.resolution == 32
     assert list(results.cells) == CELL_COLUMNS
     assert results.cells["value"].dtype == float
