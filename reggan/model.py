@@ -27,12 +27,14 @@ from .regression import Channels
 
 
 class RegressionStage(PairedRegression):
-    """RegGAN's first stage: a local ridge regression for each target expression, on [-1, 1] images.
+    """A local ridge regression for each target expression, on [-1, 1] images: RegGAN's idea of a first stage.
 
     Only the abstract of the paper is public to us: it names a sparsified ridge regression with local
     receptive fields, whose output is an intermediate representation for a second network. Window,
     penalty, channels and the residual target are our reading, chosen on validation subjects by
-    ``benchmarks/select_regression.py`` (docs/regression.md).
+    ``benchmarks/select_regression.py`` (docs/regression.md). It is another regression than the first stage
+    inside our ``reggan``, which has window 5 and penalty 1 (``RegressionOptions``): the difference of the two
+    models' scores is not what the refinement adds.
 
     Args:
         receptive_field: Side of the window in pixels, odd.
@@ -44,14 +46,18 @@ class RegressionStage(PairedRegression):
 
     card = GeneratorCard(
         name="reggan-regression",
-        title="RegGAN, regression stage",
+        title="Local ridge regression (window 7)",
         year=2026,
         citation="RegGAN, arXiv 2603.15648",
         source="own implementation of our reading of the abstract",
         licence="MIT",
         supervision="paired",
         weights="fitted in closed form on the training split",
-        choices=("first stage only, without refinement", "our reading: the paper's body is not public to us"),
+        choices=(
+            "window 7 and penalty 3; the first stage inside reggan has window 5 and penalty 1",
+            "no refinement",
+            "our reading: the paper's body is not public to us",
+        ),
         guided_by=("embedded-judge1",),
     )
 

@@ -21,14 +21,54 @@ Examples:
   bench train --model all --data rendered --protocol embedded-v2 --seed 0 --seed 1 --turn 2000 --resume
   bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
   bench train --model reggan --data london --folds 5
+  bench train --status runs/v2
+  bench train --choose runs/v2 --judge ecs@embedded-judge1
   torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
 """
 
+CHOOSE = "fesbench.train.choose"
+"""Where the context of the command keeps the folder of ``--choose``."""
+
+
+def _show_status(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
+    """Show where the trainings in a folder stand, and end."""
+    if folder is None:
+        return
+    from ..training.standing import standings
+
+    table = Table("training", "model", "seed", "steps", "ends at", "kept", "joint", "error", "hours")
+    for one in standings(folder):
+        ends = "" if one.end is None else f"{one.end}{'' if one.settled in (None, True) else ' at most'}"
+        numbers = (_shown(one.joint, ".3f"), _shown(one.error, ".2f"))
+        hours = "" if one.seconds is None else f"{one.seconds / 3600:.2f}"
+        places = (one.folder.name, one.model, _shown(one.seed), str(one.steps), ends, _shown(one.kept))
+        table.add_row(*places, *numbers, hours)
+    make_console().print(table)
+    ctx.exit()
+
+
+def _shown(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _remember_choose(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
+    ctx.meta[CHOOSE] = folder
+
+
+def _choose(folder: Path, judge: str | None) -> None:
+    """Choose anew in a folder; say what is kept now."""
+    from ..training.rechoosing import choose
+    from .train_progress import shown_training
+
+    with shown_training() as progress:
+        made = choose(folder, judge, progress)
+    for one in made:
+        same = "as before" if one.kept == one.before else f"before that {one.before}"
+        say(f"{one.folder.name}: kept {one.kept}, {same}")
+
 
 @click.command(epilog=EXAMPLES)
-@click.option(
-    "--model", required=True, help="A generator, several as A,B,…, or all; see 'bench models list'."
-)
+@click.option("--model", help="A generator, several as A,B,…, or all; see 'bench models list'.")
 @click.option("--data", default="rendered", show_default=True, help="Name or folder of the data set.")
 @click.option(
     "--protocol", default="embedded-v1", show_default=True, help="embedded-v1, embedded-v2 or official."
@@ -83,6 +123,24 @@ Examples:
     help="OpenFace's CSV files of the images, for GANimation.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last save in the output folder.")
+@click.option(
+    "--status",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_show_status,
+    help="Show where each training in DIR stands, running ones too, and do nothing else.",
+)
+@click.option(
+    "--choose",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    expose_value=False,
+    callback=_remember_choose,
+    help="Train nothing: choose anew among the candidates that trainings in DIR kept, by --judge if given, "
+    "else by their stored outcomes.",
+)
 def train(**options: Any) -> None:
     """Train generators on the studio images of a data set's train split.
 
@@ -93,6 +151,16 @@ def train(**options: Any) -> None:
     With --folds N, every folder gets N of these trainings and MODEL.folds.json, the checkpoint to give to a
     run: each person is then edited by the network that has not seen them.
     """
+    folder = click.get_current_context().meta[CHOOSE]
+    if folder is not None:
+        _choose(folder, options["judge"])
+    elif options["model"] is None:
+        raise click.UsageError("Missing option '--model': name a generator, several as A,B,…, or all.")
+    else:
+        _train(**options)
+
+
+def _train(**options: Any) -> None:
     from ..training import train as training
     from ..training.devices import is_leader
     from .train_progress import shown_training

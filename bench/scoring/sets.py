@@ -14,6 +14,7 @@ from ..core.contracts import SetMetric
 from ..core.errors import BenchError
 from ..core.reasons import UNSCORED
 from ..metrics.frechet import FrechetDistance, Gaussian
+from ..statistics.intervals import UNBOUNDED, Bounds
 from ..statistics.jackknife import Replicates, replicates
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,15 @@ COLUMNS = [
 class SetScore(NamedTuple):
     """A set metric's score of some outputs, or why there is none.
 
-    ``n_references`` is None where there are only statistics of them, which do not hold the count.
+    ``n_references`` is None where there are only statistics of them, which do not hold the count. The
+    interval is cut at ``limits``, the ends of the metric's range.
     """
 
     n_outputs: int
     n_references: int | None
     replicates: Replicates | None = None
     reason: str | None = None
+    limits: Bounds = UNBOUNDED
 
     def columns(self) -> dict[str, object]:
         """Return value, low, high (NaN without a score), n_outputs, n_references and reason."""
@@ -58,7 +61,8 @@ class SetScore(NamedTuple):
         if self.replicates is None:
             return counts | dict.fromkeys(("value", "low", "high"), np.nan)
         found = self.replicates.estimate()
-        return counts | {"value": found.value, "low": found.low, "high": found.high}
+        low, high = np.clip(found[1:3], *self.limits).tolist()
+        return counts | {"value": found.value, "low": low, "high": high}
 
 
 def set_score(
@@ -83,7 +87,7 @@ def set_score(
     except Exception as error:
         log.warning("%s", metric.card.id, exc_info=error)
         return SetScore(*counts, reason=f"{UNSCORED}{type(error).__name__}: {error}")
-    return SetScore(*counts, replicates=found)
+    return SetScore(*counts, replicates=found, limits=(metric.card.low, metric.card.high))
 
 
 def _count(references: Array | Gaussian) -> int | None:

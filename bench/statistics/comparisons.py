@@ -18,6 +18,8 @@ from .multiplicity import holm
 ALL, OOD = "all", "ood"
 IN_DISTRIBUTION = STUDIO
 SIGNIFICANT = 0.05
+ROUNDING = 1e-9
+"""Means whose difference is a smaller part of the largest are equal: sums in another order differ more."""
 
 CELL_COLUMNS = [
     "generator", "dataset", "domain", "metric", "value", "low", "high", "n_asked", "n_scored", "subjects",
@@ -231,7 +233,7 @@ def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, direction: Direc
     names = part["generator"].where(ranked)
     of = int(ranked.sum())
     result = part.assign(
-        rank=part["value"].where(ranked).rank(ascending=not higher, method="min"),
+        rank=_without_rounding(part["value"].where(ranked)).rank(ascending=not higher, method="min"),
         of=of,
         reason=np.where(ranked, "", "incomplete: not ranked"),
     )
@@ -243,6 +245,13 @@ def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, direction: Direc
         rank_low=[1 + better[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
         rank_high=[of - worse[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
     )
+
+
+def _without_rounding(values: pd.Series[float]) -> pd.Series[float]:
+    """Return the values, those that only rounding tells apart made equal; NaN stays NaN."""
+    ordered = values.dropna().sort_values()
+    apart = ordered.diff() > ROUNDING * ordered.abs().max()
+    return ordered.groupby(apart.cumsum()).transform("first").reindex(values.index)
 
 
 def _significant(tests: pd.DataFrame, names: set[str], higher: bool) -> tuple[dict[str, int], dict[str, int]]:

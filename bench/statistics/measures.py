@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.contracts import SHARE, Direction, MetricCard
 from .intervals import UNBOUNDED, Bounds
 
-JOINT = "joint"
+JOINT, WORKS, QUALITY = "joint", "works", "quality"
 OUTPUT = "output"
 """The metric of rows that record whether an edit has an output: 1, or 0 with the reason."""
 PREDICTED = "ecs.predicted"
@@ -80,6 +80,12 @@ def joint_measure(column: str) -> Measure:
     return Measure(column, "right expression and verified identity", "higher", 0.0, 1.0, SHARE, True)
 
 
+def works_measure(column: str) -> Measure:
+    """The measure of a column that ``works`` made."""
+    title = "right expression, verified identity and a quality that real photos have"
+    return Measure(column, title, "higher", 0.0, 1.0, SHARE)
+
+
 def stem(column: str) -> str:
     """``fss.verified`` of ``fss.verified@dlib``."""
     return column.partition("@")[0]
@@ -94,6 +100,12 @@ def joint_column(expression: str, verified: str) -> str:
     """The id of joint success by these two columns: both backends, or the one that they share."""
     names = dict.fromkeys((backend(expression), backend(verified)))
     return f"{JOINT}@{'+'.join(names)}"
+
+
+def works_column(joint: str, quality: str) -> str:
+    """The id of the share that works by joint success and a quality: the backends of both, each once."""
+    names = dict.fromkeys((*backend(joint).split("+"), backend(quality)))
+    return f"{WORKS}@{'+'.join(names)}"
 
 
 def joint_pairs(columns: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -31,7 +31,20 @@ from .comparisons import (
 )
 from .intervals import NONE, clustered_means
 from .jackknife import METHOD
-from .measures import OUTPUT, Measure, joint_column, joint_measure, joint_pairs, measures_of, stem
+from .measures import (
+    OUTPUT,
+    QUALITY,
+    WORKS,
+    Measure,
+    joint_column,
+    joint_measure,
+    joint_pairs,
+    measures_of,
+    stem,
+    works_column,
+    works_measure,
+)
+from .works import floors_note, quality_floors, works
 
 SCHEMA_VERSION = 2
 FRAMES = ("measures", "cells", "ranks", "gains", "differences", "expressions", "confusion")
@@ -44,7 +57,8 @@ _METHOD_NOTES = (
     "(outputs over the design effect), for graded scores a t interval, widened for skewness and cut at the "
     "ends of the range; none where all subjects agree on a graded score.",
     "Scores of sets (FID, KID) and their differences on the same edits: a t interval by a jackknife that "
-    "leaves out groups of subjects in turn; references stay, and the bias of small sets is in the value.",
+    "leaves out groups of subjects in turn, cut at 0 for FID. The bias of small sets is in the value. They "
+    "are conditional on the reference images: how much others would move the scores is not in them.",
     "ECS macro is the mean over target expressions of the share that shows them; ECS auc the area under the "
     "ROC curve of the judge's probability of an expression, outputs that should show it against all others, "
     "averaged over expressions, ties counting half; an edit without output loses every comparison.",
@@ -137,7 +151,7 @@ def summarise(
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
         expressions=expressions,
         confusion=confusions(rows, cards),
-        notes=tuple(_notes(cells)),
+        notes=(*_notes(cells), *_floors_of(scores, cells)),
         methods=tuple(note.format(in_distribution=in_distribution) for note in _METHOD_NOTES),
     )
 
@@ -170,13 +184,18 @@ def _in_order(frame: pd.DataFrame, order: Mapping[str, Sequence[object]]) -> pd.
 def with_joint(
     scores: pd.DataFrame, measures: Mapping[str, Measure]
 ) -> tuple[pd.DataFrame, dict[str, Measure]]:
-    """Scores and measures with joint success of every pair of columns that allows it."""
+    """Scores and measures with joint success of every pair of columns that allows it, and what works."""
     present = dict.fromkeys(scores["metric"].unique())
+    floors = {name: quality_floors(scores, name) for name in present if stem(name) == QUALITY}
     parts, known = [scores], dict(measures)
     for expression, verified in joint_pairs(present):
         column = joint_column(expression, verified)
-        parts.append(joint_success(scores, expression, verified))
+        joint = joint_success(scores, expression, verified)
+        parts.append(joint)
         known[column] = joint_measure(column)
+        for quality in (name for name, found in floors.items() if found):
+            parts.append(works(scores, joint, quality, floors[quality]))
+            known[works_column(column, quality)] = works_measure(works_column(column, quality))
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else scores), known
 
 
@@ -325,6 +344,15 @@ def _notes(cells: pd.DataFrame) -> list[str]:
             f"{incomplete} of {len(cells)} cells are incomplete: not ranked and never marked as best."
         )
     return notes
+
+
+def _floors_of(scores: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """Say what quality an output that works has, where any cell is of those."""
+    if not (cells["metric"].map(stem) == WORKS).any():
+        return []
+    names = [name for name in scores["metric"].unique() if stem(name) == QUALITY]
+    found = {name: quality_floors(scores, name) for name in names}
+    return [floors_note(name, floors) for name, floors in found.items() if floors]
 
 
 def _span(counts: pd.Series[int]) -> str:

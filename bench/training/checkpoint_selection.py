@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 
-from ..core.errors import SpecError
+from ..core.errors import CheckpointError, SpecError
+from ..core.files import read_limited
 from ..generators.checkpoints import save_checkpoint
 from ..generators.hyperparameters import Settings
 from ..generators.neural import NeuralGenerator
-from ..weights.tensors import read_checkpoint
+from ..weights.tensors import MAX_CARD_BYTES, read_checkpoint
 
 CANDIDATES = "candidates"
 """The folder of the candidates' weights, ``STEP.safetensors`` with cards that hold their scores."""
@@ -61,6 +64,9 @@ class Outcomes(NamedTuple):
         joint, expression, identity = (round(float(np.mean(np.asarray(share))), 4) for share in shares)
         error = round(float(np.mean(self.error)), 3)
         return {"joint": joint, "expression": expression, "identity": identity, "error": error}
+
+
+_OUTCOMES = TypeAdapter(Outcomes)
 
 
 class Validation(NamedTuple):
@@ -190,6 +196,51 @@ class Selection:
         newest = _best(self.outcomes[step] for step in recent)
         gain, error = newest.gain(_best(self.outcomes[step] for step in before))
         return gain <= error
+
+
+def read_outcomes(folder: Path) -> tuple[dict[int, Outcomes], str]:
+    """Return the outcomes of the candidates that a training kept, by step, and what judged them.
+
+    Args:
+        folder: Of the training; its candidates may be none.
+
+    Raises:
+        CheckpointError: a card is damaged, or another judge judged it than the one before.
+    """
+    outcomes: dict[int, Outcomes] = {}
+    judges = set()
+    for card in sorted((folder / CANDIDATES).glob("*.json")):
+        record = read_record(card)
+        try:
+            found = _OUTCOMES.validate_python(record.get("outcomes"))
+            outcomes[int(card.stem)] = found
+        except ValueError as error:
+            raise CheckpointError(f"{card} holds no outcomes of a candidate; remove it: {error}") from error
+        if len({len(column) for column in found}) != 1 or not found.subjects:
+            raise CheckpointError(f"{card} holds outcomes of different numbers of edits; remove it")
+        judges.add(str(record.get("judged_by", "")))
+    if len(judges) > 1:
+        raise CheckpointError(
+            f"the candidates in {folder / CANDIDATES} were judged by {' and '.join(sorted(judges))}; "
+            "choose with one --judge"
+        )
+    return outcomes, next(iter(judges), "")
+
+
+def read_record(card: Path) -> dict[str, Any]:
+    """Return the training record in a card.
+
+    Raises:
+        CheckpointError: the file cannot be read, or holds none.
+    """
+    try:
+        text = read_limited(card, MAX_CARD_BYTES, "cards are smaller")
+        record = json.loads(text)["training"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{card} is no card of a trained model: {error}") from error
+    if not isinstance(record, dict):
+        raise CheckpointError(f"{card} is no card of a trained model: its training is no record")
+    return record
 
 
 def _best(outcomes: Iterable[Outcomes]) -> Outcomes:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fesbench.core.contracts import MetricCard, SetMetric
-from fesbench.metrics.calibration import calibrate, degraded, hold_out
+from fesbench.metrics.calibration import Calibration, Gap, calibrate, degraded, hold_out
 from fesbench.metrics.frechet import FrechetDistance, frechet_distance
 
 
@@ -94,3 +94,18 @@ def test_degraded_images_are_blurred_or_repeat_themselves():
     repeated = versions["collapsed"].astype(int)
     assert 0 < np.abs(repeated[0] - repeated[4]).mean() < 4
     assert np.abs(repeated[0] - repeated[5]).mean() > 50
+
+
+@pytest.mark.parametrize(
+    ("blurred", "collapsed", "confused"),
+    [
+        (Gap(2.0, 1.0, 3.0), Gap(1.0, 0.5, 1.5), ""),
+        (Gap(2.0, 1.0, 3.0), Gap(1.0, -0.5, 2.5), "collapsed"),
+        (Gap(1.0, 0.0, 2.0), Gap(1.0, 0.5, 1.5), "blurred"),
+        (Gap(1.0, -1.0, 3.0), Gap(-1.0, -2.0, 0.0), "blurred and collapsed"),
+    ],
+)
+def test_every_degraded_set_must_be_worse_beyond_its_interval(blurred, collapsed, confused):
+    found = Calibration(40, 200, 3.0, {"blurred": blurred, "collapsed": collapsed})
+    assert found.fit_to_rank == (not confused)
+    assert (f"their own {confused} versions" in found.verdict) == bool(confused)

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from fesbench.metrics.fss import FaceSimilarity, Verification
+from fesbench.metrics.networks import embedded
+from fesbench.metrics.networks.dlib_resnet import VERIFICATION
 
 ORIGIN = "a test"
 
@@ -75,3 +77,25 @@ def test_levels_are_the_means_over_real_pairs_counted_by_hand(given):
     assert levels.impostor == pytest.approx((0 - 1 + 0) / 3)
     assert (levels.pairs, levels.subjects) == (2, 3)
     assert np.isnan(metric.levels(sources[:1], truths[:1], ["a"]).impostor)
+
+
+@pytest.mark.parametrize(
+    ("backend", "pairs", "same"),
+    [
+        # cosine similarities just around 0.7080286, the 99th percentile of the network's impostor pairs
+        ("embedded", [[0.7081, np.sqrt(1 - 0.7081**2)], [0.7079, np.sqrt(1 - 0.7079**2)]], [1, 0]),
+        # distances just around 0.6, the threshold of dlib's face recognition example
+        ("dlib", [[1.5999, 0], [1.6001, 0]], [1, 0]),
+    ],
+)
+def test_verification_has_the_published_thresholds(backend, pairs, same, given, batch_of):
+    verification = {"embedded": embedded.load("identity").verification, "dlib": VERIFICATION}[backend]
+    metric = FaceSimilarity(given(2), backend, verification)
+    scores = metric.score(batch_of(["happy"] * 2, {"output": pairs, "source": [[1, 0]] * 2, "truth": pairs}))
+    assert scores[f"fss.verified@{backend}"].tolist() == same
+
+
+def test_a_similarity_at_the_threshold_is_verified_and_a_little_less_is_not():
+    threshold = Verification("cosine", 0.7, 0.0, 1.0, ORIGIN)
+    cosines = np.array([0.69999, 0.7, 0.70001])
+    assert threshold.decide(cosines, np.full(3, 9.0)).tolist() == [False, True, True]

@@ -77,3 +77,15 @@ def test_identity_and_expression_are_seen_by_their_own_metric_only(results):
 @pytest.mark.parametrize("column", ["fid@embedded", "kid@embedded", "quality@embedded"])
 def test_who_answers_which_edit_is_nothing_to_a_set(fault, column, results):
     assert score(results, fault, column) == pytest.approx(score(results, "truth", column), abs=1e-5)
+
+
+def test_ruins_that_show_the_expression_of_the_person_do_not_work(validity):
+    """Expression and identity alone let a third and more of the blurred pictures pass."""
+    found = validity.ruined(validity.rendered(2, ("studio", "portrait")))
+    truth, *ruins = found.values()
+    *seen, patched = [ruin["works@embedded"] for ruin in ruins]
+    assert truth["works@embedded"] > 0.95
+    assert found["blur of 4 pixels"]["joint@embedded"] > 0.3
+    assert seen == pytest.approx([0, 0, 0], abs=0.1)
+    assert patched < 0.3  # the quality network hardly sees that sharp patches repeat
+    assert all(ruin["works@embedded"] <= ruin["joint@embedded"] for ruin in ruins)

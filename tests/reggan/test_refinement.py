@@ -1,11 +1,12 @@
 """The refinement: where it starts, what its options change, and that every attention type is really used."""
 
+import numpy as np
 import pytest
 import torch
 
 from fesbench.core.errors import BenchError
 from fesbench.reggan.attention import ATTENTION_TYPES
-from fesbench.reggan.refinement import OPENNESS, Refinement, RefinementOptions
+from fesbench.reggan.refinement import OPENNESS, Refinement, RefinementOptions, _light
 
 CONDITION = torch.eye(3)[:2]
 
@@ -86,3 +87,12 @@ def test_the_label_matters_everywhere():
 def test_an_image_without_contrast_gives_numbers():
     flat = torch.full((2, 3, 16, 16), 0.5)
     assert torch.isfinite(Refinement(3, 4, RefinementOptions())(flat, flat, CONDITION).colour).all()
+
+
+def test_light_is_that_of_the_whole_image_so_that_colours_are_seen():
+    """By channel, a red and a blue face would look alike to the network."""
+    pixels = np.random.default_rng(0).normal([0.5, 0.0, -0.4], [0.05, 0.1, 0.2], (2, 16, 16, 3))
+    seen = _light(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    for found, expected in zip(seen, (pixels.mean((1, 2, 3)), pixels.std((1, 2, 3))), strict=True):
+        assert found.shape == (2, 1, 1, 1)
+        np.testing.assert_allclose(found.flatten(), expected, rtol=1e-12)

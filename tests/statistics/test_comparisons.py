@@ -165,3 +165,39 @@ def test_joint_success_needs_both():
     np.testing.assert_array_equal(found["value"], [1, 0, 0, 0, np.nan, 0, np.nan])
     assert set(found["metric"]) == {"joint@fer+dlib"}
     assert found["reason"].iloc[6] == "no face"
+
+
+def by_hand(means, tests):
+    """Cells of complete means, and differences of (first, second, difference, p)."""
+    place = {"dataset": "set", "domain": "studio", "metric": "mae.face"}
+    cells = pd.DataFrame([{**place, "generator": name, "value": mean} for name, mean in means.items()])
+    columns = ["generator", "versus", "difference", "p"]
+    return cells.assign(complete=True), pd.DataFrame(tests, columns=columns).assign(**place)
+
+
+def ranks_of_errors(means, tests, blocks):
+    card = MetricCard("mae", "Error", "lower", 0.0, 255.0, "grey levels", "", ("mae.face",))
+    places = {(name, "set"): block for name, block in blocks.items()}
+    return ranks(*by_hand(means, tests), measures_of([card]), places).set_index("generator")
+
+
+def test_the_smallest_error_has_the_first_rank():
+    tests = [("a", "b", -3.0, 0.001), ("a", "c", -4.0, 0.001), ("b", "c", -1.0, 0.2)]
+    found = ranks_of_errors({"a": 2.0, "b": 5.0, "c": 6.0}, tests, dict.fromkeys("abc", "main"))
+    assert found[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[1, 1, 1], [2, 2, 3], [3, 2, 3]]
+
+
+def test_tests_outside_a_block_cost_its_ranks_nothing():
+    """0.03 is significant among the one test of the block, 0.03 × 6 among all would not be."""
+    tests = [("a", "b", -3.0, 0.03), *((x, y, 0.0, 0.9) for x, y in ("ac", "ad", "bc", "bd", "cd"))]
+    blocks = {"a": "main", "b": "main", "c": "transfer", "d": "transfer"}
+    found = ranks_of_errors({"a": 2.0, "b": 5.0, "c": 5.0, "d": 5.0}, tests, blocks)
+    assert found.loc[["a", "b"], ["rank_low", "rank_high"]].to_numpy().tolist() == [[1, 1], [2, 2]]
+
+
+def test_sums_in_another_order_are_ties():
+    means = {"a": 0.1 + 0.2, "b": 0.3, "c": 0.3 - 1e-6, "d": 0.2}
+    assert means["a"] != means["b"]
+    tests = [(x, y, 0.0, 1.0) for x, y in ("ab", "ac", "ad", "bc", "bd", "cd")]
+    found = ranks_of_errors(means, tests, dict.fromkeys("abcd", "main"))
+    assert found["rank"].tolist() == [3, 3, 2, 1]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -196,3 +198,70 @@ def test_coverage_with_twenty_subjects(mean, icc):
     values = (rng.random((20, 6, 2000)) < rate).astype(float).reshape(120, 2000)
     found = clustered_means(values, names(20, 6), SHARE)
     assert 0.93 <= ((found.low <= mean) & (mean <= found.high)).mean() <= 0.97
+
+
+def textbook_share(values, subjects, domains):
+    """Mean of domains' shares with its 95% limits, value by value: Kish's design effect, Jeffreys' limits."""
+    members = {name: [i for i, one in enumerate(domains) if one == name] for name in dict.fromkeys(domains)}
+    weight = [1 / len(members[name]) / len(members) for name in domains]
+    own = {name: np.mean([values[i] for i in rows]) for name, rows in members.items()}
+    smooth = {name: (own[name] * len(rows) + 0.5) / (len(rows) + 1) for name, rows in members.items()}
+    pairs = [(i, j) for i, j in itertools.permutations(range(len(values)), 2) if subjects[i] == subjects[j]]
+
+    def spread(share, i):
+        return np.sqrt(share[domains[i]] * (1 - share[domains[i]]))
+
+    def over_pairs(of):
+        return sum(weight[i] * weight[j] * of(i) * of(j) for i, j in pairs)
+
+    # one pair of values of the weight 1 / N is added as a prior, and every domain's mean is an estimate
+    count, most = len(values), over_pairs(lambda i: spread(own, i))
+    shared = over_pairs(lambda i: values[i] - own[domains[i]]) + most / count
+    rho = np.clip((shared * count**2 + 1) / (most * count**2 + 1), 0, 1)
+    single = sum((weight[i] * spread(smooth, i)) ** 2 for i in range(count))
+    together = over_pairs(lambda i: spread(smooth, i))
+    middle, smoothed = np.mean(list(own.values())), np.mean(list(smooth.values()))
+    size = smoothed * (1 - smoothed) / (single + rho * together)
+    people = len(set(subjects))
+    nested = len(set(zip(subjects, domains, strict=True))) == people
+    dof = people - (len(members) if nested else 1)
+    each = 1 + together / single
+    estimated = (each - 1) / each * (1 - rho) ** 2
+    size *= (stats.norm.ppf(0.975) / stats.t.ppf(0.975, dof / estimated)) ** 2
+    return middle, *stats.beta.ppf([0.025, 0.975], size * middle + 0.5, size * (1 - middle) + 0.5)
+
+
+@pytest.mark.parametrize("design", ["nested", "crossed"])
+def test_a_share_over_domains_has_the_limits_counted_by_hand(design):
+    """Each domain has its own share, and subjects lose a degree of freedom for each only where nested."""
+    rng, people, edits = np.random.default_rng(2), 12, 4
+    subjects = [f"s{i}" for i in range(people) for _ in range(edits)]
+    domains = [
+        "xy"[i % 2 if design == "nested" else edit % 2] for i in range(people) for edit in range(edits)
+    ]
+    ease = np.repeat(rng.normal(0, 0.25, people), edits)
+    rate = np.where(np.array(domains) == "x", 0.8, 0.3) + ease
+    values = (rng.random(people * edits) < rate).astype(float)
+    found = clustered_means(
+        values[:, None], np.array(subjects, object), SHARE, np.array(domains, dtype=object)
+    )
+    expected = textbook_share(values, subjects, domains)
+    np.testing.assert_allclose([found.mean[0], found.low[0], found.high[0]], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("design", "dof"), [("nested", 4), ("crossed", 5)])
+def test_the_mean_of_domains_has_the_t_interval_of_its_design(design, dof):
+    """Six subjects: of three in each of two domains two means are estimated, of six in both one."""
+    if design == "nested":
+        values, subjects, domains = [1.0, 2, 3, 11, 12, 13], list("abcdef"), list("xxxyyy")
+        error = np.sqrt((1 / 3 + 1 / 3) / 4)
+    else:
+        values = [1.0, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]
+        subjects, domains = list("abcdefabcdef"), list("xxxxxxyyyyyy")
+        error = np.sqrt(3.5 / 6)
+    found = clustered_means(
+        np.array(values)[:, None], np.array(subjects, object), UNBOUNDED, np.array(domains, dtype=object)
+    )
+    half = stats.t.ppf(0.975, dof) * error
+    middle = np.mean(values)
+    np.testing.assert_allclose([found.low[0], found.high[0]], [middle - half, middle + half], rtol=1e-12)

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
 from fesbench.baselines.attgan import AttGAN
 from fesbench.baselines.stargan import StarGAN
 from fesbench.baselines.stgan import STGAN
+from fesbench.cli import cli
 from fesbench.core.contracts import Dataset, Sample
 from fesbench.core.errors import BenchError, CheckpointError, DatasetError, ImageError, SpecError
 from fesbench.generators.draws import Batch, Draws
@@ -22,8 +24,11 @@ from fesbench.generators.losses import gradient_penalty
 from fesbench.generators.objectives import LabelObjective
 from fesbench.generators.training_data import load_images, preview_images
 from fesbench.training.checkpoint_selection import Outcomes, Selection, Validation
+from fesbench.training.log import LOSSES
 from fesbench.training.loop import Limit, TrainingRun, sample_grid
-from fesbench.training.trainer import Trainer
+from fesbench.training.rechoosing import choose
+from fesbench.training.standing import standings
+from fesbench.training.trainer import Trainer, _running_average
 
 SMALL = Settings(resolution=32, width=4, discriminator_width=8, batch_size=4, seed=3)
 GREY = {"neutral": 60, "happy": 200}
@@ -98,6 +103,43 @@ def test_losses_are_the_official_sums():
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(expected, rel=1e-5)
 
 
+class ByNumber(nn.Module):
+    """Paints the number of its condition, whatever it is shown."""
+
+    def forward(self, images, condition):
+        return torch.zeros_like(images) + condition.argmax(1).float()[:, None, None, None]
+
+
+class Indifferent(nn.Module):
+    def forward(self, images):
+        return torch.zeros(len(images), 1, 1, 1), torch.zeros(len(images), 4)
+
+
+def test_the_cycle_goes_back_to_the_label_that_the_image_had():
+    labels = torch.arange(4)
+    images = labels.float()[:, None, None, None].expand(4, 3, 2, 2)
+    batch = batch_of(images, labels)
+    targets = Draws(batch, torch.Generator().manual_seed(0)).targets()
+    assert (targets != labels).any()
+    objective = LabelObjective(ByNumber(), Indifferent(), one_hot(4), SMALL)
+    terms = objective.generator_terms(batch, Draws(batch, torch.Generator().manual_seed(0)))
+    assert terms["g_cycle"].item() == 0
+
+
+@pytest.mark.parametrize("decay", [0.999, 0.25, 0.0])
+def test_the_average_follows_fast_at_first(decay):
+    """From 1, while the weight is 0: after update n a (1 + n) / (10 + n)-th is left, or the decay if less."""
+    generator = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(generator.weight)
+    average = _running_average(generator, decay)
+    nn.init.zeros_(generator.weight)
+    expected = 1.0
+    for factor in (2 / 11, 3 / 12, 4 / 13, 5 / 14):
+        average.update_parameters(generator)
+        expected *= min(factor, decay)
+        assert average.module.weight.item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_only_readable_labelled_studio_images_are_loaded():
     def broken():
         raise ImageError("truncated")
@@ -169,6 +211,7 @@ def test_restored_state_goes_on_exactly():
     losses = [first.advance() for _ in range(3)]
     second.restore(first.state())
     assert losses + [second.advance() for _ in range(3)] == expected
+    assert all(map(torch.equal, second.average.parameters(), whole.average.parameters()))
 
 
 @pytest.mark.parametrize("model", [STGAN, AttGAN])
@@ -509,3 +552,69 @@ def test_resume_with_other_settings_is_refused(tmp_path):
     TrainingRun(StarGAN, Flat(), none, SMALL, tmp_path).train(Limit(steps=1), lambda step, fraction: None)
     with pytest.raises(SpecError, match="other settings or data: seed was 3 and is now 4; "):
         TrainingRun(StarGAN, Flat(), none, replace(SMALL, seed=4), tmp_path).resume()
+
+
+def test_where_a_training_stands_is_read_from_its_folder(tmp_path):
+    run = plateau(tmp_path / "a", (5, 5), (9, 4), (9, 4))
+    run.train(Limit(steps=40), ignore, pause=7)
+    with (tmp_path / "a" / LOSSES).open("a") as losses:
+        losses.write('{"step": 8, "g_fa')  # a line that is being written
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / LOSSES).write_text('{"step": 1}\n{"step": 2}\n')
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    begun, new = standings(tmp_path)
+    assert begun[:9] == (tmp_path / "a", "stargan", 3, 7, 8, True, 6, 0.9, 4.0)
+    assert begun.seconds == round(run.seconds, 1)
+    assert (new.folder.name, new.model, new.steps, new.kept) == ("new", "", 2, None)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+    shown = CliRunner().invoke(cli, ["train", "--status", str(tmp_path)], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert ["a", "stargan", "3", "7", "8", "6", "0.900", "4.00", "0.00"] in [
+        [part.strip() for part in line.strip("│").split("│")] for line in shown.stdout.splitlines()
+    ]
+
+
+def test_a_folder_without_trainings_has_no_standing(tmp_path):
+    with pytest.raises(SpecError, match="no training in"):
+        standings(tmp_path)
+    (tmp_path / LOSSES).write_text("no json\n")
+    with pytest.raises(SpecError, match="holds no losses"):
+        standings(tmp_path)
+
+
+def test_choosing_again_writes_what_the_training_wrote(tmp_path):
+    run = judged(tmp_path / "a", (1, 5), (9, 5), (4, 2))
+    run.train(Limit(steps=6), ignore)
+    files = run.checkpoint, run.checkpoint.with_suffix(".json")
+    written = [file.read_bytes() for file in files]
+    (same,) = choose(tmp_path)
+    assert (same.before, same.kept) == (4, 4)
+    assert [file.read_bytes() for file in files] == written
+
+
+def test_other_outcomes_choose_other_weights(tmp_path):
+    run = judged(tmp_path, (1, 5), (9, 5), (4, 2))
+    run.train(Limit(steps=6), ignore)
+    card = run.selection.weights(2).with_suffix(".json")
+    content = json.loads(card.read_text())
+    content["training"]["outcomes"]["expression"] = [1.0] * 10
+    content["training"]["outcomes"]["error"] = [3.0] * 10
+    card.write_text(json.dumps(content))
+    result = CliRunner().invoke(cli, ["train", "--choose", str(tmp_path)])
+    assert (result.exit_code, result.stdout.split()) == (0, [str(run.checkpoint)])
+    assert "kept 2, before that 4" in result.stderr
+    kept, wanted = (StarGAN.from_checkpoint(file) for file in (run.checkpoint, run.selection.weights(2)))
+    assert all(map(torch.equal, kept.network.state_dict().values(), wanted.network.state_dict().values()))
+    assert "2 steps" in kept.card.weights
+    assert kept.card.guided_by == ("scripted network",)
+    record = json.loads(run.checkpoint.with_suffix(".json").read_text())["training"]
+    assert (record["steps"], record["selection"]["candidates"]["2 steps"]["joint"]) == (2, 1.0)
+    content["training"]["outcomes"]["error"] = [1.0]
+    card.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"000002\.json holds outcomes of different numbers"):
+        choose(tmp_path)
+
+
+def test_without_candidates_there_is_no_choice(tmp_path):
+    with pytest.raises(SpecError, match="no training in it kept candidates"):
+        choose(tmp_path)
