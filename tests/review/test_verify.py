@@ -55,7 +55,7 @@ def test_an_altered_image_shows_in_digests_and_in_scores(copied_run):
 
 
 def test_altered_scores_show_against_parts_and_summary(copied_run, monkeypatch):
-    monkeypatch.setattr("fesbench.review.verify._scores", lambda *_: iter(()))  # outputs are as they were
+    monkeypatch.setattr("fesbench.review.verify._scores_in", lambda *_: iter(()))  # outputs are as they were
     path = copied_run / "scores.parquet"
     scores = pd.read_parquet(path)
     better = (scores["generator"] == "reggan-regression") & (scores["metric"] == "fss@embedded")
