@@ -200,11 +200,12 @@ def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]
     to_low, to_high = error * _unskew(quantile, moments), -error * _unskew(-quantile, moments)
     to_low = np.where(moments.skewness < 0, np.maximum(quantile * error, to_low), quantile * error)
     to_high = np.where(moments.skewness > 0, np.maximum(quantile * error, to_high), quantile * error)
-    unseen = np.sqrt(UNSEEN) * quantile / np.maximum(moments.clusters, 1)
-    ends = limits if np.isfinite(limits).all() else (moments.mean, moments.mean)
+    finite = bool(np.isfinite(limits).all())
+    least, most = limits if finite else (0.0, 0.0)
+    unseen = finite * np.sqrt(UNSEEN) * quantile / np.maximum(moments.clusters, 1)
     return (
-        moments.mean - np.hypot(to_low, unseen * (moments.mean - ends[0])),
-        moments.mean + np.hypot(to_high, unseen * (ends[1] - moments.mean)),
+        moments.mean - np.hypot(to_low, unseen * (moments.mean - least)),
+        moments.mean + np.hypot(to_high, unseen * (most - moments.mean)),
     )
 
 
