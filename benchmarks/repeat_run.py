@@ -35,6 +35,9 @@ def repeat_run(small_folder: Path, large_folder: Path, outputs: int) -> None:
     large.write_scores(pd.concat(parts, ignore_index=True)[SCORES.names])
     for name in ("run.json", "identities.json", "summary.json"):
         content = json.loads((small_folder / name).read_text(encoding="utf-8"))
+        for counts in content.get("outputs", {}).values():
+            for model in counts.values():
+                model.update({kind: copies * count for kind, count in model.items()})
         (large_folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 

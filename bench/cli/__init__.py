@@ -12,6 +12,7 @@ import sys
 from typing import IO, Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..core.errors import BenchError, did_you_mean
 from ..core.version import __version__
@@ -42,6 +43,15 @@ class LazyGroup(click.Group):
         module, _, attribute = self.lazy[cmd_name].target.partition(":")
         command: click.Command = getattr(importlib.import_module(module, __package__), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, without importing the commands."""
+        commands = [
+            CompletionItem(name, help=entry.short_help)
+            for name, entry in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -82,6 +92,7 @@ COMMANDS = {
     "cite": LazyCommand(".cite:cite", "Print BibTeX of models, metrics and data sets."),
     "cache": LazyCommand(".cache:cache", "Show and clear what is kept between runs."),
     "doctor": LazyCommand(".doctor:doctor", "Look for what is wrong with this installation."),
+    "completion": LazyCommand(".completion:completion", "Print the completion script of a shell."),
     "train-classifier": LazyCommand(
         ".train_classifier:train_classifier", "Train an expression classifier to score with."
     ),

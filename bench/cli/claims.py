@@ -11,6 +11,7 @@ import click
 from rich.padding import Padding
 from rich.text import Text
 
+from .completion import complete_runs
 from .console import make_console
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ STYLES = {"agrees": "green", "disagrees": "red", "undecided": "yellow", "not tes
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option(
     "--claims",
     "path",

@@ -1,4 +1,4 @@
-"""``bench compare``: what two runs differ by, and why."""
+"""``bench compare``: what two runs differ by, and why; or one table of two runs of different models."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.plurals import counted
+from .completion import complete_runs
 from .console import make_console
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..review.compare import Comparison
+    from ..runs.results import RunResults
 
 DIGITS = 4
 
 
 @click.command(epilog="Example:  bench compare runs/monday runs/friday")
-@click.argument("run_a", type=click.Path(path_type=Path))
-@click.argument("run_b", type=click.Path(path_type=Path))
+@click.argument("run_a", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("run_b", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--all", "everything", is_flag=True, help="Show every domain and column, changed or not.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
@@ -32,11 +34,18 @@ def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
 
     Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and
     what the two runs record that can explain it: specification, data, weights, versions, code, device.
+
+    Runs of different models on the same edits, by the same metrics, are shown in one table instead, with
+    tests and ranks over all models; --json then prints the summary.
     """
     from ..api import open_run
-    from ..review.compare import compare_runs
+    from ..review.compare import compare_runs, have_same_models
 
-    found = compare_runs(open_run(run_a), open_run(run_b))
+    before, after = open_run(run_a), open_run(run_b)
+    if not have_same_models(before, after):
+        _show_merged(before, after, as_json)
+        return
+    found = compare_runs(before, after)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
         return
@@ -46,6 +55,18 @@ def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
         console.print(_differences(shown))
     for line in _text(found):
         console.print(Text(line), soft_wrap=True)
+
+
+def _show_merged(first: RunResults, second: RunResults, as_json: bool) -> None:
+    from fesbench.reports.run.publish import show_tables
+
+    from ..review.compare import merge_runs
+
+    merged = merge_runs(first, second)
+    if as_json:
+        click.echo(merged.summary.to_json(), nl=False)
+    else:
+        show_tables(merged, make_console())
 
 
 def _overview(found: Comparison) -> pd.DataFrame:

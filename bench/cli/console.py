@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 
 from ..core.plurals import counted
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 110
 """Characters in a line of a file or a pipe, unless ``COLUMNS`` is set in the environment."""
+_LONGEST = 24
+"""Characters of the longest name in a list."""
 PAUSE = 20.0
 """Seconds between two plain lines of progress."""
 
@@ -34,6 +38,12 @@ def make_console(stderr: bool = False) -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console
+
+
+def make_list(name: str, *columns: str, long: bool) -> Table:
+    """Return a table whose first column is never cut; the others are, to one line a row, if not ``long``."""
+    rest = (Column(column, no_wrap=not long, overflow="fold" if long else "ellipsis") for column in columns)
+    return Table(Column(name, no_wrap=True, min_width=_LONGEST), *rest, box=SIMPLE_HEAD)
 
 
 def say(message: str) -> None:

@@ -27,6 +27,7 @@ from ..core.contracts import Dataset, Problem
 from ..core.plurals import counted
 from ..runs.plan import make_plan
 from ..runs.spec import RunSpec
+from .completion import complete_data
 from .console import say
 
 LAYOUT_HELP = "How names tell subject and expression. " + " ".join(
@@ -83,7 +84,7 @@ def add(name: str, path: Path, labels: Path | None, label: tuple[str, ...], **op
 
 
 @data.command(epilog="Example:  bench data remove london")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 def remove(name: str) -> None:
     """Forget a registered data set; its files stay."""
     registry.unregister(name)
@@ -115,7 +116,7 @@ def _registered(spec: FolderSpec) -> dict[str, str]:
 
 
 @data.command(epilog="Example:  bench data show london --sheet london.png")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @click.option("--sheet", type=click.Path(path_type=Path), help="Also write a PNG with images of every kind.")
 @click.option("--card", "as_card", is_flag=True, help="Print a data card in Markdown.")
 @click.option("--run", type=click.Path(path_type=Path), help="With --card: add what this run measured.")
@@ -190,7 +191,7 @@ def prepare(source: Path, destination: Path, size: int) -> None:
 
 
 @data.command("export-edits", epilog="Example:  bench data export-edits london london-edits --size 128")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--limit", type=click.IntRange(1), help="Only this many subjects of each domain, as in `bench run`."

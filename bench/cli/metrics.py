@@ -13,7 +13,9 @@ from rich.table import Column, Table
 from ..core.contracts import FeatureExtractor, ImageMetric, Metric
 from ..core.errors import BenchError
 from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
-from .console import make_console
+from .completion import complete_metrics
+from .console import make_console, make_list
+from .options import long_option
 
 if TYPE_CHECKING:
     from ..testing.golden_scores import Comparison
@@ -31,9 +33,10 @@ def metrics() -> None:
 
 
 @metrics.command("list", epilog="Example:  bench metrics list --json")
+@long_option
 @click.option("--json", "as_json", is_flag=True, help="Print cards as JSON.")
-def list_metrics(as_json: bool) -> None:
-    """List every metric, or why it cannot be computed here."""
+def list_metrics(details: bool, as_json: bool) -> None:
+    """List every metric, or why it cannot be computed here, a line each unless --long is given."""
     found = {identifier: _try(identifier) for identifier in metric_names()}
     if as_json:
         described = {
@@ -42,7 +45,7 @@ def list_metrics(as_json: bool) -> None:
         }
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
-    table = Table(Column("id", no_wrap=True), "", "range", "unit", "meaning")
+    table = make_list("id", "", "range", "unit", "meaning", long=details)
     for identifier, metric in found.items():
         table.add_row(identifier, *_cells(metric))
     make_console().print(table)
@@ -63,7 +66,7 @@ def _cells(metric: Metric | str) -> list[str]:
 
 
 @metrics.command(epilog="Example:  bench metrics show fss --backend embedded")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_metrics)
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", help="For plain names.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
 def show(name: str, backend: str, as_json: bool) -> None:

@@ -12,8 +12,9 @@ from rich.table import Table
 from ..core.contracts import GeneratorCard
 from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
-from .console import make_console
-from .options import labels_option, native_size_option
+from .completion import complete_models
+from .console import make_console, make_list
+from .options import labels_option, long_option, native_size_option
 
 
 @click.group()
@@ -22,14 +23,17 @@ def models() -> None:
 
 
 @models.command("list", epilog="Example:  bench models list --json")
+@long_option
 @click.option("--json", "as_json", is_flag=True, help="Print cards as JSON.")
-def list_models(as_json: bool) -> None:
-    """List every generator with its training and weights."""
+def list_models(details: bool, as_json: bool) -> None:
+    """List every generator with its training and weights, a line each unless --long is given."""
     cards = {name: _card(name) for name in GENERATORS.names()}
     if as_json:
         click.echo(json.dumps({name: _as_dict(card) for name, card in cards.items()}, indent=2))
         return
-    table = Table("name", "title", "year", "parameters", "supervision", "trained on", "weights")
+    table = make_list(
+        "name", "title", "year", "parameters", "supervision", "trained on", "weights", long=details
+    )
     for name, card in cards.items():
         table.add_row(name, *_cells(card))
     make_console().print(table)
@@ -54,7 +58,7 @@ def _cells(card: GeneratorCard | str) -> list[str]:
 
 
 @models.command(epilog="Example:  bench models show stargan --card --run runs/cfee > stargan.md")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights other than the shipped ones.")
 @labels_option
 @native_size_option

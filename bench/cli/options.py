@@ -7,6 +7,7 @@ import re
 import click
 
 from ..core.names import split_names
+from .completion import complete_metrics
 
 
 def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -35,10 +36,17 @@ metric_option = click.option(
     "metrics",
     multiple=True,
     metavar="NAMES",
+    shell_complete=complete_metrics,
     callback=_split,
     help="Metrics or full ids (ecs@face-api), with commas or one by one.  [default: all]",
 )
 """Passes ``metrics`` to the command: a tuple of names, empty where the option was not given."""
+
+
+long_option = click.option(
+    "--long", "details", is_flag=True, help="Show all columns whole, on several lines where they need them."
+)
+"""Passes ``details`` to a command that lists."""
 
 
 labels_option = click.option(

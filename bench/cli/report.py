@@ -10,6 +10,7 @@ import click
 from fesbench.reports.formats import FORMATS
 
 from ..core.errors import BenchError
+from .completion import complete_runs
 
 if TYPE_CHECKING:
     from fesbench.reports.formats.latex import Width
@@ -35,7 +36,14 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument(
+    "runs",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN...",
+    shell_complete=complete_runs,
+)
 @click.option(
     "--format",
     "formats",

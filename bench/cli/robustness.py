@@ -8,11 +8,12 @@ import click
 
 from fesbench.datasets.workers import available_cores
 
+from .completion import complete_runs
 from .console import make_console, shown_progress
 
 
 @click.command(epilog="Example:  bench robustness runs/rendered-1a2b && bench report runs/rendered-1a2b")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option(
     "--edits",
     type=click.IntRange(1),

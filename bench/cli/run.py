@@ -19,6 +19,7 @@ from ..core.plurals import counted
 from ..metrics.registry import backend_for_photos, metric_id
 from ..runs.plan import Plan, make_plan, resolve
 from ..runs.spec import BY_MODEL, RunConfig, RunSpec, by_model, read_config, validate
+from .completion import complete_data, complete_models
 from .console import make_console, say, shown_progress
 from .options import metric_option
 
@@ -38,10 +39,19 @@ Examples:
 
 @click.command(epilog=EXAMPLES, no_args_is_help=True)
 @click.option(
-    "--model", "models", multiple=True, metavar="NAME", help="A model, FILE.py:CLASS, outputs:DIR, or all."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="A model, FILE.py:CLASS, outputs:DIR, or all.",
 )
 @click.option(
-    "--data", multiple=True, metavar="NAME", help="A data set's name or folder.  [default: rendered]"
+    "--data",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_data,
+    help="A data set's name or folder.  [default: rendered]",
 )
 @metric_option
 @click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: see above]")

@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from ..core.plurals import counted
+from .completion import complete_runs
 from .console import make_console
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _table(found: list[Overview]) -> Table:
 
 
 @runs.command(epilog="Example:  bench runs show runs/demo")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 def show(run: Path) -> None:
     """Print all measures of RUN in all domains, with intervals and notes."""
     from fesbench.reports.run.publish import show_tables
@@ -60,7 +61,7 @@ def show(run: Path) -> None:
 
 
 @runs.command("pack", epilog="Example:  bench runs pack runs/demo --out demo.tar.gz")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--out", type=click.Path(path_type=Path), help="The archive.  [default: RUN.tar.gz]")
 @click.option("--no-images", is_flag=True, help="Leave out outputs and grids, which show people.")
 def pack_(run: Path, out: Path | None, no_images: bool) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from .completion import complete_runs
 from .console import make_console
 
 STYLES = {"ok": "green", "mismatch": "bold red", "not checked": "yellow"}
 
 
 @click.command(epilog="Example:  bench verify runs/cfee --all")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option(
     "--all", "everything", is_flag=True, help="Score every stored output again, not one shard of each model."
 )

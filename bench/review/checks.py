@@ -54,8 +54,8 @@ def _difference(recorded: Entry | None, found: Entry | None, tolerance: float) -
     """Describe the first field in which two entries differ; empty where none does."""
     if recorded is None or found is None:
         return "is not recorded" if recorded is None else "is not found again"
-    for field in recorded.keys() & found.keys():
-        if not equal_values(recorded[field], found[field], tolerance):
+    for field in recorded:
+        if field in found and not equal_values(recorded[field], found[field], tolerance):
             return f"{field} is {_shown(recorded[field])} in the record, {_shown(found[field])} found"
     return ""
 

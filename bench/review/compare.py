@@ -1,9 +1,13 @@
-"""Compares two runs: what their scores differ by on the edits that they share, and why they may."""
+"""Compares two runs: what their scores differ by on the edits that they share, and why they may.
+
+Two runs of different models share no output; ``merge_runs`` puts their scores into the same tables instead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,17 +17,22 @@ from ..core.errors import BenchError
 from ..runs.results import RunResults
 from ..runs.spec import BY_MODEL, GROWING, RunSpec
 from ..runs.store.records import DatasetRecord, plain
+from ..scoring.sets import COLUMNS
 from ..statistics.comparisons import by_edit, interval_columns, scopes
 from ..statistics.intervals import NONE, clustered_means, of_differences
 from ..statistics.measures import OUTPUT, Measure, backend
 from ..statistics.multiplicity import holm
-from ..statistics.summary import with_joint
+from ..statistics.summary import summarise, with_joint
 
 CHANGE_COLUMNS = [
     "dataset", "domain", "metric", "generator", "before", "after", "difference", "low", "high", "p", "p_holm",
     "n_common", "n_scored", "n_changed", "subjects", "method", "reason",
 ]  # fmt: skip
 NO_PAIRS = "no paired difference for the score of a set"
+OF_SCORES = frozenset({"spec", "data", "metric", "network"})
+"""The kinds of causes that keep scores of different models apart."""
+OF_MODELS = ("names", "models", "unavailable", "synthesis", "checkpoints")
+"""The fields of a record that hold entries of models."""
 UNEXPLAINED = (
     "nothing that the runs record tells them apart here; `bench verify` shows whether files were changed"
 )
@@ -112,6 +121,74 @@ def compare_runs(before: RunResults, after: RunResults) -> Comparison:
         _reasons(changes, causes, after),
         (len(asked[0] - asked[1]), len(asked[1] - asked[0])),
     )
+
+
+@dataclass(frozen=True)
+class MergedResults(RunResults):
+    """The results of two runs of different models: ``store`` is the first one's, ``rows`` are all scores."""
+
+    rows: pd.DataFrame
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The rows of both runs."""
+        return self.rows
+
+
+def have_same_models(first: RunResults, second: RunResults) -> bool:
+    """Return whether two runs have a model in common."""
+    return bool(first.record.models.keys() & second.record.models.keys())
+
+
+def merge_runs(first: RunResults, second: RunResults) -> MergedResults:
+    """Return the results of two runs of different models as if one run had been asked for all of them.
+
+    Tests and ranks are computed anew over all models. Sets have no tests between models of different runs.
+
+    Raises:
+        BenchError: the runs differ in data, edits, metrics or a field of the specification such as the
+            resolution.
+    """
+    differing = [*_obstacles(first, second)]
+    if differing:
+        raise BenchError(
+            f"the models of {first.location} and {second.location} cannot stand in one table:\n  "
+            + "\n  ".join(differing)
+        )
+    both = first, second
+    rows = pd.concat([run.scores for run in both], ignore_index=True)
+    sets = pd.concat([run.cells[run.cells["references"].notna()] for run in both], ignore_index=True)
+    known = pd.concat([run.differences for run in both], ignore_index=True)
+    summary = summarise(
+        rows,
+        sets.assign(n_outputs=sets["n_scored"])[COLUMNS],
+        first.metrics,
+        first.blocks | second.blocks,
+        unfit=first.unfit | second.unfit,
+        set_differences=known[known["metric"].isin(set(sets["metric"]))],
+    )
+    joined = {name: getattr(first.record, name) | getattr(second.record, name) for name in OF_MODELS}
+    record = first.record.updated(
+        **joined,
+        failed=first.record.failed + second.record.failed,
+        unscored=first.record.unscored + second.record.unscored,
+    )
+    return MergedResults(first.store, record, summary, rows)
+
+
+def _obstacles(first: RunResults, second: RunResults) -> Iterator[str]:
+    """Yield what keeps the scores of two runs out of one table."""
+    for kind, old, new in (
+        ("data set", first.record.datasets, second.record.datasets),
+        ("metric", first.record.metrics, second.record.metrics),
+    ):
+        yield from (f"{kind} {name}: only in {first.location}" for name in sorted(old.keys() - new.keys()))
+        yield from (f"{kind} {name}: only in {second.location}" for name in sorted(new.keys() - old.keys()))
+    yield from (str(cause) for cause in _causes(first, second) if cause.kind in OF_SCORES)
+    edits = [set(run.scores[["dataset", "edit"]].itertuples(index=False)) for run in (first, second)]
+    if edits[0] != edits[1]:
+        only = len(edits[0] - edits[1]), len(edits[1] - edits[0])
+        yield f"edits: {only[0]} only in {first.location}, {only[1]} only in {second.location}"
 
 
 def _paired(

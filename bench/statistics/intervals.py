@@ -4,8 +4,10 @@ Outputs of one subject resemble each other, so the subject is what counts as ind
 difference of two, gets a Jeffreys interval with an effective sample size (``proportions``); the mean of a
 graded score a cluster-robust t interval, widened on the side of the long tail by the cubic transformation
 that corrects a mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation',
-JRSS B 54, 1992) and cut at the ends of the score's range. Where all subjects agree on a graded score there is
-no variance to go by, and no interval. How often the intervals cover is measured by
+JRSS B 54, 1992) and cut at the ends of the score's range. Where that range is finite, each end also allows
+for failures that the sample has not met: an eighth of a subject at that end of the range adds to the
+variance, as the prior of a Jeffreys interval adds half a failure. Where all subjects agree on a graded score
+there is no variance to go by, and no interval. How often the intervals cover is measured by
 ``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
 """
 
@@ -31,6 +33,9 @@ UNBOUNDED: Bounds = (-np.inf, np.inf)
 JEFFREYS = "clustered Jeffreys"
 T = "clustered t"
 NONE = "none"
+
+UNSEEN = 0.125
+"""How many subjects at the end of a finite range add to the variance of a graded score's mean."""
 
 _TINY = 1e-10
 _SKEWNESS_DECIMALS = 8
@@ -96,7 +101,8 @@ def clustered_mean(
         subjects: (N,) the subject of each value; the order of rows does not matter.
         bounds: For a share, what a failure and a success count as: (0, 1), or (-1, 1) for differences of
             two shares. Graded scores have no bounds in this sense, whatever their range.
-        limits: The ends of the range of a graded score, which no interval leaves.
+        limits: The ends of the range of a graded score, which no interval leaves; where they are finite, the
+            interval allows for subjects at them that the sample has not met.
     """
     column = np.asarray(values, dtype=np.float64).reshape(-1, 1)
     found = clustered_means(column, np.asarray(subjects, dtype=object), bounds, limits=limits)
@@ -128,7 +134,8 @@ def clustered_means(
         bounds: As in ``clustered_mean``.
         strata: (N,) names of groups of rows; the mean is then the plain mean of the groups' means, as in
             'mean over domains'. None takes all rows as one group.
-        null: The mean that ``p`` tests against, two-sided: below 0.05 where the interval excludes it.
+        null: The mean that ``p`` tests against, two-sided: below 0.05 where the interval excludes it. Where
+            graded scores are tested, nothing is added for subjects that the sample has not met.
         limits: As in ``clustered_mean``.
 
     Returns:
@@ -141,7 +148,8 @@ def clustered_means(
             shares = Proportions.of(values, Layout.of(subjects, strata), bounds)
             (low, high), p = shares.limits(1 - LEVEL), shares.p(null)
         else:
-            low, high = (np.clip(end, *limits) for end in _graded_interval(moments))
+            low, high = _graded_interval(moments, limits if np.isnan(null) else UNBOUNDED)
+            low, high = np.clip(low, *limits), np.clip(high, *limits)
             p = _graded_p(moments, null)
     agree = np.sqrt(moments.variance) <= _TINY * np.maximum(np.abs(moments.mean), 1.0)
     usable = (moments.dof > 0) & (bounded | ~agree)
@@ -185,16 +193,20 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
     return _Moments(mean, variance, skewness, dof, seen.sum(0), clusters)
 
 
-def _graded_interval(moments: _Moments) -> tuple[Floats, Floats]:
-    """The t interval, widened for skewness on the long tail."""
+def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
+    """The t interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
     quantile: Floats = np.asarray(stats.t.ppf((1 + LEVEL) / 2, np.maximum(moments.dof, 1)))
     error = np.sqrt(moments.variance)
-    low, high = moments.mean - quantile * error, moments.mean + quantile * error
-    skewed_low = moments.mean - error * _unskew(quantile, moments)
-    skewed_high = moments.mean - error * _unskew(-quantile, moments)
-    low = np.where(moments.skewness < 0, np.minimum(low, skewed_low), low)
-    high = np.where(moments.skewness > 0, np.maximum(high, skewed_high), high)
-    return low, high
+    to_low, to_high = error * _unskew(quantile, moments), -error * _unskew(-quantile, moments)
+    to_low = np.where(moments.skewness < 0, np.maximum(quantile * error, to_low), quantile * error)
+    to_high = np.where(moments.skewness > 0, np.maximum(quantile * error, to_high), quantile * error)
+    finite = bool(np.isfinite(limits).all())
+    least, most = limits if finite else (0.0, 0.0)
+    unseen = finite * np.sqrt(UNSEEN) * quantile / np.maximum(moments.clusters, 1)
+    return (
+        moments.mean - np.hypot(to_low, unseen * (moments.mean - least)),
+        moments.mean + np.hypot(to_high, unseen * (most - moments.mean)),
+    )
 
 
 def _unskew(y: Floats, moments: _Moments) -> Floats:

@@ -1,8 +1,68 @@
 """``bench compare``."""
 
 import json
+import shutil
 
 import pandas as pd
+import pytest
+
+
+def keep_models(run, names):
+    """Remove what a run holds of all other models."""
+    (run / "sha256sums.txt").unlink()  # it would tell that files were changed
+    for name, fields in (("run.json", ("models",)), ("summary.json", ("cells", "differences"))):
+        content = json.loads((run / name).read_text())
+        for field in fields:
+            entries = content[field]
+            content[field] = (
+                {key: entry for key, entry in entries.items() if key in names}
+                if isinstance(entries, dict)
+                else [row for row in entries if {row["generator"], row.get("versus")} <= {*names, None}]
+            )
+        for counts in content.get("outputs", {}).values():
+            for model in counts.keys() - names:
+                del counts[model]
+        (run / name).write_text(json.dumps(content))
+    scores = pd.read_parquet(run / "scores.parquet")
+    scores[scores["generator"].isin(names)].to_parquet(run / "scores.parquet")
+
+
+@pytest.fixture
+def halves(finished_run, tmp_path):
+    """The finished run as two: one model, and the controls."""
+    found = []
+    for name, models in (("model", {"reggan-regression"}), ("controls", {"copy", "truth"})):
+        found.append(shutil.copytree(finished_run, tmp_path / name))
+        keep_models(found[-1], models)
+    return found
+
+
+def test_runs_of_different_models_are_merged_into_one_table(call_bench, finished_run, halves):
+    merged = json.loads(call_bench("compare", *halves, "--json").stdout)
+    whole = json.loads((finished_run / "summary.json").read_text())
+    keys = ("generator", "dataset", "domain", "metric")
+    values = [
+        {tuple(row[key] for key in keys): row["value"] for row in found["cells"]} for found in (merged, whole)
+    ]
+    common = values[0].keys() & values[1].keys()
+    assert len(common) >= 0.9 * len(values[1])
+    for key in common:
+        assert values[0][key] == pytest.approx(values[1][key], nan_ok=True), key
+    pairs = {frozenset((row["generator"], row["versus"])) for row in merged["differences"]}
+    assert frozenset(("reggan-regression", "copy")) in pairs
+    assert "RegGAN" in call_bench("compare", *halves).stdout
+
+
+def test_what_keeps_runs_of_different_models_apart_is_told(call_bench, halves):
+    path = halves[1] / "run.json"
+    record = json.loads(path.read_text())
+    record["spec"]["resolution"] = 64
+    record["datasets"]["rendered"]["digest"] = "0" * 64
+    path.write_text(json.dumps(record))
+    message = call_bench("compare", *halves, code=2).stderr
+    assert "cannot stand in one table" in message
+    assert "spec resolution: 32 → 64" in message
+    assert "data rendered: digest" in message
 
 
 def test_a_run_agrees_with_itself(call_bench, finished_run):
@@ -14,6 +74,7 @@ def test_a_run_agrees_with_itself(call_bench, finished_run):
 
 
 def test_what_changed_is_shown_with_what_may_have_moved_it(call_bench, finished_run, copied_run):
+    (copied_run / "sha256sums.txt").unlink()  # it would tell that files were changed
     path = copied_run / "scores.parquet"
     scores = pd.read_parquet(path)
     own = (scores["generator"] == "reggan-regression") & (scores["metric"] == "quality@embedded")
@@ -31,6 +92,7 @@ def test_what_changed_is_shown_with_what_may_have_moved_it(call_bench, finished_
 
 
 def test_recorded_differences_that_moved_nothing_are_told(call_bench, finished_run, copied_run):
+    (copied_run / "sha256sums.txt").unlink()  # it would tell that files were changed
     path = copied_run / "run.json"
     record = json.loads(path.read_text())
     record["device"]["threads"] = 64

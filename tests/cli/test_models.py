@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from fesbench.cli import cli
 from fesbench.generators.registry import GENERATORS
+from fesbench.metrics.registry import metric_names
 
 CARD = '{"name": "mine", "title": "Mine", "trained_on": "rendered train", "supervision": "paired"}'
 
@@ -33,11 +34,21 @@ def test_the_list_has_the_card_of_every_model_or_the_reason():
 
 def test_the_table_names_training_and_weights(monkeypatch):
     monkeypatch.setattr(GENERATORS, "names", lambda: ["copy", "ganmut", "masked-regression"])
-    lines = bench("list").stdout.splitlines()
+    lines = bench("list", "--long").stdout.splitlines()
     (regression,) = [line for line in lines if "masked-regression" in line]
     assert "2020" in regression
     assert "paired" in regression
     assert any("no weights of 'ganmut'" in line for line in lines)
+
+
+@pytest.mark.parametrize("group", ["models", "metrics"])
+def test_a_list_fits_a_screen_with_names_whole(group):
+    done = CliRunner(env={"COLUMNS": "100"}).invoke(cli, [group, "list"])
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    names = GENERATORS.names() if group == "models" else metric_names()
+    assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in names] == [*names]
 
 
 def test_show_prints_the_card(outputs):

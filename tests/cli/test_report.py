@@ -46,3 +46,30 @@ def test_unknown_formats_and_data_sets_are_refused(call_bench, finished_run, tmp
         in call_bench("report", finished_run, "--include-images", "london", "--out", tmp_path, code=2).stderr
     )
     assert "is no format" in call_bench("report", finished_run, "--format", "docx", code=2).stderr
+
+
+def test_main_tables_show_what_is_chosen(call_bench, finished_run, tmp_path):
+    chosen = ("--model", "copy", "--metric", "ecs@embedded", "--domain", "studio", "--columns", "one")
+    call_bench("report", finished_run, "--format", "latex,json", *chosen, "--out", tmp_path)
+    (main,) = json.loads((tmp_path / "tables" / "main.json").read_text())["tables"]
+    assert [row["name"] for row in main["rows"]] == ["copy"]
+    assert {(column["metric"], column["domain"]) for column in main["columns"]} == {
+        ("ecs@embedded", "studio")
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "right"),
+    [
+        ("--model", "copi", "copy"),
+        ("--metric", "ecs@embeded", "ecs@embedded"),
+        ("--domain", "studo", "studio"),
+    ],
+)
+def test_a_wrong_choice_is_answered_with_the_nearest_name(
+    call_bench, finished_run, tmp_path, option, wrong, right
+):
+    message = call_bench(
+        "report", finished_run, option, wrong, "--format", "csv", "--out", tmp_path, code=2
+    ).stderr
+    assert f"Did you mean {right}" in message

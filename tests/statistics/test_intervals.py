@@ -67,6 +67,15 @@ def test_means_of_graded_scores_stay_inside_their_range():
     assert (inside.mean, inside.low, inside.high) == (free.mean, -1.0, 1.0)
 
 
+def test_graded_scores_allow_for_failures_that_the_sample_has_not_met():
+    values, subjects = [0.8, 0.9, 0.9, 1.0], ["a", "b", "c", "d"]
+    free = clustered_mean(values, subjects)
+    bounded = clustered_mean(values, subjects, limits=(0.0, 1.0))
+    unseen = stats.t.ppf(0.975, 3) * np.sqrt(0.125) * 0.9 / 4
+    np.testing.assert_allclose(bounded.low, 0.9 - np.hypot(0.9 - free.low, unseen), rtol=1e-9)
+    assert bounded.high == 1
+
+
 def test_one_failing_subject_widens_the_interval_more_than_scattered_failures():
     together, scattered = np.ones(60), np.ones(60)
     together[:5] = 0
@@ -172,7 +181,7 @@ def test_interval_of_a_share_holds_its_mean_mirrors_and_stays_inside(rows):
 def test_p_is_below_five_percent_exactly_where_the_interval_excludes_zero(seed, shift, bounds):
     rng = np.random.default_rng(seed)
     values = np.clip(np.round(shift + rng.normal(0, 0.5, (48, 1))), -1, 1)
-    found = clustered_means(values, names(8, 6), bounds, null=0.0)
+    found = clustered_means(values, names(8, 6), bounds, null=0.0, limits=(-1.0, 1.0))
     if np.isnan(found.low[0]):
         return
     excluded = bool(found.low[0] > 0 or found.high[0] < 0)
