@@ -4,17 +4,17 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,study,train
+EVERYTHING := dev,docs,paper,portable,prepare,ray,study,train
 SITE := build/site
 
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test coverage lint type wheel bench docs constraints clean core everything site
+.PHONY: help demo readme-numbers test coverage lint type wheel bench docs constraints clean core everything site
 .NOTPARALLEL:
 
 help:
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 demo: core ## set up, then compare all models on rendered faces
 	$(BIN)/bench run --model all --out runs/demo
@@ -43,6 +43,9 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks
+
+readme-numbers: demo ## run the demo, then write its table into README.md
+	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs

@@ -21,7 +21,7 @@ from .runs.store.store import RunStore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .runs.execution.executor import ShardDone
+    from .runs.execution.executor import Executor, ShardDone
     from .runs.execution.progress import Listener
     from .runs.run import Loaded
 
@@ -87,7 +87,13 @@ def evaluate(
 
 
 def complete_run(
-    plan: Plan, store: RunStore, device: str, workers: int, listener: Listener, timeout: float | None = None
+    plan: Plan,
+    store: RunStore,
+    device: str,
+    workers: int,
+    listener: Listener,
+    timeout: float | None = None,
+    executor: Executor | None = None,
 ) -> RunResults:
     """Compute what the run directory lacks, and return the results.
 
@@ -98,6 +104,7 @@ def complete_run(
         workers: Processes that load images; 0 loads in this one.
         listener: Receives progress.
         timeout: Seconds that a model of a file or an installed package may take for a batch; None for 300.
+        executor: Executes the work; None does so in this process.
 
     Raises:
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
@@ -124,7 +131,7 @@ def complete_run(
             remove_altered(plan, store)
             store.update_identities(found)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener, loaded=loaded, timeout=seconds)
+                run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
                 publish(plan, RunResults.read(store))
                 finish(store)
         return RunResults.open(store.location)

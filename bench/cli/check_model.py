@@ -12,9 +12,6 @@ import click
 from rich.table import Table
 
 from ..generators.registry import is_foreign, load_generator
-from ..runs.isolation.model import IsolatedModel
-from ..runs.isolation.process import ProcessEnded, TimedOut
-from ..runs.isolation.requests import ModelRequest
 from ..testing.findings import ConformanceError, Finding
 from .console import make_console
 from .options import labels_option, native_size_option
@@ -67,6 +64,10 @@ def _isolated(
     model: str, checkpoint: Path | None, labels: tuple[str, ...], native_size: int | None, timeout: float
 ) -> tuple[str, Sequence[Finding]]:
     """Return the title of a model of others and its findings, from a process of its own."""
+    from ..runs.isolation.model import IsolatedModel
+    from ..runs.isolation.process import ProcessEnded, TimedOut
+    from ..runs.isolation.requests import ModelRequest
+
     weights = None if checkpoint is None else str(checkpoint)
     request = ModelRequest(model, weights, labels, native_size, path=tuple(sys.path))
     with closing(IsolatedModel(request, timeout)) as loaded:

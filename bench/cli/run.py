@@ -23,6 +23,7 @@ from .console import make_console, say, shown_progress
 from .options import metric_option
 
 if TYPE_CHECKING:
+    from ..runs.execution.executor import Executor
     from ..runs.store.store import RunStore
 
 EXAMPLES = """
@@ -101,6 +102,18 @@ Examples:
     metavar="SECONDS",
     help="How long a model of your own may take to load, and for each batch.",
 )
+@click.option(
+    "--executor",
+    "place",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Where the work is done: in this process, or by --workers processes of Ray.",
+)
+@click.option("--address", help="Of a Ray cluster, such as auto.  [default: Ray on this machine]")
+@click.option(
+    "--gpus-per-worker", type=click.FloatRange(0), default=0.0, help="GPUs, or a share of one, for each."
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option(
     "--json",
@@ -117,6 +130,9 @@ def run(
     device: str | None,
     workers: int | None,
     timeout: float,
+    place: str,
+    address: str | None,
+    gpus_per_worker: float,
     dry_run: bool,
     as_json: bool,
     **flags: object,
@@ -151,7 +167,15 @@ def run(
     was_complete = is_complete(plan, store)
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     with shown_progress(console) as listener:
-        results = complete_run(plan, store, device or file.device or "cpu", processes, listener, timeout)
+        results = complete_run(
+            plan,
+            store,
+            device or file.device or "cpu",
+            processes if place == "local" else 0,
+            listener,
+            timeout,
+            _executor(place, address, processes, gpus_per_worker),
+        )
     if was_complete:
         console.print("nothing left to do")
     else:
@@ -160,6 +184,17 @@ def run(
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console())
     ctx.exit(results.exit_code([metric_id(name, spec.backend) for name in asked.metrics]))
+
+
+def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:
+    """Return the executor on a Ray cluster; None for this process."""
+    if place == "local":
+        return None
+    try:
+        from ..runs.execution.ray import RayExecutor
+    except ImportError as error:
+        raise SpecError(f"--executor ray needs Ray ({error}): pip install 'fesbench[ray]'") from error
+    return RayExecutor(address, max(workers, 1), gpus_per_worker=gpus)
 
 
 def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:

@@ -87,6 +87,9 @@ class Worker(Protocol):
         another.
         """
 
+    def failed(self, task: ShardTask, reason: str) -> ShardDone:
+        """Return the result of a task that no worker can execute: each of its edits fails with the reason."""
+
 
 class Executor(Protocol):
     """Distributes tasks to workers."""

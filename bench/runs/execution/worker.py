@@ -84,6 +84,12 @@ class ShardWorker:
         for group in groups:
             yield from self._execute_shard(group, loaded_shards)
 
+    def failed(self, task: ShardTask, reason: str) -> ShardDone:
+        """Return the result of a task that no worker can execute: each of its edits fails with the reason."""
+        outputs = [Failure(reason) for _ in self._edits(task)]
+        (done,) = self.execute([task._replace(outputs=outputs)])
+        return done
+
     def _edits(self, task: ShardTask) -> Sequence[Edit]:
         return self._cell(task).dataset.shards[task.shard]
 

@@ -3,16 +3,24 @@
 import importlib
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import ray
 from PIL import Image
+from ray import cloudpickle
+from ray.cluster_utils import Cluster
 
 from fesbench.core.contracts import Failure
+from fesbench.core.errors import BenchError
 from fesbench.runs.execution.executor import ShardTask
 from fesbench.runs.execution.local import LocalExecutor
+from fesbench.runs.execution.ray import RayExecutor
 from fesbench.runs.plan import make_plan, resolve
 from fesbench.runs.run import run_plan
 from fesbench.runs.spec import RunSpec
@@ -110,3 +118,83 @@ def test_stored_outputs_travel_with_a_task():
     assert (task.outputs[0] == outputs[0]).all()
     assert task.outputs[1] == outputs[1]
     assert task[:4] == ("copy", "faces", 1, frozenset({"ecs@x"}))
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A Ray cluster of two nodes on this machine, with one processor each; the second may be removed."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster, second
+    ray.shutdown()
+    cluster.shutdown()
+
+
+class Interrupted:
+    """A Ray executor to which something happens after the first result."""
+
+    def __init__(self, happen):
+        self.happen = happen
+
+    def execute(self, tasks, worker):
+        for number, done in enumerate(RayExecutor(workers=2).execute(tasks, worker)):
+            if number == 0:
+                self.happen()
+            yield done
+
+
+def kill_a_worker():
+    found = subprocess.run(["pgrep", "-f", "ray::_Host"], capture_output=True, text=True, check=True)
+    os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+
+
+class Deadly:
+    """A worker whose process dies at one task."""
+
+    def __init__(self, fatal):
+        self.fatal = fatal
+
+    def execute(self, tasks):
+        for task in tasks:
+            if task.shard == self.fatal:
+                os._exit(1)
+            yield task
+
+    def failed(self, task, reason):
+        return task, reason
+
+
+def test_a_task_that_kills_its_worker_three_times_fails_and_the_others_are_done(nodes):
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    tasks = [ShardTask("copy", name, shard, frozenset()) for name in ("a", "b") for shard in range(3)]
+    results = list(RayExecutor(workers=2).execute(tasks, Deadly(1)))
+    failed = [item for item in results if not isinstance(item, ShardTask)]
+    assert {task[1:3] for task, _ in failed} == {("a", 1), ("b", 1)}
+    assert all("died 3 times" in reason for _, reason in failed)
+    done = [item[1:3] for item in results if isinstance(item, ShardTask)]
+    assert sorted(done) == [("a", 0), ("a", 2), ("b", 0), ("b", 2)]
+
+
+def test_ray_gives_the_same_bytes_though_a_worker_and_a_node_are_lost(local, faces, tmp_path, nodes):
+    run(tmp_path / "run", faces, Interrupted(kill_a_worker), "ecs", "fid")
+    cluster, second = nodes
+    run(tmp_path / "run", faces, Interrupted(lambda: cluster.remove_node(second, allow_graceful=False)),
+        "ecs", "fid", "fidelity")  # fmt: skip
+    assert files(tmp_path / "run") == files(local)
+
+
+def test_the_command_gives_the_work_to_ray(call_bench, faces, nodes, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        RayExecutor, "execute", lambda self, tasks, worker: asked.append(self) or worker.execute(tasks)
+    )
+    models = ("--model", "copy", "--data", faces, "--metric", "ecs", "--resolution", 32)
+    ray_options = ("--executor", "ray", "--workers", 3, "--gpus-per-worker", 0.5, "--address", "auto")
+    call_bench("run", *models, *ray_options, "--backend", "embedded", "--out", tmp_path / "run")
+    assert asked == [RayExecutor("auto", 3, gpus_per_worker=0.5)]
+
+
+def test_what_no_node_has_room_for_is_refused(nodes):
+    with pytest.raises(BenchError, match="no node of the Ray cluster has 64 processors"):
+        list(RayExecutor(cpus_per_worker=64).execute([], Deadly(0)))

@@ -1,0 +1,107 @@
+"""Write the tables of numbers in README.md from finished runs, so that they are never typed by hand.
+
+    make readme-numbers                                                       # the demo, then its table
+    python benchmarks/readme_numbers.py --demo runs/demo --london runs/london
+
+A table stands between ``<!-- numbers: NAME -->`` and ``<!-- end of numbers -->``; only that part is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import fesbench
+from fesbench.reports.run.loaded import Run
+
+README = Path(__file__).parents[1] / "README.md"
+COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "demo": {
+        "ECS, studio ↑": ("ecs@embedded", "studio"),
+        "ECS, OOD ↑": ("ecs@embedded", "ood"),
+        "FSS, OOD ↑": ("fss@embedded", "ood"),
+        "quality, OOD ↑": ("quality@embedded", "ood"),
+        "both ECS and FSS, OOD ↑": ("joint@embedded", "ood"),
+    },
+    "london": {
+        "ECS@fer ↑": ("ecs@fer", "studio"),
+        "FSS@dlib ↑": ("fss@dlib", "studio"),
+        "error to the truth, grey levels ↓": ("mae.face", "studio"),
+    },
+}
+"""Name of a table to heading to (metric, domain)."""
+
+
+def markdown(run: Run, dataset: str, columns: Mapping[str, tuple[str, str]]) -> str:
+    """Return a table of all models of a run on a data set, best first, the controls last."""
+    results = run.results.dataset(dataset)
+    places = list(columns.values())
+    order = {name: _order(results.cells, name, *places[0]) for name in results.models}
+    lines = [["model", *columns], ["---"] * (len(columns) + 1)]
+    for name in sorted(order, key=lambda name: (results.cards[name].control, order[name])):
+        shown = [_text(results.cells, name, *place) for place in places]
+        lines.append([_label(results.cards[name], results.models[name].block), *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cells: pd.DataFrame, name: str, metric: str, domain: str) -> pd.Series | None:
+    """Return the row of a summary; None where there is no value."""
+    found = cells[(cells["generator"] == name) & (cells["metric"] == metric) & (cells["domain"] == domain)]
+    found = found.dropna(subset="value")
+    return found.iloc[0] if len(found) else None
+
+
+def _order(cells: pd.DataFrame, name: str, metric: str, domain: str) -> float:
+    found = _cell(cells, name, metric, domain)
+    return 0.0 if found is None else -float(found["value"])
+
+
+def _label(card: fesbench.GeneratorCard, block: str) -> str:
+    notes = [word for word in (card.supervision, block) if word in ("paired", "transfer")]
+    return (card.title or card.name) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _text(cells: pd.DataFrame, name: str, metric: str, domain: str) -> str:
+    found = _cell(cells, name, metric, domain)
+    if found is None:
+        return "–"
+    digits = 1 if found["value"] > 2 else 3 if metric.startswith("fss") else 2
+    known = found[["low", "high"]].notna().all()
+    ends = f" [{found['low']:.{digits}f}, {found['high']:.{digits}f}]" if known else ""
+    return f"{found['value']:.{digits}f}{ends}"
+
+
+def replaced(text: str, name: str, table: str) -> str:
+    """Return the text with one table replaced.
+
+    Raises:
+        SystemExit: there is no such table.
+    """
+    pattern = rf"(<!-- numbers: {name} -->\n).*?(\n<!-- end of numbers -->)"
+    new, count = re.subn(pattern, lambda found: f"{found[1]}{table}{found[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"{README} has {count} tables called {name}")
+    return new
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the runs and rewrite README.md."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--demo", type=Path, help="A run of all models on rendered faces.")
+    parser.add_argument("--london", type=Path, help="A run on the London set, backend portable.")
+    options = parser.parse_args(arguments)
+    text = README.read_text(encoding="utf-8")
+    for name, dataset in (("demo", "rendered"), ("london", "london")):
+        if folder := getattr(options, name):
+            text = replaced(text, name, markdown(fesbench.load_run(folder), dataset, COLUMNS[name]))
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
