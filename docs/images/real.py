@@ -34,7 +34,7 @@ SEED, PEOPLE, TARGET = 0, 3, "happy"
 FITTED_AT, SIZE, TILE = 128, 256, 200
 """Pixels: of the images that models are fitted on, of outputs, and of faces in the figure."""
 COLOURS = 256
-GAP, LABEL, HEAD = 4, 96, 40
+GAP, LABEL, HEAD = 4, 96, 32
 MODELS = {
     "Masked regression": "masked-regression",
     "RegGAN, regression": "reggan-regression",
@@ -112,7 +112,9 @@ def write(stem: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     for number, (name, _) in enumerate(rows):
         text = "\n".join(wrap(name, 11))
         draw.text((LABEL // 2, grid.corner(0, number)[1] + TILE // 2), text, "black", font, "mm")
-    sheet.quantize(COLOURS).save(HERE / f"{stem}.png", optimize=True)
+    palette = sheet.quantize(COLOURS)
+    dithered = sheet.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    dithered.save(HERE / f"{stem}.png", optimize=True)
 
 
 def tile(image: Image | Failure) -> Pillow.Image:
