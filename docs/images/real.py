@@ -59,7 +59,7 @@ def main() -> None:
         for edit, *made in zip(edits, *answers, strict=True)
     ]
     write("real", ["Input", *models, "Truth"], rows)
-    strips = [by_intensity(rest, edit) for edit in edits[PEOPLE - 1 : PEOPLE + 1]]
+    strips = [by_intensity(rest, edit) for edit in edits[PEOPLE - 1 : PEOPLE]]
     write("intensity", [f"{value:g}" for value in INTENSITIES], strips)
 
 
