@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -93,6 +92,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             "shape: ridge regression on 8 principal components; texture: local ridge regression",
         ),
         guided_by=(),
+        registered=True,
     )
 
     def __init__(
@@ -116,7 +116,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         """Fit shape and texture of every expression in ``train.pairs()``.
 
         Deterministic; ``val`` and ``seed`` are not used. Landmarks are those that the data set knows, else
-        they are found in the images, at the resolution of the frame. Pairs without landmarks are left out,
+        they are found in the images, at their own size. Pairs without landmarks are left out,
         and the card says how many.
 
         Raises:
@@ -127,7 +127,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         if not pairs:
             raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
         size = self.resolution or min(pairs[0][0].load().shape[:2])
-        faces = _located([sample for pair in pairs for sample in pair], size)
+        faces = _located([sample for pair in pairs for sample in pair])
         usable = [(x, y) for x, y in pairs if x.id in faces and y.id in faces]
         if not usable:
             raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
@@ -197,7 +197,8 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             shape = pose.normalise(landmarks)
             shapes.check(shape)
             before = shapes.frame.mesh(shape)
-            after = shapes.frame.mesh(shapes.moved(before[:COUNT], label, self.intensity))
+            moved = shapes.moved(before[:COUNT], label, self.intensity)
+            after = shapes.frame.mesh(moved, before[:COUNT])
         except LandmarkError:
             if self._stage is None:
                 raise
@@ -275,24 +276,19 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         self._describe(expressions, trained_on)
 
 
-def _located(samples: Sequence[Sample], size: int) -> dict[str, _Face]:
+def _located(samples: Sequence[Sample]) -> dict[str, _Face]:
     """The distinct samples by id, with their landmarks; without those whose landmarks are not known."""
     faces = {}
     for sample in {sample.id: sample for sample in samples}.values():
         with suppress(LandmarkError):
-            points = landmarks_of(sample, partial(_image, sample, size))
-            faces[sample.id] = _Face(sample, points.astype(np.float64))
+            faces[sample.id] = _Face(sample, landmarks_of(sample).astype(np.float64))
     return faces
-
-
-def _image(sample: Sample, size: int) -> Image:
-    return resize(sample.load(), size)
 
 
 def _registered(faces: Sequence[_Face], registration: Registration) -> Tensor:
     """The faces in the frame: (B, 3, R, R) float32 in [0, 1]."""
     device = registration.mask.device
-    images = [image_to_input(_image(face.sample, registration.size)) for face in faces]
+    images = [image_to_input(resize(face.sample.load(), registration.size)) for face in faces]
     meshes = [pictured(registration.frame, face.landmarks) for face in faces]
     return _unit(registration.to_frame(torch.stack(images).to(device), stacked(meshes, device)))
 

@@ -94,6 +94,12 @@ Examples:
     "[default: change]",
 )
 @click.option(
+    "--registered",
+    is_flag=True,
+    default=None,
+    help="Show models faces that are brought to a common frame by their landmarks.",
+)
+@click.option(
     "--config", type=click.Path(path_type=Path), help="A YAML file with the names of these flags; flags win."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")

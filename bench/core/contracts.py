@@ -59,7 +59,7 @@ NO_TRUTH = "no true target"
 
 Supervision = Literal["none", "paired", "unpaired"]
 Direction = Literal["higher", "lower"]
-Block = Literal["main", "transfer", "control"]
+Block = Literal["main", "transfer", "registered", "registered transfer", "control"]
 """The part of a table in which a generator stands: only those of one part are ranked against each other."""
 Inference = Literal["float32", "compiled", "bfloat16"]
 """How networks compute: ``compiled`` differs from ``float32`` by rounding, ``bfloat16`` enough for metrics to
@@ -87,7 +87,7 @@ class Sample:
 
     ``load`` returns the whole image and raises ``ImageError`` when the file behind it is unusable;
     ``load_mask``, where known, returns the face region at the same size, ``annotate`` where its features lie,
-    ``load_landmarks`` the 68 points that registration uses.
+    ``load_landmarks`` the 68 points that registration uses, or a ``LandmarkError``.
     """
 
     id: str
@@ -213,6 +213,7 @@ class GeneratorCard:
             finished images, what is unusual about them and what is done about it.
         driven_by: What the network takes as its target, where a method can take different things: ``labels``
             or ``action units``.
+        registered: Whether it sees faces registered by their landmarks; such models are ranked apart.
     """
 
     name: str
@@ -233,6 +234,7 @@ class GeneratorCard:
     guided_by: tuple[str, ...] | None = None
     assumed: tuple[str, ...] = ()
     driven_by: str = ""
+    registered: bool = False
 
 
 class Generator(ABC):

@@ -200,7 +200,7 @@ class GeneratorSynthesizer(Synthesizer):
             torch.tensor([self._label(edit.target) for edit in edits]),
         ]
         if isinstance(self.generator, LandmarkGenerator):
-            located = [self._landmarks(edit, image) for edit, image in zip(edits, images, strict=True)]
+            located = [self._landmarks(edit) for edit in edits]
             arguments.append(torch.from_numpy(np.stack(located)))
         with torch.inference_mode():
             outputs = self.generator.synthesize(*map(self._padded, arguments))
@@ -211,14 +211,14 @@ class GeneratorSynthesizer(Synthesizer):
         filling = batch[:1].expand(self.batch - len(batch), *batch.shape[1:])
         return torch.cat([batch, filling]).to(self.device)
 
-    def _landmarks(self, edit: Edit, image: Image) -> Landmarks:
+    def _landmarks(self, edit: Edit) -> Landmarks:
         """Return the landmarks of a source; NaN where they are not known and the generator can do without.
 
         Raises:
             LandmarkError: they are not known, and it cannot.
         """
         try:
-            return landmarks_of(edit.source, lambda: image)
+            return landmarks_of(edit.source)
         except LandmarkError:
             if not (isinstance(self.generator, LandmarkGenerator) and self.generator.fallback):
                 raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields
-from typing import Any, Never
+from dataclasses import fields, replace
+from typing import Never
 
 from pydantic import BaseModel
 
@@ -16,12 +16,13 @@ from ..core.contracts import ClosedForm, Edit, GeneratorCard, Synthesizer
 from ..core.errors import BenchError
 from ..generators.cross_trained import CrossTrained
 from ..generators.registry import OUTPUTS, Model, is_foreign, load_model
-from ..runs.models import Cell, block_of
+from ..runs.models import Cell, block_of, sees_registered
 from ..runs.plan import DatasetPlan, Plan
 from ..runs.results import RunResults
 from ..runs.scores.rows import calibrations, ceilings, face_levels
 from ..runs.scores.sets import SetResults, set_results
 from ..runs.scores.summary import references_of, summary_of
+from ..runs.spec import RunSpec
 from ..runs.store.records import CalibrationRecord, ModelRecord, plain
 from ..scoring.scorer import Scorer
 from ..scoring.sets import COLUMNS
@@ -149,19 +150,20 @@ def card_checks(plan: Plan, results: RunResults, device: str) -> Iterator[Check]
             entry = results.record.models_on(item.name).get(name)
             if entry is not None:
                 count += 1
-                wrong += _wrong_fields(model, entry, item, name, stated=reference in stated)
+                wrong += _wrong_fields(model, entry, item, spec, name, stated=reference in stated)
     yield compared("cards and blocks of the suite's own models", count, wrong, "cards")
 
 
 def _wrong_fields(
-    model: Model, entry: ModelRecord, plan: DatasetPlan, name: str, stated: bool
+    model: Model, entry: ModelRecord, plan: DatasetPlan, spec: RunSpec, name: str, stated: bool
 ) -> Iterator[str]:
     """Yield descriptions of the fields of a recorded card, and of its block, that are not the model's."""
     fitted = isinstance(model, ClosedForm | CrossTrained)
+    card = replace(model.card, registered=sees_registered(model.card, spec))
     for field in fields(GeneratorCard):
-        old, new = getattr(entry.card, field.name), getattr(model.card, field.name)
+        old, new = getattr(entry.card, field.name), getattr(card, field.name)
         if not stated and not (fitted and field.name in FITTED) and not equal_values(old, new, 0):
             yield f"{field.name} of {name} on {plan.name}: {old!r} in the record, {new!r} on its card"
-    block: Any = "main" if fitted else block_of(entry.card, plan)
+    block = block_of(entry.card, plan, fitted)
     if entry.block != block:
         yield f"block of {name} on {plan.name}: {entry.block} in the record, {block} by its training data"

@@ -7,6 +7,7 @@ import logging
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.numpy import save_file
 
 from fesbench.datasets.images import DECODER, resize
 from fesbench.datasets.loading import ImageLoader, in_memory
+from fesbench.datasets.registration import landmarks_of
 
 from ..core.code import code_digest
 from ..core.contracts import ClosedForm, Dataset, Edit, Failure, GeneratorCard, Image, Sample, Synthesizer
@@ -27,7 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class Preloaded(Dataset):
-    """A training set whose pairs are in memory at one resolution; pairs of unusable images are left out."""
+    """A training set whose pairs are in memory at one resolution; pairs of unusable images are left out.
+
+    Landmarks, where a generator asks for them, are those of the images at their own size.
+    """
 
     def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
         self.name, self.split, self.expressions = dataset.name, dataset.split, dataset.expressions
@@ -35,7 +40,10 @@ class Preloaded(Dataset):
         distinct = {sample.id: sample for pair in pairs for sample in pair}
         self._digest = dataset.digest
         self._samples = {
-            sample.id: in_memory(sample, (resize(loaded[0], resolution), None))
+            sample.id: replace(
+                in_memory(sample, (resize(loaded[0], resolution), None)),
+                load_landmarks=partial(landmarks_of, sample),
+            )
             for sample, loaded in loader.load(distinct.values())
             if not isinstance(loaded, Failure)
         }

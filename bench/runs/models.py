@@ -19,7 +19,9 @@ from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, Ge
 from ..core.errors import BenchError, explain
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
-from ..generators.registry import Model, is_foreign, load_model
+from ..generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
+from ..generators.registration import Registration
+from ..generators.registry import OUTPUTS, Model, is_foreign, load_model
 from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
@@ -37,7 +39,7 @@ class Cell:
     """One generator on one data set, ready to answer.
 
     ``block`` decides which models are ranked together: those trained on the training set of the plan (main)
-    or all others (transfer); controls are not ranked.
+    or all others (transfer), each apart from those that see registered faces; controls are not ranked.
     """
 
     dataset: DatasetPlan
@@ -161,17 +163,46 @@ def make_cell(
     loader: ImageLoader,
     device: str,
 ) -> Cell:
-    """Prepare a model for a data set; one with a closed form is fitted."""
+    """Prepare a model for a data set; one with a closed form is fitted.
+
+    Raises:
+        BenchError: the model cannot be prepared; a folder of images has no use for registered faces.
+    """
+    if spec.registered and model_spec.startswith(OUTPUTS):
+        raise BenchError("finished images were made of photos as they are; run them without --registered")
     if isinstance(model, IsolatedModel):
         return _isolated_cell(model, model_spec, plan, spec, loader)
     if isinstance(model, ClosedForm):
-        return Cell(plan, _fitted(_fit(model_spec, plan, spec, loader, device), plan, spec), "main")
+        fitted_on = _fit(model_spec, plan, spec, loader, device)
+        return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec))
     if isinstance(model, CrossTrained):
-        return Cell(plan, _of_folds(model, model_spec, plan, spec, device), "main")
+        return _trained_here(plan, _of_folds(model, model_spec, plan, spec, device))
     if isinstance(model, Generator):
         model = driven(model, _units(model_spec, plan, spec))
     answering = Guarded(model) if isinstance(model, Synthesizer) else _synthesizer(model, plan, spec, device)
-    return _as_trained(plan, answering)
+    return _as_trained(plan, _seeing(answering, plan.train, spec))
+
+
+def sees_registered(card: GeneratorCard, spec: RunSpec) -> bool:
+    """Return whether a model sees registered faces in a run: by itself, or because the run registers them."""
+    return card.registered or (spec.registered and not card.control)
+
+
+def _seeing(synthesizer: Synthesizer, train: Dataset, spec: RunSpec) -> Synthesizer:
+    """Return what gives a synthesizer faces in the frame of a training set, where the run does so."""
+    if synthesizer.card.registered or not sees_registered(synthesizer.card, spec):
+        return synthesizer
+    return RegisteredInputs(synthesizer, Registration(mean_frame(train), spec.resolution))
+
+
+def _on_registered(trained_on: TrainedOn, card: GeneratorCard, spec: RunSpec) -> TrainedOn:
+    """Return what fits a model to registered pairs and gives it registered faces, where the run does so."""
+
+    def on(train: Dataset) -> Synthesizer:
+        pairs = RegisteredPairs(train, Registration(mean_frame(train), spec.resolution))
+        return _seeing(trained_on(pairs), train, spec)
+
+    return on if sees_registered(card, spec) and not card.registered else trained_on
 
 
 def _of_folds(
@@ -181,7 +212,8 @@ def _of_folds(
 
     def member(rest: Dataset | None) -> Synthesizer:
         generator = model.without_first_fold() if rest is None else model.trained_on(rest)
-        return _synthesizer(driven(generator, units), plan, spec, device)
+        synthesizer = _synthesizer(driven(generator, units), plan, spec, device)
+        return _seeing(synthesizer, rest or plan.train, spec)
 
     return _cross_trained(model.card.name, model.data, member, plan, spec)
 
@@ -205,24 +237,39 @@ def _isolated_cell(
         name = plan.name if train is None else f"{plan.name} {train.digest}"
         return model.prepare(name, partial(on, train))
 
+    def member(rest: Dataset | None) -> Synthesizer:
+        return _seeing(trained_on(rest), rest or plan.train, spec)
+
     if model.kind == CROSS_TRAINED:
-        return Cell(plan, _cross_trained(model.card.name, model.data, trained_on, plan, spec), "main")
+        return _trained_here(plan, _cross_trained(model.card.name, model.data, member, plan, spec))
     if model.kind == CLOSED_FORM:
-        return Cell(plan, _fitted(trained_on, plan, spec), "main")
-    return _as_trained(plan, trained_on(None))
+        return _trained_here(plan, _fitted(_on_registered(trained_on, model.card, spec), plan, spec))
+    return _as_trained(plan, member(None))
+
+
+def _trained_here(plan: DatasetPlan, answering: Synthesizer) -> Cell:
+    return Cell(plan, answering, block_of(answering.card, plan, fitted=True))
 
 
 def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
-    return Cell(plan, answering, block_of(answering.card, plan))
+    return Cell(plan, answering, block_of(answering.card, plan, fitted=False))
 
 
-def block_of(card: GeneratorCard, plan: DatasetPlan) -> Block:
-    """Return the block of a model that a run does not fit itself."""
+def block_of(card: GeneratorCard, plan: DatasetPlan, fitted: bool) -> Block:
+    """Return the block of a model by its card in a run.
+
+    Args:
+        card: The card.
+        plan: How the run uses the data set.
+        fitted: Whether the run fits it, or cuts the folds that it was trained in.
+    """
     if card.control:
         return "control"
     trained_on = card.trained_on.replace("/", " ").split(" ")[0]
     seen = plan.protocol == "cross-fit"  # its own training subjects are among those that are tested
-    return "main" if trained_on == plan.training_set and not seen else "transfer"
+    if fitted or (trained_on == plan.training_set and not seen):
+        return "registered" if card.registered else "main"
+    return "registered transfer" if card.registered else "transfer"
 
 
 def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:

@@ -61,7 +61,8 @@ class RunSpec(BaseModel):
     every image reaches the metrics. No ``metrics`` means all that the backend has. ``folds`` is for
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
     ``generators.synthesis``; metrics and closed-form models do not use it. ``upscale`` is what becomes of
-    outputs smaller than ``resolution``.
+    outputs smaller than ``resolution``. ``registered`` gives generators registered faces, see
+    ``generators.registered_inputs``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +81,7 @@ class RunSpec(BaseModel):
     folds: int = Field(default=5, ge=2)
     inference: Inference = "float32"
     upscale: Upscale = "change"
+    registered: bool = False
 
     @property
     def digest(self) -> str:
@@ -88,10 +90,10 @@ class RunSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what specs of earlier versions lack: what describes or drives models, ``upscale``."""
+        """Leave out what specs of earlier versions lack: what describes or drives models, later options."""
         content: dict[str, Any] = serialize(self)
         described: dict[str, Any] = {"labels": {}, "native_sizes": {}, "action_units": {}}
-        absent = described | {"upscale": BEFORE_UPSCALE}
+        absent = described | {"upscale": BEFORE_UPSCALE, "registered": False}
         return {name: value for name, value in content.items() if value != absent.get(name, ...)}
 
     @property

@@ -211,9 +211,7 @@ def ranks(
         _unranked(part, UNFIT)
         if key[:3] in unfit
         else _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction)
-        for key, part in placed[placed["block"].isin(["main", "transfer"])].groupby(
-            [*keys, "block"], sort=False
-        )
+        for key, part in placed[~placed["block"].isin(["control", ""])].groupby([*keys, "block"], sort=False)
     ]
     if not frames:
         return pd.DataFrame(columns=RANK_COLUMNS)

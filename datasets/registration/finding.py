@@ -81,18 +81,16 @@ class LandmarkFinder:
         raise LandmarkError("no face was found, so its landmarks are not known")
 
 
-def landmarks_of(sample: Sample, load: Callable[[], Image]) -> Landmarks:
+def landmarks_of(sample: Sample) -> Landmarks:
     """Return the landmarks of a sample: those that its data set knows, else those found in its image.
 
-    Args:
-        sample: The sample.
-        load: Returns its image at the size at which the landmarks are to be found.
+    They are found in the image at its own size, which is more exact than at the size of a run.
 
     Raises:
         LandmarkError: the landmarks cannot be found.
         BenchError: they have to be looked for, and dlib or its predictor is not there.
     """
-    return sample.load_landmarks() if sample.load_landmarks else find_landmarks(load())
+    return sample.load_landmarks() if sample.load_landmarks else find_landmarks(sample.load())
 
 
 def find_landmarks(image: Image) -> Landmarks:

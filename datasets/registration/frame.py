@@ -1,7 +1,8 @@
 """The common frame of registered faces: one shape, and one triangulation of it that every face shares.
 
-A face has the 68 landmarks of iBUG 300-W. Points around the face, which its pose carries along, complete the
-mesh, so that the motion of the landmarks fades out towards them, wherever the face lies in the picture.
+A face has the 68 landmarks of iBUG 300-W. A ring around it, where hair, ears and neck begin, and points
+around the picture complete the mesh. Its pose alone carries them along, so that the motion of the landmarks
+fades out towards the ring: brows that rise do not lift the hair.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ Points = NDArray[np.float64]
 """(..., n, 2) float64; see ``core.contracts.Landmarks`` for unit and axes."""
 
 COUNT = 68
+JAW_ENDS, CHIN = (0, 16), 8
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 STABLE = np.array([27, 28, 29, 30, 36, 39, 42, 45])
 """Bridge of the nose and corners of the eyes: what expressions hardly move, so that they show the pose."""
 
 MARGIN = 0.2
 """Distance of the points around the face from the border of the frame's picture, in its sides."""
+RING = 16
+"""Points of the ring, an ellipse around the point between the eyes."""
+ABOVE, BESIDE, BELOW = 0.5, 1.2, 1.25
+"""Its height above the eyes and its depth below them in distances from eyes to chin; half its width in halves
+of the width of the jaw."""
 SMALLEST = 1e-5
 """Smallest area of a triangle, in the square of the frame's side: a sixth of a pixel of a 128 x 128 image."""
 ROUNDS = 200
@@ -96,11 +103,11 @@ class Frame:
 
     @cached_property
     def vertices(self) -> Points:
-        """The shape, and the points around it: (68 + 12, 2)."""
+        """The shape, its ring, and the points around the picture: (V, 2) with V = 68 + 16 + 12."""
         thirds = np.linspace(-MARGIN, 1 + MARGIN, 4)
         square = np.stack(np.meshgrid(thirds, thirds), axis=-1).reshape(-1, 2)
         border = np.abs(square - 0.5).max(axis=1) > 0.5
-        return np.concatenate([self.shape, square[border]])
+        return np.concatenate([self.shape, _ring(self.shape), square[border]])
 
     @cached_property
     def triangles(self) -> NDArray[np.int64]:
@@ -121,16 +128,21 @@ class Frame:
             raise LandmarkError(f"a face has {self.shape.shape} landmarks, not {landmarks.shape}")
         return pose_between(self.shape[STABLE], landmarks[STABLE])
 
-    def mesh(self, shape: Points) -> Points:
-        """Return the mesh of a normalised face: (68 + 12, 2), without folds.
+    def mesh(self, shape: Points, before: Points | None = None) -> Points:
+        """Return the mesh of a normalised face: (V, 2), without folds.
 
         Landmarks of closed lips and eyes often cross each other by a fraction of a pixel, so that triangles
         turn over. Such triangles are given the area ``SMALLEST`` by the smallest moves of their corners.
 
+        Args:
+            shape: (68, 2).
+            before: (68, 2), the shape before an expression moved it, whose ring stays; None for ``shape``.
+
         Raises:
             LandmarkError: the mesh still has folds, or a landmark would have to move by over ``FARTHEST``.
         """
-        mesh = np.concatenate([shape, self.vertices[COUNT:]])
+        ring = _ring(shape if before is None else before)
+        mesh = np.concatenate([shape, ring, self.vertices[COUNT + RING :]])
         unfolded = _unfolded(mesh, self.triangles)
         farthest = float(np.abs(unfolded - mesh).max())
         if doubled_areas(unfolded, self.triangles).min() < SMALLEST or farthest > FARTHEST:
@@ -146,6 +158,15 @@ class Frame:
         share = np.clip(inside / FEATHER, 0, 1)
         mask: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
         return mask
+
+
+def _ring(shape: Points) -> Points:
+    """Return the ring around a normalised shape: (16, 2)."""
+    centre = eye_centres(shape).mean(axis=0)
+    depth, width = shape[CHIN, 1] - centre[1], (shape[JAW_ENDS[1], 0] - shape[JAW_ENDS[0], 0]) / 2
+    angles = np.arange(RING) * 2 * np.pi / RING
+    heights = np.where(np.sin(angles) < 0, ABOVE, BELOW) * depth
+    return centre + np.stack([BESIDE * width * np.cos(angles), heights * np.sin(angles)], axis=1)
 
 
 def doubled_areas(vertices: Points, triangles: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ TITLES = {
 """Titles of further tables, by the beginning of the stem of their files."""
 TIES = {"ecs": "ecs.probability", "fss.verified": "fss"}
 """Stem of a share to the stem of the graded score that orders outputs of equal share."""
-OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference", "upscale")
+OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference", "upscale", "registered")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ Mark = Literal["best", "second", ""]
 BLOCKS: Mapping[Block, str] = {
     "main": "",
     "transfer": "transfer: trained on other data, not ranked with the rows above",
+    "registered": "registered: faces brought to a common frame by their landmarks, ranked among themselves",
+    "registered transfer": "registered, transfer: trained on other data, ranked among themselves",
     "control": "controls: floor, ceiling and simple references, not ranked",
 }
 DOMAIN_TITLES = {OOD: "mean OOD"}

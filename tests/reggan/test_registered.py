@@ -111,7 +111,7 @@ def test_it_is_the_local_ridge_and_the_landmark_ridge_of_registered_faces(photos
     ridge = LocalRidge(3, 0.4, residual=True).fit(sources, targets)
     pose = shapes.frame.pose(before[0])
     mesh = shapes.frame.mesh(pose.normalise(before[0]))
-    goal = pose.place(shapes.frame.mesh(shapes.moved(mesh[:68], 0, 1.0)))
+    goal = pose.place(shapes.frame.mesh(shapes.moved(mesh[:68], 0, 1.0), mesh[:68]))
     change = 2 * registration.mask * (ridge.predict(sources[:1]) - sources[:1])
     image, landmarks = inputs([by_id[f"{names[0]}-neutral"]])
     expected = registration.move(image, stacked([pose.place(mesh)]), stacked([goal]), change).clamp(-1, 1)

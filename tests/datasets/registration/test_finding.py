@@ -114,9 +114,9 @@ def test_known_landmarks_are_not_looked_for(counted):
     looked, known = counted(), np.zeros((68, 2), np.float32)
     sample = Sample("a", "a", None, "studio", lambda: np.zeros((8, 8, 3), np.uint8))
     told = Sample("b", "b", None, "studio", sample.load, load_landmarks=lambda: known)
-    assert landmarks_of(told, told.load) is known
+    assert landmarks_of(told) is known
     assert not looked
-    landmarks_of(sample, sample.load)
+    landmarks_of(sample)
     assert looked
 
 

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import ConvexHull
 
 from fesbench.core.errors import LandmarkError
 from fesbench.datasets.registration import Frame, normalised_shapes
 from fesbench.datasets.registration.frame import (
     COUNT,
     FARTHEST,
+    RING,
     SMALLEST,
     doubled_areas,
     eye_centres,
@@ -65,6 +67,16 @@ def test_lips_that_cross_a_little_are_parted(frame):
     parted = frame.mesh(crossed)
     assert doubled_areas(parted, frame.triangles).min() >= SMALLEST
     assert 0.0005 < np.abs(parted[:COUNT] - crossed).max() < FARTHEST
+
+
+def test_brows_and_chin_move_and_the_ring_around_the_face_stays(frame, faces):
+    for face in faces:
+        shape = frame.pose(face).normalise(face)
+        surprised = shape.copy()
+        surprised[17:27, 1] -= 0.03
+        surprised[6:11, 1] += 0.04
+        np.testing.assert_array_equal(frame.mesh(surprised, shape)[COUNT:], frame.mesh(shape)[COUNT:])
+        assert not set(ConvexHull(frame.mesh(surprised, shape)[: COUNT + RING]).vertices) & set(range(COUNT))
 
 
 def test_a_face_that_folds_is_refused(frame):
