@@ -166,7 +166,8 @@ def _ring(shape: Points) -> Points:
     depth, width = shape[CHIN, 1] - centre[1], (shape[JAW_ENDS[1], 0] - shape[JAW_ENDS[0], 0]) / 2
     angles = np.arange(RING) * 2 * np.pi / RING
     heights = np.where(np.sin(angles) < 0, ABOVE, BELOW) * depth
-    return centre + np.stack([BESIDE * width * np.cos(angles), heights * np.sin(angles)], axis=1)
+    ring: Points = centre + np.stack([BESIDE * width * np.cos(angles), heights * np.sin(angles)], axis=1)
+    return ring
 
 
 def doubled_areas(vertices: Points, triangles: NDArray[np.int64]) -> NDArray[np.float64]:

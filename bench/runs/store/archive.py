@@ -133,7 +133,7 @@ class _Entry(tarfile.TarInfo):
     """An entry whose headers, which tarfile reads into memory, are of a bounded size."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Return the entry that a header describes."""
         entry = super().frombuf(buf, encoding, errors)
         if not entry.isreg() and entry.size > _LARGEST_HEADER:

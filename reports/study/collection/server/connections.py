@@ -42,7 +42,8 @@ class LimitedConnection(H11Protocol):
         self._await_head()
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._head = _stopped(self._head)
+            _stop(self._head)
+            self._head = None
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -52,11 +53,14 @@ class LimitedConnection(H11Protocol):
     def resume_writing(self) -> None:
         """The client has read everything."""
         super().resume_writing()
-        self._unread = _stopped(self._unread)
+        _stop(self._unread)
+        self._unread = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self._head, self._unread = _stopped(self._head), _stopped(self._unread)
+        _stop(self._head)
+        _stop(self._unread)
+        self._head = self._unread = None
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
@@ -68,6 +72,6 @@ def _address(connection: object) -> str:
     return client[0] if client else ""
 
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
+def _stop(timer: asyncio.TimerHandle | None) -> None:
     if timer:
         timer.cancel()
