@@ -31,9 +31,10 @@ from fesbench.runs.fitting import fit
 
 HERE = Path(__file__).parent
 SEED, PEOPLE, TARGET = 0, 3, "happy"
-FITTED_AT, SIZE, TILE = 128, 256, 200
+FITTED_AT, SIZE, TILE = 128, 256, 256
 """Pixels: of the images that models are fitted on, of outputs, and of faces in the figure."""
-COLOURS = 256
+QUALITY = 90
+"""Of the JPEG files."""
 GAP, LABEL, HEAD = 4, 96, 32
 MODELS = {
     "Masked regression": "masked-regression",
@@ -46,7 +47,7 @@ Row = tuple[str, Sequence[Image | Failure]]
 
 
 def main() -> None:
-    """Write ``real.png`` and ``intensity.png`` beside this file."""
+    """Write ``real.jpg`` and ``intensity.jpg`` beside this file."""
     london = load_dataset("london", "all")
     held, rest = folds(london, 5, SEED)[0]
     people = shuffled(held, SEED)[:PEOPLE]
@@ -64,8 +65,8 @@ def main() -> None:
 
 
 def strangers() -> list[Sample]:
-    """One picture of each domain of ``ood-real``, by the seed."""
-    samples = load_dataset("ood-real").samples()
+    """One picture of each domain of ``ood-real`` that is asked to smile, by the seed."""
+    samples = list({edit.source.id: edit.source for edit in load_dataset("ood-real").edits()}.values())
     domains = dict.fromkeys(sample.domain for sample in samples)
     first = [shuffled((s.id for s in samples if s.domain == name), SEED)[0] for name in domains]
     return [sample for sample in samples if sample.id in first]
@@ -103,18 +104,16 @@ def label(edit: Edit) -> str:
 
 
 def write(stem: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write a PNG with a row for each input, labelled inside the picture."""
+    """Write a JPEG with a row for each input, labelled inside the picture."""
     grid = ImageGrid(len(columns), len(rows), (TILE + GAP, TILE + GAP), (LABEL, HEAD))
     sheet = grid.sheet(map(tile, images) for _, images in rows)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
     for number, name in enumerate(columns):
         draw.text((grid.corner(number, 0)[0] + TILE // 2, HEAD // 2), name, "black", font, "mm")
     for number, (name, _) in enumerate(rows):
         text = "\n".join(wrap(name, 11))
         draw.text((LABEL // 2, grid.corner(0, number)[1] + TILE // 2), text, "black", font, "mm")
-    palette = sheet.quantize(COLOURS)
-    dithered = sheet.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
-    dithered.save(HERE / f"{stem}.png", optimize=True)
+    sheet.save(HERE / f"{stem}.jpg", quality=QUALITY, optimize=True)
 
 
 def tile(image: Image | Failure) -> Pillow.Image:
