@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from fesbench.core.contracts import Block, Direction
-from fesbench.core.errors import BenchError
+from fesbench.core.errors import BenchError, did_you_mean
 from fesbench.statistics.comparisons import OOD
 
 Mark = Literal["best", "second", ""]
@@ -247,7 +247,9 @@ def _require(kind: str, asked: Sequence[str], present: Sequence[str]) -> None:
     for name in asked:
         if name not in present:
             known = ", ".join(dict.fromkeys(present))
-            raise BenchError(f"no {kind} {name!r} in the table; there are: {known}")
+            raise BenchError(
+                f"no {kind} {name!r} in the table.{did_you_mean(name, present)} There are: {known}"
+            )
 
 
 def metric_title(metric: str) -> str:

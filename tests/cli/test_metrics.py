@@ -4,9 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from fesbench.cli import cli
-from fesbench.cli import metrics as command
 from fesbench.metrics.networks.base import load_once
 from fesbench.metrics.registry import METRICS
+from fesbench.testing import golden_scores
 from fesbench.testing.golden_scores import Comparison, Row
 
 
@@ -67,7 +67,9 @@ def test_check_agrees_with_the_golden_scores():
 
 def test_check_fails_where_a_score_differs_and_names_what_is_not_available(monkeypatch):
     rows = [Row("mae.face", (1.0,), (1.0,)), Row("psnr.face", (30.0,), (29.0,)), Row("new", (), (0.5,))]
-    monkeypatch.setattr(command, "compare", lambda *_: Comparison(False, rows, {"fss@dlib": "no weights"}))
+    monkeypatch.setattr(
+        golden_scores, "compare", lambda *_: Comparison(False, rows, {"fss@dlib": "no weights"})
+    )
     result = CliRunner().invoke(cli, ["metrics", "check"])
     assert result.exit_code == 1
     for text in ("differs", "unknown", "not available: fss@dlib: no weights", "images are not rendered"):

@@ -60,7 +60,7 @@ def test_altered_scores_show_against_parts_and_summary(copied_run, monkeypatch):
     scores = pd.read_parquet(path)
     better = (scores["generator"] == "reggan-regression") & (scores["metric"] == "fss@embedded")
     scores.loc[better, "value"] += 0.01
-    scores.to_parquet(path)
+    scores.to_parquet(path, index=False)
     (copied_run / "outputs" / "added.png").write_bytes(b"-")
     (copied_run / "failures.jsonl").unlink()
     assert wrong(checks(copied_run)) == {
