@@ -32,8 +32,11 @@ def check_training_size(model: type[NeuralGenerator], settings: Settings) -> Non
     sizes = sorted(range(16, min(size + REACH, 1024) + 1, STEP), key=lambda other: abs(other - size))
     fitting = (other for other in sizes if _trains(model, settings, other))
     nearest = sorted(other for other, _ in zip(fitting, range(2), strict=False))
-    remedy = f"; take {' or '.join(map(str, nearest))}" if nearest else ""
-    raise SpecError(f"{model.template.name} cannot be trained on images of {size} x {size} pixels{remedy}")
+    if nearest:  # else the size is not what is wrong, and training says what is
+        raise SpecError(
+            f"{model.template.name} cannot be trained on images of {size} x {size} pixels; take "
+            f"{' or '.join(map(str, nearest))}"
+        )
 
 
 def _trains(model: type[NeuralGenerator], settings: Settings, size: int) -> bool:

@@ -38,7 +38,7 @@ TITLES = {
 """Titles of further tables, by the beginning of the stem of their files."""
 TIES = {"ecs": "ecs.probability", "fss.verified": "fss"}
 """Stem of a share to the stem of the graded score that orders outputs of equal share."""
-OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference", "upscale", "registered")
+OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference", "upscale")
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ def command_of(spec: RunSpec) -> str:
     ):
         words += [word for name, value in by_model.items() for word in (flag, f"{name}={value}")]
     given = [(name, value) for name in OPTIONS if (value := getattr(spec, name)) is not None]
-    return shlex.join([*words, *(word for name, value in given for word in (f"--{name}", str(value)))])
+    words += [word for name, value in given for word in (f"--{name}", str(value))]
+    return shlex.join([*words, *(["--registered"] if spec.registered else [])])
 
 
 def _facts(fields: Mapping[str, object]) -> list[tuple[str, str]]:

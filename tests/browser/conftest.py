@@ -67,6 +67,7 @@ def hostile_run(small_run, tmp_path_factory):
     record["unavailable"] = {HOSTILE: CLOSING}
     record["spec"]["checkpoints"] = {"stargan": f"a b'; {HOSTILE}.ckpt"}
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / "sha256sums.txt").unlink()  # it would tell that files were changed
     store = RunStore(folder)
     scores = pd.read_parquet(folder / "scores.parquet")
     for model in ("copy", "truth"):

@@ -104,7 +104,7 @@ def test_serve_offers_the_page_and_stores_answers(packet, started, tmp_path):
     assert done.stderr == f"answers are kept in {answers}\n"
     ((app, host, port, _),) = started
     assert (host, port) == ("127.0.0.1", 0)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         assert '"completed": "DONE"' in client.get("/config.js").text
         person = {"participant": "ann", "token": "a" * 32}
         form = client.post("/api/start", json=person).json()["form"]
@@ -120,7 +120,7 @@ def test_serve_warns_where_others_can_reach_it(packet, started, tmp_path):
     for host, warned in (("192.0.2.10", True), ("lab.example", True), ("localhost", False), ("::1", False)):
         done = call("study", "serve", packet, "--host", host, "--answers", tmp_path / "answers.sqlite")
         assert ("anyone in this network" in done.stderr) == warned
-        with TestClient(started[-1][0]) as client:  # closes the answers
+        with TestClient(started[-1][0], base_url="http://127.0.0.1") as client:  # closes the answers
             assert client.get("/").status_code == 200
 
 
@@ -188,7 +188,7 @@ def test_a_released_participant_goes_on_and_a_record_is_kept(packet, started, tm
     release = ("study", "release", packet, "ann", "--answers", answers)
     refused("answers.sqlite is missing", *release)
     assert call("study", "serve", packet, "--answers", answers).exit_code == 0
-    with TestClient(started[0][0]) as client:
+    with TestClient(started[0][0], base_url="http://127.0.0.1") as client:
         first, second = ({"participant": "ann", "token": letter * 32} for letter in "ab")
         trial = client.post("/api/start", json=first).json()["form"]["trials"][0]["id"]
         client.post("/api/answer", json={"token": "a" * 32, "trial_id": trial, "answer": "A", "rt_ms": 900})

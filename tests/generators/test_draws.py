@@ -90,7 +90,7 @@ def test_a_batch_of_one_image_learns_other_targets_than_its_own(name):
     trainer = Trainer(GENERATORS.load(name).objective(data, settings), data, settings)
     own, targets = [], []
     for _ in range(24):
-        draws = trainer._draws(torch.Generator().manual_seed(trainer.step))
+        draws = trainer._draws(torch.Generator().manual_seed(trainer.step), trainer.step)
         own.append(draws.batch.labels.item())
         targets.append(draws.targets().item())
         trainer.step += 1

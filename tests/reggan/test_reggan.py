@@ -164,7 +164,7 @@ def test_truth_counts_only_where_there_is_a_pair(pairs):
     lonely = data._replace(paired=data.paired & (torch.arange(len(data.labels)) >= 12))
     objective = variant(regression=None).objective(lonely, replace(SETTINGS, batch_size=24, flip=False))
     trainer = Trainer(objective, lonely, replace(SETTINGS, batch_size=24, flip=False))
-    draws = trainer._draws(torch.Generator().manual_seed(0))
+    draws = trainer._draws(torch.Generator().manual_seed(0), 0)
     batch = draws.batch
     found = objective.generator_terms(batch, draws)["g_truth"]
     outputs = objective.edit_neutrals(batch).outputs

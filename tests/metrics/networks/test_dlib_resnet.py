@@ -54,12 +54,18 @@ def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
         DlibResNet(tmp_path / FILE)
 
 
-@pytest.mark.parametrize("length", [0, 1, 17, 300, 400, 19_500, 10_000_000, 22_466_065])
+@pytest.mark.parametrize("length", [1, 17, 300, 400, 19_500, 10_000_000, 22_466_065])
 def test_a_truncated_file_is_refused(portable: Path, tmp_path: Path, length: int) -> None:
     path = tmp_path / "cut.dat"
     path.write_bytes((portable / FILE).read_bytes()[:length])
     with pytest.raises(CheckpointError, match=r"cut\.dat is not dlib.*the end of the file"):
         DlibResNet(path)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cut.dat").touch()
+    with pytest.raises(CheckpointError, match=r"cut\.dat is empty"):
+        DlibResNet(tmp_path / "cut.dat")
 
 
 def test_more_than_the_network_is_refused(portable: Path, tmp_path: Path) -> None:

@@ -69,12 +69,12 @@ def test_the_command_on_the_page_says_every_field_of_the_specification():
     spec = RunSpec(
         models=("a b",), data=("d",), metrics=("fss",), checkpoints={"m": "f"}, backend="portable",
         labels={"m": ("happy", "sad")}, native_sizes={"m": 64}, action_units={"m": "u.csv"},
-        resolution=64, limit=3, folds=7, seed=11, inference="bfloat16", upscale="output",
+        resolution=64, limit=3, folds=7, seed=11, inference="bfloat16", upscale="output", registered=True,
     )  # fmt: skip
     command = command_of(spec)
     assert command == (
         "bench run --model 'a b' --data d --metric fss --checkpoint m=f --labels m=happy,sad "
         "--native-size m=64 --action-units m=u.csv --backend portable --resolution 64 --limit 3 --folds 7 "
-        "--seed 11 --inference bfloat16 --upscale output"
+        "--seed 11 --inference bfloat16 --upscale output --registered"
     )
     assert command.count(" --") == len(RunSpec.model_fields)
