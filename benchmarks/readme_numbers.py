@@ -1,7 +1,7 @@
-"""Write the tables of numbers in README.md from finished runs, so that they are never typed by hand.
+"""Write the tables of numbers in README.md from a finished run, so that they are never typed by hand.
 
     make readme-numbers                                                       # the demo, then its table
-    python benchmarks/readme_numbers.py --demo runs/demo --london runs/london
+    python benchmarks/readme_numbers.py --demo runs/demo
 
 A table stands between ``<!-- numbers: NAME -->`` and ``<!-- end of numbers -->``; only that part is replaced.
 """
@@ -26,11 +26,6 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "FSS, OOD ↑": ("fss@embedded", "ood"),
         "quality, OOD ↑": ("quality@embedded", "ood"),
         "both ECS and FSS, OOD ↑": ("joint@embedded", "ood"),
-    },
-    "london": {
-        "ECS@fer ↑": ("ecs@fer", "studio"),
-        "FSS@dlib ↑": ("fss@dlib", "studio"),
-        "error to the truth, grey levels ↓": ("mae.face", "studio"),
     },
 }
 """Name of a table to heading to (metric, domain)."""
@@ -93,14 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--demo", type=Path, help="A run of all models on rendered faces.")
-    parser.add_argument("--london", type=Path, help="A run on the London set, backend portable.")
+    parser.add_argument("--demo", type=Path, required=True, help="A run of all models on rendered faces.")
     options = parser.parse_args(arguments)
-    text = README.read_text(encoding="utf-8")
-    for name, dataset in (("demo", "rendered"), ("london", "london")):
-        if folder := getattr(options, name):
-            text = replaced(text, name, markdown(fesbench.load_run(folder), dataset, COLUMNS[name]))
-    README.write_text(text, encoding="utf-8")
+    table = markdown(fesbench.load_run(options.demo), "rendered", COLUMNS["demo"])
+    README.write_text(replaced(README.read_text(encoding="utf-8"), "demo", table), encoding="utf-8")
 
 
 if __name__ == "__main__":
