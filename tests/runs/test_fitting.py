@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from fesbench.cli.train import train
 from fesbench.core.errors import BenchError
@@ -19,16 +18,9 @@ FOLDS = 2
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory, random_faces):
     """Five people, neutral and happy."""
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    random = np.random.default_rng(0)
-    for expression in ("neutral", "happy"):
-        (folder / expression).mkdir(parents=True)
-        for person in range(5):
-            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / expression / f"{person}.png")
-    return folder
+    return random_faces(tmp_path_factory.mktemp("data") / "faces", neutral=range(5), happy=range(5))
 
 
 @pytest.fixture(scope="module")

@@ -69,15 +69,8 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    random = np.random.default_rng(0)
-    for expression in ("neutral", "happy"):
-        (folder / expression).mkdir(parents=True)
-        for person in range(PEOPLE):
-            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / expression / f"{person}.png")
-    return folder
+def faces(tmp_path_factory, random_faces):
+    return random_faces(tmp_path_factory.mktemp("data") / "faces", neutral=range(PEOPLE), happy=range(PEOPLE))
 
 
 def test_whatever_a_model_does_only_its_own_edits_fail(call_bench, faces, tmp_path):

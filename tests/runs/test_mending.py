@@ -1,20 +1,13 @@
 """A file of a finished run that was changed or removed is made again; an untouched run verifies."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 
 @pytest.fixture(scope="module")
-def arguments(tmp_path_factory):
+def arguments(tmp_path_factory, random_faces):
     """A run of two controls on six people, one of whom has no true target."""
     folder = tmp_path_factory.mktemp("run")
-    random = np.random.default_rng(0)
-    for expression, people in (("neutral", 6), ("happy", 5)):
-        (folder / "faces" / expression).mkdir(parents=True)
-        for person in range(people):
-            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / "faces" / expression / f"{person}.png")
+    random_faces(folder / "faces", neutral=range(6), happy=range(5))
     models = ("--model", "copy", "--model", "truth")
     data = ("--data", folder / "faces", "--metric", "fidelity", "--resolution", 32)
     return (*models, *data, "--out", folder / "run")

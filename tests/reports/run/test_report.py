@@ -1,8 +1,6 @@
 """What a report may hold: figures where they are asked for, faces only where that is allowed."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import fesbench
 from fesbench.reports.run.pages import command_of
@@ -13,15 +11,11 @@ SUBJECTS = 3
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, random_faces):
     """A run of two controls on pictures that are registered under the name of a licensed data set."""
     folder = tmp_path_factory.mktemp("report")
-    rng = np.random.default_rng(0)
-    for expression in ("neutral", "happy"):
-        (folder / "london" / expression).mkdir(parents=True)
-        for subject in range(SUBJECTS):
-            pixels = rng.integers(0, 255, (32, 32, 3), np.uint8)
-            Image.fromarray(pixels).save(folder / "london" / expression / f"p{subject}.png")
+    names = [f"p{subject}" for subject in range(SUBJECTS)]
+    random_faces(folder / "london", neutral=names, happy=names)
     metrics = ["fidelity", "quality"]
     fesbench.evaluate(["truth", "copy"], [str(folder / "london")], metrics, out=folder / "run")
     return folder / "run"

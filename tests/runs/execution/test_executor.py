@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import ray
-from PIL import Image
 from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
@@ -45,16 +44,10 @@ PEOPLE, SHARDS = 40, 2
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory, random_faces):
     """Forty people, neutral and happy: two shards."""
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    random = np.random.default_rng(0)
-    for expression in ("neutral", "happy"):
-        (folder / expression).mkdir(parents=True)
-        for person in range(PEOPLE):
-            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / expression / f"{person:02d}.png")
-    return folder
+    names = [f"{person:02d}" for person in range(PEOPLE)]
+    return random_faces(tmp_path_factory.mktemp("data") / "faces", neutral=names, happy=names)
 
 
 def run(folder, faces, executor, *metrics):
