@@ -40,7 +40,7 @@ type: site ## types, checked on the wheel
 wheel: site ## build the wheel, install it in a clean environment, import all of it
 	rm -rf build/clean
 	$(BIN)/python -m venv build/clean
-	build/clean/bin/python -m pip install -qq --disable-pip-version-check \
+	build/clean/bin/python -m pip install -qq --disable-pip-version-check --no-compile \
 	  --constraint "$$(.ci/constraints $(BIN)/python)" "$$(echo dist/*.whl)[study]"
 	build/clean/bin/python .ci/check_installed.py
 	rm -rf build/clean

@@ -61,11 +61,20 @@ def _fetched(backend: str, config: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run as version 0.1.0 wrote it, three models on rendered faces at 32 px; read only."""
-    folder = tmp_path_factory.mktemp("runs")
-    with tarfile.open(DATA / "runs" / "format-1.tar.gz") as archive:
+    """A finished run of the first format, three models on rendered faces at 32 px; read only."""
+    return _unpacked_run("format-1", tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def current_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run as tests/data/runs/make.py wrote it, the same models on two people; read only."""
+    return _unpacked_run("current", tmp_path_factory.mktemp("runs"))
+
+
+def _unpacked_run(name: str, folder: Path) -> Path:
+    with tarfile.open(DATA / "runs" / f"{name}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
-    return folder / "format-1"
+    return folder / name
 
 
 @pytest.fixture(scope="session")

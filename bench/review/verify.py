@@ -19,6 +19,7 @@ from fesbench.datasets.loading import ImageLoader, load_ahead
 
 from ..core.contracts import Edit, Failure, Features, Image
 from ..core.device import check_device
+from ..core.environment import commit, versions
 from ..core.errors import BenchError, ImageError
 from ..core.reasons import FAILED, WITHOUT_OUTPUT, have_reason
 from ..runs.identities import ABSENT, identities, network_identities
@@ -60,6 +61,7 @@ def verify_run(results: RunResults, depth: Depth) -> Iterator[Check]:
         BenchError: the device cannot be used, or the scores are damaged.
     """
     check_device(depth.device)
+    yield _code_check(results)
     yield from _file_checks(results.store)
     yield from _tables(results)
     yield from _models(results)
@@ -80,6 +82,20 @@ def verify_run(results: RunResults, depth: Depth) -> Iterator[Check]:
         yield from card_checks(plan, results, depth.device)
     else:
         yield Check("tables from features", "not checked", "other data or networks give other numbers")
+
+
+def _code_check(results: RunResults) -> Check:
+    """Tell whether the run was made by this code: another version may compute other intervals and cards."""
+    made = _version(results.record.versions.get("fesbench"), results.record.code.commit)
+    here = _version(versions()["fesbench"], commit()["commit"])
+    if made == here:
+        return Check("code", "ok", f"{made} made the run, as is here")
+    changed = "what changed between them differs below though nobody altered it"
+    return Check("code", "not checked", f"{made} made the run; here is {here}: {changed}")
+
+
+def _version(version: str | None, revision: object) -> str:
+    return f"fesbench {version or 'of no known version'}" + (f", commit {revision!s:.12}" if revision else "")
 
 
 def _file_checks(store: RunStore) -> Iterator[Check]:

@@ -18,8 +18,8 @@ def test_runs_are_listed_the_newest_first_damaged_ones_too(call_bench, copied_ru
     assert "no runs" in call_bench("runs", "list", tmp_path / "broken" / "none").stderr
 
 
-def test_all_measures_are_shown_with_intervals(call_bench, finished_run):
-    shown = call_bench("runs", "show", finished_run).stdout
+def test_all_measures_are_shown_with_intervals(call_bench, current_run):
+    shown = call_bench("runs", "show", current_run).stdout
     assert "95% interval" in shown
     assert shown.count("ECS@embedded") >= 1
 

@@ -61,6 +61,7 @@ def test_images_saved_in_the_wrong_range_count_as_lost_and_are_told(photo, tmp_p
     dark = (resize(photo, SIZE) / 255).astype(np.uint8)
     Image.fromarray(dark).save(tmp_path / "images" / "b--happy.png")
     found = score_folders(Request(tmp_path / "images", tmp_path / "sources", metrics=("fss",)))
-    assert any("b--happy.png is black" in warning and "255" in warning for warning in found.warnings)
+    told = [warning for warning in found.warnings if "b--happy.png: the image is black" in warning]
+    assert "255" in told[0]
     verified = found.rows[found.rows["metric"] == "fss.verified@embedded"].set_index("edit")["value"]
     assert verified.to_dict() == {"a--happy": 1.0, "b--happy": 0.0}

@@ -1,6 +1,8 @@
 """A finished run verifies, and every alteration shows."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,11 @@ from fesbench.runs.results import RunResults
 RESCORED = "scores of {} on rendered, {}, from its outputs"
 
 
+@pytest.fixture
+def copied_run(current_run, tmp_path):
+    return Path(shutil.copytree(current_run, tmp_path / "copied"))
+
+
 def checks(folder, depth=Depth()):  # noqa: B008 - frozen
     return {check.what: check for check in verify_run(RunResults.open_unchecked(folder), depth)}
 
@@ -22,10 +29,11 @@ def wrong(found):
     return {what for what, check in found.items() if check.outcome == "mismatch"}
 
 
-def test_an_untouched_run_verifies(finished_run):
-    found = checks(finished_run)
-    assert {check.outcome for check in found.values()} == {"ok"}
+def test_an_untouched_run_verifies(current_run):
+    found = checks(current_run)
+    assert {check.outcome for what, check in found.items() if what != "code"} == {"ok"}
     assert set(found) == {
+        "code",
         "files",
         "scores.parquet against the parts of its shards",
         "summary.json against scores.parquet",
@@ -114,10 +122,10 @@ def test_other_data_and_networks_show_and_are_not_trusted(copied_run):
     assert found["files"].outcome == "not checked"
     assert found["data set rendered"].detail.startswith("0" * 64)
     assert found["model copy: source"].detail.endswith("absent now")
-    assert sum(what.startswith("network embedded") for what in wrong(found)) == 4
+    assert sum(what.startswith("network embedded") for what in wrong(found)) == 3
     rescored = found[RESCORED.format("copy", "one shard")]
     assert rescored.outcome == "ok"
-    assert rescored.detail == "210 numbers agree"  # fidelity has no network
+    assert rescored.detail == "196 numbers agree"  # fidelity has no network
 
 
 def test_data_that_is_gone_is_not_checked(copied_run):
@@ -129,6 +137,14 @@ def test_data_that_is_gone_is_not_checked(copied_run):
     assert (last.what, last.outcome) == ("data sets", "not checked")
 
 
-def test_a_device_that_is_not_there_is_refused(finished_run):
+def test_a_device_that_is_not_there_is_refused(current_run):
     with pytest.raises(BenchError, match="cannot be used"):
-        checks(finished_run, Depth(device="cuda:99"))
+        checks(current_run, Depth(device="cuda:99"))
+
+
+def test_a_run_of_another_version_says_so_beside_what_changed_since(finished_run):
+    found = checks(finished_run)
+    assert found["code"].outcome == "not checked"
+    assert "fesbench 0.1.0, commit a41fd73a776e" in found["code"].detail
+    assert found["files"].outcome == found["scores.parquet against the parts of its shards"].outcome == "ok"
+    assert "works@embedded: is not recorded" in found["summary.json against scores.parquet"].detail
