@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,19 +15,18 @@ from torch import Tensor
 from fesbench.core.contracts import ClosedForm, Dataset, GeneratorCard, Image, LandmarkGenerator, Sample
 from fesbench.core.errors import BenchError, CheckpointError, DatasetError, LandmarkError, UnsupportedEdit
 from fesbench.core.plurals import counted
-from fesbench.datasets.images import resize
-from fesbench.datasets.registration import find_landmarks, landmarks_of
+from fesbench.datasets.registration import find_landmarks
 from fesbench.datasets.registration.frame import COUNT, Points
-from fesbench.generators.registration import Registration, pictured, stacked
-from fesbench.generators.synthesis import image_to_input, output_to_image
+from fesbench.generators.registration import Registration, stacked
+from fesbench.generators.synthesis import output_to_image
 
+from .calibration import STRONGEST, folds_of
 from .model import RegressionStage
-from .paired import BATCH_BYTES, jointly_solvable, parsed
+from .paired import parsed
 from .regression import LocalRidge, apply_windows
-from .shape_regression import ShapeRegression
+from .shape_regression import Moves, ShapeRegression
+from .texture_regression import Face, TextureFit, located, unit_range
 
-STRONGEST = 1.5
-"""Largest intensity."""
 FALLBACK = "fallback."
 """Prefix of the fallback's arrays in a state."""
 
@@ -38,13 +36,6 @@ class _Meshes(NamedTuple):
 
     before: Points
     after: Points
-
-
-class _Face(NamedTuple):
-    """A training image and its landmarks, (68, 2) float64."""
-
-    sample: Sample
-    landmarks: Points
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,8 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         fallback: Edit faces whose landmarks are not known by ``RegressionStage``, which is then fitted too;
             without it such an edit fails with the reason.
         resolution: Side in pixels of the frame; None takes that of the first training pair.
+        calibrate: Make the predicted changes as strong as those of training people who are held out; see
+            ``calibration.strength``. Predictions are averages, and weaker than what most people show.
 
     Raises:
         BenchError: a setting is out of range.
@@ -90,6 +83,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             "our extension, not the paper's: faces are registered to 68 landmarks",
             "first stage only, without refinement",
             "shape: ridge regression on 8 principal components; texture: local ridge regression",
+            "our extension: both are as strong as true changes of training people who are held out",
         ),
         guided_by=(),
         registered=True,
@@ -102,12 +96,13 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         intensity: float = 1.0,
         fallback: bool = False,
         resolution: int | None = None,
+        calibrate: bool = True,
     ) -> None:
         LocalRidge(receptive_field, alpha)
         if not 0 <= intensity <= STRONGEST:
             raise BenchError(f"intensity must be from 0 to {STRONGEST}, not {intensity}")
         self.receptive_field, self.alpha, self.intensity = receptive_field, alpha, intensity
-        self.fallback, self.resolution = fallback, resolution
+        self.fallback, self.resolution, self.calibrate = fallback, resolution, calibrate
         self._device = "cpu"
         self._stage = RegressionStage() if fallback else None
         self._fit: _Fit | None = None
@@ -127,37 +122,20 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         if not pairs:
             raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
         size = self.resolution or min(pairs[0][0].load().shape[:2])
-        faces = _located([sample for pair in pairs for sample in pair])
+        faces = located([sample for pair in pairs for sample in pair])
         usable = [(x, y) for x, y in pairs if x.id in faces and y.id in faces]
         if not usable:
             raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
         expressions = [name for name in train.expressions if any(y.expression == name for _, y in usable)]
-        shapes = _fit_shapes(usable, expressions, faces)
+        shapes = _fit_shapes(usable, expressions, faces, self.calibrate)
         registration = Registration(shapes.frame, size, self._device)
-        weights = self._fit_textures(usable, expressions, faces, registration)
+        ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
+        textures = TextureFit(ridge, faces, registration, self.calibrate)
+        weights = textures.weights(usable, expressions)
         self._fit = _Fit(shapes, weights, registration)
         self._describe(expressions, _trained_on(train, usable, len(pairs) - len(usable)))
         if self._stage is not None:
             self._stage.fit(train, val, seed)
-
-    def _fit_textures(
-        self,
-        pairs: Sequence[tuple[Sample, Sample]],
-        expressions: Sequence[str],
-        faces: Mapping[str, _Face],
-        registration: Registration,
-    ) -> Tensor:
-        weights: dict[str, Tensor] = {}
-        for names, rows in jointly_solvable(pairs, expressions):
-            ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
-            batch = max(1, BATCH_BYTES // (8 * 3 * registration.size**2 * len(rows[0])))
-            for start in range(0, len(rows), batch):
-                chosen = rows[start : start + batch]
-                images = _registered([faces[x.id] for row in chosen for x in row], registration)
-                block = images.reshape(len(chosen), -1, *images.shape[1:])
-                ridge.partial_fit(block[:, 0], block[:, 1:])
-            weights |= zip(names, ridge.coef_.movedim(-1, 1), strict=True)
-        return torch.stack([weights[name] for name in expressions]).contiguous()
 
     def synthesize(
         self, images: Tensor, source: Tensor, target: Tensor, landmarks: Tensor | None = None
@@ -209,7 +187,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         weights, registration = self._fitted().weights, self._fitted().registration
         before = stacked([mesh.before for mesh in meshes], images.device)
         after = stacked([mesh.after for mesh in meshes], images.device)
-        registered = _unit(registration.to_frame(images, before))
+        registered = unit_range(registration.to_frame(images, before))
         change = torch.empty_like(registered)
         for label in torch.unique(target).tolist():
             chosen = target == label
@@ -276,35 +254,23 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         self._describe(expressions, trained_on)
 
 
-def _located(samples: Sequence[Sample]) -> dict[str, _Face]:
-    """The distinct samples by id, with their landmarks; without those whose landmarks are not known."""
-    faces = {}
-    for sample in {sample.id: sample for sample in samples}.values():
-        with suppress(LandmarkError):
-            faces[sample.id] = _Face(sample, landmarks_of(sample).astype(np.float64))
-    return faces
-
-
-def _registered(faces: Sequence[_Face], registration: Registration) -> Tensor:
-    """The faces in the frame: (B, 3, R, R) float32 in [0, 1]."""
-    device = registration.mask.device
-    images = [image_to_input(resize(face.sample.load(), registration.size)) for face in faces]
-    meshes = [pictured(registration.frame, face.landmarks) for face in faces]
-    return _unit(registration.to_frame(torch.stack(images).to(device), stacked(meshes, device)))
-
-
 def _fit_shapes(
-    pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str], faces: Mapping[str, _Face]
+    pairs: Sequence[tuple[Sample, Sample]],
+    expressions: Sequence[str],
+    faces: Mapping[str, Face],
+    calibrate: bool,
 ) -> ShapeRegression:
     def points(samples: Iterable[Sample]) -> Points:
         return np.stack([faces[sample.id].landmarks for sample in samples])
 
     sources = {source.id: source for source, _ in pairs}
+    folds = folds_of(source.subject for source, _ in pairs)
     moves = []
     for name in expressions:
-        chosen = [pair for pair in pairs if pair[1].expression == name]
-        moves.append((points(source for source, _ in chosen), points(target for _, target in chosen)))
-    return ShapeRegression.fit(points(sources.values()), moves)
+        before, after = zip(*(pair for pair in pairs if pair[1].expression == name), strict=True)
+        numbers = np.array([folds[sample.subject] for sample in before])
+        moves.append(Moves(points(before), points(after), numbers))
+    return ShapeRegression.fit(points(sources.values()), moves, calibrate)
 
 
 def _trained_on(train: Dataset, pairs: Sequence[tuple[Sample, Sample]], left_out: int) -> str:
@@ -317,8 +283,3 @@ def _found(images: Tensor) -> Points:
     """The landmarks found in (B, 3, R, R) images: (B, 68, 2) float64."""
     pixels: list[Image] = [output_to_image(image) for image in images]
     return np.stack([find_landmarks(image) for image in pixels]).astype(np.float64)
-
-
-def _unit(images: Tensor) -> Tensor:
-    """[-1, 1] to [0, 1]."""
-    return (images + 1) / 2

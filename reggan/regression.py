@@ -8,6 +8,7 @@ solved.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
@@ -177,6 +178,24 @@ class LocalRidge:
         self._add(*batch)
         self._images, self._coef = None, None
         return self
+
+    def without(self, held: LocalRidge) -> LocalRidge:
+        """Return the regression on all images of this one but those of another one.
+
+        Args:
+            held: A regression with the same settings on some of the images of this one. Both have been given
+                them by ``partial_fit``.
+
+        Raises:
+            BenchError: one of the two keeps no statistics, or they are of other shapes.
+        """
+        if self._statistics is None or held._statistics is None or self._problem != held._problem:
+            raise BenchError("without needs two regressions of the same shapes, both by partial_fit")
+        others = copy.copy(self)
+        others._statistics = copy.deepcopy(held._statistics)
+        others._statistics.complement(self._statistics)
+        others._solver, others._coef = partial(primal, others._statistics), None
+        return others
 
     def select_alpha(self, alphas: Iterable[float], groups: Sequence[Hashable]) -> LocalRidge:
         """Choose the penalty by exact leave-subjects-out cross-validation on the images given to ``fit``.

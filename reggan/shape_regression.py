@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,37 @@ from fesbench.core.errors import LandmarkError
 from fesbench.datasets.preparation.alignment import EYE_DISTANCE
 from fesbench.datasets.registration.frame import COUNT, STABLE, Frame, Points, normalised_shapes, pose_between
 
+from .calibration import strength
+
 COMPONENTS = 8
-PENALTY = 7.6e-4
-"""Ridge penalty, not scaled by the number of faces, for components in sides of the frame."""
+PENALTIES = tuple(0.001 * 10 ** (step / 2) for step in range(9))
+"""Ridge penalties to choose from, not scaled by the number of faces, for components in sides of the frame."""
 SPREAD = 3.0
 """Standard deviations by which a plausible shape differs from the mean along a component, at most."""
 MOST_IMPLAUSIBLE = 0.25
 """Largest mean distance of landmarks from a plausible shape, in distances between the eyes."""
 
-Moves = Sequence[tuple[Points, Points]]
-"""For each expression (n, 68, 2) landmarks of sources, and of the same people showing it, in pictures."""
+
+class Moves(NamedTuple):
+    """The pairs of an expression.
+
+    Attributes:
+        before: (n, 68, 2), landmarks of the sources, in their pictures.
+        after: (n, 68, 2), landmarks of the same people showing the expression.
+        folds: (n,), the fold of each person.
+    """
+
+    before: Points
+    after: Points
+    folds: NDArray[np.int64]
+
+
+class _Problem(NamedTuple):
+    """One regression: (n, k) scores, (n, 136) displacements, (n,) folds."""
+
+    scores: Points
+    moves: Points
+    folds: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,29 +69,36 @@ class ShapeRegression:
     maps: Points
 
     @classmethod
-    def fit(cls, sources: Points, moves: Moves) -> Self:
-        """Fit the maps of all expressions.
+    def fit(cls, sources: Points, moves: Sequence[Moves], calibrate: bool = True) -> Self:
+        """Fit the maps of all expressions, with the penalty of the smallest error on people held out.
 
         Args:
             sources: (n, 68, 2) landmarks of distinct sources, from which the components are learned.
             moves: The pairs of each expression.
+            calibrate: Give displacements their ``strength`` on people held out.
         """
         shapes = normalised_shapes(sources)
         reference = shapes.mean(axis=0)
-        pairs = [tuple(_normalised(faces, reference) for faces in pair) for pair in moves]
-        flat = shapes.reshape(len(shapes), -1)
+        pairs = [(_normalised(m.before, reference), _normalised(m.after, reference)) for m in moves]
+        flat = _flat(shapes)
         mean = flat.mean(axis=0)
         _, spread, axes = np.linalg.svd(flat - mean, full_matrices=False)
         count = min(COMPONENTS, max(len(flat) - 1, 0))
         basis = axes[:count]
-        fits = [_fit_one(before, after, mean, basis) for before, after in pairs]
+        problems = [
+            _Problem((_flat(before) - mean) @ basis.T, _flat(after - before), m.folds)
+            for (before, after), m in zip(pairs, moves, strict=True)
+        ]
+        penalty = _best_penalty(problems)
+        strengths = [_strength(problem, penalty) if calibrate else 1.0 for problem in problems]
+        fits = [_solved(problem.scores, problem.moves, penalty) for problem in problems]
         return cls(
             frame=Frame(np.mean([after.mean(axis=0) for _, after in pairs], axis=0)),
             mean=mean,
             basis=basis,
             deviations=spread[:count] / np.sqrt(max(len(flat) - 1, 1)),
-            displacements=np.stack([displacement for displacement, _ in fits]),
-            maps=np.stack([weights for _, weights in fits]),
+            displacements=np.stack([s * fit[0] for s, fit in zip(strengths, fits, strict=True)]),
+            maps=np.stack([s * fit[1] for s, fit in zip(strengths, fits, strict=True)]),
         )
 
     def moved(self, shape: Points, label: int, intensity: float) -> Points:
@@ -153,10 +181,36 @@ def _normalised(faces: Points, reference: Points) -> Points:
     return np.stack([pose_between(reference[STABLE], face[STABLE]).normalise(face) for face in faces])
 
 
-def _fit_one(before: Points, after: Points, mean: Points, basis: Points) -> tuple[Points, Points]:
+def _flat(shapes: Points) -> Points:
+    return shapes.reshape(len(shapes), -1)
+
+
+def _solved(scores: Points, moves: Points, penalty: float) -> tuple[Points, Points]:
     """Return the mean displacement, (136,), and the map of the rest from components, (k, 136)."""
-    moves = (after - before).reshape(len(before), -1)
-    scores = (before.reshape(len(before), -1) - mean) @ basis.T
-    gram = scores.T @ scores + PENALTY * np.eye(len(basis))
+    gram = scores.T @ scores + penalty * np.eye(scores.shape[1])
     weights: Points = np.linalg.solve(gram, scores.T @ (moves - moves.mean(axis=0)))
     return moves.mean(axis=0), weights
+
+
+def _held_out(problem: _Problem, penalty: float) -> Points:
+    """Return each displacement as a fit without its fold predicts it, 0 without another fold: (n, 136)."""
+    predicted = np.zeros_like(problem.moves)
+    for fold in np.unique(problem.folds):
+        held = problem.folds == fold
+        if not held.all():
+            mean, weights = _solved(problem.scores[~held], problem.moves[~held], penalty)
+            predicted[held] = mean + problem.scores[held] @ weights
+    return predicted
+
+
+def _strength(problem: _Problem, penalty: float) -> float:
+    return strength(problem.moves, _held_out(problem, penalty))
+
+
+def _best_penalty(problems: Sequence[_Problem]) -> float:
+    """Return the penalty of the smallest squared error on people held out, over all expressions."""
+
+    def error(penalty: float) -> float:
+        return sum(float(((p.moves - _held_out(p, penalty)) ** 2).sum()) for p in problems)
+
+    return min(PENALTIES, key=error)

@@ -24,6 +24,7 @@ Points = NDArray[np.float64]
 
 COUNT = 68
 JAW_ENDS, CHIN = (0, 16), 8
+BROWS = slice(17, 27)
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 STABLE = np.array([27, 28, 29, 30, 36, 39, 42, 45])
 """Bridge of the nose and corners of the eyes: what expressions hardly move, so that they show the pose."""
@@ -150,10 +151,17 @@ class Frame:
         return unfolded
 
     def mask(self, size: int) -> NDArray[np.float32]:
-        """Return the region inside the landmarks, 0 to 1 with a soft border: (size, size)."""
+        """Return the region inside landmarks and raised brows, 0 to 1 with a soft border: (size, size).
+
+        The brows, raised by their height above the eyes, take in where a frown folds the forehead. Without
+        that the soft border would lie on the brows themselves.
+        """
         centres = (np.arange(size) + 0.5) / size
         grid = np.stack(np.meshgrid(centres, centres), axis=-1)
-        borders = ConvexHull(self.shape).equations
+        brows = self.shape[BROWS]
+        height = eye_centres(self.shape)[:, 1].mean() - brows[:, 1].mean()
+        raised = brows - np.array([0, height])
+        borders = ConvexHull(np.concatenate([self.shape, raised])).equations
         inside = -(grid @ borders[:, :2].T + borders[:, 2]).max(axis=-1)
         share = np.clip(inside / FEATHER, 0, 1)
         mask: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)

@@ -136,6 +136,19 @@ def test_alpha_is_selected_by_exact_leave_subjects_out(window, residual):
     np.testing.assert_allclose(ridge.coef_, refitted.coef_, atol=1e-12, rtol=0)
 
 
+def test_a_regression_without_some_images_is_that_on_the_others():
+    x, y = images(9, 2, 6, 6), images(9, 2, 2, 6, 6)
+    ridges = [
+        LocalRidge(3, 0.5, residual=True).partial_fit(x[part], y[part]) for part in (slice(9), slice(4))
+    ]
+    whole = ridges[0].coef_
+    expected = LocalRidge(3, 0.5, residual=True).partial_fit(x[4:], y[4:]).coef_
+    torch.testing.assert_close(ridges[0].without(ridges[1]).coef_, expected, atol=1e-9, rtol=1e-7)
+    assert torch.equal(ridges[0].coef_, whole)
+    with pytest.raises(BenchError, match="partial_fit"):
+        ridges[0].without(LocalRidge(3, 0.5, residual=True))
+
+
 def test_copies_of_a_person_do_not_shrink_the_penalty():
     """Leaving out single images of a jittered person would choose a smaller alpha than leaving out people."""
     rng = np.random.default_rng(3)

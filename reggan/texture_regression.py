@@ -1,0 +1,125 @@
+"""How the texture of registered faces changes with an expression: local ridge regression in the frame."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fesbench.core.contracts import Sample
+from fesbench.core.errors import LandmarkError
+from fesbench.datasets.images import resize
+from fesbench.datasets.registration import landmarks_of
+from fesbench.datasets.registration.frame import Points
+from fesbench.generators.registration import Registration, pictured, stacked
+from fesbench.generators.synthesis import image_to_input
+
+from .calibration import folds_of, strength_of
+from .paired import BATCH_BYTES, jointly_solvable
+from .regression import LocalRidge
+
+Rows = Sequence[Sequence[Sample]]
+"""Each a source and its targets, one for each of K expressions."""
+
+
+class Face(NamedTuple):
+    """A training image and its landmarks, (68, 2) float64."""
+
+    sample: Sample
+    landmarks: Points
+
+
+@dataclass(frozen=True)
+class TextureFit:
+    """The fit of the change of texture of all expressions.
+
+    Attributes:
+        ridge: An unfitted regression, whose settings are used.
+        faces: Training faces by the ids of their samples.
+        registration: To the frame.
+        calibrate: Give changes their ``strength`` on people held out.
+    """
+
+    ridge: LocalRidge
+    faces: Mapping[str, Face]
+    registration: Registration
+    calibrate: bool
+
+    def weights(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Tensor:
+        """Return the weights of the change of each expression: (K, features, 3, R, R) float32."""
+        folds = folds_of(source.subject for source, _ in pairs)
+        found: dict[str, Tensor] = {}
+        for names, rows in jointly_solvable(pairs, expressions):
+            ridge = self._fitted(self._blocks(rows))
+            coef = ridge.coef_.movedim(-1, 1)
+            strengths = self._strengths(ridge, _parts(rows, folds)) if self.calibrate else [1.0] * len(names)
+            found |= {name: w * s for name, w, s in zip(names, coef, strengths, strict=True)}
+        return torch.stack([found[name] for name in expressions]).contiguous()
+
+    def _strengths(self, ridge: LocalRidge, parts: Sequence[Rows]) -> list[float]:
+        """The strength of each expression, by predictions of each part by ``ridge`` without that part."""
+        projections = []
+        for part in parts if len(parts) > 1 else ():
+            blocks = list(self._blocks(part))
+            others = ridge.without(self._fitted(blocks))
+            projections += [self._projections(others, block) for block in blocks]
+        if not projections:
+            return [1.0] * (len(parts[0][0]) - 1)
+        products, squares = torch.cat(projections, dim=1).cpu().numpy()
+        return [strength_of(*columns) for columns in zip(products.T, squares.T, strict=True)]
+
+    def _fitted(self, blocks: Iterable[Tensor]) -> LocalRidge:
+        ridge = copy.copy(self.ridge)
+        for block in blocks:
+            ridge.partial_fit(block[:, 0], block[:, 1:])
+        return ridge
+
+    def _projections(self, ridge: LocalRidge, block: Tensor) -> Tensor:
+        """Products of true and predicted changes, and squares of these, in the mask: (2, n, K) float64."""
+        true, predicted = (
+            ((images - block[:, :1]) * self.registration.mask).double()
+            for images in (block[:, 1:], ridge.predict(block[:, 0]))
+        )
+        return torch.stack([(change * predicted).sum(dim=(2, 3, 4)) for change in (true, predicted)])
+
+    def _blocks(self, rows: Rows) -> Iterator[Tensor]:
+        """The images of the rows in the frame, batch by batch: (n, 1 + K, 3, R, R) float32 in [0, 1]."""
+        batch = max(1, BATCH_BYTES // (8 * 3 * self.registration.size**2 * len(rows[0])))
+        for start in range(0, len(rows), batch):
+            chosen = rows[start : start + batch]
+            images = self._registered([self.faces[sample.id] for row in chosen for sample in row])
+            yield images.reshape(len(chosen), -1, *images.shape[1:])
+
+    def _registered(self, faces: Sequence[Face]) -> Tensor:
+        size, device = self.registration.size, self.registration.mask.device
+        images = torch.stack([image_to_input(resize(face.sample.load(), size)) for face in faces])
+        meshes = stacked([pictured(self.registration.frame, face.landmarks) for face in faces], device)
+        return unit_range(self.registration.to_frame(images.to(device), meshes))
+
+
+def located(samples: Sequence[Sample]) -> dict[str, Face]:
+    """Return the distinct samples by id, with landmarks; without those whose landmarks are not known."""
+    faces = {}
+    for sample in {sample.id: sample for sample in samples}.values():
+        with suppress(LandmarkError):
+            faces[sample.id] = Face(sample, landmarks_of(sample).astype(np.float64))
+    return faces
+
+
+def unit_range(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] as images in [0, 1], the range of the regression."""
+    return (images + 1) / 2
+
+
+def _parts(rows: Rows, folds: Mapping[str, int]) -> list[Rows]:
+    """The rows of each fold."""
+    parts: dict[int, list[Sequence[Sample]]] = {}
+    for row in rows:
+        parts.setdefault(folds[row[0].subject], []).append(row)
+    return list(parts.values())
