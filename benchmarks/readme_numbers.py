@@ -1,7 +1,8 @@
-"""Write the tables of numbers in README.md from a finished run, so that they are never typed by hand.
+"""Write the tables of README.md and docs/london.md from finished runs, so that they are never typed by hand.
 
     make readme-numbers                                                       # the demo, then its table
     python benchmarks/readme_numbers.py --demo runs/demo
+    python benchmarks/readme_numbers.py --photos runs/photos
 
 A table stands between ``<!-- numbers: NAME -->`` and ``<!-- end of numbers -->``; only that part is replaced.
 """
@@ -17,8 +18,10 @@ import pandas as pd
 
 import fesbench
 from fesbench.reports.run.loaded import Run
+from fesbench.statistics.intervals import UNBOUNDED, clustered_means
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README, LONDON = ROOT / "README.md", ROOT / "docs" / "london.md"
 COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "demo": {
         "ECS, studio ↑": ("ecs@embedded", "studio"),
@@ -27,8 +30,20 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "quality, OOD ↑": ("quality@embedded", "ood"),
         "both ECS and FSS, OOD ↑": ("joint@embedded", "ood"),
     },
+    "london": {
+        "ECS@fer ↑": ("ecs@fer", "studio"),
+        "ECS@face-api ↑": ("ecs@face-api", "studio"),
+        "FSS@dlib ↑": ("fss@dlib", "studio"),
+        "error, face ↓": ("mae.face", "studio"),
+    },
+    "ood-real": {
+        "ECS@fer ↑": ("ecs@fer", "all"),
+        "ECS@face-api ↑": ("ecs@face-api", "all"),
+        "FSS@dlib ↑": ("fss@dlib", "all"),
+    },
 }
 """Name of a table to heading to (metric, domain)."""
+REGISTERED, OTHERS = "reggan-registered", ("reggan-regression", "reggan", "truth")
 
 
 def markdown(run: Run, dataset: str, columns: Mapping[str, tuple[str, str]]) -> str:
@@ -41,6 +56,26 @@ def markdown(run: Run, dataset: str, columns: Mapping[str, tuple[str, str]]) -> 
         shown = [_text(results.cells, name, *place) for place in places]
         lines.append([_label(results.cards[name], results.models[name].block), *shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def differences(run: Run, dataset: str, columns: Mapping[str, tuple[str, str]]) -> str:
+    """Return a table of what registered RegGAN scores above others on the same people, with 95% intervals."""
+    scores = run.scores[run.scores["dataset"] == dataset]
+    lines = [["difference", *columns], ["---"] * (len(columns) + 1)]
+    for other in OTHERS:
+        shown = [_difference(scores[scores["metric"] == metric], other) for metric, _ in columns.values()]
+        lines.append([f"{REGISTERED} − {other}", *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _difference(scores: pd.DataFrame, other: str) -> str:
+    values = scores.pivot(index="subject", columns="generator", values="value").astype(float)
+    both = values[[REGISTERED, other]].dropna()
+    gaps = (both[REGISTERED] - both[other]).to_numpy()[:, None]
+    shares = bool(both.isin([0, 1]).all(axis=None))
+    found = clustered_means(gaps, both.index.to_numpy(), (-1.0, 1.0) if shares else UNBOUNDED, null=0.0)
+    digits = 2 if shares or abs(found.mean[0]) > 0.1 else 3
+    return f"{found.mean[0]:+.{digits}f} ({found.low[0]:+.{digits}f} to {found.high[0]:+.{digits}f})"
 
 
 def _cell(cells: pd.DataFrame, name: str, metric: str, domain: str) -> pd.Series | None:
@@ -74,24 +109,34 @@ def replaced(text: str, name: str, table: str) -> str:
     """Return the text with one table replaced.
 
     Raises:
-        SystemExit: there is no such table.
+        SystemExit: there is no such table, or more than one.
     """
     pattern = rf"(<!-- numbers: {name} -->\n).*?(\n<!-- end of numbers -->)"
     new, count = re.subn(pattern, lambda found: f"{found[1]}{table}{found[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"{README} has {count} tables called {name}")
+        raise SystemExit(f"the page has {count} tables called {name}")
     return new
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the runs and rewrite README.md."""
+    """Read the runs and rewrite the pages."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--demo", type=Path, required=True, help="A run of all models on rendered faces.")
+    parser.add_argument("--demo", type=Path, help="A run of all models on rendered faces.")
+    parser.add_argument("--photos", type=Path, help="A run of all models on london and ood-real.")
     options = parser.parse_args(arguments)
-    table = markdown(fesbench.load_run(options.demo), "rendered", COLUMNS["demo"])
-    README.write_text(replaced(README.read_text(encoding="utf-8"), "demo", table), encoding="utf-8")
+    if options.demo:
+        table = markdown(fesbench.load_run(options.demo), "rendered", COLUMNS["demo"])
+        README.write_text(replaced(README.read_text(encoding="utf-8"), "demo", table), encoding="utf-8")
+    if options.photos:
+        run = fesbench.load_run(options.photos)
+        tables = {name: markdown(run, name, COLUMNS[name]) for name in ("london", "ood-real")}
+        tables["differences"] = differences(run, "london", COLUMNS["london"])
+        text = LONDON.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            text = replaced(text, name, table)
+        LONDON.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -105,4 +105,6 @@ def test_the_mask_covers_the_face_and_fades_out(frame):
     x, y = np.round(frame.shape[30] * 128).astype(int)
     assert mask[y, x] == 1
     assert mask[0].max() == mask[-1].max() == 0
+    brows = np.floor(frame.shape[19:25] * 128).astype(int)
+    assert mask[brows[:, 1], brows[:, 0]].min() > 0.9
     assert np.abs(np.diff(mask, axis=0)).max() < 0.25
