@@ -119,7 +119,7 @@ def test_other_notes_are_folded_beside_their_metric(visit, small_page):
     fold = page.locator("details.numbers")
     assert not fold.locator("li").first.is_visible()
     fold.locator("summary").click()
-    heading = fold.locator("h4:has-text('ECS@embedded') + ul")
+    heading = fold.locator(".about:has-text('ECS@embedded') + ul")
     assert "of the true targets" in heading.inner_text()
     cautions = set(page.locator(".sheet .cautions li").all_inner_texts())
     assert not cautions & set(fold.locator("li").all_inner_texts())
