@@ -10,17 +10,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fesbench.datasets.registry import DEFAULT
 from fesbench.datasets.workers import available_cores
 
 from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
-from ..metrics.registry import backend_for_photos, metric_id
-from ..runs.plan import Plan, make_plan, resolve
-from ..runs.spec import BY_MODEL, RunConfig, RunSpec, by_model, read_config, validate
+from ..metrics.registry import metric_id
+from ..runs.plan import Plan
+from ..runs.progress import Listener, shown_progress
+from ..runs.spec import BY_MODEL, RunConfig, by_model, read_config
 from .completion import complete_data, complete_models
-from .console import make_console, say, shown_progress
+from .console import make_console, say
 from .options import metric_option
 
 if TYPE_CHECKING:
@@ -158,19 +158,11 @@ def run(
     """
     from fesbench.reports.run.publish import show, show_times
 
-    from ..api import complete_run, is_complete
-    from ..runs.store.store import RunStore
+    from ..api import complete_run, is_complete, plan_run
 
     file = read_config(config) if config else RunConfig()
     fields = _fields(file, flags)
-    out = out or (Path(file.out) if file.out else None)
-    if "backend" not in fields:
-        fields["backend"] = _backend(fields, RunStore(out).record.spec if out else None)
-    asked = validate(fields, "bench run")
-    spec = resolve(asked)
-    store = RunStore(out or Path("runs") / spec.run_name)
-    spec = store.grown_spec(spec)
-    plan = make_plan(spec)
+    plan, store = plan_run(fields, out or file.out, "bench run", say)
     console = make_console(stderr=True)
     _print_plan(plan, store, console)
     if dry_run:
@@ -189,8 +181,9 @@ def run(
             timeout,
             _executor(place, address, processes, gpus_per_worker),
         )
-    if with_report:
-        _write_report(results, console)
+        written = _write_report(results, listener) if with_report else []
+    for path in written:
+        console.print(f"written: {path}", markup=False, soft_wrap=True)
     if was_complete:
         console.print("nothing left to do")
     else:
@@ -198,18 +191,16 @@ def run(
     if as_json:
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console())
-    ctx.exit(results.exit_code([metric_id(name, spec.backend) for name in asked.metrics]))
+    ctx.exit(results.exit_code([metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]))
 
 
-def _write_report(results: RunResults, console: Console) -> None:
-    """Write every format of the report into the folder of the run."""
+def _write_report(results: RunResults, listener: Listener) -> list[Path]:
+    """Write every format of the report into the folder of the run, and return what to open."""
     from fesbench.reports.formats import FORMATS
     from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 
-    console.print("report …", markup=False)
     folder = Path(results.location)
-    for path in write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS):
-        console.print(f"written: {path}", markup=False, soft_wrap=True)
+    return write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS, listener)
 
 
 def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:
@@ -234,18 +225,6 @@ def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:
         if not path or not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
     return fields
-
-
-def _backend(fields: dict[str, Any], earlier: RunSpec | None) -> str:
-    """Return the backend where none was chosen: that of the run so far, else one that suits the data."""
-    if earlier:
-        return earlier.backend
-    if {*fields.get("data", (DEFAULT,))} == {DEFAULT}:
-        return RunSpec().backend
-    backend, note = backend_for_photos(fields.get("metrics", ()))
-    if note:
-        say(f"note: {note}")
-    return backend
 
 
 def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:

@@ -29,6 +29,7 @@ from .fitting import CrossFitted, Preloaded, fit
 from .isolation.model import TIMEOUT, IsolatedModel
 from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
+from .progress import SILENT, Listener
 from .spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -118,13 +119,15 @@ def load_scorer(spec: RunSpec, device: str) -> tuple[Scorer, dict[str, str]]:
 
 
 def make_cells(
-    plan: Plan, loaded: LoadedModels, loader: ImageLoader, device: str
+    plan: Plan, loaded: LoadedModels, loader: ImageLoader, device: str, listener: Listener = SILENT
 ) -> tuple[list[Cell], dict[str, str]]:
     """Prepare every model for every data set; also return why some could not be prepared."""
     cells: list[Cell] = []
     unfitted: dict[str, str] = {}
+    listener.stage("prepare models", len(plan.datasets) * len(loaded.models))
     for item in plan.datasets:
         for name, model in loaded.models.items():
+            listener.step(f"{name} on {item.name}")
             if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
                 continue
             try:
