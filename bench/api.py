@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from .runs.identities import check_identities, check_unchanged, identities
 from .runs.mending import altered_files, remove_altered
 from .runs.plan import Plan, make_plan, resolve
 from .runs.progress import SILENT, Listener, shown_progress
+from .runs.rates import record_rates
 from .runs.results import RunResults
 from .runs.spec import RunSpec, named_as_fields, validate
 from .runs.store.store import RunStore
@@ -197,7 +199,7 @@ def complete_run(
     """
     from .runs.isolation.model import TIMEOUT
 
-    seconds = timeout or TIMEOUT
+    seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
         loaded, complete = None, is_complete(plan, store)
         if not complete:  # what cannot be loaded is noticed before the folder is made
@@ -212,14 +214,18 @@ def complete_run(
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not (complete or is_complete(plan, store)):
-            from .runs.run import finish, run_plan
+            from .runs.run import finish, load, run_plan
 
             remove_altered(plan, store)
             store.update_identities(found)
+            loaded = loaded or load(plan, device, seconds)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
                 publish(plan, RunResults.read(store), listener)
                 finish(store)
+            if executor is None:
+                taken = time.perf_counter() - start
+                record_rates(plan, store.record.names, device, taken, loaded.stopwatch)
         return RunResults.open(store.location)
 
 

@@ -25,6 +25,7 @@ from .options import metric_option
 
 if TYPE_CHECKING:
     from ..runs.execution.executor import Executor
+    from ..runs.rates import Duration
     from ..runs.results import RunResults
     from ..runs.store.store import RunStore
 
@@ -159,23 +160,26 @@ def run(
     from fesbench.reports.run.publish import show, show_times
 
     from ..api import complete_run, is_complete, plan_run
+    from ..runs.rates import expected_duration
 
     file = read_config(config) if config else RunConfig()
     fields = _fields(file, flags)
     plan, store = plan_run(fields, out or file.out, "bench run", say)
-    console = make_console(stderr=True)
-    _print_plan(plan, store, console)
+    console, device = make_console(stderr=True), device or file.device or "cpu"
+    was_complete = is_complete(plan, store)
+    duration = None if was_complete or place != "local" else expected_duration(plan, store, device)
+    _print_plan(plan, store, duration, console)
     if dry_run:
         if as_json:
-            click.echo(json.dumps(_plan_record(plan, store), indent=2, ensure_ascii=False))
+            record = _plan_record(plan, store, duration) | {"complete": was_complete}
+            click.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
-    was_complete = is_complete(plan, store)
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     with shown_progress(console) as listener:
         results = complete_run(
             plan,
             store,
-            device or file.device or "cpu",
+            device,
             processes if place == "local" else 0,
             listener,
             timeout,
@@ -227,7 +231,7 @@ def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:
     return fields
 
 
-def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
+def _print_plan(plan: Plan, store: RunStore, duration: Duration | None, console: Console) -> None:
     table = Table(title=store.location, title_justify="left")
     for column in (
         "data set",
@@ -257,12 +261,12 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
         f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
         f"{plan.spec.resolution} px; seed {plan.spec.seed}"
     )
+    if duration:
+        console.print(f"time: {duration}", markup=False)
 
 
-def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
+def _plan_record(plan: Plan, store: RunStore, duration: Duration | None) -> dict[str, object]:
     """Return what ``_print_plan`` shows as JSON content."""
-    from ..api import is_complete
-
     datasets = [
         {
             "name": item.name,
@@ -277,9 +281,10 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     ]
     return {
         "folder": store.location,
-        "complete": is_complete(plan, store),
         "spec": plan.spec.model_dump(mode="json"),
         "edits_per_model": plan.edit_count,
+        "seconds": round(duration.seconds, 1) if duration else None,
+        "not_measured": list(duration.unknown) if duration else [],
         "datasets": datasets,
     }
 

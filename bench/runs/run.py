@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -22,7 +23,7 @@ from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
 from .execution.executor import Executor
 from .execution.local import LocalExecutor
-from .execution.progress import SYNTHESIZE, RecordedProgress, Stopwatch
+from .execution.progress import FIT, SYNTHESIZE, RecordedProgress, Stopwatch
 from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
@@ -139,8 +140,9 @@ def _run(
     _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
-        with stopwatch("fit"):
-            cells, unfitted = make_cells(plan, loaded.models, loader, device, listener)
+        listener.stage("prepare models", len(plan.datasets) * len(loaded.models.models))
+        preparing = partial(_preparing, listener, stopwatch)
+        cells, unfitted = make_cells(plan, loaded.models, loader, device, preparing)
         progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
@@ -164,6 +166,14 @@ def _run(
         synthesis=store.record.synthesis | _synthesis(stopwatch),
         **_cards(store, scorer, cells),
     )
+
+
+@contextmanager
+def _preparing(listener: Listener, stopwatch: Stopwatch, cell: str) -> Iterator[None]:
+    """Tell the listener what is prepared, and measure how long that takes."""
+    listener.step(cell)
+    with stopwatch(f"{FIT}{cell}"):
+        yield
 
 
 def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:

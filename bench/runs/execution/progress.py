@@ -14,7 +14,8 @@ from ..store.store import RunStore
 from .executor import ShardDone
 
 SYNTHESIZE = "synthesize: "
-"""Prefix of the stage in which a generator works; its name follows."""
+FIT = "fit: "
+"""Prefixes of the stages in which a generator works and is prepared; its name follows."""
 
 
 SECONDS = 3.0
