@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults mutants gpu docs constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults mutants gpu docs notebook constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -66,6 +66,9 @@ gpu: everything ## check and time this machine's GPU, and write docs/gpu.md
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
+
+notebook: everything ## run docs/notebook.ipynb and store its outputs
+	$(BIN)/python docs/run_notebook.py
 
 constraints: ## move the pins of this Python to the newest versions that fit
 	$(or $(PYTHON),python3.11) constraints/refresh.py
