@@ -78,7 +78,8 @@ def evaluate(
         labels: Generator to the expressions of its checkpoint's labels, in the order of its training; by
             default those of the card beside it, else the authors'.
         native_sizes: Generator to the image size in pixels that its checkpoint was trained at; likewise.
-        action_units: Generator to OpenFace's files that drive it; see ``datasets.action_units.expression_units``.
+        action_units: Generator to OpenFace's files that drive it; see
+            ``datasets.action_units.expression_units``.
         resolution: The square size in pixels at which images reach the metrics.
         seed: Decides which subjects ``limit`` keeps, folds, and all other random choices.
         folds: Subject-disjoint parts for closed-form models on small data sets.
