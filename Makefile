@@ -10,7 +10,7 @@ SITE := build/site
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults gpu docs constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults mutants gpu docs notebook constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -55,12 +55,20 @@ faults: everything ## damage files of every kind and kill what writes them, N ti
 readme-numbers: demo ## run the demo, then write its table into README.md
 	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
 
+mutants: site ## change formulas at random places, list the changes that no test notices, and write docs/mutants.md
+	$(BIN)/python -m venv build/cosmic-ray
+	build/cosmic-ray/bin/python -m pip install -qq --disable-pip-version-check 'cosmic-ray>=8.4'
+	build/cosmic-ray/bin/python benchmarks/mutants.py --python $(BIN)/python --site $(SITE)
+
 gpu: everything ## check and time this machine's GPU, and write docs/gpu.md
 	$(BIN)/pytest -m gpu
 	$(BIN)/python benchmarks/gpu.py
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs
+
+notebook: everything ## run docs/notebook.ipynb and store its outputs
+	$(BIN)/python docs/run_notebook.py
 
 constraints: ## move the pins of this Python to the newest versions that fit
 	$(or $(PYTHON),python3.11) constraints/refresh.py

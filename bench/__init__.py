@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .core.errors import UnsupportedEdit as UnsupportedEdit
     from .core.errors import WeightsMissing as WeightsMissing
     from .generators.registry import load_generator as load_generator
+    from .runs.progress import Listener as Listener
     from .scoring.score import score as score
     from .training.train import train as train
 
@@ -101,6 +102,7 @@ _EXPORTS = {
     "fesbench.datasets.registry": ("load_dataset",),
     "fesbench.generators.registry": ("load_generator",),
     "fesbench.reports.run.loaded": ("load_run",),
+    "fesbench.runs.progress": ("Listener",),
     "fesbench.scoring.score": ("score",),
     "fesbench.training.train": ("train",),
 }

@@ -3,63 +3,74 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 from fesbench.reports.run.publish import publish
 
+from .core.contracts import Inference, Upscale
+from .metrics.registry import backend_for_photos
 from .runs.identities import check_identities, check_unchanged, identities
 from .runs.mending import altered_files, remove_altered
 from .runs.plan import Plan, make_plan, resolve
+from .runs.progress import SILENT, Listener, shown_progress
+from .runs.rates import record_rates
 from .runs.results import RunResults
-from .runs.spec import validate
+from .runs.spec import RunSpec, named_as_fields, validate
 from .runs.store.store import RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .runs.execution.executor import Executor, ShardDone
-    from .runs.execution.progress import Listener
+    from .runs.execution.executor import Executor
     from .runs.run import Loaded
 
+log = logging.getLogger(__name__)
 
-class _Silent:
-    """A listener that shows nothing."""
-
-    def begin(self, shards: int, edits: int) -> None:
-        """Do nothing."""
-
-    def done(self, done: ShardDone) -> None:
-        """Do nothing."""
-
-    def stage(self, name: str) -> None:
-        """Do nothing."""
+_DEFAULT = RunSpec()
 
 
 def evaluate(
-    generators: Sequence[str],
-    datasets: Sequence[str] = ("rendered",),
-    metrics: Sequence[str] = ("ecs", "fss", "quality", "fid"),
-    backend: str = "embedded",
-    limit: int | None = None,
+    generators: Sequence[str | Path] | str | Path = _DEFAULT.models,
+    datasets: Sequence[str | Path] | str | Path = _DEFAULT.data,
+    metrics: Sequence[str] | str = _DEFAULT.metrics,
+    backend: str | None = None,
+    limit: int | None = _DEFAULT.limit,
     out: Path | str | None = None,
     device: str = "cpu",
     *,
-    checkpoints: Mapping[str, Path | str] = MappingProxyType({}),
-    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    native_sizes: Mapping[str, int] = MappingProxyType({}),
-    action_units: Mapping[str, Path | str] = MappingProxyType({}),
+    checkpoints: Mapping[str, Path | str] | Path | str = MappingProxyType({}),
+    labels: Mapping[str, Sequence[str]] | str = MappingProxyType({}),
+    native_sizes: Mapping[str, int] | int = MappingProxyType({}),
+    action_units: Mapping[str, Path | str] | Path | str = MappingProxyType({}),
+    resolution: int = _DEFAULT.resolution,
+    seed: int = _DEFAULT.seed,
+    folds: int = _DEFAULT.folds,
+    inference: Inference = _DEFAULT.inference,
+    upscale: Upscale = _DEFAULT.upscale,
+    registered: bool = _DEFAULT.registered,
+    workers: int = 0,
+    timeout: float | None = None,
+    executor: Executor | None = None,
+    progress: bool | Listener = False,
 ) -> pd.DataFrame:
-    """Compare generators on data sets; the same as ``bench run``.
+    """Compare generators on data sets: what ``bench run`` does, with the same defaults.
+
+    One word or path stands for a list of one. What describes or drives a model is given by the model's name,
+    or alone where one model is compared: ``evaluate("stgan", "london", checkpoints="G.pth.tar")``.
 
     Args:
         generators: Names, ``FILE.py:CLASS``, ``outputs:DIR``, or ``all``.
         datasets: Names or folders.
-        metrics: Names or full ids.
-        backend: Where the metrics' networks come from.
+        metrics: Names or full ids; by default all that the backend has.
+        backend: Where the metrics' networks come from; by default that of an earlier run in ``out``, else
+            ``embedded`` for rendered faces, and for photos ``portable`` once its files were fetched.
         limit: Subjects of each domain to keep.
         out: The run's folder; an existing run is continued. Default ``runs/NAME``.
         device: A torch device.
@@ -69,24 +80,98 @@ def evaluate(
         native_sizes: Generator to the image size in pixels that its checkpoint was trained at; likewise.
         action_units: Generator to OpenFace's files that drive it; see
             ``datasets.action_units.expression_units``.
+        resolution: The square size in pixels at which images reach the metrics.
+        seed: Decides which subjects ``limit`` keeps, folds, and all other random choices.
+        folds: Subject-disjoint parts for closed-form models on small data sets.
+        inference: How the generators' networks compute; all but ``float32`` are faster and differ.
+        upscale: What is enlarged of outputs smaller than ``resolution``: their ``change`` of the photo, or
+            the whole ``output``.
+        registered: Show models faces that are brought to a common frame by their landmarks.
+        workers: Processes that load images; 0 loads in this one. A script that gives more needs the guard
+            ``if __name__ == "__main__":``.
+        timeout: Seconds that a model of a file or an installed package may take to load, and for a batch;
+            None for 300.
+        executor: Executes the work, such as ``fesbench.runs.execution.ray.RayExecutor``; None does so in
+            this process.
+        progress: True shows on stderr what the run does; a ``Listener`` is told; False shows nothing.
 
     Returns:
         The cells of the summary: generator, dataset, domain, metric, value, low, high, counts.
+        ``attrs["run"]`` is the run's folder, for ``load_run``.
 
     Raises:
         BenchError: the specification, a data set or the folder cannot be used.
     """
-    fields = {"models": tuple(generators), "data": tuple(datasets), "metrics": tuple(metrics)}
-    stated = {
-        "checkpoints": {name: str(path) for name, path in checkpoints.items()},
-        "labels": {name: tuple(names) for name, names in labels.items()},
-        "native_sizes": dict(native_sizes),
-        "action_units": {name: str(path) for name, path in action_units.items()},
+    fields = {
+        "models": generators,
+        "data": datasets,
+        "metrics": metrics,
+        "limit": limit,
+        "checkpoints": checkpoints,
+        "labels": labels,
+        "native_sizes": native_sizes,
+        "action_units": action_units,
+        "resolution": resolution,
+        "seed": seed,
+        "folds": folds,
+        "inference": inference,
+        "upscale": upscale,
+        "registered": registered,
     }
-    spec = resolve(validate(fields | stated | {"backend": backend, "limit": limit}, "evaluate"))
-    store = RunStore(Path(out) if out else Path("runs") / spec.run_name)
-    plan = make_plan(store.grown_spec(spec))
-    return complete_run(plan, store, device, 0, _Silent()).summary.cells
+    stated = named_as_fields(fields | ({"backend": backend} if backend else {}))
+    plan, store = plan_run(stated, out, "evaluate", log.warning)
+    with _listening(progress) as listener:
+        results = complete_run(plan, store, device, workers, listener, timeout, executor)
+    cells = results.summary.cells
+    cells.attrs["run"] = results.location
+    return cells
+
+
+@contextmanager
+def _listening(progress: bool | Listener) -> Iterator[Listener]:
+    if isinstance(progress, Listener):
+        yield progress
+    elif progress:
+        with shown_progress(Console(stderr=True)) as listener:
+            yield listener
+    else:
+        yield SILENT
+
+
+def plan_run(
+    fields: Mapping[str, Any], out: Path | str | None, origin: str, tell: Callable[[str], None]
+) -> tuple[Plan, RunStore]:
+    """Return the plan of a run and its directory, which is not made yet.
+
+    Args:
+        fields: The fields of the specification that are stated; others have their defaults, or those of the
+            run in ``out``.
+        out: The run's folder; None for ``runs/NAME``.
+        origin: Who asks, for messages.
+        tell: Receives what is to be known of a backend that was chosen here.
+
+    Raises:
+        BenchError: the specification, a data set or the folder cannot be used.
+    """
+    spec = validate(dict(fields), origin)
+    if "backend" not in fields:
+        earlier = RunStore(out).record.spec if out else None
+        spec = spec.model_copy(update={"backend": _backend(spec, earlier, tell)})
+    spec = resolve(spec)
+    store = RunStore(out or Path("runs") / spec.run_name)
+    return make_plan(store.grown_spec(spec)), store
+
+
+def _backend(spec: RunSpec, earlier: RunSpec | None, tell: Callable[[str], None]) -> str:
+    """Return the backend where none was chosen: that of the run so far, else one that suits the data."""
+    if earlier:
+        return earlier.backend
+    if {*spec.data} == {*_DEFAULT.data}:
+        return _DEFAULT.backend
+    backend, note = backend_for_photos(spec.metrics)
+    if note:
+        tell(f"note: {note}")
+    return backend
 
 
 def complete_run(
@@ -115,10 +200,11 @@ def complete_run(
     """
     from .runs.isolation.model import TIMEOUT
 
-    seconds = timeout or TIMEOUT
+    seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
         loaded, complete = None, is_complete(plan, store)
         if not complete:  # what cannot be loaded is noticed before the folder is made
+            listener.stage("load models and metrics")
             loaded = _load(plan, device, seconds)
             opened.callback(loaded.models.close)
         opened.enter_context(store.writing())
@@ -129,15 +215,18 @@ def complete_run(
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not (complete or is_complete(plan, store)):
-            from .runs.run import finish, run_plan
+            from .runs.run import finish, load, run_plan
 
             remove_altered(plan, store)
             store.update_identities(found)
+            loaded = loaded or load(plan, device, seconds)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
-                listener.stage("tables and pictures")
-                publish(plan, RunResults.read(store))
+                publish(plan, RunResults.read(store), listener)
                 finish(store)
+            if executor is None:
+                taken = time.perf_counter() - start
+                record_rates(plan, store.record.names, device, taken, loaded.stopwatch)
         return RunResults.open(store.location)
 
 

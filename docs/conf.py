@@ -3,7 +3,7 @@
 project = "fesbench"
 author = copyright = "The fesbench authors"
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
@@ -15,6 +15,7 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autoclass_content = "both"
 smartquotes = False
+nb_execution_mode = "off"  # the outputs are stored, see run_notebook.py
 html_theme = "furo"
 html_title = "fesbench"
 html_static_path = ["static"]

@@ -37,7 +37,7 @@ CONTRACTS = [
     "SetMetric",
     "Synthesizer",
 ]
-FUNCTIONS = ["evaluate", "load_dataset", "load_generator", "load_run", "score", "train"]
+FUNCTIONS = ["Listener", "evaluate", "load_dataset", "load_generator", "load_run", "score", "train"]
 
 STABLE = {
     "fesbench.reggan": ["LocalRidge"],

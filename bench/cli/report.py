@@ -10,7 +10,9 @@ import click
 from fesbench.reports.formats import FORMATS
 
 from ..core.errors import BenchError
+from ..runs.progress import shown_progress
 from .completion import complete_runs
+from .console import make_console
 
 if TYPE_CHECKING:
     from fesbench.reports.formats.latex import Width
@@ -111,5 +113,7 @@ def report(
         choice=Choice(models, metrics, domains),
         columns=columns,
     )
-    for path in write_reports(request, formats):
+    with shown_progress(make_console(stderr=True)) as listener:
+        written = write_reports(request, formats, listener)
+    for path in written:
         click.echo(path)

@@ -8,8 +8,9 @@ import click
 
 from fesbench.datasets.workers import available_cores
 
+from ..runs.progress import shown_progress
 from .completion import complete_runs
-from .console import make_console, shown_progress
+from .console import make_console
 
 
 @click.command(epilog="Example:  bench robustness runs/rendered-1a2b && bench report runs/rendered-1a2b")

@@ -10,21 +10,22 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fesbench.datasets.registry import DEFAULT
 from fesbench.datasets.workers import available_cores
 
 from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
-from ..metrics.registry import backend_for_photos, metric_id
-from ..runs.plan import Plan, make_plan, resolve
-from ..runs.spec import BY_MODEL, RunConfig, RunSpec, by_model, read_config, validate
+from ..metrics.registry import metric_id
+from ..runs.plan import Plan
+from ..runs.progress import Listener, shown_progress
+from ..runs.spec import BY_MODEL, RunConfig, by_model, read_config
 from .completion import complete_data, complete_models
-from .console import make_console, say, shown_progress
+from .console import make_console, say
 from .options import metric_option
 
 if TYPE_CHECKING:
     from ..runs.execution.executor import Executor
+    from ..runs.rates import Duration
     from ..runs.results import RunResults
     from ..runs.store.store import RunStore
 
@@ -158,39 +159,35 @@ def run(
     """
     from fesbench.reports.run.publish import show, show_times
 
-    from ..api import complete_run, is_complete
-    from ..runs.store.store import RunStore
+    from ..api import complete_run, is_complete, plan_run
+    from ..runs.rates import expected_duration
 
     file = read_config(config) if config else RunConfig()
     fields = _fields(file, flags)
-    out = out or (Path(file.out) if file.out else None)
-    if "backend" not in fields:
-        fields["backend"] = _backend(fields, RunStore(out).record.spec if out else None)
-    asked = validate(fields, "bench run")
-    spec = resolve(asked)
-    store = RunStore(out or Path("runs") / spec.run_name)
-    spec = store.grown_spec(spec)
-    plan = make_plan(spec)
-    console = make_console(stderr=True)
-    _print_plan(plan, store, console)
+    plan, store = plan_run(fields, out or file.out, "bench run", say)
+    console, device = make_console(stderr=True), device or file.device or "cpu"
+    was_complete = is_complete(plan, store)
+    duration = None if was_complete or place != "local" else expected_duration(plan, store, device)
+    _print_plan(plan, store, duration, console)
     if dry_run:
         if as_json:
-            click.echo(json.dumps(_plan_record(plan, store), indent=2, ensure_ascii=False))
+            record = _plan_record(plan, store, duration) | {"complete": was_complete}
+            click.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
-    was_complete = is_complete(plan, store)
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     with shown_progress(console) as listener:
         results = complete_run(
             plan,
             store,
-            device or file.device or "cpu",
+            device,
             processes if place == "local" else 0,
             listener,
             timeout,
             _executor(place, address, processes, gpus_per_worker),
         )
-    if with_report:
-        _write_report(results, console)
+        written = _write_report(results, listener) if with_report else []
+    for path in written:
+        console.print(f"written: {path}", markup=False, soft_wrap=True)
     if was_complete:
         console.print("nothing left to do")
     else:
@@ -198,18 +195,16 @@ def run(
     if as_json:
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console())
-    ctx.exit(results.exit_code([metric_id(name, spec.backend) for name in asked.metrics]))
+    ctx.exit(results.exit_code([metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]))
 
 
-def _write_report(results: RunResults, console: Console) -> None:
-    """Write every format of the report into the folder of the run."""
+def _write_report(results: RunResults, listener: Listener) -> list[Path]:
+    """Write every format of the report into the folder of the run, and return what to open."""
     from fesbench.reports.formats import FORMATS
     from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 
-    console.print("report …", markup=False)
     folder = Path(results.location)
-    for path in write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS):
-        console.print(f"written: {path}", markup=False, soft_wrap=True)
+    return write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS, listener)
 
 
 def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:
@@ -236,19 +231,7 @@ def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:
     return fields
 
 
-def _backend(fields: dict[str, Any], earlier: RunSpec | None) -> str:
-    """Return the backend where none was chosen: that of the run so far, else one that suits the data."""
-    if earlier:
-        return earlier.backend
-    if {*fields.get("data", (DEFAULT,))} == {DEFAULT}:
-        return RunSpec().backend
-    backend, note = backend_for_photos(fields.get("metrics", ()))
-    if note:
-        say(f"note: {note}")
-    return backend
-
-
-def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
+def _print_plan(plan: Plan, store: RunStore, duration: Duration | None, console: Console) -> None:
     table = Table(title=store.location, title_justify="left")
     for column in (
         "data set",
@@ -278,12 +261,12 @@ def _print_plan(plan: Plan, store: RunStore, console: Console) -> None:
         f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
         f"{plan.spec.resolution} px; seed {plan.spec.seed}"
     )
+    if duration:
+        console.print(f"time: {duration}", markup=False)
 
 
-def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
+def _plan_record(plan: Plan, store: RunStore, duration: Duration | None) -> dict[str, object]:
     """Return what ``_print_plan`` shows as JSON content."""
-    from ..api import is_complete
-
     datasets = [
         {
             "name": item.name,
@@ -298,9 +281,10 @@ def _plan_record(plan: Plan, store: RunStore) -> dict[str, object]:
     ]
     return {
         "folder": store.location,
-        "complete": is_complete(plan, store),
         "spec": plan.spec.model_dump(mode="json"),
         "edits_per_model": plan.edit_count,
+        "seconds": round(duration.seconds, 1) if duration else None,
+        "not_measured": list(duration.unknown) if duration else [],
         "datasets": datasets,
     }
 

@@ -11,8 +11,9 @@ import click
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..core.errors import BenchError
+from ..runs.progress import PAUSE
 from ..training.progress import StepReport, TrainingListener
-from .console import PAUSE, make_console, say
+from .console import make_console, say
 
 
 @contextmanager

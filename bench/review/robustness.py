@@ -30,12 +30,13 @@ from ..core.device import check_device
 from ..core.errors import BenchError
 from ..generators.registry import OUTPUTS
 from ..runs.execution.local import LocalExecutor
-from ..runs.execution.progress import Listener, Stopwatch
+from ..runs.execution.progress import Stopwatch
 from ..runs.execution.worker import ShardWorker, WorkerDescription
 from ..runs.execution.writer import RunWriter
 from ..runs.identities import check_identities, check_unchanged, identities, network_identities
 from ..runs.models import load_models, load_scorer, make_cells
 from ..runs.plan import DatasetPlan, Plan, dataset_records, make_plan
+from ..runs.progress import Listener
 from ..runs.results import RunResults
 from ..runs.scores.rows import collect_scores
 from ..runs.spec import RunSpec

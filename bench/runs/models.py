@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -118,9 +119,16 @@ def load_scorer(spec: RunSpec, device: str) -> tuple[Scorer, dict[str, str]]:
 
 
 def make_cells(
-    plan: Plan, loaded: LoadedModels, loader: ImageLoader, device: str
+    plan: Plan,
+    loaded: LoadedModels,
+    loader: ImageLoader,
+    device: str,
+    preparing: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> tuple[list[Cell], dict[str, str]]:
-    """Prepare every model for every data set; also return why some could not be prepared."""
+    """Prepare every model for every data set; also return why some could not be prepared.
+
+    ``preparing`` is given the name of each model and data set, and entered while it is prepared.
+    """
     cells: list[Cell] = []
     unfitted: dict[str, str] = {}
     for item in plan.datasets:
@@ -128,7 +136,8 @@ def make_cells(
             if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
                 continue
             try:
-                cells.append(make_cell(model, loaded.specs[name], item, plan.spec, loader, device))
+                with preparing(f"{name} on {item.name}"):
+                    cells.append(make_cell(model, loaded.specs[name], item, plan.spec, loader, device))
             except Exception as error:
                 unfitted[f"{name} on {item.name}"] = explain(error)
                 log.warning("%s on %s", name, item.name, exc_info=error)

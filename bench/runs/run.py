@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -22,7 +23,7 @@ from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
 from .execution.executor import Executor
 from .execution.local import LocalExecutor
-from .execution.progress import SYNTHESIZE, Listener, RecordedProgress, Stopwatch
+from .execution.progress import FIT, SYNTHESIZE, RecordedProgress, Stopwatch
 from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
@@ -30,6 +31,7 @@ from .independence import refuse_training_networks, refuse_training_subjects, un
 from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import Plan, dataset_records
+from .progress import Listener
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
 from .scores.sets import set_results
 from .scores.summary import references_of, summary_of
@@ -138,19 +140,19 @@ def _run(
     _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
-        with stopwatch("fit"):
-            cells, unfitted = make_cells(plan, loaded.models, loader, device)
+        listener.stage("prepare models", len(plan.datasets) * len(loaded.models.models))
+        preparing = partial(_preparing, listener, stopwatch)
+        cells, unfitted = make_cells(plan, loaded.models, loader, device, preparing)
         progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
-        progress.stage("scores of sets of outputs")
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = references_of(plans.values(), scorer, loader)
-            sets = set_results(store.parts, cells, scorer, references)
-            calibrated = calibrations(scorer, references)
-    progress.stage("intervals and comparisons")
+            references = references_of(plans.values(), scorer, loader, listener)
+            sets = set_results(store.parts, cells, scorer, references, listener)
+            calibrated = calibrations(scorer, references, listener)
+    listener.stage("intervals and comparisons")
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
     store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
@@ -164,6 +166,14 @@ def _run(
         synthesis=store.record.synthesis | _synthesis(stopwatch),
         **_cards(store, scorer, cells),
     )
+
+
+@contextmanager
+def _preparing(listener: Listener, stopwatch: Stopwatch, cell: str) -> Iterator[None]:
+    """Tell the listener what is prepared, and measure how long that takes."""
+    listener.step(cell)
+    with stopwatch(f"{FIT}{cell}"):
+        yield
 
 
 def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -39,13 +40,14 @@ LONGEST_NAME = 150
 """Characters of the data sets' names in a run's default name."""
 
 
-def _path_or_name(text: str) -> str:
-    if "\0" in text:
+def _path_or_name(value: object) -> object:
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, str) and "\0" in text:
         raise ValueError("holds a NUL byte, which no path can hold")
     return text
 
 
-Reference = Annotated[str, AfterValidator(_path_or_name)]
+Reference = Annotated[str, BeforeValidator(_path_or_name)]
 """A name, or a path."""
 
 Names = Annotated[tuple[Reference, ...], Field(min_length=1)]
@@ -74,7 +76,7 @@ class RunSpec(BaseModel):
     checkpoints: dict[str, Reference] = {}
     labels: dict[str, tuple[str, ...]] = {}
     native_sizes: dict[str, Annotated[int, Field(ge=8, le=1024)]] = {}
-    action_units: dict[str, str] = {}
+    action_units: dict[str, Reference] = {}
     resolution: int = Field(default=128, ge=32, le=1024)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -153,14 +155,18 @@ def read_config(path: Path) -> RunConfig:
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold a mapping such as 'models: [copy, stargan]'")
     try:
-        fields = _named_as_fields(content)
+        fields = named_as_fields(content)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from error
     return _validated(RunConfig, fields, str(path))
 
 
-def _named_as_fields(content: Mapping[object, Any]) -> dict[str, Any]:
-    """Return the content of a file by field; one word stands for a list of one."""
+def named_as_fields(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return values by field that are named as fields or flags; one word or path stands for a list of one.
+
+    Raises:
+        SpecError: a field is stated twice, or a value of one model does not say of which.
+    """
     fields: dict[str, Any] = {}
     for key, value in content.items():
         name = str(key).replace("-", "_")
@@ -171,12 +177,12 @@ def _named_as_fields(content: Mapping[object, Any]) -> dict[str, Any]:
     if isinstance(metrics := fields.get("metrics"), str):
         fields["metrics"] = split_names(metrics)
     for field in ("models", "data"):
-        if isinstance(fields.get(field), str):
+        if isinstance(fields.get(field), str | os.PathLike):
             fields[field] = (fields[field],)
     models = fields.get("models")
     asked = tuple(map(str, models)) if isinstance(models, list | tuple) else ("all",)
     for field in BY_MODEL:
-        if isinstance(fields.get(field), str | int):
+        if isinstance(fields.get(field), str | int | os.PathLike):
             fields[field] = by_model((str(fields[field]),), asked, field)
     return fields
 

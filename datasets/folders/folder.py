@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -15,9 +15,19 @@ from fesbench.core.names import composed, safe_name, sample_ids
 from ..expressions import BASIC, in_order
 from ..images import load_image, trait_notes
 from ..splits import Part, check_split, split_of
-from . import manifest
+from . import manifest, sequences
 from .inspection import Finding, inspect_images
-from .layouts import NAMED_BY_FOLDER, Labels, Unmatched, guess_layout, known_person, labeller
+from .labels import parse_labels
+from .layouts import (
+    CFEE_ANNOTATION,
+    NAMED_BY_FOLDER,
+    Labeller,
+    Labels,
+    Unmatched,
+    guess_layout,
+    known_person,
+    labeller,
+)
 from .listing import Listing, list_images
 from .manifest import Row, read_manifest
 from .people import Shot, read_people
@@ -74,7 +84,9 @@ class FolderDataset(Dataset):
         listing = list_images(self.root)
         self.layout = spec.layout or ("pattern" if spec.pattern else self._guessed(listing))
         self.ignored: Sequence[str] = listing.ignored
-        rows, problems = _labelled(self.root, self.layout, spec, listing)
+        self._annotation = _cfee_annotation(listing) if self.layout == "cfee" and not spec.labels else None
+        labels = parse_labels((), self.root / self._annotation) if self._annotation else spec.labels
+        rows, problems = _labelled(self.root, self.layout, replace(spec, labels=labels), listing)
         self._rows, self._findings, broken = _usable(self.root, rows)
         self.problems = [*problems, *broken]
         self._parts = _parts(self._rows, spec)
@@ -82,6 +94,9 @@ class FolderDataset(Dataset):
         self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
 
     def _guessed(self, listing: Listing) -> str:
+        for layout, recognised in sequences.RECOGNISED.items():
+            if recognised(listing.images, listing.ignored):
+                return layout
         return guess_layout(listing.images, (self.root / manifest.NAME).is_file(), self.spec.labels)
 
     def _in_split(self, row: Row) -> bool:
@@ -113,10 +128,12 @@ class FolderDataset(Dataset):
 
     def _label_notes(self) -> list[str]:
         notes = []
-        if self.layout == "cfee" and not self.spec.labels:
+        if self._annotation:
+            notes.append(f"class numbers mean what {self._annotation} says")
+        elif self.layout == "cfee" and not self.spec.labels:
             notes.append(
-                "class numbers mean what public code says of them; check them against the sheet 'summary' of "
-                "CFEE's AU_annotation_all_subjects.xls, or give it as CSV with --labels"
+                "class numbers mean what public code says of them; put CFEE's "
+                f"{CFEE_ANNOTATION} into the folder, or give it with --labels"
             )
         shown: dict[str, set[str | None]] = {}
         for row in self._rows:
@@ -178,20 +195,36 @@ def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tu
     if layout == "manifest":
         rows, problems = read_manifest(root)
         return sorted(rows, key=lambda row: row.path), problems
-    labels_of = labeller(layout, spec.pattern, spec.labels)
-    found: dict[str, Labels] = {}
-    problems = list(listing.problems)
-    for path in listing.images:
-        try:
-            found[path] = labels_of(PurePosixPath(composed(path)))
-        except Unmatched as error:
-            problems.append(Problem(path, str(error)))
+    if layout in sequences.LABELLERS:
+        found, problems = sequences.LABELLERS[layout](root, listing.images, listing.ignored)
+    else:
+        found, problems = _by_path(labeller(layout, spec.pattern, spec.labels), listing.images)
     if layout in NAMED_BY_FOLDER:
         found = _with_people(root, found)
     return [
         Row(path, labels.subject, labels.expression, None, labels.split, None)
         for path, labels in found.items()
-    ], problems
+    ], [*listing.problems, *problems]
+
+
+def _by_path(labels_of: Labeller, images: Iterable[str]) -> tuple[dict[str, Labels], list[Problem]]:
+    found: dict[str, Labels] = {}
+    problems = []
+    for path in images:
+        try:
+            found[path] = labels_of(PurePosixPath(composed(path)))
+        except Unmatched as error:
+            problems.append(Problem(path, str(error)))
+    return found, problems
+
+
+def _cfee_annotation(listing: Listing) -> str | None:
+    """Return the path of CFEE's annotation table where it lies among the images."""
+    return next((path for path in listing.ignored if _file_name(path) == CFEE_ANNOTATION.lower()), None)
+
+
+def _file_name(path: str) -> str:
+    return PurePosixPath(path).name.lower()
 
 
 def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:

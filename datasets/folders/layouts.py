@@ -29,7 +29,10 @@ CFEE_CLASSES: Meanings = {
     "9": "happily-surprised",
     "26": "sadly-disgusted",
 }
-"""What is publicly stated of the class numbers in CFEE's file names; its annotation table has them all."""
+"""What public code states of the class numbers in CFEE's file names; its annotation table has them all."""
+
+CFEE_ANNOTATION = "AU_annotation_all_subjects.xls"
+"""CFEE's own table: its sheet ``summary`` names the classes."""
 
 NO_MEANINGS: Meanings = {}
 
@@ -223,9 +226,8 @@ def cfee(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
     expression = meanings.get(code) or CFEE_CLASSES.get(code)
     if expression is None:
         raise Unmatched(
-            f"the class {match['class']} has no name; take it from the sheet 'summary' of CFEE's "
-            f"AU_annotation_all_subjects.xls: save that as CSV for --labels, or "
-            f"--label {match['class']}=EXPRESSION"
+            f"the class {match['class']} has no name; put CFEE's {CFEE_ANNOTATION} into the folder or give "
+            f"it with --labels, or --label {match['class']}=EXPRESSION"
         )
     return Labels(match["person"], expression)
 
@@ -259,6 +261,8 @@ LAYOUTS: Mapping[str, str] = {
     "rafd": "file names of RaFD: Rafd090_01_Caucasian_female_angry_frontal.jpg",
     "cfee": "paths of CFEE: 01-04/Images1/01_126_3963.jpg (class, person, photo)",
     "london": "file names of the London set: 001_03.jpg (neutral), 001_08.jpg (smiling)",
+    "ck-plus": "sequences of CK+: S005/001/S005_001_00000011.png, with the files …_emotion.txt",
+    "oulu-casia": "sequences of Oulu-CASIA: VL/Strong/P001/Anger/000.jpeg",
     "pattern": "what --pattern says, such as '{expression}/{subject}_*'",
     "flat": "any images, expressions not stated: for out-of-distribution sources",
 }

@@ -37,6 +37,8 @@ _LAYOUT_PASSES = 2
 INK, FAINT = "#222222", "#D9D9D9"
 SMALL = 6.0
 """Points: the smallest text."""
+LONGEST_LABEL = 36
+"""Characters of a model's name; longer ones are cut."""
 
 _LEGEND_LINE, _LEGEND_HANDLE, _CHARACTER = 0.125, 0.38, 0.05
 """Inches: a line of the legend, what stands before a label in it, a character of a label."""
@@ -137,7 +139,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 def models_of(labels: Sequence[tuple[str, str, bool]]) -> list[Model]:
     """Models from (name, label, control), in order, each with its look."""
     look = looks([name for name, _, _ in labels])
-    return [Model(name, plain(label, 28), control, look[name]) for name, label, control in labels]
+    return [Model(name, plain(label, LONGEST_LABEL), control, look[name]) for name, label, control in labels]
 
 
 def blank(height: float, models: Sequence[Model] = (), width: float = WIDTH) -> Figure:

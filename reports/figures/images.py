@@ -12,14 +12,15 @@ from matplotlib.patches import Rectangle
 from fesbench.core.contracts import Failure, Image
 from fesbench.core.errors import BenchError
 
-from .canvas import DPI, FAINT, TALLEST, WIDE, WIDTH, plain, styled
+from .canvas import DPI, FAINT, SMALL, TALLEST, WIDE, WIDTH, plain, styled
 from .grid import GridRow
 
 _LABEL = 0.72
-_HEAD = 0.33
-_FONT = 5.5
-_CHARACTER = 0.042
-"""Inches: a character of that size."""
+_LINE = 0.09
+"""Inches: a line of the titles above the columns."""
+_CHARACTER = 0.046
+"""Inches: a character of the smallest text."""
+_MOST_LINES = 3
 _MOST_NARROW = 7
 """More columns than this need both columns of the page."""
 
@@ -34,10 +35,12 @@ def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
     if not rows or not columns or any(len(row.images) != len(columns) for row in rows):
         raise BenchError(f"an image grid needs {len(columns)} images in each of its {len(rows)} rows")
     width = WIDTH if len(columns) <= _MOST_NARROW else WIDE
-    tile = min((width - _LABEL) / len(columns), (TALLEST - _HEAD) / len(rows))
-    size = (_LABEL + tile * len(columns), _HEAD + tile * len(rows))
-    figure = Figure(figsize=size, dpi=DPI)
+    tile = min((width - _LABEL) / len(columns), (TALLEST - (_MOST_LINES + 1) * _LINE) / len(rows))
     characters = max(8, int(tile / _CHARACTER))
+    titles = [_wrapped(name, characters, _MOST_LINES) for name in columns]
+    head = _LINE * (1 + max(title.count("\n") for title in titles)) + 0.06
+    size = (_LABEL + tile * len(columns), head + tile * len(rows))
+    figure = Figure(figsize=size, dpi=DPI)
     for i, row in enumerate(rows):
         bottom = (len(rows) - 1 - i) * tile
         figure.text(
@@ -46,7 +49,7 @@ def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
             _wrapped(row.label, 14, 4),
             ha="right",
             va="center",
-            fontsize=_FONT,
+            fontsize=SMALL,
         )
         for j, image in enumerate(row.images):
             place = (
@@ -56,10 +59,9 @@ def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
                 tile * 0.97 / size[1],
             )
             _tile(figure.add_axes(place), image, characters)
-    for j, name in enumerate(columns):
+    for j, title in enumerate(titles):
         across = (_LABEL + (j + 0.485) * tile) / size[0]
-        text = _wrapped(name, characters, 3)
-        figure.text(across, 1 - (_HEAD - 0.04) / size[1], text, ha="center", va="bottom", fontsize=_FONT)
+        figure.text(across, 1 - (head - 0.04) / size[1], title, ha="center", va="bottom", fontsize=SMALL)
     return figure
 
 
@@ -77,4 +79,4 @@ def _tile(axes: Axes, image: Image | Failure, characters: int) -> None:
     axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, hatch="////", edgecolor=FAINT, linewidth=0.5))
     reason = _wrapped(image.reason, characters, 4)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=5, bbox=box)
+    axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=SMALL, bbox=box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,10 @@ _LOWEST = 0.9
 """Inches: a panel's title and names need so much even where a single expression was asked for."""
 _AXIS_TITLE = 0.2
 """Inches: the line above the names of the columns."""
+_MOST_METRICS = 9
+"""More metrics than this need both columns of the page."""
+_MOST_IN_TITLE = 24
+"""Characters of a line of a panel's title."""
 _DARK = 0.55
 """A cell darker than this share of the scale has white text."""
 
@@ -48,7 +53,7 @@ def confusions(
         values = matrix.reindex(index=targets, columns=list(labels)).to_numpy(np.float64)
         panel.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
         _numbers(panel, values, [f"{100 * v:.0f}" if v >= 0.005 else "" for v in values.flat], values > _DARK)
-        panel.set_title(model.label)
+        panel.set_title(fill(model.label, _MOST_IN_TITLE))
         _ticks(panel, labels, targets)
     figure.supylabel("asked for", fontsize=7)
     for place, panel in enumerate(axes):
@@ -93,7 +98,8 @@ def metric_agreement(agreement: pd.DataFrame, columns: Sequence[str]) -> Figure:
             values[high, low] = tau
     shown = values[1:, :-1]
     titles = [plain(metric_title(name), 30) for name in columns]
-    figure = blank(0.3 + 0.22 * len(columns) + _CHARACTER * max(map(len, titles)))
+    width = WIDTH if len(columns) <= _MOST_METRICS else WIDE
+    figure = blank(0.3 + 0.22 * len(columns) + _CHARACTER * max(map(len, titles)), width=width)
     axes = figure.subplots()
     image = axes.imshow(shown, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     texts = ["" if np.isnan(v) else _short(v) for v in shown.flat]

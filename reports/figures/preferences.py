@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from .canvas import INK, SMALL, Model, blank, drawn, panels, plain, styled
 
-_DARK = 0.72
+_DARK = 0.55
 """A cell further than this from an even match has white text."""
 
 

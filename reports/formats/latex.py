@@ -27,7 +27,7 @@ _MACROS = (
 _NAMES = {"best": "best", "second": "secondbest"}
 Width = Literal["one", "two"]
 """One column of a two-column page, or both."""
-WIDEST: Mapping[Width, int] = {"one": 58, "two": 116}
+WIDEST: Mapping[Width, int] = {"one": 62, "two": 124}
 """Characters that a line holds; further columns go below."""
 
 _GAP = 2
@@ -38,12 +38,17 @@ _LEGEND = (
 _SMALLEST = 0.857
 """The factor that makes 6 pt of 7 pt."""
 _BEGIN = (
+    r"\ifcsname TPTsav@tabular\endcsname"
+    r"\ifcsname TPT@docapt\endcsname\csname TPT@docapt\endcsname\vskip.2\baselineskip\fi"
+    r"\expandafter\xdef\csname TPT@hsize\endcsname{\hsize\the\linewidth}\fi%%"
+    "\n"
     r"\begingroup\fontsize{8}{9.5}\selectfont\setlength{\tabcolsep}{%gpt}%%"
     "\n"
     r"\ifcsname TPTsav@tabular\endcsname\expandafter\let\expandafter\tabular\csname TPTsav@tabular\endcsname"
     r"\expandafter\let\expandafter\endtabular\csname TPTsav@endtabular\endcsname\fi"
 )
-"""Starts the group of a table; threeparttable's measuring of tabulars would end in the box of ours."""
+"""Starts the group of a table. threeparttable's measuring of tabulars would end in the box of ours, so it is
+undone, and what it does besides is done here: it sets the caption, and the width for what stands below."""
 _PLACE = (
     r"\ifdim\wd0\string>\linewidth\ifdefined\scalebox"
     rf"\ifdim{_SMALLEST}\wd0\string>\linewidth\setbox0\hbox{{\scalebox{{{_SMALLEST}}}{{\usebox0}}}}"
@@ -336,8 +341,13 @@ def stacked(table: Table, flavour: Flavour, columns: Width = "two") -> Iterator[
         yield _PLACE
     parts = [f"In {len(bands)} parts, one below the other, to fit the width."] if len(bands) > 1 else []
     marked = [note_line(note) for note in table.notes if note.mark]
-    below = [*map(escape, [*parts, *training_lines(table)]), *marked]
+    below = [*map(escape, [*parts, *_block_lines(table), *training_lines(table)]), *marked]
     yield from (rf"\smallskip{{\raggedright\noindent {line}\par}}" for line in below)
+
+
+def _block_lines(table: Table) -> Iterator[str]:
+    """Yield what the titles of the blocks mean: too long for a narrow table."""
+    return (f"{BLOCKS[block].capitalize()}." for block, _ in table.blocks() if BLOCKS[block])
 
 
 def _bands(table: Table, flavour: Flavour, widest: int) -> Iterator[list[int]]:
@@ -389,7 +399,7 @@ def _tabular(table: Table, band: Sequence[int], flavour: Flavour) -> Iterator[st
     for block, members in table.blocks():
         yield r"\midrule"
         if BLOCKS[block]:
-            title = rf"\textit{{{escape(BLOCKS[block])}}}"
+            title = rf"\textit{{{escape(BLOCKS[block].partition(':')[0])}}}"
             yield rf"\multicolumn{{{1 + len(band)}}}{{@{{}}l}}{{{title}}} \\"
         for i in members:
             label = escape(table.rows[i].label) + _superscript(table.rows[i].note)

@@ -78,10 +78,11 @@ class _Siunitx:
 
 
 def _behind(cell: Cell, column: Column) -> str:
-    """Return what stands behind the number: stars, then the interval."""
+    """Return what stands behind the number, never in its bold or italics: stars, then the interval."""
     if cell.display == MISSING:
         return ""
-    return (rf"\starsnum{{{cell.stars}}}" if cell.stars else "") + interval(cell, column)
+    shown = (rf"\starsnum{{{cell.stars}}}" if cell.stars else "") + interval(cell, column)
+    return shown and rf"\mdseries\upshape{shown}"
 
 
 def _format(table: Table, index: int) -> str:

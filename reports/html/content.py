@@ -97,6 +97,7 @@ class Sheet:
         copied: Whether images are copied into the report, instead of linked from the run.
         credit: The line that has to stand where its images are shown; may be empty.
         figures: Figures that go into the report.
+        cautions: The notes of the main table that change most how it is read; the others are folded away.
     """
 
     provenance: Provenance
@@ -112,6 +113,7 @@ class Sheet:
     copied: bool = False
     credit: str = ""
     figures: Sequence[Picture] = ()
+    cautions: Sequence[str] = ()
 
     @property
     def keyed_tables(self) -> dict[str, Table]:

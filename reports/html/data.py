@@ -26,6 +26,7 @@ from ..formats.markdown import csv_tables, markdown_table
 from ..formats.siunitx import siunitx_table
 from ..tables.table import Table, metric_title
 from .content import Sheet
+from .notes import notes_of_metrics
 
 PAGE = 2000
 """Outputs in a file: some 200 kB with a dozen metrics."""
@@ -82,6 +83,7 @@ class SheetData:
     def manifest(self) -> dict[str, object]:
         """Return what the page must know of the sheet before anything is opened."""
         colours = looks(list(self.sheet.cards))
+        notes = notes_of_metrics(self.sheet.main)
         return {
             "title": self.sheet.title,
             "dataset": self.sheet.dataset,
@@ -90,13 +92,17 @@ class SheetData:
             "models": [self._model(name, colours[name].color) for name in self.sheet.cards],
             "domains": [{"name": name, "count": len(edits)} for name, edits in self.edits.items()],
             "columns": [
-                asdict(column) | {"name": metric_title(column.column)} for column in self.sheet.measured
+                asdict(column) | {"name": metric_title(column.column), "notes": notes.get(column.column, [])}
+                for column in self.sheet.measured
             ],
         }
 
     def _model(self, name: str, colour: str) -> dict[str, str]:
-        label = self.sheet.cards[name].title or name
-        return {"name": name, "label": label, "folder": self._folder(name), "colour": colour}
+        return {"name": name, "label": self.label(name), "folder": self.folder(name), "colour": colour}
+
+    def label(self, model: str) -> str:
+        """Return the title of a model."""
+        return self.sheet.cards[model].title or model
 
     @cached_property
     def edits(self) -> dict[str, pd.DataFrame]:
@@ -120,13 +126,16 @@ class SheetData:
             for key, table in tables
         }
 
-    def _folder(self, model: str) -> str:
+    def folder(self, model: str) -> str:
         """Return where a model's images lie below ``root``."""
         return "/".join(self.sheet.output_path(model, "edit").parent.parts[-2:])
 
+    def file_stem(self, edit: str) -> str:
+        """Return the name of an edit's images, the same for all models, without its end."""
+        return self.sheet.output_path(next(iter(self.sheet.cards)), edit).stem
+
     def _edit_pages(self, domain: int, edits: pd.DataFrame) -> Files:
-        first = next(iter(self.sheet.cards))
-        stems = [self.sheet.output_path(first, edit).stem for edit in edits["edit"]]
+        stems = [self.file_stem(edit) for edit in edits["edit"]]
         for p, start in enumerate(range(0, len(edits), PAGE)):
             part = edits.iloc[start : start + PAGE]
             content = {name: part[name].tolist() for name in ("edit", "subject", "target")}

@@ -39,7 +39,7 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class ShownRow:
-    """A row; ``training`` is empty where the table does not show it."""
+    """A row; ``training`` is empty where nothing was trained."""
 
     label: str
     name: str
@@ -124,7 +124,7 @@ def _head(column: Column, measured: Mapping[str, Measured], by_metric: bool) -> 
 def _row(table: Table, i: int, indices: Sequence[int], opens: str) -> ShownRow:
     row = table.rows[i]
     cells = [_cell(table, i, j, opens) for j in indices]
-    return ShownRow(row.label, row.name, row.training if table.shows_training else "", row.note, cells)
+    return ShownRow(row.label, row.name, row.training if row.trained_on else "", row.note, cells)
 
 
 def _cell(table: Table, i: int, j: int, opens: str) -> ShownCell:

@@ -23,11 +23,13 @@ from ..figures.palette import looks
 from ..tables.table import Table, metric_title
 from .content import Further, Measured, Sheet
 from .data import COPIES, SheetData, script
+from .faces import faces_of
+from .notes import notes_by_subject
 from .views import View, main_views, panel_views
 
 ASSETS = (
     "report.css", "theme.js", "core.js", "tables.js", "copy.js", "histogram.js", "viewer.js", "cell.js",
-    "failures.js",
+    "faces.js", "failures.js",
 )  # fmt: skip
 """In the order in which the page loads them."""
 MANIFEST, INDEX = "manifest", "index.html"
@@ -144,8 +146,11 @@ def _sheet(data: SheetData) -> dict[str, object]:
         "title": sheet.title,
         "dataset": sheet.dataset,
         "run": sheet.provenance.run,
+        "faces": faces_of(data),
         "main": _table("main", sheet.main, main_views(sheet.main, measured)),
         "further": [(item.title, _further(item, measured)) for item in sheet.further],
+        "cautions": sheet.cautions,
+        "notes": notes_by_subject(sheet.main, sheet.cautions),
         "formats": list(COPIES),
         "colours": {name: look.color for name, look in looks(list(sheet.cards)).items()},
         "cards": [asdict(card) for card in sheet.cards.values()],

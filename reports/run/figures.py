@@ -14,6 +14,7 @@ from fesbench.core.contracts import NO_TRUTH, Edit, Failure, Image
 from fesbench.core.names import safe_name
 from fesbench.datasets.loading import load_sample
 from fesbench.runs.plan import DatasetPlan
+from fesbench.runs.progress import SILENT, Listener
 from fesbench.runs.results import DatasetResults
 from fesbench.statistics.breakdown import confusion
 from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
@@ -38,7 +39,10 @@ GRID_ROWS = 8
 
 
 def write_figures(
-    results: Sequence[DatasetResults], plans: Mapping[str, DatasetPlan], folder: Path
+    results: Sequence[DatasetResults],
+    plans: Mapping[str, DatasetPlan],
+    folder: Path,
+    listener: Listener = SILENT,
 ) -> dict[str, list[Picture]]:
     """Draw every figure that a run allows, each as PDF and PNG.
 
@@ -46,23 +50,29 @@ def write_figures(
         results: Those of each data set of the run.
         plans: Data set to plan, of those whose images may be shown: only they have figures of images.
         folder: Where the files go.
+        listener: Is told of each figure.
 
     Returns:
         Data set to its figures.
     """
+    listener.stage("figures")
     return {
-        one.dataset: list(_saved(one, plans.get(one.dataset), folder, _prefix(results, one)))
+        one.dataset: list(_saved(one, plans.get(one.dataset), folder, _prefix(results, one), listener))
         for one in results
     }
 
 
-def _saved(results: DatasetResults, plan: DatasetPlan | None, folder: Path, prefix: str) -> Iterator[Picture]:
+def _saved(
+    results: DatasetResults, plan: DatasetPlan | None, folder: Path, prefix: str, listener: Listener
+) -> Iterator[Picture]:
     for stem_, figure in score_figures(results):
+        listener.step(stem_)
         _, png = save(figure, folder, prefix + stem_)
         yield Picture(folder / png, caption_of(results, stem_), of_images=False)
     if plan:
         seed = results.run.spec.seed
         for stem_, figure in image_figures(results, plan.edits, seed):
+            listener.step(stem_)
             _, png = save(figure, folder, prefix + stem_)
             yield Picture(folder / png, caption_of(results, stem_), of_images=True)
 
@@ -151,15 +161,28 @@ def _agreement_figures(results: DatasetResults, domains: Sequence[str]) -> Itera
 
 def image_figures(results: DatasetResults, edits: Sequence[Edit], seed: int) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of images of one data set, by the stem of their files."""
-    models = [model for model in _models(results) if model.name not in results.run.record.controls]
-    columns = ["Input", *(model.label for model in models), *(["Truth"] if _has_truth(edits) else [])]
     for name, picked in _selections(results, edits, seed):
-        rows = [
-            GridRow(label, [load_image_of(edit), *_answers(results, models, edit), *_truth(edit, columns)])
-            for label, edit in picked
-        ]
-        yield name, image_grid(rows, columns)
-    yield from _strips(results, models, edits, seed)
+        yield name, _grid(results, picked, _has_truth(edits))
+    yield from _strips(results, _uncontrolled(results), edits, seed)
+
+
+def edits_grid(results: DatasetResults, edits: Sequence[Edit]) -> Figure:
+    """Draw edits, a row for each: the input, the outputs of all models but controls, and the truth."""
+    return _grid(results, [_labelled(edit) for edit in edits], _has_truth(edits))
+
+
+def _grid(results: DatasetResults, picked: Sequence[tuple[str, Edit]], with_truth: bool) -> Figure:
+    models = _uncontrolled(results)
+    columns = ["Input", *(model.label for model in models), *(["Truth"] if with_truth else [])]
+    rows = [
+        GridRow(label, [load_image_of(edit), *_answers(results, models, edit), *_truth(edit, columns)])
+        for label, edit in picked
+    ]
+    return image_grid(rows, columns)
+
+
+def _uncontrolled(results: DatasetResults) -> list[Model]:
+    return [model for model in _models(results) if model.name not in results.run.record.controls]
 
 
 def _has_truth(edits: Sequence[Edit]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,14 @@ import pandas as pd
 
 from fesbench.core.contracts import Image
 from fesbench.core.errors import UnknownName
+from fesbench.runs.plan import make_plan
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.statistics.measures import OUTPUT
 
 from ..formats.latex import latex_tables
 from ..formats.markdown import markdown_tables
-from .figures import score_figures
+from .figures import edits_grid, score_figures
+from .grids import chosen_edits
 from .main_tables import main_tables, origin_line
 
 if TYPE_CHECKING:
@@ -111,6 +114,29 @@ class Run:
             UnknownName: the run has no such data set, or several and none was named.
         """
         return dict(score_figures(self._dataset(dataset)))
+
+    def grid(self, edits: Sequence[str] = (), dataset: str | None = None) -> Figure:
+        """Return a picture of edits, a row for each: the input, the outputs of all models, and the truth.
+
+        The inputs are read from the data set, which must be as it was when the run was made. Controls are
+        left out: their outputs are the input and the truth.
+
+        Args:
+            edits: Ids of edits, as in ``outputs``; by default two of each domain, drawn by the run's seed.
+            dataset: The name of the data set; may be left out where the run has one.
+
+        Raises:
+            UnknownName: the run has no such data set, or several and none was named, or no such edit.
+            BenchError: the data set cannot be read.
+        """
+        results, spec = self._dataset(dataset), self.results.spec
+        (plan,) = [plan for plan in make_plan(spec).datasets if plan.name == results.dataset]
+        known = {edit.id: edit for edit in plan.edits}
+        for name in edits:
+            if name not in known:
+                raise UnknownName("edit", name, known)
+        chosen = [known[name] for name in edits] or chosen_edits(plan.edits, spec.seed)
+        return edits_grid(results, chosen)
 
     def latex(self) -> str:
         """Return the main tables as LaTeX, the same text as in ``report/table.tex``."""

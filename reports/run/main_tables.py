@@ -180,13 +180,17 @@ def _level_notes(levels: Iterable[FaceLevelRecord]) -> Iterator[str]:
 
 
 def _unfit_notes(calibrations: Iterable[CalibrationRecord]) -> Iterator[str]:
-    """Say where a set metric does not rank models, and why."""
+    """Say where set metrics do not rank models, and why."""
     places: dict[tuple[str, str], list[str]] = {}
     for item in calibrations:
         if not item.fit_to_rank:
             places.setdefault((item.metric, item.verdict), []).append(item.domain)
+    metrics: dict[tuple[str, str], list[str]] = {}
     for (metric, verdict), domains in places.items():
-        yield f"{metric_title(metric)} ranks nothing in {', '.join(domains)}: {verdict}."
+        metrics.setdefault((", ".join(domains), verdict), []).append(metric_title(metric))
+    for (place, verdict), titles in metrics.items():
+        verb = "ranks" if len(titles) == 1 else "rank"
+        yield f"{' and '.join(titles)} {verb} nothing in {place}: {verdict}."
 
 
 def _calibration_notes(calibrations: Iterable[CalibrationRecord]) -> Iterator[str]:

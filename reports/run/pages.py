@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..cards import origin_of
 from ..html.content import Further, Group, Measured, Picture, Provenance, Sheet
 from ..tables.table import Table
 from .further_tables import NamedTables, further_tables, group_tables
-from .main_tables import lost_edits, main_table, origin_line, times
+from .main_tables import lost_edits, main_table, origin_line, reading_notes, times
 
 TITLES = {
     "expressions": "By expression",
@@ -38,6 +39,8 @@ TITLES = {
 """Titles of further tables, by the beginning of the stem of their files."""
 TIES = {"ecs": "ecs.probability", "fss.verified": "fss"}
 """Stem of a share to the stem of the graded score that orders outputs of equal share."""
+CAUTIONS = 3
+"""The most notes that are shown before a fold."""
 OPTIONS = ("backend", "resolution", "limit", "folds", "seed", "inference", "upscale")
 
 
@@ -94,6 +97,7 @@ def sheets_of(
             copied=results.dataset in copied,
             credit=origin_of(results.dataset).credit,
             figures=figures.get(results.dataset, ()),
+            cautions=list(islice(reading_notes(results), CAUTIONS)),
         )
         for results in run.results.datasets
     ]

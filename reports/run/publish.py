@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fesbench.runs.plan import Plan
+from fesbench.runs.progress import SILENT, Listener
 from fesbench.runs.results import RunResults
 from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT
 
@@ -18,12 +19,15 @@ from .grids import write_grids
 from .main_tables import lost_edits, main_table, main_tables, reading_notes, times, write_main_tables
 
 
-def publish(plan: Plan, run: RunResults) -> None:
+def publish(plan: Plan, run: RunResults, listener: Listener = SILENT) -> None:
     """Write ``summary.csv``, the main tables and the grids of a run whose results are written."""
+    listener.stage("tables and pictures", 2)
+    listener.step("tables")
     run.store.write_cells(csv_text(run.summary.cells))
     with run.store.report_folder() as folder:
         written = write_main_tables(run, folder)
         _remove_others(folder, ("table.*", "table-*.tex", "table-*.md", "table-*.csv"), written)
+    listener.step("pictures")
     with run.store.grids_folder() as folder:
         written = write_grids(plan, run, folder)
         _remove_others(folder, ("grid.png", "grid-*.png"), written)

@@ -13,6 +13,7 @@ from fesbench.core.files import write_text
 from fesbench.core.names import safe_name
 from fesbench.core.version import __version__
 from fesbench.runs.plan import make_plan
+from fesbench.runs.progress import SILENT, Listener
 from fesbench.runs.results import RunResults
 from fesbench.statistics.comparisons import IN_DISTRIBUTION, OOD
 
@@ -91,7 +92,7 @@ def _grouped(runs: Sequence[ReportedRun], subjects: Path) -> list[ReportedRun]:
     return [replace(run, groups=dict.fromkeys(run.results.record.datasets, groups)) for run in runs]
 
 
-def write_reports(request: ReportRequest, formats: Sequence[str]) -> list[Path]:
+def write_reports(request: ReportRequest, formats: Sequence[str], listener: Listener = SILENT) -> list[Path]:
     """Write the formats; the same bytes for the same runs at the same places.
 
     Returns:
@@ -105,10 +106,16 @@ def write_reports(request: ReportRequest, formats: Sequence[str]) -> list[Path]:
     if strangers:
         raise BenchError(f"no data set {strangers[0]!r} in these runs; there are: {', '.join(sorted(known))}")
     _remind_of_licences(request)
+    listener.stage("report", len(formats))
     if "figures" in formats:
-        request = replace(request, figures={run.name: _draw(request, run) for run in request.runs})
-    written = [path for name in formats for path in WRITERS[name](request)]
-    return list(dict.fromkeys(written))
+        figures = {run.name: _draw(request, run, listener) for run in request.runs}
+        request = replace(request, figures=figures)
+        listener.stage("report", len(formats))
+    written: dict[Path, None] = {}
+    for name in formats:
+        listener.step(f"report: {name}")
+        written |= dict.fromkeys(WRITERS[name](request))
+    return list(written)
 
 
 def _remind_of_licences(request: ReportRequest) -> None:
@@ -161,13 +168,13 @@ def _named_tables(run: ReportedRun, choice: Choice) -> Iterator[tuple[str, list[
             yield prefix + name, tables
 
 
-def _draw(request: ReportRequest, run: ReportedRun) -> dict[str, list[Picture]]:
+def _draw(request: ReportRequest, run: ReportedRun, listener: Listener) -> dict[str, list[Picture]]:
     """Draw the figures of a run; those of images only for data sets that are free or asked for."""
     results = run.results
     shown = [name for name in results.record.datasets if name in request.images or origin_of(name).free]
     plans = make_plan(results.spec).datasets if shown else ()
     allowed = {plan.name: plan for plan in plans if plan.name in shown}
-    return write_figures(results.datasets, allowed, request.place("figures", run))
+    return write_figures(results.datasets, allowed, request.place("figures", run), listener)
 
 
 def _write_figures(request: ReportRequest) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """The table model that every renderer (terminal, LaTeX, Markdown, CSV) shows.
 
 A cell holds its value and the text that is displayed. Best and second are decided by the displayed text,
-among complete cells of the main block only, and never in a column with fewer than two of them.
+among complete cells of the main block only, and never in a column in which they are all the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DOMAIN_TITLES = {OOD: "mean OOD"}
 MISSING = "–"
 ARROWS: Mapping[Direction | None, str] = {"higher": "↑", "lower": "↓", None: ""}
 FEWEST_TO_MARK = 2
-"""Fewest complete models of a column in which best and second are marked."""
+"""Fewest different numbers of models in a column in which best and second are marked."""
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """A p value below the number has so many stars."""
@@ -298,7 +298,7 @@ def _marks(table: Table, column: int) -> list[Mark]:
         if table.rows[i].block == "main" and row[column].complete and row[column].display != MISSING
     }
     shown = table.columns[column]
-    if len(values) < FEWEST_TO_MARK or shown.direction is None or not shown.fit_to_rank:
+    if len(set(values.values())) < FEWEST_TO_MARK or shown.direction is None or not shown.fit_to_rank:
         return [""] * len(table.rows)
     higher = shown.direction == "higher"
     best, second = [*sorted(set(values.values()), reverse=higher), None][:2]

@@ -94,9 +94,9 @@ def hostile_page(hostile_run):
     return report(hostile_run)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium without a window, of one module: Playwright keeps a loop running in this thread."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not found:
         pytest.skip("no chromium on this machine")

@@ -51,6 +51,18 @@ def test_a_plan_is_printed_and_nothing_written(bench, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_plan_says_how_long_it_takes_once_that_was_measured(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("FESBENCH_HOME", str(tmp_path / "home"))
+    other = ("--dry-run", "--out", tmp_path / "other")
+    assert "time:" not in bench(*other).stderr
+    assert bench().exit_code == 0
+    assert "(measured here)" in bench(*other).stderr
+    plan = json.loads(bench(*other, "--model", "truth", "--json").stdout)
+    assert plan["seconds"] > 0
+    assert plan["not_measured"] == ["truth"]
+    assert "time:" not in bench("--dry-run").stderr  # nothing is left to do
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_device_that_is_not_there_leaves_the_folder_usable(bench, tmp_path):
     refused = bench("--device", "cuda")

@@ -18,16 +18,13 @@ SUBJECTS = 6
 EDITS = 4
 
 
-class Silent:
+class Counting(fesbench.Listener):
     """A listener that records the number of shards."""
 
     shards = None
 
     def begin(self, shards, edits):
         self.shards = shards
-
-    def done(self, finished):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +39,7 @@ def run(tmp_path_factory):
             coarse = random.integers(60, 200, (6, 6, 3)).astype(np.uint8)
             Image.fromarray(coarse).resize((64, 64)).save(place / f"p{subject}.png")
     fesbench.evaluate(["copy", "truth"], [str(folder / "photos")], ("fidelity",), out=folder / "run")
-    listener = Silent()
+    listener = Counting()
     assert measure_robustness(open_run(folder / "run"), EDITS, "cpu", 0, listener) == 0
     assert listener.shards == 2 * -(-EDITS * len(PERTURBATIONS) // 32)
     return folder
@@ -55,7 +52,7 @@ def texts(run, **options):
 
 
 def test_what_is_there_is_not_done_again_and_other_edits_are_refused(run):
-    listener = Silent()
+    listener = Counting()
     measure_robustness(open_run(run / "run"), EDITS, "cpu", 0, listener)
     assert listener.shards == 0
     with pytest.raises(BenchError, match="--edits 4"):
@@ -138,7 +135,7 @@ def test_inputs_that_cannot_be_read_are_no_fault_of_the_controls(tmp_path):
     fesbench.evaluate(["copy", "truth"], [str(photos)], ("fidelity",), out=tmp_path / "run")
     results = open_run(tmp_path / "run")
     assert results.record.outputs["photos"]["copy"].answered < 2
-    assert measure_robustness(results, 2, "cpu", 0, Silent()) == 0
+    assert measure_robustness(results, 2, "cpu", 0, Counting()) == 0
 
 
 def test_code_that_a_run_names_is_run_only_where_it_is_allowed_and_is_counted_whatever_its_name(tmp_path):
@@ -147,8 +144,8 @@ def test_code_that_a_run_names_is_run_only_where_it_is_allowed_and_is_counted_wh
     models = [f"{tmp_path / 'broken.py'}:Broken", "copy"]
     fesbench.evaluate(models, [str(photos)], ("fidelity",), out=tmp_path / "run")
     results = open_run(tmp_path / "run")
-    assert measure_robustness(results, 2, "cpu", 0, Silent()) == 0
-    lost = measure_robustness(results, 2, "cpu", 0, Silent(), allowed=models[:1])
+    assert measure_robustness(results, 2, "cpu", 0, Counting()) == 0
+    lost = measure_robustness(results, 2, "cpu", 0, Counting(), allowed=models[:1])
     assert lost == 2 * len(PERTURBATIONS)
 
 

@@ -7,31 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from ..progress import Listener
 from ..store.records import CountsRecord
 from ..store.store import RunStore
 from .executor import ShardDone
 
 SYNTHESIZE = "synthesize: "
-"""Prefix of the stage in which a generator works; its name follows."""
+FIT = "fit: "
+"""Prefixes of the stages in which a generator works and is prepared; its name follows."""
 
 
 SECONDS = 3.0
 """The counts in the record are written at the end of a shard if they are older than this."""
-
-
-class Listener(Protocol):
-    """Receives the progress of a run."""
-
-    def begin(self, shards: int, edits: int) -> None:
-        """Receive the number of tasks that are still to be done, and of edits in them."""
-
-    def done(self, done: ShardDone) -> None:
-        """Receive the result of a task, which is stored."""
-
-    def stage(self, name: str) -> None:
-        """Receive the name of a stage without tasks, such as the scores of sets, when it begins."""
 
 
 @dataclass
@@ -56,7 +44,7 @@ class Stopwatch:
             self.seconds[stage] += time_taken
 
 
-class RecordedProgress:
+class RecordedProgress(Listener):
     """A listener that passes progress on and keeps the counts in the run's record.
 
     ``counts`` there holds edits over all cells: ``asked``, ``done`` (with or without an output) and
@@ -85,10 +73,6 @@ class RecordedProgress:
         if time.monotonic() - self.written > SECONDS:
             self.write()
         self.listener.done(done)
-
-    def stage(self, name: str) -> None:
-        """Receive the name of a stage without tasks when it begins."""
-        self.listener.stage(name)
 
     def write(self) -> None:
         """Write the counts now."""

@@ -15,9 +15,10 @@ from ...scoring.scorer import Scorer
 from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
+from ..progress import Listener
 from ..store.store import RunStore
 from .executor import Executor, ShardDone, ShardTask, Worker
-from .progress import Listener, Stopwatch
+from .progress import Stopwatch
 
 log = logging.getLogger(__name__)
 

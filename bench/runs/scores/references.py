@@ -15,6 +15,7 @@ from ...core.contracts import Failure, Sample, SetMetric
 from ...metrics.calibration import Calibration, calibrate, degraded, hold_out
 from ...scoring.scorer import Scorer
 from ..plan import DatasetPlan, ReferenceSet
+from ..progress import SILENT, Listener
 
 Array = NDArray[np.float32]
 ByNetwork = Mapping[str, Array]
@@ -52,14 +53,16 @@ class DomainReferences:
         )
 
 
-def domain_references(plan: DatasetPlan, scorer: Scorer, loader: ImageLoader) -> dict[str, DomainReferences]:
+def domain_references(
+    plan: DatasetPlan, scorer: Scorer, loader: ImageLoader, listener: Listener = SILENT
+) -> dict[str, DomainReferences]:
     """Return the reference images of each domain that has any that can be loaded."""
     networks = scorer.of_sets
     counts = {domain: sum(edit.source.domain == domain for edit in plan.edits) for domain in plan.references}
-    found = {
-        domain: _features(images, counts[domain], networks, loader)
-        for domain, images in plan.references.items()
-    }
+    found = {}
+    for domain, images in plan.references.items():
+        listener.step(f"{plan.name} {domain}")
+        found[domain] = _features(images, counts[domain], networks, loader)
     return {domain: references for domain, references in found.items() if references}
 
 

@@ -18,6 +18,7 @@ from ...scoring.scorer import Scorer
 from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
+from ..progress import SILENT, Listener
 from ..store.parts import ShardParts
 from ..store.records import CalibrationGap, CalibrationRecord, CeilingRecord, FaceLevelRecord
 from .references import DomainReferences
@@ -47,14 +48,23 @@ def _rows_of(parts: ShardParts, cell: Cell, shard: int) -> pd.DataFrame:
     return rows
 
 
-def calibrations(scorer: Scorer, references: References) -> list[CalibrationRecord]:
+def calibrations(
+    scorer: Scorer, references: References, listener: Listener = SILENT
+) -> list[CalibrationRecord]:
     """Return whether each set metric can rank models on each data set and domain."""
-    return [
-        _calibration(dataset, domain, metric, real)
+    places = [
+        (dataset, domain, metric, real)
         for dataset, domains in references.items()
         for metric in scorer.set_metrics
         for domain, real in domains.items()
     ]
+    if places:
+        listener.stage("calibration of set metrics", len(places))
+    found = []
+    for dataset, domain, metric, real in places:
+        listener.step(f"{metric.card.id} on {dataset} {domain}")
+        found.append(_calibration(dataset, domain, metric, real))
+    return found
 
 
 def _calibration(

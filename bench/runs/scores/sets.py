@@ -22,6 +22,7 @@ from ...statistics.jackknife import FEWEST_GROUPS, METHOD, SetEstimate, subject_
 from ...statistics.multiplicity import holm
 from ..models import Cell
 from ..plan import INPUTS_TOO, DatasetPlan
+from ..progress import SILENT, Listener
 from ..store.parts import ShardParts
 from .references import DomainReferences
 
@@ -51,11 +52,19 @@ class SetResults(NamedTuple):
 
 
 def set_results(
-    parts: ShardParts, cells: Sequence[Cell], scorer: Scorer, references: References
+    parts: ShardParts,
+    cells: Sequence[Cell],
+    scorer: Scorer,
+    references: References,
+    listener: Listener = SILENT,
 ) -> SetResults:
     """Compute each set metric of each cell and domain, and each difference of two cells of one data set."""
+    if scorer.set_metrics:
+        listener.stage("scores of sets of outputs", len(scorer.set_metrics) * len(cells))
     comparisons = [
-        _SetComparison(parts, metric, [cell for cell in cells if cell.dataset.name == name], references[name])
+        _SetComparison(
+            parts, metric, [c for c in cells if c.dataset.name == name], references[name], listener
+        )
         for name in dict.fromkeys(cell.dataset.name for cell in cells)
         for metric in scorer.set_metrics
     ]
@@ -77,6 +86,7 @@ class _SetComparison:
     metric: SetMetric
     cells: Sequence[Cell]
     references: Mapping[str, DomainReferences]
+    listener: Listener
 
     def scores(self) -> Iterator[dict[str, object]]:
         """Yield the rows of all cells."""
@@ -147,6 +157,7 @@ class _SetComparison:
         found = {}
         for cell in self.cells:
             name, outputs = cell.card.name, self._features(cell)
+            self.listener.step(f"{self.metric.card.id} of {name} on {self._plan.name}")
             for domain, here in self._domains.items():
                 shared = np.array([here & self._whole[name] & other for other in self._whole.values()])
                 for rows in np.unique(shared, axis=0):

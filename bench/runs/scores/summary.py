@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -13,18 +13,20 @@ from ...scoring.scorer import Scorer
 from ...statistics.summary import Summary, summarise
 from ..models import Cell
 from ..plan import DatasetPlan
+from ..progress import SILENT, Listener
 from ..store.records import CalibrationRecord
 from .references import DomainReferences, domain_references
 from .sets import SetResults
 
 
 def references_of(
-    plans: Iterable[DatasetPlan], scorer: Scorer, loader: ImageLoader
+    plans: Collection[DatasetPlan], scorer: Scorer, loader: ImageLoader, listener: Listener = SILENT
 ) -> dict[str, dict[str, DomainReferences]]:
     """Return the reference images of each data set by name and domain; none without set metrics."""
-    return {
-        plan.name: domain_references(plan, scorer, loader) if scorer.set_metrics else {} for plan in plans
-    }
+    if not scorer.set_metrics:
+        return {plan.name: {} for plan in plans}
+    listener.stage("reference images", sum(len(plan.references) for plan in plans))
+    return {plan.name: domain_references(plan, scorer, loader, listener) for plan in plans}
 
 
 def summary_of(

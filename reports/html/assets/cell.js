@@ -143,7 +143,8 @@
       element("div", {},
         element("h2", { id: "cell-title" }, `${column.name} of ${model.label}`),
         element("p", { class: "quiet" }, `${place} · ${shownText}`),
-        column.meaning ? element("p", { class: "meaning" }, column.meaning) : null),
+        column.meaning ? element("p", { class: "meaning" }, column.meaning) : null,
+        column.notes.length ? element("details", { class: "background" }, element("summary", {}, `Notes on ${column.name}`), element("ul", { class: "notes" }, column.notes.map((text) => element("li", {}, text)))) : null),
       element("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "×"));
   }
 

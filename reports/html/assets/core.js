@@ -90,11 +90,14 @@ const fesbench = (() => {
   /** An image that turns into a word of explanation where its file is missing. */
   function picture(address, text, attributes = {}) {
     const image = element("img", { src: address, alt: text, decoding: "async", ...attributes });
-    image.addEventListener("error", () => {
-      image.replaceWith(element("span", { class: "missing" }, text ? `no image here: ${text}` : "no image here"));
-    });
+    image.addEventListener("error", () => explain(image));
     return image;
   }
 
-  return { element, shape, load, receive, whenReady, shown, valueText, imageAddress, picture, sheets: [] };
+  /** Put words into the place of an image that has no file. */
+  function explain(image) {
+    image.replaceWith(element("span", { class: "missing" }, image.alt ? `no image here: ${image.alt}` : "no image here"));
+  }
+
+  return { element, shape, load, receive, whenReady, shown, valueText, imageAddress, picture, explain, sheets: [] };
 })();

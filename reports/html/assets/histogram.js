@@ -3,8 +3,8 @@
 // A distribution as inline SVG; a click on a bar chooses its range.
 fesbench.histogram = (() => {
   const { element, shape, shown } = fesbench;
-  const [WIDTH, HEIGHT, FOOT, HEAD] = [560, 120, 20, 14];
-  const MOST_BINS = 28;
+  const [WIDEST, HEIGHT, LEFT, FOOT, HEAD, EDGE] = [560, 170, 46, 38, 10, 14];
+  const [MOST_BINS, MOST_TICKS, DIALOG] = [28, 6, 76];
 
   /** A round step that divides a span into at most so many parts. */
   function roundStep(span, parts) {
@@ -17,7 +17,7 @@ fesbench.histogram = (() => {
   function bins(values) {
     const low = Math.min(...extent(values));
     const high = Math.max(...extent(values));
-    if (low === high) return [{ from: low, to: high, count: values.length }];
+    if (low === high) return [{ from: low, to: high, label: shown(low), count: values.length }];
     const step = roundStep(high - low, MOST_BINS);
     const first = Math.floor(low / step + 1e-9);
     const count = Math.max(Math.ceil(high / step - 1e-9) - first, 1);
@@ -62,31 +62,52 @@ fesbench.histogram = (() => {
   function bar(bin, x, width, top, choose) {
     const height = bin.count ? Math.max((bin.count / top) * (HEIGHT - FOOT - HEAD), 1.5) : 0;
     const range = bin.label ?? `${shown(bin.from)} to ${shown(bin.to)}`;
-    const group = shape("g", { class: "bin", click: () => choose(bin) },
+    return shape("g", { class: "bin", click: () => choose(bin) },
       shape("title", {}, `${range}: ${bin.count} outputs`),
       shape("rect", { class: "area", x, y: 0, width, height: HEIGHT - FOOT }),
       shape("rect", { class: "amount", x: x + 0.5, y: HEIGHT - FOOT - height, width: Math.max(width - 1, 1), height }));
-    return group;
   }
 
-  function tick(x, text, anchor) {
-    return shape("text", { class: "tick", x, y: HEIGHT - 5, "text-anchor": anchor }, text);
+  function text(x, y, content, anchor = "middle", attributes = {}) {
+    return shape("text", { class: "tick", x, y, "text-anchor": anchor, ...attributes }, content);
+  }
+
+  /** Round numbers below the bars; a bar with a name has it below its middle. */
+  function ticks(found, width) {
+    const y = HEIGHT - FOOT + 14;
+    if (found[0].label) return found.map((bin, i) => text(LEFT + (i + 0.5) * width, y, bin.label));
+    const [from, to] = [found[0].from, found.at(-1).to];
+    const step = roundStep(to - from, MOST_TICKS);
+    const first = Math.ceil(from / step - 1e-9);
+    const count = Math.floor(to / step + 1e-9) - first + 1;
+    const places = Array.from({ length: count }, (_, i) => (first + i) * step);
+    return places.map((value) => text(LEFT + ((value - from) / (to - from)) * width * found.length, y, String(Number(value.toPrecision(6)))));
+  }
+
+  /** What the axes are, and how many outputs the highest bar holds. */
+  function axes(column, top, right) {
+    const [base, middle] = [HEIGHT - FOOT, (HEIGHT - FOOT + HEAD) / 2];
+    const unit = column.unit && column.kind !== "share" ? `, ${column.unit}` : "";
+    return [
+      shape("line", { class: "axis", x1: LEFT, x2: right, y1: base, y2: base }),
+      shape("line", { class: "grid", x1: LEFT, x2: right, y1: HEAD, y2: HEAD }),
+      text(LEFT - 5, base, "0", "end"), text(LEFT - 5, HEAD + 8, String(top), "end"),
+      text(LEFT + (right - LEFT) / 2, HEIGHT - 4, column.name + unit),
+      text(12, middle, "outputs", "middle", { transform: `rotate(-90 12 ${middle})` }),
+    ];
   }
 
   /** The figure; ``choose`` is called with the bin that was clicked. */
   return function histogram(values, column, choose) {
     const caption = summary(values, column);
     if (!values.length) return element("figure", { class: "histogram" }, element("figcaption", {}, caption));
+    const whole = Math.min(WIDEST, innerWidth - DIALOG);
     const found = column.kind === "share" ? shares(values) : bins(values);
     const top = Math.max(...found.map((bin) => bin.count));
-    const width = WIDTH / found.length;
-    const bars = found.map((bin, i) => bar(bin, i * width, width, top, choose));
-    const ticks = column.kind === "share"
-      ? found.map((bin, i) => tick((i + 0.5) * width, `${bin.label} · ${bin.count}`, "middle"))
-      : [tick(0, shown(found[0].from), "start"), tick(WIDTH, shown(found.at(-1).to), "end"), tick(WIDTH / 2, column.unit, "middle")];
-    const label = shape("text", { class: "tick", x: 0, y: 10 }, `${top} outputs`);
-    const drawing = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": caption },
-      shape("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT }), ...bars, ...ticks, label);
+    const width = (whole - LEFT - EDGE) / found.length;
+    const bars = found.map((bin, i) => bar(bin, LEFT + i * width, width, top, choose));
+    const drawing = shape("svg", { viewBox: `0 0 ${whole} ${HEIGHT}`, role: "img", "aria-label": caption },
+      ...axes(column, top, whole - EDGE), ...bars, ...ticks(found, width));
     return element("figure", { class: "histogram" }, drawing, element("figcaption", {}, caption));
   };
 })();

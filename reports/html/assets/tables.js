@@ -34,7 +34,7 @@
     let all = 0;
     for (const view of section.querySelectorAll(".view")) {
       for (const row of view.querySelectorAll("tbody tr:not(.block)")) {
-        const content = [...row.querySelectorAll("th, td.text")].map((cell) => cell.textContent).join(" ").toLowerCase();
+        const content = row.querySelector("th").textContent.toLowerCase();
         row.hidden = !words.every((word) => content.includes(word));
         if (!view.hidden) {
           all += 1;

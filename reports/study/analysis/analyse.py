@@ -139,7 +139,8 @@ def _differences(found: Sequence[Answers], key: Key, side_by_side: bool) -> Iter
         others = [name for name in key.models if name in part.columns and name != key.focus]
         if key.focus not in part.columns or not others:
             continue
-        rivals = [name for name in others if name not in controls_of(key)]
+        answered = [name for name in others if not np.isnan(part.column(name)).all()]
+        rivals = [name for name in answered if name not in controls_of(key)]
         best = max(rivals, key=lambda name: float(np.nanmean(part.column(name))), default="")
         for versus in others:
             first, second, clusters = _pair(part, key.focus, versus, side_by_side)

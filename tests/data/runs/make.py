@@ -8,8 +8,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from fesbench.api import _Silent, complete_run
+from fesbench.api import complete_run
 from fesbench.runs.plan import make_plan, resolve
+from fesbench.runs.progress import SILENT
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.store import RunStore
 
@@ -24,7 +25,7 @@ SPEC = RunSpec(
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "current"
-        complete_run(make_plan(resolve(SPEC)), RunStore(run), "cpu", 0, _Silent())
+        complete_run(make_plan(resolve(SPEC)), RunStore(run), "cpu", 0, SILENT)
         shutil.rmtree(run / "grids")
         with tarfile.open(Path(__file__).with_name("current.tar.gz"), "w:gz") as archive:
             archive.add(run, run.name)

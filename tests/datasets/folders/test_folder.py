@@ -284,3 +284,19 @@ def test_damage_leaves_out_and_unusual_images_are_noted(tmp_path, make_image):
         "not square",
     ]
     assert folder(tmp_path, "all").notes == dataset.notes  # the second time from the cache
+
+
+WORKBOOK = Path(__file__).parents[2] / "data" / "tables" / "classes.xls"
+
+
+def test_cfee_takes_its_classes_from_its_annotation_beside_the_photos(make_image, tmp_path):
+    for name in ("01-04/Images1/01_126_3963", "01-04/Images1/02_126_3964", "13-16/Images4/13_126_2633"):
+        make_image(f"{name}.png")
+    unnamed = folder(tmp_path)
+    assert [problem.path for problem in unnamed.problems] == ["13-16/Images4/13_126_2633.png"]
+    assert any("public code" in note for note in unnamed.notes)
+    shutil.copy(WORKBOOK, tmp_path / "AU_annotation_all_subjects.xls")
+    named = folder(tmp_path)
+    assert [sample.expression for sample in named.samples()] == ["neutral", "happy", "sadly-surprised"]
+    assert "class numbers mean what AU_annotation_all_subjects.xls says" in named.notes
+    assert folder(tmp_path, labels={"1": "happy"}).samples()[0].expression == "happy"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fesbench.core.errors import DatasetError
@@ -42,3 +44,23 @@ def test_labels_that_cannot_be_used_are_named(tmp_path, stated, text, message):
     file.write_text(text)
     with pytest.raises(DatasetError, match=message):
         parse_labels(stated, file)
+
+
+WORKBOOK = Path(__file__).parents[2] / "data" / "tables" / "classes.xls"
+
+
+def test_a_workbook_names_classes_in_its_summary():
+    assert parse_labels([], WORKBOOK) == {
+        "1": "neutral",
+        "2": "happy",
+        "4": "sad",
+        "13": "sadly-surprised",
+        "14": "sadly-disgusted",
+    }
+
+
+def test_a_damaged_workbook_is_refused_by_name(tmp_path):
+    file = tmp_path / "classes.xls"
+    file.write_bytes(WORKBOOK.read_bytes()[:3000])
+    with pytest.raises(DatasetError, match=r"classes\.xls is not a readable \.xls workbook(.|\n)*CSV"):
+        parse_labels([], file)

@@ -157,3 +157,13 @@ def test_one_expression_asked_of_one_model_has_room_for_its_names(tmp_path):
     shares = pd.DataFrame({"generator": "a", "target": "happy", "predicted": ["sad"], "share": [1.0]})
     pdf, _ = save(confusions(shares, models, labels), tmp_path, "confusion")
     assert (tmp_path / pdf).is_file()
+
+
+def test_numbers_of_many_metrics_stand_apart(tmp_path):
+    names = [f"metric{place}@embedded" for place in range(13)]
+    rows = [{"metric": a, "against": b, "tau": -0.88} for a, b in combinations(names, 2)]
+    figure = metric_agreement(pd.DataFrame(rows), names)
+    save(figure, tmp_path, "metrics")
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    assert len(boxes) == len(rows)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

@@ -165,7 +165,8 @@ def test_latex_compiles(kind, request, tmp_path):
             r"\newcommand{\best}[1]{\textit{#1}}",
             r"\begin{document}",
             r"\begin{table*}\caption{Results}\input{table}\end{table*}",
-            r"\begin{table}\begin{threeparttable}\caption{X}\input{table}\end{threeparttable}\end{table}",
+            r"\begin{table}\begin{threeparttable}\caption{Above}\input{table}\end{threeparttable}\end{table}",
+            r"\begin{table}\begin{threeparttable}\input{table}\caption{Below}\end{threeparttable}\end{table}",
             r"\input{tables}",
             *(rf"\catcode`\{c}\active\protected\def{c}{{\char`\{c} }}" for c in '=:!?;<>"'),
             r"\input table",
@@ -183,6 +184,10 @@ def test_latex_compiles(kind, request, tmp_path):
         )
         assert done.returncode == 0, done.stdout[-2000:]
         assert (tmp_path / f"{name}.pdf").stat().st_size > 1000
+    reader = shutil.which("pdftotext")
+    if reader:
+        shown = subprocess.run([reader, tmp_path / "paper.pdf", "-"], capture_output=True, text=True).stdout
+        assert {"Above", "Below"} <= set(shown.split())
 
 
 @pytest.mark.parametrize("version", ["", "[=v2]"])

@@ -12,6 +12,8 @@ from fesbench.core.errors import BenchError
 from fesbench.reports.html import write
 from fesbench.reports.html.content import Measured, Provenance, Sheet
 from fesbench.reports.html.data import PAGE, SheetData, script
+from fesbench.reports.html.faces import chosen
+from fesbench.reports.html.notes import GENERAL, MARKED, METHODS, notes_by_subject
 from fesbench.reports.html.views import main_views
 from fesbench.reports.html.write import write_html
 
@@ -114,7 +116,7 @@ def test_bars_stay_on_their_scale(full_table):
 def test_markup_of_hostile_tables_is_escaped(sheet_of, nasty_table, tmp_path):
     sheet = replace(sheet_of(make_scores(2)), main=nasty_table, dataset="<b>&\"'")
     text = write_html([sheet], tmp_path / "html", "1").read_text(encoding="utf-8")
-    assert "<img" not in text
+    assert "<img src=x" not in text
     assert "<b>&" not in text
     assert "&lt;img src=x&gt;" in text
 
@@ -141,3 +143,29 @@ def test_nothing_to_report_is_said(tmp_path):
     with pytest.raises(BenchError, match="nothing to report"):
         write_html([], tmp_path / "html", "1")
     assert not Path(tmp_path / "html").exists()
+
+
+def test_faces_show_each_domain_and_as_many_expressions_and_people_as_they_can():
+    people = pd.DataFrame(
+        [(target, subject) for subject in ("a", "b") for target in ("happy", "sad", "angry")],
+        columns=["target", "subject"],
+    )
+    two = chosen({"studio": people, "statue": people})
+    assert two == [(0, 0), (0, 1), (0, 2), (1, 3), (1, 4)]  # each expression, then each person, of each
+    assert chosen({"studio": people[:2]}) == [(0, 0), (0, 1)]
+
+
+def test_notes_lie_with_the_metrics_that_they_name(full_table):
+    notes = ("FID@embedded and MAE face: both.", "Only MAE face.", "Nothing named.", "Said elsewhere.")
+    table = replace(full_table, notes=()).with_notes(notes, ["A method of FID@embedded."])
+    found = {
+        heading: [note.text for note in group]
+        for heading, group in notes_by_subject(table, ["Said elsewhere."]).items()
+    }
+    assert found == {
+        GENERAL: ["Nothing named."],
+        "MAE face, FID@embedded": ["FID@embedded and MAE face: both."],
+        "MAE face": ["Only MAE face."],
+        METHODS: ["A method of FID@embedded."],
+    }
+    assert MARKED in notes_by_subject(full_table, ())

@@ -151,7 +151,7 @@ def test_sets_say_what_they_are_compared_with_and_differ_with_intervals(photos, 
     (table,) = main_tables(results)
     shown = " ".join(note.text for note in table.notes if not note.detail)
     assert "KID@embedded: against 20 reference images (true targets of the same subjects)" in shown
-    assert "ranks nothing in studio" in shown
+    assert "FID@embedded and KID@embedded rank nothing in studio" in shown
     found = results.summary.differences.set_index("metric")
     assert list(found.index) == ["fid@embedded", "kid@embedded"]
     assert (found["n_scored"] == 20).all()

@@ -162,7 +162,7 @@ def test_siunitx_groups_domains_under_their_metric(full_table):
     text = siunitx_table(full_table)
     assert r"\multicolumn{3}{c}{ECS@embedded $\uparrow$}" in text
     assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-7}" in text
-    assert r"\bestnum 0.91 {\interval{0.87}{0.96}}" in text
+    assert r"\bestnum 0.91 {\mdseries\upshape\interval{0.87}{0.96}}" in text
     assert r"{\textendash{}\raisebox{0.5ex}{\fontsize{7}{7}\selectfont a}}" in text
     assert "Trained on rendered, paired: Reggan" in text
 

@@ -21,12 +21,13 @@ from fesbench.runs.execution.executor import ShardTask
 from fesbench.runs.execution.local import LocalExecutor
 from fesbench.runs.execution.ray import RayExecutor
 from fesbench.runs.plan import make_plan, resolve
+from fesbench.runs.progress import Listener
 from fesbench.runs.run import run_plan
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.store import RunStore
 
 
-class Listener:
+class Counting(Listener):
     def __init__(self):
         self.begun, self.finished = None, []
 
@@ -35,9 +36,6 @@ class Listener:
 
     def done(self, done):
         self.finished.append(done)
-
-    def stage(self, name):
-        pass
 
 
 PEOPLE, SHARDS = 40, 2
@@ -52,7 +50,7 @@ def faces(tmp_path_factory, random_faces):
 
 def run(folder, faces, executor, *metrics):
     spec = resolve(RunSpec(models=("copy", "truth"), data=(str(faces),), metrics=metrics, resolution=32))
-    store, listener = RunStore(folder), Listener()
+    store, listener = RunStore(folder), Counting()
     with store.writing():
         run_plan(make_plan(spec), store, "cpu", 0, listener, executor)
     return store, listener
