@@ -215,11 +215,11 @@ def complete_run(
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
         if not (complete or is_complete(plan, store)):
-            from .runs.run import finish, load, run_plan
+            from .runs.run import finish, run_plan
 
             remove_altered(plan, store)
             store.update_identities(found)
-            loaded = loaded or load(plan, device, seconds)
+            loaded = loaded or _load(plan, device, seconds)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
                 publish(plan, RunResults.read(store), listener)

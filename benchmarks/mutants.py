@@ -129,9 +129,9 @@ def main() -> None:
             totals[outcome.area] = total
             print("noticed" if outcome.noticed else "SURVIVED", outcome.place, flush=True)
     page = PAGE.read_text(encoding="utf-8")
-    start, end = "<!-- table -->", "<!-- end of table -->"
-    before, _, after = page.partition(start)[0], *page.partition(start)[2].partition(end)[1:]
-    PAGE.write_text(f"{before}{start}\n{table(found, totals, options.seed)}\n{end}{after}", encoding="utf-8")
+    measured = f"<!-- table -->\n{table(found, totals, options.seed)}\n<!-- end of table -->"
+    pattern = re.compile(r"<!-- table -->.*<!-- end of table -->", re.DOTALL)
+    PAGE.write_text(pattern.sub(lambda _: measured, page), encoding="utf-8")
 
 
 if __name__ == "__main__":

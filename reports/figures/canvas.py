@@ -247,9 +247,10 @@ def _drawable() -> frozenset[int]:
 def save(figure: Figure, folder: Path, stem: str) -> list[str]:
     """Write ``stem.pdf`` and ``stem.png``, each as a whole; returns the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for _ in range(_LAYOUT_PASSES):
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if figure.get_layout_engine() is not None:  # image grids place their axes themselves
+        for _ in range(_LAYOUT_PASSES):
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     undated: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
     for kind, metadata in undated.items():
         stream = BytesIO()

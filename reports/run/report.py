@@ -106,11 +106,10 @@ def write_reports(request: ReportRequest, formats: Sequence[str], listener: List
     if strangers:
         raise BenchError(f"no data set {strangers[0]!r} in these runs; there are: {', '.join(sorted(known))}")
     _remind_of_licences(request)
-    listener.stage("report", len(formats))
     if "figures" in formats:
         figures = {run.name: _draw(request, run, listener) for run in request.runs}
         request = replace(request, figures=figures)
-        listener.stage("report", len(formats))
+    listener.stage("report", len(formats))
     written: dict[Path, None] = {}
     for name in formats:
         listener.step(f"report: {name}")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fesbench.datasets.folders.folder import folder_dataset
+from fesbench.core.errors import DatasetError
+from fesbench.datasets.folders.folder import FolderDataset, FolderSpec, folder_dataset
 
 
 @pytest.fixture
@@ -66,7 +67,23 @@ def test_oulu_casia_is_known_by_its_folders_whatever_the_light(frames):
     assert len(dataset.problems) == 2
 
 
-def test_an_emotion_file_that_holds_no_number_leaves_its_sequence_unlabelled(frames):
+@pytest.mark.parametrize("text", ["1e999", "nan", "-1", "3.5", "happy", ""])
+def test_an_emotion_file_that_holds_no_code_leaves_its_sequence_unlabelled(frames, text):
     root = frames(*(f"S005/001/S005_001_{n:08}.png" for n in (1, 11)), "S006/001/S006_001_00000001.png")
-    (root / "S005_001_00000011_emotion.txt").write_text("1e999")
+    (root / "S005_001_00000011_emotion.txt").write_text(text)
     assert labels(folder_dataset(root, "all")) == [("S005", "neutral"), ("S006", "neutral")]
+
+
+def test_two_copies_of_a_sequence_both_count(frames):
+    root = frames(*(f"{copy}/S005_001_{n:08}.png" for copy in ("whole", "cropped") for n in (1, 2, 11)))
+    (root / "S005_001_00000011_emotion.txt").write_text("5")
+    dataset = folder_dataset(root, "all")
+    assert labels(dataset) == [("S005", "happy")] * 2 + [("S005", "neutral")] * 2
+    assert len(dataset.problems) == 2
+
+
+def test_a_pattern_or_codes_that_sequences_do_not_take_are_refused(frames):
+    root = frames("VL/Strong/P001/Anger/000.jpeg", "VL/Strong/P001/Anger/005.jpeg")
+    for stated in ({"pattern": "{subject}/{expression}"}, {"labels": {"1": "happy"}}):
+        with pytest.raises(DatasetError, match="layout oulu-casia has no"):
+            FolderDataset(FolderSpec("set", root, layout="oulu-casia", **stated))
