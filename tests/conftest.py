@@ -113,11 +113,27 @@ def weights_folder_with_face_api(request: pytest.FixtureRequest) -> Path:
     return _fetched("face-api", request.config)
 
 
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Return another user's home; fitted models are computed once for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    fitted = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fitted"
+    fitted.mkdir(exist_ok=True)
+
+    def make() -> Path:
+        home = tmp_path_factory.mktemp("home")
+        (home / "cache").mkdir()
+        (home / "cache" / "fitted").symlink_to(fitted)
+        return home
+
+    return make
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_home(new_home: Callable[[], Path]) -> Iterator[None]:
     """Keep the tests away from what the user has registered, fetched and cached."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FESBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("FESBENCH_HOME", str(new_home()))
         patch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it, and commands print that wide
         yield
 

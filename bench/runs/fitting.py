@@ -67,18 +67,39 @@ class Preloaded(Dataset):
         return self._pairs
 
 
-def fit(
-    make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader, resolution: int
-) -> ClosedForm:
-    """Return a generator fitted on images of ``resolution``, from the cache where the fit is there.
+class PairLoader:
+    """Loads the pairs of training sets at one resolution.
+
+    The last training set is kept, so that models which are fitted on it in turn load it once.
+
+    Args:
+        loader: Loads the images.
+        resolution: Side of the images in pixels.
+    """
+
+    def __init__(self, loader: ImageLoader, resolution: int) -> None:
+        self.resolution = resolution
+        self._loader = loader
+        self._last: Preloaded | None = None
+
+    def load(self, train: Dataset) -> Preloaded:
+        """Return a training set in memory."""
+        if self._last is None or self._last.digest != train.digest:
+            self._last = None  # two large sets must not be in memory at once
+            self._last = Preloaded(train, self._loader, self.resolution)
+        return self._last
+
+
+def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, pairs: PairLoader) -> ClosedForm:
+    """Return a generator fitted on the pairs of a training set, from the cache where the fit is there.
 
     Raises:
         BenchError: the training set has no usable pairs.
     """
     model = make()
-    path = _cache_path(model, train, seed, resolution)
+    path = _cache_path(model, train, seed, pairs.resolution)
     if not _restore(model, path):
-        preloaded = Preloaded(train, loader, resolution)
+        preloaded = pairs.load(train)
         if not preloaded.pairs():
             raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
         model.fit(preloaded, None, seed)

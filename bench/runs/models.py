@@ -26,7 +26,7 @@ from ..generators.registry import OUTPUTS, Model, is_foreign, load_model
 from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
-from .fitting import CrossFitted, Preloaded, fit
+from .fitting import CrossFitted, PairLoader, fit
 from .isolation.model import TIMEOUT, IsolatedModel
 from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
@@ -131,13 +131,14 @@ def make_cells(
     """
     cells: list[Cell] = []
     unfitted: dict[str, str] = {}
+    pairs = PairLoader(loader, plan.spec.resolution)
     for item in plan.datasets:
         for name, model in loaded.models.items():
             if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
                 continue
             try:
                 with preparing(f"{name} on {item.name}"):
-                    cells.append(make_cell(model, loaded.specs[name], item, plan.spec, loader, device))
+                    cells.append(make_cell(model, loaded.specs[name], item, plan.spec, pairs, device))
             except Exception as error:
                 unfitted[f"{name} on {item.name}"] = explain(error)
                 log.warning("%s on %s", name, item.name, exc_info=error)
@@ -169,10 +170,10 @@ def make_cell(
     model_spec: str,
     plan: DatasetPlan,
     spec: RunSpec,
-    loader: ImageLoader,
+    pairs: PairLoader,
     device: str,
 ) -> Cell:
-    """Prepare a model for a data set; one with a closed form is fitted.
+    """Prepare a model for a data set; one with a closed form is fitted on what ``pairs`` loads.
 
     Raises:
         BenchError: the model cannot be prepared; a folder of images has no use for registered faces.
@@ -180,9 +181,9 @@ def make_cell(
     if spec.registered and model_spec.startswith(OUTPUTS):
         raise BenchError("finished images were made of photos as they are; run them without --registered")
     if isinstance(model, IsolatedModel):
-        return _isolated_cell(model, model_spec, plan, spec, loader)
+        return _isolated_cell(model, model_spec, plan, spec, pairs)
     if isinstance(model, ClosedForm):
-        fitted_on = _fit(model_spec, plan, spec, loader, device)
+        fitted_on = _fit(model_spec, plan, spec, pairs, device)
         return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec))
     if isinstance(model, CrossTrained):
         return _trained_here(plan, _of_folds(model, model_spec, plan, spec, device))
@@ -228,7 +229,7 @@ def _of_folds(
 
 
 def _isolated_cell(
-    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader
+    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader
 ) -> Cell:
     """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
     units = _units(model_spec, plan, spec)
@@ -240,7 +241,7 @@ def _isolated_cell(
             return preparation
         if model.kind == CROSS_TRAINED:
             return replace(preparation, train=NamedDataset(train))
-        return replace(preparation, train=Preloaded(train, loader, spec.resolution))
+        return replace(preparation, train=pairs.load(train))
 
     def trained_on(train: Dataset | None) -> Synthesizer:
         name = plan.name if train is None else f"{plan.name} {train.digest}"
@@ -296,15 +297,13 @@ def _units(model_spec: str, plan: DatasetPlan, spec: RunSpec) -> ExpressionUnits
     return expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
 
 
-def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str) -> TrainedOn:
+def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader, device: str) -> TrainedOn:
     def make() -> ClosedForm:
         model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
-    return lambda train: _synthesizer(
-        fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device
-    )
+    return lambda train: _synthesizer(fit(make, train, spec.seed, pairs), plan, spec, device)
 
 
 def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:

@@ -10,6 +10,7 @@ from fesbench.datasets.rendered import RenderedDataset
 from fesbench.generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
 from fesbench.generators.registration import Registration
 from fesbench.generators.registry import load_model
+from fesbench.runs.fitting import PairLoader
 from fesbench.runs.models import make_cell
 from fesbench.runs.plan import make_plan
 from fesbench.runs.spec import RunSpec
@@ -125,7 +126,8 @@ def cell_of(name, **fields):
     spec = RunSpec(models=(name,), resolution=64, limit=1, **fields)
     (plan,) = make_plan(spec).datasets
     plan = replace(plan, train=RenderedDataset("train", subjects=3, size=64))
-    return make_cell(load_model(name), name, plan, spec, ImageLoader(0), "cpu")
+    pairs = PairLoader(ImageLoader(0), spec.resolution)
+    return make_cell(load_model(name), name, plan, spec, pairs, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -149,4 +151,4 @@ def test_finished_images_cannot_be_registered(tmp_path):
     spec = RunSpec(models=(f"outputs:{tmp_path}",), registered=True)
     (plan,) = make_plan(RunSpec(limit=1)).datasets
     with pytest.raises(BenchError, match="without --registered"):
-        make_cell(load_model("copy"), spec.models[0], plan, spec, ImageLoader(0), "cpu")
+        make_cell(load_model("copy"), spec.models[0], plan, spec, PairLoader(ImageLoader(0), 64), "cpu")

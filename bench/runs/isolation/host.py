@@ -24,7 +24,7 @@ from ...generators.registry import Model, load_model
 from ...generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ...testing.findings import ConformanceError
 from ...testing.generators import check_generator
-from ..fitting import fit
+from ..fitting import PairLoader, fit
 from ..store.records import plain_card
 from .cards import check_card
 from .process import receive
@@ -100,8 +100,8 @@ class ModelHost:
             return model
 
         assert preparation.train is not None
-        loader = ImageLoader(0)
-        return fit(make, preparation.train, preparation.seed, loader, preparation.resolution)
+        pairs = PairLoader(ImageLoader(0), preparation.resolution)
+        return fit(make, preparation.train, preparation.seed, pairs)
 
 
 def _kind(model: Model) -> Kind:
