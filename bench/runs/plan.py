@@ -15,6 +15,7 @@ from fesbench.datasets.selection import limit_subjects, select_targets
 from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
+from ..core.plurals import counted
 from ..generators.registry import check_model_spec, distinct_labels, expand
 from ..metrics.registry import metric_id, served_metrics
 from .spec import RunSpec
@@ -222,14 +223,22 @@ def _use(reference: str) -> _Use:
     )
 
 
+def _nothing_to_edit(name: str, dataset: Dataset) -> str:
+    """Say what a data set lacks, and the first of the images that were left out."""
+    text = f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
+    if not dataset.problems:
+        return text
+    path, reason = dataset.problems[0]
+    left_out = counted(len(dataset.problems), "image")
+    return f"{text}. Left out: {left_out}, such as {path}: {reason}; `bench data show {name}` lists them"
+
+
 def _dataset_plan(name: str, uses: Mapping[str, _Use], training_set: str, spec: RunSpec) -> DatasetPlan:
     use = uses[name]
     asked = use.dataset if use.train else _as_trained(use.dataset, uses.get(training_set))
     limited = limit_subjects(asked, spec.limit, spec.seed) if spec.limit else asked
     if not limited.edits():
-        raise DatasetError(
-            f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
-        )
+        raise DatasetError(_nothing_to_edit(name, use.dataset))
     other = uses[training_set].train if training_set in uses else None
     train = use.train or other or load_dataset(training_set, "train")
     targets = asked.expressions if asked is not use.dataset else ()
