@@ -482,13 +482,13 @@ class ImageMetric(ABC):
 
     Attributes:
         networks: The feature extractors that ``score`` reads.
-        beside: The roles whose features ``score`` reads in addition to those of outputs; no others are
+        compared_with: The roles whose features ``score`` reads in addition to those of outputs; no others are
             computed.
     """
 
     card: MetricCard
     networks: tuple[FeatureExtractor, ...] = ()
-    beside: tuple[Literal["source", "truth"], ...] = ("source", "truth")
+    compared_with: tuple[Literal["source", "truth"], ...] = ("source", "truth")
 
     @abstractmethod
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:

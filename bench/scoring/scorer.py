@@ -131,7 +131,7 @@ class Scorer:
 
     def reading(self, role: Literal["source", "truth"]) -> Scorer:
         """Return the same scorer with only the metrics that read the features of sources or of truths."""
-        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
+        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.compared_with))
 
 
 def _features(network: FeatureExtractor, images: NDArray[np.uint8], device: str) -> Array:

@@ -144,5 +144,5 @@ class ShardWorker:
             f"{network.card.name}/{role}": references.features[network.card.name][role]
             for metric in metrics
             for network in metric.networks
-            for role in metric.beside
+            for role in metric.compared_with
         }
