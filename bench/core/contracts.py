@@ -214,6 +214,7 @@ class GeneratorCard:
         driven_by: What the network takes as its target, where a method can take different things: ``labels``
             or ``action units``.
         registered: Whether it sees faces registered by their landmarks; such models are ranked apart.
+        learned_registered: Whether it learned from registered faces, so that every run shows it such faces.
     """
 
     name: str
@@ -235,6 +236,7 @@ class GeneratorCard:
     assumed: tuple[str, ...] = ()
     driven_by: str = ""
     registered: bool = False
+    learned_registered: bool = False
 
 
 class Generator(ABC):

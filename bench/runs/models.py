@@ -194,8 +194,11 @@ def make_cell(
 
 
 def sees_registered(card: GeneratorCard, spec: RunSpec) -> bool:
-    """Return whether a model sees registered faces in a run: by itself, or because the run registers them."""
-    return card.registered or (spec.registered and not card.control)
+    """Return whether a model sees registered faces in a run.
+
+    It does so by itself, because it learned from such faces, or because the run shows them to all.
+    """
+    return card.registered or card.learned_registered or (spec.registered and not card.control)
 
 
 def _seeing(synthesizer: Synthesizer, train: Dataset, spec: RunSpec) -> Synthesizer:

@@ -99,6 +99,8 @@ class TrainingRun:
         self.data = images or load_images(train, settings.resolution)
         if self.data.expression_units is not None and self.data.action_units is not None:
             self.record["action_units"] = _digest(self.data.action_units)
+        if self.data.registered:
+            self.record["registered"] = self.data.registered
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
@@ -218,6 +220,7 @@ class TrainingRun:
                 *self.model.training_choices,
             ),
             guided_by=self._guided_by,
+            learned_registered=bool(self.data.registered),
         )
         return generator
 
