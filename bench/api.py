@@ -89,8 +89,8 @@ def evaluate(
         registered: Show models faces that are brought to a common frame by their landmarks.
         workers: Processes that load images; 0 loads in this one. A script that gives more needs the guard
             ``if __name__ == "__main__":``.
-        timeout: Seconds that a model of a file or an installed package may take to load, and for a batch;
-            None for 300.
+        timeout: Seconds that a model or metric of a file or an installed package may take to load, and for a
+            batch; None for 300.
         executor: Executes the work, such as ``fesbench.runs.execution.ray.RayExecutor``; None does so in
             this process.
         progress: True shows on stderr what the run does; a ``Listener`` is told; False shows nothing.
@@ -198,7 +198,7 @@ def complete_run(
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
             directory is in use, its data or models changed, or it cannot be written.
     """
-    from .runs.isolation.model import TIMEOUT
+    from .core.host_process import TIMEOUT
 
     seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
