@@ -3,7 +3,7 @@
 A metric's id names its backend, the feature extractor that it reads: ``fss@dlib``. A plain name (``fss``)
 stands for the id that the chosen backend gives it. To add a metric to the suite, write its class and add a
 row to ``ROWS``. Installed packages add metrics through the entry-point group ``fesbench.metrics``: an id, and
-a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``, which gets a process of its own.
+a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``, which has a process of its own.
 """
 
 from __future__ import annotations

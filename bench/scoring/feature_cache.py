@@ -111,8 +111,7 @@ def _digest(images: NDArray[np.uint8]) -> str:
 
 def _identity(network: FeatureExtractor, device: str) -> str:
     """Return the sha256 of all that features depend on besides the images; empty where it is not known."""
-    isolated = isinstance(network, IsolatedExtractor)
-    code = network.code if isolated else code_digest(type(network))
+    code = network.code if isinstance(network, IsolatedExtractor) else code_digest(type(network))
     if not network.card.digest or not code:
         return ""
     threads = torch.get_num_threads()

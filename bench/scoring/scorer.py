@@ -86,7 +86,8 @@ class Scorer:
     @property
     def networks_by_metric(self) -> list[tuple[str, tuple[FeatureExtractor, ...]]]:
         """The id of each metric with the networks whose features it reads."""
-        return [(metric.card.id, networks_of(metric)) for metric in (*self.image_metrics, *self.set_metrics)]
+        metrics: list[Metric] = [*self.image_metrics, *self.set_metrics]
+        return [(metric.card.id, networks_of(metric)) for metric in metrics]
 
     def network_records(self) -> dict[str, dict[str, Any]]:
         """Return the card of each network as plain data; ``metrics`` holds the ids of those that read it."""

@@ -86,6 +86,7 @@ class MetricHost:
 
     def reasons(self, edits: Sequence[Edit]) -> Reasons:
         """Return the reasons of each edit by column; those without one are left out."""
+        assert isinstance(self._metric, ImageMetric)
         return [
             {
                 column: plain_text(str(reason))
