@@ -250,13 +250,30 @@ def _logged(store: RunStore) -> Iterator[None]:
     """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+    with store.log_file() as path, closing(_RunLog(path, encoding="utf-8", delay=True)) as handler:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logger.addHandler(handler)
         try:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+class _RunLog(logging.FileHandler):
+    """Writes the log of a run; on a full disk, lines are lost and the run goes on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Lose a line that cannot be written."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            super().close()
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:

@@ -291,10 +291,8 @@ class TrainingRun:
             "trainer": self.trainer.state(),
         }
         with written_whole(self.state_file) as unfinished:
-            try:
-                torch.save(state, unfinished)
-            except RuntimeError as error:  # PyTorch's own words for a full disk
-                raise OSError(f"{error}".splitlines()[0]) from error
+            with unfinished.open("wb") as file:  # PyTorch passes on why it cannot be written
+                torch.save(state, file)
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""

@@ -110,7 +110,7 @@ class Set(SetMetric):
     card, network = card("set"), Corners()
 
     def compute(self, outputs, references):
-        if len(outputs) < 10:
+        if len(outputs) < 16:
             os._exit(0)
         return float(abs(outputs.mean() - references.mean()))
 """
