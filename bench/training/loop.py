@@ -290,9 +290,8 @@ class TrainingRun:
             "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
-        with written_whole(self.state_file) as unfinished:
-            with unfinished.open("wb") as file:  # PyTorch passes on why it cannot be written
-                torch.save(state, file)
+        with written_whole(self.state_file) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)  # to an open file, as only that tells why it cannot be written
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""
