@@ -2,9 +2,9 @@
 
 Usage: ``python benchmarks/scale.py [--outputs 1000 10000] [--executor local] [--workers 1] [--keep FOLDER]``.
 A tiny data set of random 32 px pictures is written, every person with one neutral picture, and the control
-``copy`` answers all edits of it, scored by the embedded expression classifier. Each command is a process of its
-own. Prints a Markdown table: seconds of wall clock and of processor, the peak memory of the command's own process
-and of the largest of its workers.
+``copy`` answers all edits of it, scored by the embedded expression classifier. Each command is a process of
+its own. Prints a Markdown table: seconds of wall clock and of processor, the peak memory of the command's own
+process and of the largest of its workers.
 """
 
 import argparse
@@ -65,10 +65,8 @@ def measure(count: int, folder: Path, given: argparse.Namespace) -> None:
     for name, command in commands.items():
         cost = timed([sys.executable, "-m", "fesbench", *map(str, command)], environment)
         files, size = extent(run)
-        numbers = (cost.wall, cost.processor, cost.driver, cost.worker, files, size)
-        print(
-            f"| {count:,} | {name} | " + " | ".join(f"{number:,.0f}" for number in numbers) + " |", flush=True
-        )
+        numbers = " | ".join(f"{number:,.1f}" for number in cost)
+        print(f"| {count:,} | {name} | {numbers} | {files:,} | {size:,.1f} |", flush=True)
 
 
 def write_data(folder: Path, outputs: int) -> None:
@@ -90,7 +88,7 @@ def timed(command: list[str], environment: dict[str, str]) -> Cost:
         watch = Thread(target=look, args=(process.pid, peaks, ended))
         watch.start()
         _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
+        wall, process.returncode = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
         ended.set()
         watch.join()
         if status:
@@ -101,7 +99,7 @@ def timed(command: list[str], environment: dict[str, str]) -> Cost:
 
 
 def look(root: int, peaks: dict[int, float], ended: Event) -> None:
-    """Note the peak memory of a process and of all below it until the event is set, in megabytes by process."""
+    """Note the peak megabytes of a process and of all below it, by process, until the event is set."""
     while not ended.wait(INTERVAL):
         for number in below(root):
             try:

@@ -44,8 +44,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 def full_disk(error: BaseException | None) -> OSError | None:
     """Return the error of a full disk that an error is or hides; None where it is about something else.
 
-    Libraries that are not written in Python raise errors of their own, such as safetensors, or hide that of the
-    file, such as ``torch.save``.
+    Libraries that are not written in Python raise errors of their own, as safetensors does, or hide that of
+    the file, as ``torch.save`` does.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:

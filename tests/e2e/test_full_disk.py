@@ -80,7 +80,8 @@ def test_a_run_goes_on_wherever_the_disk_was_full(call, call_bench, faces, small
 
 
 def test_a_full_home_costs_a_run_nothing(call_bench, faces, small_disk, tmp_path):
-    common = ("run", "--model", "masked-regression", "--data", faces, "--metric", "ecs", "--resolution", 32)
+    model = ("--model", "masked-regression", "--folds", 2)
+    common = ("run", *model, "--data", faces, "--metric", "ecs", "--resolution", 32)
     small_disk.leave(0)
     home = {"FESBENCH_HOME": str(small_disk.folder / "home")}
     (small_disk.folder / "home").mkdir()
@@ -92,14 +93,14 @@ def test_a_full_home_costs_a_run_nothing(call_bench, faces, small_disk, tmp_path
 
 
 def test_a_report_is_written_once_there_is_room(call, finished_run, small_disk):
-    command = ("report", finished_run, "--format", "html,csv,latex", "--out", small_disk.folder / "report")
-    assert until_it_fits(call, small_disk, 100, *command)
-    assert (small_disk.folder / "report/html/index.html").is_file()
+    command = ("report", finished_run, "--format", "csv,latex", "--out", small_disk.folder / "report")
+    assert until_it_fits(call, small_disk, 8, *command)
+    assert (small_disk.folder / "report/table.csv").is_file()
 
 
 def test_a_packet_is_written_once_there_is_room(call, finished_run, small_disk, tmp_path):
     small = ("--model", "copy", "--model", "truth", "--items", 2, "--participants", 1, "--design", "2afc")
-    keys = ("--key", tmp_path / "key", "--output", "web")
+    keys = ("--private", tmp_path / "key", "--output", "web")
     command = ("study", "make", finished_run, *small, *keys, "--out", small_disk.folder / "packet")
     assert until_it_fits(call, small_disk, 16, *command)
 
@@ -108,8 +109,8 @@ def test_a_packet_is_written_once_there_is_room(call, finished_run, small_disk, 
     "command",
     [
         pytest.param(("data", "export-edits", "FACES", "DISK/edits"), id="edits"),
-        pytest.param(("runs", "pack", "RUN", "DISK/run.tar.gz"), id="archive"),
-        pytest.param(("runs", "unpack", "ARCHIVE", "DISK/run"), id="unpacked archive"),
+        pytest.param(("runs", "pack", "RUN", "--out", "DISK/run.tar.gz"), id="archive"),
+        pytest.param(("runs", "unpack", "ARCHIVE", "--out", "DISK/run"), id="unpacked archive"),
         pytest.param(("data", "show", "FACES", "--sheet", "DISK/sheet.png"), id="sheet"),
     ],
 )
@@ -118,7 +119,7 @@ def test_files_of_a_command_appear_whole_or_not_at_all(
 ):
     archive = tmp_path / "packed.tar.gz"
     if "ARCHIVE" in command:
-        call_bench("runs", "pack", finished_run, archive)
+        call_bench("runs", "pack", finished_run, "--out", archive)
     names = {"FACES": faces, "RUN": finished_run, "ARCHIVE": archive}
     words = [str(names.get(word, word)).replace("DISK", str(small_disk.folder)) for word in command]
     assert until_it_fits(call, small_disk, 4, *words)
@@ -142,11 +143,16 @@ def training(folder):
     return TrainingRun(StarGAN, Flat(), torch.zeros(0, 3, 32, 32), settings, folder, save_every=1)
 
 
+def results(disk):
+    """The names of the files of a training, without TensorBoard's, of which each start has its own."""
+    return {name for name in disk.files() if not name.startswith("curves/")}
+
+
 def test_a_training_keeps_its_last_state_and_goes_on_from_it(small_disk):
     folder = small_disk.folder
     training(folder).train(Limit(steps=1), lambda step, fraction: None)
     state = (folder / "state.pt").read_bytes()
-    before = small_disk.files()
+    before = results(small_disk)
     for kilobytes in (8, 80):  # the checkpoint fits into neither, and into the second a part of the state
         small_disk.leave(kilobytes)
         run = training(folder)
@@ -154,7 +160,7 @@ def test_a_training_keeps_its_last_state_and_goes_on_from_it(small_disk):
         with pytest.raises(BenchError, match=FULL):
             run.train(Limit(steps=2), lambda step, fraction: None)
         assert (folder / "state.pt").read_bytes() == state
-        assert small_disk.files() == before
+        assert results(small_disk) == before
     small_disk.clear()
     run = training(folder)
     run.resume()
@@ -182,13 +188,13 @@ class Finder:
 
 
 def test_prepared_photos_are_kept_and_the_rest_is_made_when_there_is_room(faces, small_disk):
-    photos = sorted(path.relative_to(faces).as_posix() for path in faces.rglob("*.png"))
-    crops, outputs = small_disk.folder / "crops", plan_outputs(photos)
+    crops = small_disk.folder / "crops"
+    outputs, _ = plan_outputs(faces, crops)
     small_disk.leave(64)
     with pytest.raises(BenchError, match=FULL):
         list(prepare(faces, crops, outputs, 96, Finder()))
     made = {name for name in small_disk.files() if name.endswith(".png")}
-    assert 0 < len(made) < len(photos)
+    assert 0 < len(made) < len(outputs)
     small_disk.clear()
     statuses = [outcome.status for outcome in prepare(faces, crops, outputs, 96, Finder())]
     assert set(statuses) == {"done", "skipped"}
