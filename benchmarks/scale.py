@@ -22,7 +22,7 @@ from PIL import Image
 
 EXPRESSIONS = ("angry", "disgusted", "fearful", "happy", "sad", "surprised")
 SIZE = 32
-INTERVAL = 0.2
+INTERVAL = 1.0
 """Seconds between looks at the processes."""
 
 

@@ -20,7 +20,7 @@ from fesbench.generators.hyperparameters import Settings
 from fesbench.training.loop import Limit, TrainingRun
 from fesbench.weights.download import download
 
-GROWTH = 1.7
+GROWTH = 2.5
 FULL = r"cannot write (.*): No space left on device\."
 
 
@@ -72,7 +72,7 @@ def test_a_run_goes_on_wherever_the_disk_was_full(call, call_bench, faces, small
     whole = json.loads(call_bench(*common, *metrics, "--out", tmp_path / "whole").stdout)
     folder = small_disk.folder / "run"
     errors = until_it_fits(call, small_disk, 4, *common, *metrics, "--out", folder)
-    assert len(errors) >= 3
+    assert len(errors) >= 2
     scores = [pd.read_parquet(path / "scores.parquet") for path in (folder, tmp_path / "whole")]
     pd.testing.assert_frame_equal(*scores)
     small_disk.clear()
@@ -93,8 +93,11 @@ def test_a_full_home_costs_a_run_nothing(call_bench, faces, small_disk, tmp_path
 
 
 def test_a_report_is_written_once_there_is_room(call, finished_run, small_disk):
-    command = ("report", finished_run, "--format", "csv,latex", "--out", small_disk.folder / "report")
-    assert until_it_fits(call, small_disk, 8, *command)
+    command = ("report", finished_run, "--format", "csv", "--out", small_disk.folder / "report")
+    small_disk.leave(4)
+    assert_clear(call(*command), small_disk)
+    small_disk.clear()
+    assert call(*command).exit_code == 0
     assert (small_disk.folder / "report/table.csv").is_file()
 
 
@@ -102,7 +105,10 @@ def test_a_packet_is_written_once_there_is_room(call, finished_run, small_disk, 
     small = ("--model", "copy", "--model", "truth", "--items", 2, "--participants", 1, "--design", "2afc")
     keys = ("--private", tmp_path / "key", "--output", "web")
     command = ("study", "make", finished_run, *small, *keys, "--out", small_disk.folder / "packet")
-    assert until_it_fits(call, small_disk, 16, *command)
+    small_disk.leave(16)
+    assert_clear(call(*command), small_disk)
+    small_disk.clear()
+    assert call(*command).exit_code == 0
 
 
 @pytest.mark.parametrize(
