@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -89,8 +89,8 @@ def evaluate(
         registered: Show models faces that are brought to a common frame by their landmarks.
         workers: Processes that load images; 0 loads in this one. A script that gives more needs the guard
             ``if __name__ == "__main__":``.
-        timeout: Seconds that a model of a file or an installed package may take to load, and for a batch;
-            None for 300.
+        timeout: Seconds that a model or metric of a file or an installed package may take to load, and for a
+            batch; None for 300.
         executor: Executes the work, such as ``fesbench.runs.execution.ray.RayExecutor``; None does so in
             this process.
         progress: True shows on stderr what the run does; a ``Listener`` is told; False shows nothing.
@@ -198,7 +198,7 @@ def complete_run(
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
             directory is in use, its data or models changed, or it cannot be written.
     """
-    from .runs.isolation.model import TIMEOUT
+    from .core.host_process import TIMEOUT
 
     seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
@@ -250,13 +250,30 @@ def _logged(store: RunStore) -> Iterator[None]:
     """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+    with store.log_file() as path, closing(_RunLog(path, encoding="utf-8", delay=True)) as handler:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logger.addHandler(handler)
         try:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+class _RunLog(logging.FileHandler):
+    """Writes the log of a run; on a full disk, lines are lost and the run goes on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose a line that cannot be written."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            super().close()
 
 
 def is_complete(plan: Plan, store: RunStore) -> bool:

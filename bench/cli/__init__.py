@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..core.errors import BenchError, did_you_mean
+from ..core.files import full_disk, write_error
 from ..core.version import __version__
 
 
@@ -117,12 +118,17 @@ class RootGroup(LazyGroup):
         """Run the command.
 
         Raises:
-            UserError: the command raised a ``BenchError``.
+            UserError: the command raised a ``BenchError``, or a disk is full.
         """
         try:
             return super().invoke(ctx)
         except BenchError as error:
             raise UserError(str(error)) from error
+        except OSError as error:
+            if full_disk(error) is None:
+                raise
+            place = error.filename2 or error.filename or "a file"
+            raise UserError(str(write_error(place, error))) from error
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FESBENCH"}

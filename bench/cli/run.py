@@ -112,7 +112,7 @@ Examples:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long a model of your own may take to load, and for each batch.",
+    help="How long a model or a metric that is no part of the suite may take to load, and for each batch.",
 )
 @click.option(
     "--executor",

@@ -18,6 +18,7 @@ from fesbench.datasets.selection import folds
 
 from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
 from ..core.errors import BenchError, explain
+from ..core.host_process import TIMEOUT
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
 from ..generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
@@ -27,7 +28,7 @@ from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_in
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
 from .fitting import CrossFitted, PairLoader, fit
-from .isolation.model import TIMEOUT, IsolatedModel
+from .isolation.model import IsolatedModel
 from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
@@ -112,9 +113,12 @@ def load_models(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> LoadedM
     return loaded
 
 
-def load_scorer(spec: RunSpec, device: str) -> tuple[Scorer, dict[str, str]]:
-    """Return the metrics of a run that can be computed here, and why the others cannot."""
-    metrics, unavailable = load_metrics(spec.metrics, spec.backend)
+def load_scorer(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> tuple[Scorer, dict[str, str]]:
+    """Return the metrics of a run that can be computed here, and why the others cannot.
+
+    Metrics of code that is not the suite's own run in processes of their own, for which ``timeout`` holds.
+    """
+    metrics, unavailable = load_metrics(spec.metrics, spec.backend, timeout)
     return Scorer.of(metrics, spec.resolution, device), dict(unavailable)
 
 

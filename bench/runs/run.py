@@ -16,6 +16,7 @@ from fesbench.datasets.loading import ImageLoader
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
 from ..core.errors import BenchError, SpecError, WeightsMissing
+from ..core.host_process import TIMEOUT
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
@@ -28,7 +29,6 @@ from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
 from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
-from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import Plan, dataset_records
 from .progress import Listener
@@ -74,7 +74,7 @@ def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
     torch.manual_seed(plan.spec.seed)
     stopwatch = Stopwatch()
     with stopwatch("load models"):
-        scorer, unavailable = load_scorer(plan.spec, device)
+        scorer, unavailable = load_scorer(plan.spec, device, timeout)
         if not scorer.cards:
             raise WeightsMissing(f"no metric can be computed here: {'; '.join(unavailable.values())}")
         scorer = replace(scorer, cache=default_cache(device))
@@ -114,7 +114,7 @@ def run_plan(
         listener: Receives progress.
         executor: Executes the tasks; None does so in this process.
         loaded: What ``load`` returned; None loads it now. Its models are closed at the end.
-        timeout: Seconds that a model with a process of its own may take for a batch.
+        timeout: Seconds that a model or metric with a process of its own may take for a batch.
 
     Raises:
         BenchError: as for ``load``.
@@ -123,7 +123,7 @@ def run_plan(
     for name, error in loaded.models.errors.items():
         log.warning("%s cannot be loaded", name, exc_info=error)
     with closing(loaded.models):
-        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor())
+        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor(), timeout)
 
 
 def _run(
@@ -134,6 +134,7 @@ def _run(
     workers: int,
     listener: Listener,
     executor: Executor,
+    timeout: float,
 ) -> None:
     """Compute and write with loaded metrics and models; see ``run_plan``."""
     stopwatch = loaded.stopwatch
@@ -144,7 +145,7 @@ def _run(
         preparing = partial(_preparing, listener, stopwatch)
         cells, unfitted = make_cells(plan, loaded.models, loader, device, preparing)
         progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
-        worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
+        worker = ShardWorker(WorkerDescription(plan.spec, device, timeout=timeout), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
         with stopwatch("set metrics"):

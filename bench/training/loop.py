@@ -293,11 +293,8 @@ class TrainingRun:
             "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
-        with written_whole(self.state_file) as unfinished:
-            try:
-                torch.save(state, unfinished)
-            except RuntimeError as error:  # PyTorch's own words for a full disk
-                raise OSError(f"{error}".splitlines()[0]) from error
+        with written_whole(self.state_file) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)  # to an open file, as only that tells why it cannot be written
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""

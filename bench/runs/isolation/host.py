@@ -1,24 +1,17 @@
-"""The process of a model: ``python -m fesbench.runs.isolation.host``, called by ``process.HostProcess``."""
+"""The process of a model: ``python -m fesbench.runs.isolation.host``, called by ``model.IsolatedModel``."""
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any
 
 import torch
 
 from fesbench.datasets.loading import ImageLoader
 
 from ...core.contracts import ClosedForm, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
-from ...core.errors import BenchError, explain
+from ...core.errors import BenchError
+from ...core.host_process import serve
 from ...generators.cross_trained import CrossTrained
 from ...generators.registry import Model, load_model
 from ...generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
@@ -27,11 +20,7 @@ from ...testing.generators import check_generator
 from ..fitting import PairLoader, fit
 from ..store.records import plain_card
 from .cards import check_card
-from .process import receive
 from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, Loaded, ModelRequest, Preparation
-
-FIRST_TO_END = "1000"
-"""Value of ``oom_score_adj``: where memory runs out, Linux ends this process before that of the run."""
 
 
 class ModelHost:
@@ -112,34 +101,7 @@ def _kind(model: Model) -> Kind:
 
 def main() -> None:
     """Answer calls until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run handles Ctrl-C
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_END)
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # stdout carries replies; what a model prints goes to stderr
-    calls: SimpleQueue[tuple[str, tuple[Any, ...]]] = SimpleQueue()
-
-    def take(call: tuple[str, tuple[Any, ...]] | None) -> None:
-        if call is None:
-            os._exit(0)  # the run has ended, however busy the model is
-        calls.put(call)
-
-    Thread(target=receive, args=(requests, take), daemon=True).start()
-    host, reply = ModelHost(), pickle.dumps((True, None))
-    while True:
-        replies.write(reply)
-        replies.flush()
-        method, arguments = calls.get()
-        reply = _reply(host, method, arguments)
-
-
-def _reply(host: ModelHost, method: str, arguments: tuple[Any, ...]) -> bytes:
-    """Call a method of the host; whatever a model raises is an answer."""
-    try:
-        return pickle.dumps((True, getattr(host, method)(*arguments)))
-    except BaseException as error:
-        return pickle.dumps((False, explain(error)))
+    serve(ModelHost())
 
 
 if __name__ == "__main__":

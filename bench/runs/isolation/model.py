@@ -9,14 +9,13 @@ from typing import Any
 
 from ...core.contracts import NO_TRUTH, Edit, Failure, GeneratorCard, Image, Synthesizer
 from ...core.errors import BenchError
+from ...core.host_process import TIMEOUT, HostProcess, ProcessEnded, TimedOut
 from ...generators.synthesis import answer_each, batch_size
-from .process import HostProcess, ProcessEnded, TimedOut
 from .requests import Loaded, ModelRequest, Preparation, portable
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 300.0
-"""Seconds that a model may take for a batch, where the user states no other."""
+HOST = f"{__package__}.host"
 
 FIT_TIMEOUTS = 20
 """A fit may take that many times as long as a batch."""
@@ -110,7 +109,7 @@ class IsolatedModel:
         return answers
 
     def _start(self) -> Loaded:
-        self._process, self._ready = HostProcess(), set()
+        self._process, self._ready = HostProcess(HOST), set()
         try:
             loaded: Loaded = self._call("load", self._request)
         except BenchError:
