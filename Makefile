@@ -53,16 +53,16 @@ faults: everything ## damage files of every kind and kill what writes them, N ti
 	$(BIN)/python benchmarks/kills.py --kills $(or $(N),20)
 
 readme-numbers: demo ## run the demo, then write its table into README.md
-	$(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/readme_numbers.py --demo runs/demo
 
 mutants: site ## change formulas at random places, list the changes that no test notices, and write docs/mutants.md
 	$(BIN)/python -m venv build/cosmic-ray
 	build/cosmic-ray/bin/python -m pip install -qq --disable-pip-version-check 'cosmic-ray>=8.4'
-	build/cosmic-ray/bin/python benchmarks/mutants.py --python $(BIN)/python --site $(SITE)
+	PYTHONPATH=benchmarks build/cosmic-ray/bin/python benchmarks/mutants.py --python $(BIN)/python --site $(SITE)
 
 gpu: everything ## check and time this machine's GPU, and write docs/gpu.md
 	$(BIN)/pytest -m gpu
-	$(BIN)/python benchmarks/gpu.py
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/gpu.py
 
 docs: everything ## build the documentation into build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs build/docs

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pages import write_page
 
 from fesbench.core.contracts import STUDIO, Batch, Edit, Image
 from fesbench.datasets.images import resize
@@ -83,7 +84,7 @@ def main() -> None:
         model = trained(VARIANTS[name], data, settings, args.steps, args.work)
         rows.append([name, f"{model.card.parameters:,}", *scores(model, edits)])
         print(" | ".join(rows[-1]), flush=True)
-    args.out.write_text(page(rows, args.steps, args.seed, args.subjects), encoding="utf-8")
+    write_page(args.out, page(rows, args.steps, args.seed, args.subjects))
 
 
 def trained(options: Options, data: TrainingImages, settings: Settings, steps: int, folder: Path) -> RegGAN:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from pages import write_page
 
 import fesbench
 from fesbench.core.environment import versions
@@ -82,7 +83,7 @@ def main() -> None:
     name = torch.cuda.get_device_name() if options.device.startswith("cuda") else options.device
     head = [f"{name}, torch {versions()['torch']}, batches of {BATCH}", "", "| | | |", "|---|---|---|"]
     text = PAGE.read_text(encoding="utf-8").partition(START)[0]
-    PAGE.write_text(text + START + "\n\n" + "\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    write_page(PAGE, text + START + "\n\n" + "\n".join([*head, *rows]) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from cosmic_ray.commands import init
 from cosmic_ray.mutating import mutate_and_test
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome
+from pages import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "mutants.md"
@@ -128,10 +129,7 @@ def main() -> None:
             found[outcome.area].append(outcome)
             totals[outcome.area] = total
             print("noticed" if outcome.noticed else "SURVIVED", outcome.place, flush=True)
-    page = PAGE.read_text(encoding="utf-8")
-    measured = f"<!-- table -->\n{table(found, totals, options.seed)}\n<!-- end of table -->"
-    pattern = re.compile(r"<!-- table -->.*<!-- end of table -->", re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda _: measured, page), encoding="utf-8")
+    write_table(PAGE, "table", table(found, totals, options.seed))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,17 @@
     python benchmarks/readme_numbers.py --demo runs/demo
     python benchmarks/readme_numbers.py --photos runs/photos
 
-A table stands between ``<!-- numbers: NAME -->`` and ``<!-- end of numbers -->``; only that part is replaced.
+Only the tables are replaced, and none by one with fewer rows, see ``pages.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from pages import write_table
 
 import fesbench
 from fesbench.reports.run.loaded import Run
@@ -105,19 +105,6 @@ def _text(cells: pd.DataFrame, name: str, metric: str, domain: str) -> str:
     return f"{found['value']:.{digits}f}{ends}"
 
 
-def replaced(text: str, name: str, table: str) -> str:
-    """Return the text with one table replaced.
-
-    Raises:
-        SystemExit: there is no such table, or more than one.
-    """
-    pattern = rf"(<!-- numbers: {name} -->\n).*?(\n<!-- end of numbers -->)"
-    new, count = re.subn(pattern, lambda found: f"{found[1]}{table}{found[2]}", text, flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"the page has {count} tables called {name}")
-    return new
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the runs and rewrite the pages."""
     parser = argparse.ArgumentParser(
@@ -128,15 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.demo:
         table = markdown(fesbench.load_run(options.demo), "rendered", COLUMNS["demo"])
-        README.write_text(replaced(README.read_text(encoding="utf-8"), "demo", table), encoding="utf-8")
+        write_table(README, "numbers: demo", table)
     if options.photos:
         run = fesbench.load_run(options.photos)
         tables = {name: markdown(run, name, COLUMNS[name]) for name in ("london", "ood-real")}
         tables["differences"] = differences(run, "london", COLUMNS["london"])
-        text = LONDON.read_text(encoding="utf-8")
         for name, table in tables.items():
-            text = replaced(text, name, table)
-        LONDON.write_text(text, encoding="utf-8")
+            write_table(LONDON, f"numbers: {name}", table)
 
 
 if __name__ == "__main__":

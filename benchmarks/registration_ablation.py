@@ -10,7 +10,6 @@ docs/registered.md:
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pages import write_table
 
 from fesbench.baselines.masked_regression import MaskedRegression
 from fesbench.core.contracts import (
@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--fitted-on", type=int, default=60, help="rendered people of the train split")
     parser.add_argument("--subjects", type=int, default=20, help="rendered people of the test split")
     args = parser.parse_args()
-    write("ablation: london", table("london", *on_london()))
-    write("ablation: rendered", table("rendered", *on_rendered(args.fitted_on, args.subjects)))
+    write_table(PAGE, "ablation: london", table("london", *on_london()))
+    write_table(PAGE, "ablation: rendered", table("rendered", *on_rendered(args.fitted_on, args.subjects)))
 
 
 def on_london() -> tuple[Sequence[Edit], Outputs]:
@@ -210,20 +210,6 @@ def landmarks_apart(output: Image, truth: Image) -> float:
         return np.nan
     eyes = eye_centres(expected)
     return float(np.linalg.norm(found - expected, axis=1).mean() / np.linalg.norm(eyes[1] - eyes[0]))
-
-
-def write(name: str, text: str) -> None:
-    """Replace one table of the page.
-
-    Raises:
-        SystemExit: the page has no such table.
-    """
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)"
-    page = PAGE.read_text(encoding="utf-8")
-    new, count = re.subn(pattern, lambda found: f"{found[1]}{text}{found[2]}", page, flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"{PAGE} has {count} tables called {name}")
-    PAGE.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

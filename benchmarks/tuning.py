@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation import edits_by_place
+from pages import write_page
 
 from fesbench.core.contracts import Edit
 from fesbench.datasets.registry import load_dataset
@@ -86,7 +87,7 @@ def main() -> None:
             model, weights = material.trained(name, trial, factors)
             rows.append([model.card.title, trial, weights, *measured(model, edits)])
             print(" | ".join(rows[-1]), flush=True)
-    args.out.write_text(page(rows, args.steps, args.subjects), encoding="utf-8")
+    write_page(args.out, page(rows, args.steps, args.subjects))
 
 
 class Material:

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pages import write_page
 
 from fesbench.core.contracts import Edit, Image, Sample
 from fesbench.datasets.folders.folder import folder_dataset
@@ -459,14 +460,14 @@ def main() -> None:
 
 def write(found: Mapping[str, Sequence[Result]], materials: Sequence[Material], docs: Path) -> None:
     """The figure and the page."""
-    save(figure(found), docs / "images", "validity")
     parts = [section(material, found[material.title]) for material in materials]
     parts.append(ruins_section(ruined(rendered(3, ("studio", "portrait", "avatar")))))
     scored = {card.id for material in materials for card in material.scorer.cards}
     known = scored | SECOND_NAMES
     rest = ", ".join(f"`{name}`" for name in METRICS.names() if name not in known)
     page = PAGE.format(sections="\n".join(parts), steps=steps_table(), rest=rest)
-    (docs / "validity.md").write_text(page, encoding="utf-8")
+    write_page(docs / "validity.md", page)
+    save(figure(found), docs / "images", "validity")
 
 
 SECOND_NAMES = {"ecs@embedded-judge2"}

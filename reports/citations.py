@@ -69,6 +69,27 @@ def bibtex_of_card(card: GeneratorCard) -> str:
     return f"@misc{{{key},\n" + ",\n".join(lines) + "\n}"
 
 
+_ARXIV = re.compile(r"(?i:arxiv)\W{0,20}(\d{4}\.\d{4,5})\b|eprint = \{(\d{4}\.\d{4,5})\}")
+_DOI = re.compile(r"\b(10\.\d{4,9}/[-._;()/:A-Za-z0-9]{1,200}[A-Za-z0-9])")
+_WEB = re.compile(r"https://[A-Za-z0-9.-]{1,200}(?:/[-A-Za-z0-9._~/%+]{0,300})?(?![^\s}),;])")
+
+
+def paper_link(card: GeneratorCard) -> str:
+    """Return the address of a model's paper, else of its code; empty where none is known.
+
+    It comes from the texts of the card, else from the entries of the suite's own models.
+    """
+    known = bibtex(card.name) if card.name in MODELS else ""
+    for text in (card.citation, known, card.source):
+        if found := _DOI.search(text):
+            return f"https://doi.org/{found[1]}"
+        if found := _ARXIV.search(text):
+            return f"https://arxiv.org/abs/{found[1] or found[2]}"
+        if found := _WEB.search(text):
+            return found[0]
+    return ""
+
+
 @cache
 def _entries() -> dict[str, str]:
     """Return key to entry of the shipped file, whose entries are separated by empty lines."""

@@ -88,6 +88,8 @@ COMMANDS = {
     "study": LazyCommand(".study:study", "Make, run and analyse a human study."),
     "claims": LazyCommand(".claims:claims", "Say which published claims hold on a run."),
     "compare": LazyCommand(".compare:compare", "Show what two runs differ by, and why."),
+    "submit": LazyCommand(".submit:submit", "Write a run's results as one file for a leaderboard."),
+    "leaderboard": LazyCommand(".leaderboard:leaderboard", "Make a page from submissions and runs."),
     "query": LazyCommand(".query:query", "Ask finished runs in SQL."),
     "verify": LazyCommand(".verify:verify", "Recompute digests and scores of a run."),
     "cite": LazyCommand(".cite:cite", "Print BibTeX of models, metrics and data sets."),

@@ -186,15 +186,17 @@ def run(
             _executor(place, address, processes, gpus_per_worker),
         )
         written = _write_report(results, listener) if with_report else []
+    pages = [path for path in written if path.suffix == ".html"]
     for path in written:
-        console.print(f"written: {path}", markup=False, soft_wrap=True)
+        if path not in pages:
+            console.print(f"written: {path}", markup=False, soft_wrap=True)
     if was_complete:
         console.print("nothing left to do")
     else:
         show_times(results, console)
     if as_json:
         click.echo(results.summary.to_json(), nl=False)
-    show(results, console if as_json else make_console())
+    show(results, console if as_json else make_console(), *pages[:1])
     ctx.exit(results.exit_code([metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]))
 
 

@@ -73,18 +73,18 @@ class View:
     blocks: Sequence[tuple[str, Sequence[ShownRow]]]
 
 
-def main_views(table: Table, measured: Mapping[str, Measured]) -> list[View]:
-    """Return every view of a main table, the first to show first: all metrics, then all domains."""
+def main_views(table: Table, measured: Mapping[str, Measured], opens: str = "domain") -> list[View]:
+    """Return every view of a main table, the first to show first: all metrics, then all domains.
+
+    ``opens`` is 'domain' where the page has the outputs behind a number, else empty.
+    """
     domains = list(dict.fromkeys(column.domain for column in table.columns))
     ahead = [name for name in (OOD, ALL) if name in domains][:1]
     order = [*ahead, *(name for name in domains if name not in ahead)]
-    views = [_view(table, measured, _domain_part(table, name), "All metrics in", "domain") for name in order]
-    if not table.has_domains:
-        return views
-    return [
-        *views,
-        *(_view(table, measured, indices, "All domains of", "domain") for _, indices in table.panels()),
-    ]
+    parts = [("All metrics in", _domain_part(table, name)) for name in order]
+    if table.has_domains:
+        parts += [("All domains of", indices) for _, indices in table.panels()]
+    return [_view(table, measured, indices, group, opens, bars=True) for group, indices in parts]
 
 
 def panel_views(table: Table, measured: Mapping[str, Measured], opens: str) -> list[View]:
@@ -98,7 +98,12 @@ def _domain_part(table: Table, domain: str) -> list[int]:
 
 
 def _view(
-    table: Table, measured: Mapping[str, Measured], indices: Sequence[int], group: str, opens: str
+    table: Table,
+    measured: Mapping[str, Measured],
+    indices: Sequence[int],
+    group: str,
+    opens: str,
+    bars: bool = False,
 ) -> View:
     columns = [table.columns[index] for index in indices]
     by_metric = len({column.metric for column in columns}) > 1 or (
@@ -106,7 +111,7 @@ def _view(
     )
     title = columns[0].domain_title if by_metric else f"{metric_title(columns[0].metric)}{columns[0].arrow}"
     blocks = [
-        (BLOCKS[block], [_row(table, i, indices, opens) for i in members])
+        (BLOCKS[block], [_row(table, i, indices, opens, bars) for i in members])
         for block, members in table.blocks()
     ]
     heads = [_head(column, measured, by_metric) for column in columns]
@@ -121,13 +126,13 @@ def _head(column: Column, measured: Mapping[str, Measured], by_metric: bool) -> 
     return Head(text, column.unit, known.meaning or known.title if known else "", first)
 
 
-def _row(table: Table, i: int, indices: Sequence[int], opens: str) -> ShownRow:
+def _row(table: Table, i: int, indices: Sequence[int], opens: str, bars: bool) -> ShownRow:
     row = table.rows[i]
-    cells = [_cell(table, i, j, opens) for j in indices]
+    cells = [_cell(table, i, j, opens, bars) for j in indices]
     return ShownRow(row.label, row.name, row.training if row.trained_on else "", row.note, cells)
 
 
-def _cell(table: Table, i: int, j: int, opens: str) -> ShownCell:
+def _cell(table: Table, i: int, j: int, opens: str, bars: bool) -> ShownCell:
     row, column, cell = table.rows[i], table.columns[j], table.cells[i][j]
     return ShownCell(
         display=cell.display,
@@ -137,7 +142,7 @@ def _cell(table: Table, i: int, j: int, opens: str) -> ShownCell:
         stars=cell.stars,
         interval=_interval(cell, column),
         note=cell.note,
-        bar=_bar(table, cell, j) if opens == "domain" else None,
+        bar=_bar(table, cell, j) if bars else None,
         opens={"model": row.name, "metric": column.metric, opens: column.domain} if opens else {},
     )
 

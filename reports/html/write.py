@@ -7,11 +7,8 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from fesbench.core.contracts import COPY
 from fesbench.core.errors import BenchError
@@ -25,6 +22,7 @@ from .content import Further, Measured, Sheet
 from .data import COPIES, SheetData, script
 from .faces import faces_of
 from .notes import notes_by_subject
+from .templates import rendered, resource
 from .views import View, main_views, panel_views
 
 ASSETS = (
@@ -59,7 +57,7 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
         folder / "data" / f"{MANIFEST}.js", script(MANIFEST, [sheet_data.manifest() for sheet_data in data])
     )
     for name in ASSETS:
-        write_text(folder / "assets" / name, _resource(f"assets/{name}"))
+        write_text(folder / "assets" / name, resource(f"assets/{name}"))
     for number, sheet in enumerate(sheets):
         if sheet.copied:
             _copy_images(data[number], folder / "images" / str(number))
@@ -71,10 +69,6 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
     page = folder / INDEX
     write_text(page, _page(data, version))
     return page
-
-
-def _resource(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _clear(folder: Path) -> None:
@@ -116,22 +110,15 @@ def _copy_images(data: SheetData, folder: Path) -> None:
 
 
 def _page(data: Sequence[SheetData], version: str) -> str:
-    environment = Environment(
-        loader=FunctionLoader(_resource),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     runs = {sheet.provenance.run: sheet.provenance for sheet in (item.sheet for item in data)}
     scripts = [name for name in ASSETS if name.endswith(".js") and name != "theme.js"]
-    text = environment.get_template("page.html").render(
+    return rendered(
+        "page.html",
         sheets=[_sheet(item) for item in data],
         runs=list(runs.values()),
         scripts=scripts,
         version=version,
     )
-    return text.encode("utf-8", "replace").decode("utf-8") + "\n"
 
 
 def _sheet(data: SheetData) -> dict[str, object]:

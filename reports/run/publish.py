@@ -41,8 +41,14 @@ def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> 
                 path.unlink()
 
 
-def show(run: RunResults, console: Console) -> None:
-    """Print the main measures, what failed, and where to find the rest."""
+def show(run: RunResults, console: Console, page: Path | None = None) -> None:
+    """Print the main measures, what failed, and where to find the rest.
+
+    Args:
+        run: The run.
+        console: Where it is printed.
+        page: The page of its report; None where none was written, which the last lines then suggest.
+    """
     record, place = run.record, run.store.place
     for results in run.datasets:
         console.print(Headline(main_table(results), list(reading_notes(results))))
@@ -53,8 +59,11 @@ def show(run: RunResults, console: Console) -> None:
     if record.unscored:
         _print_path(console, f"metrics failed {times(record.unscored)}: see {place(LOG)}")
     _print_path(console, f"all measures, intervals and notes: bench runs show {run.location}")
-    _print_path(console, f"figures, and a page to look at the outputs: bench report {run.location}")
+    if page is None:
+        _print_path(console, f"figures, and a page to look at the outputs: bench report {run.location}")
     _print_path(console, f"tables for a paper: {place(REPORT)}; images side by side: {place(GRIDS)}")
+    if page is not None:
+        _print_path(console, f"open this page to look at the outputs: {page}")
 
 
 def show_tables(run: RunResults, console: Console) -> None:

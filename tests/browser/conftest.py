@@ -121,7 +121,7 @@ def visit(browser):
             asked.append(address)
             route.abort()
 
-    def open_page(path, **options):
+    def open_page(path, ready="html[data-ready]", **options):
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         contexts.append(context)
         context.route("**/*", route)
@@ -131,7 +131,7 @@ def visit(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         page.goto(path.as_uri() if isinstance(path, Path) else path)
-        page.wait_for_selector("html[data-ready]")
+        page.wait_for_selector(ready)
         return page
 
     yield open_page

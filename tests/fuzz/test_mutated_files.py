@@ -38,6 +38,7 @@ from fesbench.reports.study.schema import Form, Trial
 from fesbench.reports.study.storage import read_forms, read_study
 from fesbench.review import claims as claims_module
 from fesbench.review.claims import read_claims
+from fesbench.review.submission import read_submission, write_submission
 from fesbench.runs.results import RunResults
 from fesbench.runs.spec import read_config
 from fesbench.runs.store.archive import unpack
@@ -214,6 +215,12 @@ UNITS = ",".join(["image", "success", *COLUMNS])
 CONFIG = "model: [copy, truth]\ndata: rendered\nlimit: 2\nlabels: {m: [happy, sad]}\nseed: 3\n"
 CLAIMS = Path(claims_module.__file__).with_name("claims.yaml").read_text()
 
+
+def submission(folder, run):
+    write_submission(RunResults.open(run), folder / "a.json", ["copy"])
+    return folder / "a.json"
+
+
 PARSERS = {
     "checkpoint, torch.save": (official, read_checkpoint),
     "checkpoint, torch.save before 1.6": (legacy, read_checkpoint),
@@ -238,6 +245,7 @@ PARSERS = {
         f"{key} of a run": (of_run(key), read_run)
         for key in ("run.json", "summary.json", "failures.jsonl", "scores.parquet", "identities.json")
     },
+    "submission": (submission, read_submission),
     "rows of a shard": (of_run("scores/rendered/copy/part-00000.parquet"), read_parts),
     "features of a shard": (of_run("scores/rendered/copy/part-00000.npz"), read_parts),
     "statistics": (statistics, read_statistics),

@@ -15,7 +15,9 @@ def validity():
     spec = importlib.util.spec_from_file_location("validity", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FILE.parent)  # as for a script
+        spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
 

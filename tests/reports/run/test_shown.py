@@ -37,3 +37,11 @@ def test_it_shows_the_value_of_each_model_in_the_studio(lines, finished_run):
 def test_it_says_what_to_type_next(lines, finished_run):
     assert any(f"bench runs show {finished_run}" in line for line in lines)
     assert any(f"bench report {finished_run}" in line for line in lines)
+
+
+def test_where_the_report_is_written_it_says_what_to_open(finished_run, tmp_path):
+    console = Console(file=io.StringIO(), width=100)
+    show(RunResults.open(finished_run), console, tmp_path / "index.html")
+    text = console.file.getvalue()
+    assert text.splitlines()[-1] == f"open this page to look at the outputs: {tmp_path / 'index.html'}"
+    assert "bench report" not in text
