@@ -75,6 +75,7 @@ class LazyGroup(click.Group):
 
 COMMANDS = {
     "run": LazyCommand(".run:run", "Compare generators on data sets."),
+    "merge": LazyCommand(".merge:merge", "Put the parts of a run together."),
     "score": LazyCommand(".score:score", "Score any folder of images."),
     "data": LazyCommand(".data:data", "Add, list, show, prepare and export data sets."),
     "models": LazyCommand(".models:models", "List and show the generators."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Never
 
 import torch
 
@@ -16,7 +17,16 @@ from fesbench.datasets.action_units import ExpressionUnits, expression_units
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..core.contracts import (
+    CONTROLS,
+    Block,
+    ClosedForm,
+    Dataset,
+    Edit,
+    Generator,
+    GeneratorCard,
+    Synthesizer,
+)
 from ..core.errors import BenchError, explain
 from ..core.host_process import TIMEOUT
 from ..generators.controls import Truth
@@ -32,6 +42,7 @@ from .isolation.model import IsolatedModel
 from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
+from .store.records import RunRecord
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +53,38 @@ class Cell:
 
     ``block`` decides which models are ranked together: those trained on the training set of the plan (main)
     or all others (transfer), each apart from those that see registered faces; controls are not ranked.
+    ``fits`` are the sha256 of the fits of a closed-form model, one for each fold.
     """
 
     dataset: DatasetPlan
     synthesizer: Synthesizer
     block: Block
+    fits: tuple[str, ...] = ()
 
     @property
     def card(self) -> GeneratorCard:
         """The generator's card on this data set."""
         return self.synthesizer.card
+
+
+class Recorded(Synthesizer):
+    """A model that is known by its card alone."""
+
+    def __init__(self, card: GeneratorCard) -> None:
+        self.card = card
+
+    def answer(self, edits: Sequence[Edit]) -> Never:
+        """Refuse to answer."""
+        raise NotImplementedError
+
+
+def recorded_cells(plan: Plan, record: RunRecord) -> list[Cell]:
+    """Return what a run recorded of its models, for all that is made of stored outputs."""
+    return [
+        Cell(item, Recorded(entry.card), entry.block)
+        for item in plan.datasets
+        for entry in record.models_on(item.name).values()
+    ]
 
 
 @dataclass(frozen=True)
@@ -187,8 +220,9 @@ def make_cell(
     if isinstance(model, IsolatedModel):
         return _isolated_cell(model, model_spec, plan, spec, pairs)
     if isinstance(model, ClosedForm):
-        fitted_on = _fit(model_spec, plan, spec, pairs, device)
-        return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec))
+        fits: list[str] = []
+        fitted_on = _fit(model_spec, plan, spec, pairs, device, fits)
+        return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec), fits)
     if isinstance(model, CrossTrained):
         return _trained_here(plan, _of_folds(model, model_spec, plan, spec, device))
     if isinstance(model, Generator):
@@ -242,6 +276,7 @@ def _isolated_cell(
     units = _units(model_spec, plan, spec)
     expressions = tuple(plan.dataset.expressions)
     preparation = Preparation(expressions, spec.resolution, seed=spec.seed, units=units)
+    fits: list[str] = []
 
     def on(train: Dataset | None) -> Preparation:
         if train is None:
@@ -252,7 +287,9 @@ def _isolated_cell(
 
     def trained_on(train: Dataset | None) -> Synthesizer:
         name = plan.name if train is None else f"{plan.name} {train.digest}"
-        return model.prepare(name, partial(on, train))
+        prepared = model.prepare(name, partial(on, train))
+        fits.extend([prepared.fit] if prepared.fit else [])
+        return prepared
 
     def member(rest: Dataset | None) -> Synthesizer:
         return _seeing(trained_on(rest), rest or plan.train, spec)
@@ -260,12 +297,12 @@ def _isolated_cell(
     if model.kind == CROSS_TRAINED:
         return _trained_here(plan, _cross_trained(model.card.name, model.data, member, plan, spec))
     if model.kind == CLOSED_FORM:
-        return _trained_here(plan, _fitted(_on_registered(trained_on, model.card, spec), plan, spec))
+        return _trained_here(plan, _fitted(_on_registered(trained_on, model.card, spec), plan, spec), fits)
     return _as_trained(plan, member(None))
 
 
-def _trained_here(plan: DatasetPlan, answering: Synthesizer) -> Cell:
-    return Cell(plan, answering, block_of(answering.card, plan, fitted=True))
+def _trained_here(plan: DatasetPlan, answering: Synthesizer, fits: Sequence[str] = ()) -> Cell:
+    return Cell(plan, answering, block_of(answering.card, plan, fitted=True), tuple(fits))
 
 
 def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
@@ -304,13 +341,22 @@ def _units(model_spec: str, plan: DatasetPlan, spec: RunSpec) -> ExpressionUnits
     return expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
 
 
-def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader, device: str) -> TrainedOn:
+def _fit(
+    model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader, device: str, fits: list[str]
+) -> TrainedOn:
+    """Return what fits a closed-form model; the sha256 of each fit is added to ``fits``."""
+
     def make() -> ClosedForm:
         model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
-    return lambda train: _synthesizer(fit(make, train, spec.seed, pairs), plan, spec, device)
+    def fitted_on(train: Dataset) -> Synthesizer:
+        model, digest = fit(make, train, spec.seed, pairs)
+        fits.append(digest)
+        return _synthesizer(model, plan, spec, device)
+
+    return fitted_on
 
 
 def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:

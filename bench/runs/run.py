@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -144,28 +144,73 @@ def _run(
         listener.stage("prepare models", len(plan.datasets) * len(loaded.models.models))
         preparing = partial(_preparing, listener, stopwatch)
         cells, unfitted = make_cells(plan, loaded.models, loader, device, preparing)
-        progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
+        _record_fits(plan, store, cells)
+        progress = RecordedProgress(store, sum(cell.dataset.own_edits for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device, timeout=timeout), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
-        with stopwatch("set metrics"):
-            plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = references_of(plans.values(), scorer, loader, listener)
-            sets = set_results(store.parts, cells, scorer, references, listener)
-            calibrated = calibrations(scorer, references, listener)
+        unavailable = loaded.unavailable | loaded.models.unavailable | unfitted
+        store.update_record(unavailable=unavailable)
+        conclude = conclude_part if plan.spec.part else conclude_run
+        conclude(store, scorer, cells, loader, listener, stopwatch)
+
+
+def conclude_run(
+    store: RunStore,
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    loader: ImageLoader,
+    listener: Listener,
+    stopwatch: Stopwatch,
+) -> None:
+    """Write scores, summary and record of a run whose shards are complete.
+
+    Args:
+        store: The run, which the caller holds.
+        scorer: The metrics of the run.
+        cells: The generators on their data sets; they are asked for nothing more.
+        loader: Loads the reference images of set metrics.
+        listener: Receives progress.
+        stopwatch: Receives the time of each stage, and holds that of earlier ones.
+
+    Raises:
+        BenchError: the rows of a shard are missing or damaged.
+    """
+    with stopwatch("set metrics"):
+        plans = {cell.dataset.name: cell.dataset for cell in cells}
+        references = references_of(plans.values(), scorer, loader, listener)
+        sets = set_results(store.parts, cells, scorer, references, listener)
+        calibrated = calibrations(scorer, references, listener)
     listener.stage("intervals and comparisons")
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
     store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
     store.update_record(
         calibrations=calibrated,
-        failed=store.write_failures(_of_models(scores, loaded.models)),
         unscored=_unscored(scores, sets.scores),
-        outputs=_output_records(scores),
-        unavailable=loaded.unavailable | loaded.models.unavailable | unfitted,
-        seconds=dict(stopwatch.seconds),
-        synthesis=store.record.synthesis | _synthesis(stopwatch),
-        **_cards(store, scorer, cells),
+        **_counts(store, scores, stopwatch),
+        **_cards(scorer, cells),
+        **_of_real_images(store, scorer, cells),
+    )
+
+
+def conclude_part(
+    store: RunStore,
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    loader: ImageLoader,
+    listener: Listener,
+    stopwatch: Stopwatch,
+) -> None:
+    """Write the record of a part of a run; scores and a summary exist once all parts are merged.
+
+    Arguments and errors are those of ``conclude_run``.
+    """
+    scores = collect_scores(store.parts, cells)
+    store.update_record(
+        unscored=_unscored(scores),
+        **_counts(store, scores, stopwatch),
+        **_cards(scorer, cells),
     )
 
 
@@ -195,13 +240,29 @@ def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
     )
 
 
-def _cards(store: RunStore, scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
-    """Return what is recorded of models, metrics and networks, and of what they make of real images."""
-    tested = list({cell.dataset.name: cell.dataset for cell in cells}.values())
+def _counts(store: RunStore, scores: pd.DataFrame, stopwatch: Stopwatch) -> dict[str, object]:
+    """Return what is recorded of outputs and of the time that they took, and list the missing ones."""
+    return {
+        "failed": store.write_failures(_of_models(scores, store.record.controls)),
+        "outputs": _output_records(scores),
+        "seconds": dict(stopwatch.seconds),
+        "synthesis": store.record.synthesis | _synthesis(stopwatch),
+    }
+
+
+def _cards(scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
+    """Return what is recorded of models, metrics and networks."""
     return {
         "models": _model_records(cells),
         "metrics": {card.id: MetricRecord.of(card) for card in scorer.cards},
         "networks": {name: NetworkRecord(**card) for name, card in scorer.network_records().items()},
+    }
+
+
+def _of_real_images(store: RunStore, scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
+    """Return what is recorded of what the metrics make of real images."""
+    tested = list({cell.dataset.name: cell.dataset for cell in cells}.values())
+    return {
         "face_levels": face_levels(store.parts, tested, scorer),
         "ceilings": ceilings(store.parts, tested, scorer),
         "independence": list(unknown_independence(scorer, tested, [cell.card for cell in cells])),
@@ -223,10 +284,31 @@ def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, ModelRecord]]:
     return records
 
 
-def _unscored(scores: pd.DataFrame, set_scores: pd.DataFrame) -> int:
+def _record_fits(plan: Plan, store: RunStore, cells: Sequence[Cell]) -> None:
+    """Record the sha256 of the fits of closed-form models.
+
+    Raises:
+        BenchError: a part of a run has scores of another fit.
+    """
+    earlier, found = store.record.fits, {name: dict(of) for name, of in store.record.fits.items()}
+    for cell in cells:
+        name, dataset = cell.card.name, cell.dataset.name
+        before = earlier.get(name, {}).get(dataset, cell.fits)
+        if plan.spec.part and before != cell.fits and store.parts.any_scored(generator=name):
+            raise BenchError(
+                f"the fit of {name} on {dataset} is another one than that of the scores in {store.location}; "
+                "restore the cache in FESBENCH_HOME, or choose another folder with --out"
+            )
+        if cell.fits:
+            found.setdefault(name, {})[dataset] = cell.fits
+    if found != earlier:
+        store.update_record(fits=found)
+
+
+def _unscored(scores: pd.DataFrame, *set_scores: pd.DataFrame) -> int:
     """Return how many scores are missing because a metric failed: of outputs, and of sets."""
     keys = ["generator", "dataset", "edit", "reason"]
-    frames = scores[keys].drop_duplicates(), set_scores
+    frames = scores[keys].drop_duplicates(), *set_scores
     return sum(int(have_reason(frame["reason"], Reason.UNSCORED).sum()) for frame in frames)
 
 
@@ -254,7 +336,7 @@ def _checkpoints(store: RunStore) -> dict[str, str]:
     return {name: parts[CHECKPOINT] for name, parts in models.items() if CHECKPOINT in parts}
 
 
-def _of_models(scores: pd.DataFrame, loaded: LoadedModels) -> pd.DataFrame:
+def _of_models(scores: pd.DataFrame, controls: Collection[str]) -> pd.DataFrame:
     """Return all rows except missing outputs of the controls, which are due to the data set."""
     gaps = have_reason(scores["reason"], *WITHOUT_OUTPUT)
-    return scores[~(scores["generator"].isin(loaded.controls) & gaps)]
+    return scores[~(scores["generator"].isin(controls) & gaps)]

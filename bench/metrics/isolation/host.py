@@ -118,7 +118,7 @@ class MetricHost:
             card,
             False,
             networks,
-            tuple(role for role in ("source", "truth") if role in metric.beside),
+            tuple(role for role in ("source", "truth") if role in metric.compared_with),
             {str(column): float(value) for column, value in metric.failed().items()},
             type(metric).reason is not ImageMetric.reason,
             _suite(metric),

@@ -138,7 +138,7 @@ class IsolatedImageMetric(ImageMetric):
     def __init__(self, process: MetricProcess, networks: tuple[FeatureExtractor, ...]) -> None:
         self._process, self.networks = process, networks
         loaded = process.loaded
-        self.card, self.beside = loaded.card, loaded.beside
+        self.card, self.compared_with = loaded.card, loaded.compared_with
         self._failed = dict(loaded.failed or {})
         self._reasons: dict[str, dict[str, str]] = {}
 

@@ -50,7 +50,7 @@ class LoadedMetric:
         card: Its card.
         of_sets: Whether it scores sets.
         networks: Its feature extractors.
-        beside: See ``ImageMetric``.
+        compared_with: See ``ImageMetric``.
         failed: What ``ImageMetric.failed`` returns.
         gives_reasons: Whether it states why edits have no score.
         suite: The metric without its networks, where its class is one of the suite's.
@@ -59,7 +59,7 @@ class LoadedMetric:
     card: MetricCard
     of_sets: bool
     networks: tuple[LoadedExtractor, ...]
-    beside: tuple[Literal["source", "truth"], ...] = ()
+    compared_with: tuple[Literal["source", "truth"], ...] = ()
     failed: Mapping[str, float] | None = None
     gives_reasons: bool = False
     suite: bytes = b""

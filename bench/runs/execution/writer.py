@@ -72,7 +72,7 @@ class RunWriter:
         lacking = {
             (cell.card.name, cell.dataset.name, shard): wanted - self._scored(cell, shard)
             for cell in cells
-            for shard in range(len(cell.dataset.shards))
+            for shard in cell.dataset.own_shards
         }
         return {place: metrics for place, metrics in lacking.items() if metrics}
 
@@ -89,11 +89,11 @@ class RunWriter:
         """Yield the missing tasks by data set, shard and generator: shards share their sources and truths."""
         for plan in plans:
             names = [cell.card.name for cell in cells if cell.dataset.name == plan.name]
-            for shard, edits in enumerate(plan.shards):
+            for shard in plan.own_shards:
                 for name in names:
                     metrics = missing.get((name, plan.name, shard))
                     if metrics:
-                        outputs = self._stored_outputs(name, plan.name, shard, edits)
+                        outputs = self._stored_outputs(name, plan.name, shard, plan.shards[shard])
                         yield ShardTask(name, plan.name, shard, metrics, outputs)
 
     def _stored_outputs(

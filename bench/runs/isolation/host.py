@@ -9,7 +9,7 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
-from ...core.contracts import ClosedForm, Edit, Failure, Generator, GeneratorCard, Image, Synthesizer
+from ...core.contracts import ClosedForm, Edit, Failure, Generator, Image, Synthesizer
 from ...core.errors import BenchError
 from ...core.host_process import serve
 from ...generators.cross_trained import CrossTrained
@@ -17,10 +17,10 @@ from ...generators.registry import Model, load_model
 from ...generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ...testing.findings import ConformanceError
 from ...testing.generators import check_generator
-from ..fitting import PairLoader, fit
+from ..fitting import Fit, PairLoader, fit
 from ..store.records import plain_card
 from .cards import check_card
-from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, Loaded, ModelRequest, Preparation
+from .requests import CLOSED_FORM, CROSS_TRAINED, OTHER, Kind, Loaded, ModelRequest, Preparation, Prepared
 
 
 class ModelHost:
@@ -41,10 +41,13 @@ class ModelHost:
         data = self._model.data if isinstance(self._model, CrossTrained) else ""
         return Loaded(_kind(self._model), plain_card(self._model.card), data)
 
-    def prepare(self, name: str, preparation: Preparation) -> GeneratorCard:
-        """Prepare the model for a data set; return its card there."""
-        self._prepared[name] = self._synthesizer(preparation)
-        return plain_card(self._prepared[name].card)
+    def prepare(self, name: str, preparation: Preparation) -> Prepared:
+        """Prepare the model for a data set."""
+        model, fitted = self._model, ""
+        if isinstance(model, ClosedForm):
+            model, fitted = self._fitted(preparation)
+        self._prepared[name] = self._synthesizer(model, preparation)
+        return Prepared(plain_card(self._prepared[name].card), fitted)
 
     def answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return an image or a failure for each edit."""
@@ -66,13 +69,10 @@ class ModelHost:
         asked = self._request
         return load_model(asked.model, asked.checkpoint, asked.device, asked.labels, asked.native_size)
 
-    def _synthesizer(self, preparation: Preparation) -> Synthesizer:
-        model = self._model
+    def _synthesizer(self, model: Model, preparation: Preparation) -> Synthesizer:
         if isinstance(model, Synthesizer):
             return Guarded(model)
-        if isinstance(model, ClosedForm):
-            model = self._fitted(preparation)
-        elif isinstance(model, CrossTrained):
+        if isinstance(model, CrossTrained):
             train = preparation.train
             model = model.without_first_fold() if train is None else model.trained_on(train)
         return GeneratorSynthesizer(
@@ -82,7 +82,7 @@ class ModelHost:
             device=self._request.device,
         )
 
-    def _fitted(self, preparation: Preparation) -> ClosedForm:
+    def _fitted(self, preparation: Preparation) -> Fit:
         def make() -> ClosedForm:
             model = self._make()
             assert isinstance(model, ClosedForm)

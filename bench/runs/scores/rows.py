@@ -28,14 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return the rows of all cells, in the order of cells, shards and edits.
+    """Return the rows of all cells, in the order of cells, shards and edits; of a part of a run, its own.
 
     Raises:
         BenchError: the rows of a shard are missing or damaged; without them a mean would be of other edits.
     """
-    return concatenate(
-        [_rows_of(parts, cell, shard) for cell in cells for shard in range(len(cell.dataset.shards))]
-    )
+    return concatenate([_rows_of(parts, cell, shard) for cell in cells for shard in cell.dataset.own_shards])
 
 
 def _rows_of(parts: ShardParts, cell: Cell, shard: int) -> pd.DataFrame:

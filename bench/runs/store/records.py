@@ -326,6 +326,7 @@ class RunRecord(_File):
         device: What computed.
         checkpoints: Model to the sha256 of the checkpoint that was given for it.
         edits: Of a robustness run: how many edits of each data set are perturbed.
+        fits: Closed-form model to data set to the sha256 of its fits, one for each fold.
     """
 
     schema_version: Literal[1]
@@ -352,6 +353,7 @@ class RunRecord(_File):
     device: DeviceRecord = DeviceRecord()
     checkpoints: dict[str, str] = {}
     edits: int | None = None
+    fits: dict[str, dict[str, tuple[str, ...]]] = {}
 
     @field_serializer("metrics", mode="wrap")
     def _without_empty(
