@@ -34,17 +34,21 @@ class Outcomes(NamedTuple):
         expression: 1 where the output shows the target expression, else 0.
         identity: 1 where it is the same person, else 0.
         error: Mean absolute error to the true target in grey levels.
+        texture: 1 where its fine texture is no stronger than that of true pictures, else 0; None where that
+            was not judged.
     """
 
     subjects: Sequence[str]
     expression: Sequence[float]
     identity: Sequence[float]
     error: Sequence[float]
+    texture: Sequence[float] | None = None
 
     @property
     def joint(self) -> NDArray[np.float64]:
-        """1 where an output shows the target expression on the same person, else 0."""
-        return np.multiply(self.expression, self.identity)
+        """1 where an output shows the target expression on the same person, without artefacts, else 0."""
+        shown: NDArray[np.float64] = np.multiply(self.expression, self.identity)
+        return shown if self.texture is None else np.multiply(shown, self.texture)
 
     def gain(self, other: Self) -> tuple[float, float]:
         """Return by how much the joint success exceeds another's, and the standard error of that.
@@ -60,10 +64,11 @@ class Outcomes(NamedTuple):
 
     def means(self) -> dict[str, float]:
         """Return the mean of each measure."""
-        shares = (self.joint, self.expression, self.identity)
-        joint, expression, identity = (round(float(np.mean(np.asarray(share))), 4) for share in shares)
-        error = round(float(np.mean(self.error)), 3)
-        return {"joint": joint, "expression": expression, "identity": identity, "error": error}
+        shares = {"joint": self.joint, "expression": self.expression, "identity": self.identity}
+        if self.texture is not None:
+            shares["texture"] = self.texture
+        means = {name: round(float(np.mean(np.asarray(share))), 4) for name, share in shares.items()}
+        return {**means, "error": round(float(np.mean(self.error)), 3)}
 
 
 _OUTCOMES = TypeAdapter(Outcomes)
@@ -88,7 +93,8 @@ class Selection:
 
     Among those whose joint success is within two standard errors of the largest, the one with the least error
     to the true targets is kept, the latest of equals: a share of successes alone would prefer outputs that
-    show an expression more and a face less.
+    show an expression more and a face less. Success asks for a texture like that of true pictures, because
+    classifiers recognise expressions in outputs with chequered artefacts too.
 
     Args:
         validation: Judges candidates; None to choose nothing.
@@ -216,7 +222,7 @@ def read_outcomes(folder: Path) -> tuple[dict[int, Outcomes], str]:
             outcomes[int(card.stem)] = found
         except ValueError as error:
             raise CheckpointError(f"{card} holds no outcomes of a candidate; remove it: {error}") from error
-        if len({len(column) for column in found}) != 1 or not found.subjects:
+        if len({len(column) for column in found if column is not None}) != 1 or not found.subjects:
             raise CheckpointError(f"{card} holds outcomes of different numbers of edits; remove it")
         judges.add(str(record.get("judged_by", "")))
     if len(judges) > 1:

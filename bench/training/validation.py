@@ -1,4 +1,4 @@
-"""What candidate weights do on subjects outside the training: expression, identity, error to the truth."""
+"""What candidate weights do on subjects outside the training: expression, identity, texture, error."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import laplace
 
 from fesbench.datasets.images import resize
 from fesbench.datasets.loading import ImageLoader, load_ahead
@@ -29,8 +30,12 @@ SIZE = 128
 """Pixels of the outputs that the judge sees: the default resolution of runs."""
 COMPARED = 32
 """Pixels at which an output is compared with the faces of all subjects."""
+TEXTURED = 64
+"""Pixels at which the texture of an output is measured: there chequers of transposed convolutions show."""
 DEVELOPMENT_JUDGE = "ecs@embedded-judge1"
 """Chooses among weights trained on rendered faces; the final tables use another network."""
+_FLAT = 1e-3
+"""Grey levels: the texture of an image of one colour."""
 NO_OUTPUT = 255.0
 """The error of an edit without output."""
 
@@ -48,7 +53,9 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
 
     An output shows the expression if the judge says so; it is the same person if, of all subjects' true
     targets with that expression, the subject's own is nearest to it in the mean absolute difference of
-    their pixels. That takes no network, so the identity network of the final tables has no say.
+    their pixels. It is free of artefacts if its fine texture, the mean absolute Laplacian of its grey values
+    relative to that of its input, is at most the largest among all true targets. The latter two take no
+    network, so the identity and quality networks of the final tables have no say.
 
     Args:
         metric: Id of an expression metric.
@@ -92,10 +99,13 @@ def expression_validation(metric: str, unseen: Dataset) -> Validation:
             [float(value) for value in shown],
             _same_person(answers, truths, [edit.target for edit in edits]),
             [_error(answer, truth) for answer, truth in zip(answers, truths, strict=True)],
+            _free_of_artefacts(answers, truths, [edit.source.load() for edit in edits]),
         )
 
     judged_on = f"{counted(len(judged), 'edit')} of {unseen.name} ({unseen.split}, {STUDIO})"
-    return Validation(score, f"{column}, nearest face and error, {judged_on}", (judge.networks[0].card.name,))
+    return Validation(
+        score, f"{column}, nearest face, texture and error, {judged_on}", (judge.networks[0].card.name,)
+    )
 
 
 def edit_and_score(
@@ -129,6 +139,24 @@ def _nearest(image: NDArray[np.float32], faces: NDArray[np.float32], rows: NDArr
 
 def _small(image: Image) -> NDArray[np.float32]:
     return resize(image, COMPARED).astype(np.float32)
+
+
+def _free_of_artefacts(
+    answers: Sequence[Image | Failure], truths: Sequence[Image] | NDArray[np.uint8], inputs: Sequence[Image]
+) -> list[float]:
+    """Return 1 for each output whose fine texture is no stronger than that of any true target, else 0."""
+    smooth = [max(_texture(image), _FLAT) for image in inputs]
+    largest = max(_texture(truth) / level for truth, level in zip(truths, smooth, strict=True))
+    return [
+        float(not isinstance(answer, Failure) and _texture(answer) / level <= largest)
+        for answer, level in zip(answers, smooth, strict=True)
+    ]
+
+
+def _texture(image: Image) -> float:
+    """Return the mean absolute Laplacian of the grey values."""
+    grey = resize(image, TEXTURED).astype(np.float32).mean(axis=2)
+    return float(np.abs(laplace(grey)).mean())
 
 
 def _error(answer: Image | Failure, truth: Image) -> float:
