@@ -26,6 +26,9 @@ LOCK = ".lock"
 EXTRAS = {"s3": "s3", "s3a": "s3"}
 """Kind of URL to the extra that installs what it needs."""
 
+OPTIONS = {kind: {"max_concurrency": 1, "use_listings_cache": False} for kind in ("s3", "s3a")}
+"""Kind of URL to options of its file system: a file is one request, and listings show what others wrote."""
+
 WITHOUT_FOLDERS = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
 """Kinds of URL whose folders exist as soon as a file is in them; making one would make a bucket."""
 
@@ -48,7 +51,7 @@ class Storage:
         if "@" in rest.split("/")[0]:
             raise BenchError("a URL may not hold a password; state it in the environment")
         try:
-            self._files, self._root = url_to_fs(self.location)
+            self._files, self._root = url_to_fs(self.location, **OPTIONS.get(self._kind, {}))
         except ImportError as error:
             extra = EXTRAS.get(self._kind)
             remedy = f": pip install 'fesbench[{extra}]'" if extra else ""

@@ -103,7 +103,7 @@ def test_a_password_in_a_url_is_refused():
 
 
 def test_the_extra_is_named_where_the_package_is_missing(monkeypatch):
-    def missing(location):
+    def missing(location, **options):
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr("fesbench.runs.store.storage.url_to_fs", missing)
