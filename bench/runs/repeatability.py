@@ -42,7 +42,7 @@ def repeatability(store: RunStore, cells: Sequence[Cell], loader: ImageLoader) -
     for cell in cells:
         name, dataset = cell.card.name, cell.dataset.name
         if name in foreign and dataset not in found.get(name, {}):
-            found.setdefault(name, {})[dataset] = _asked_again(cell, _answered(store, cell), loader)
+            found.setdefault(name, {})[dataset] = asked_again(cell, _answered(store, cell), loader)
     return found
 
 
@@ -53,7 +53,8 @@ def _answered(store: RunStore, cell: Cell) -> list[Edit]:
     return [edit for edit in edits if store.has_output(name, dataset, edit.id)][:EDITS]
 
 
-def _asked_again(cell: Cell, edits: Sequence[Edit], loader: ImageLoader) -> str:
+def asked_again(cell: Cell, edits: Sequence[Edit], loader: ImageLoader) -> str:
+    """Return how the answers to edits differ when they are asked again and alone, a clause; else nothing."""
     if not edits:
         return ""
     loaded = next(load_ahead(iter([edits]), loader)).edits
