@@ -68,9 +68,9 @@ class Storage:
         """
         try:
             yield
-        except (MemoryError, *passed_on):
-            raise
         except Exception as error:  # each file system has errors of its own
+            if isinstance(error, (MemoryError, *passed_on)):
+                raise
             raise BenchError(f"cannot reach {self.location}: {error}") from error
 
     def _path(self, key: str) -> str:
