@@ -4,7 +4,7 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,ray,study,train
+EVERYTHING := dev,docs,paper,portable,prepare,ray,s3,study,train
 SITE := build/site
 
 export PYTHON

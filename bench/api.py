@@ -332,8 +332,8 @@ def _load(plan: Plan, device: str, timeout: float) -> Loaded:
     return load(plan, device, timeout)
 
 
-def open_run(folder: Path) -> RunResults:
-    """Return the results of a finished run.
+def open_run(folder: Path | str) -> RunResults:
+    """Return the results of a finished run, in a folder or at a URL.
 
     Raises:
         BenchError: the folder holds no run, the run was not finished, or its files are damaged.

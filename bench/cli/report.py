@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,11 @@ from ..core.errors import BenchError
 from ..runs.progress import shown_progress
 from .completion import complete_runs
 from .console import make_console
+from .options import Location
 
 if TYPE_CHECKING:
     from fesbench.reports.formats.latex import Width
+    from fesbench.reports.run.report import ReportRequest
 
 EXAMPLES = """
 \b
@@ -42,7 +46,7 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     "runs",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=Location(),
     metavar="RUN...",
     shell_complete=complete_runs,
 )
@@ -85,7 +89,7 @@ def _formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     help="Fit LaTeX tables to one column of a two-column page, or to both; what is wider is split.",
 )
 def report(
-    runs: tuple[Path, ...],
+    runs: tuple[Path | str, ...],
     formats: tuple[str, ...],
     out: Path | None,
     images: tuple[str, ...],
@@ -104,16 +108,42 @@ def report(
     from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
     from fesbench.reports.tables.table import Choice
 
+    from ..api import open_run
+    from ..runs.store.store import RunStore
+
     if out is None and len(runs) > 1:
         raise BenchError("several runs make one report: say where it goes with --out")
-    request = ReportRequest(
-        read_runs(runs, subjects),
-        out or runs[0] / "report",
-        frozenset(images),
-        choice=Choice(models, metrics, domains),
-        columns=columns,
-    )
-    with shown_progress(make_console(stderr=True)) as listener:
-        written = write_reports(request, formats, listener)
+    stores = list(map(RunStore, runs))
+    for run in runs:
+        if isinstance(run, str):
+            open_run(run)  # an error names the URL, not the copy
+    with ExitStack() as opened:
+        folders = [opened.enter_context(store.whole_folder()) for store in stores]
+        request = ReportRequest(
+            read_runs(folders, subjects),
+            out or folders[0] / "report",
+            frozenset(images),
+            choice=Choice(models, metrics, domains),
+            columns=columns,
+        )
+        if out and "html" in formats:
+            _check_images(request, runs)
+        with shown_progress(make_console(stderr=True)) as listener:
+            written = write_reports(request, formats, listener)
     for path in written:
-        click.echo(path)
+        click.echo(path if out else stores[0].place(path.relative_to(folders[0]).as_posix()))
+
+
+def _check_images(request: ReportRequest, runs: Sequence[Path | str]) -> None:
+    """Check that a page outside of a run on another file system holds the images that it shows.
+
+    Raises:
+        BenchError: it would link to files that a browser cannot open.
+    """
+    for location, run in zip(runs, request.runs, strict=True):
+        linked = [name for name in run.results.record.datasets if name not in request.images]
+        if isinstance(location, str) and linked:
+            raise BenchError(
+                f"a page in {request.folder} cannot show images that are in {location}: add "
+                f"--include-images {linked[0]}, leave out --out, or choose other formats than html"
+            )

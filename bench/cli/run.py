@@ -227,13 +227,14 @@ def _show_part(store: RunStore, part: Part, as_json: bool, asked: Collection[str
     return part_exit_code(record, asked)
 
 
-def _write_report(results: RunResults, listener: Listener) -> list[Path]:
+def _write_report(results: RunResults, listener: Listener) -> list[str]:
     """Write every format of the report into the folder of the run, and return what to open."""
     from fesbench.reports.formats import FORMATS
     from fesbench.reports.run.report import ReportRequest, read_runs, write_reports
 
-    folder = Path(results.location)
-    return write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS, listener)
+    with results.store.whole_folder() as folder:
+        written = write_reports(ReportRequest(read_runs([folder]), folder / "report"), FORMATS, listener)
+        return [results.store.place(path.relative_to(folder).as_posix()) for path in written]
 
 
 def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:

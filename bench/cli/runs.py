@@ -13,6 +13,7 @@ from rich.table import Table
 from ..core.plurals import counted
 from .completion import complete_runs
 from .console import make_console
+from .options import Location
 
 if TYPE_CHECKING:
     from ..review.overview import Overview
@@ -50,8 +51,8 @@ def _table(found: list[Overview]) -> Table:
 
 
 @runs.command(epilog="Example:  bench runs show runs/demo")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
-def show(run: Path) -> None:
+@click.argument("run", type=Location(), shell_complete=complete_runs)
+def show(run: Path | str) -> None:
     """Print all measures of RUN in all domains, with intervals and notes."""
     from fesbench.reports.run.publish import show_tables
 

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from .completion import complete_runs
 from .console import make_console
+from .options import Location
 
 STYLES = {"ok": "green", "mismatch": "bold red", "not checked": "yellow"}
 
 
 @click.command(epilog="Example:  bench verify runs/cfee --all")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("run", type=Location(), shell_complete=complete_runs)
 @click.option(
     "--all", "everything", is_flag=True, help="Score every stored output again, not one shard of each model."
 )
@@ -27,7 +28,13 @@ STYLES = {"ok": "green", "mismatch": "bold red", "not checked": "yellow"}
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @click.pass_context
 def verify(
-    ctx: click.Context, run: Path, everything: bool, seed: int, tolerance: float, device: str, as_json: bool
+    ctx: click.Context,
+    run: Path | str,
+    everything: bool,
+    seed: int,
+    tolerance: float,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Check that a finished RUN is what it says: files, data, weights, tables, and scores of stored outputs.
 

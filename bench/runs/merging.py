@@ -212,6 +212,7 @@ def _begin(parts: Sequence[FinishedPart], plan: Plan, store: RunStore) -> None:
         fits=first.fits,
         counts=_counts(parts),
         synthesis=_synthesis(parts),
+        **({"varying": varying} if (varying := _varying(parts)) else {}),
     )
 
 
@@ -238,6 +239,17 @@ def _synthesis(parts: Sequence[FinishedPart]) -> dict[str, SynthesisRecord]:
             found[name] = SynthesisRecord(
                 outputs=before.outputs + own.outputs, seconds=before.seconds + own.seconds
             )
+    return found
+
+
+def _varying(parts: Sequence[FinishedPart]) -> dict[str, dict[str, str]]:
+    """Return what any part found its models' outputs to depend on."""
+    found: dict[str, dict[str, str]] = {}
+    for part in parts:
+        for name, datasets in part.record.varying.items():
+            for dataset, clause in datasets.items():
+                own = found.setdefault(name, {})
+                own[dataset] = own.get(dataset) or clause
     return found
 
 

@@ -32,6 +32,7 @@ from .independence import refuse_training_networks, refuse_training_subjects, un
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import Plan, dataset_records
 from .progress import Listener
+from .repeatability import repeatability
 from .scores.rows import calibrations, ceilings, collect_scores, face_levels
 from .scores.sets import set_results
 from .scores.summary import references_of, summary_of
@@ -150,7 +151,8 @@ def _run(
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
         unavailable = loaded.unavailable | loaded.models.unavailable | unfitted
-        store.update_record(unavailable=unavailable)
+        varying = repeatability(store, cells, loader)
+        store.update_record(unavailable=unavailable, **({"varying": varying} if varying else {}))
         conclude = conclude_part if plan.spec.part else conclude_run
         conclude(store, scorer, cells, loader, listener, stopwatch)
 

@@ -53,6 +53,7 @@ def main_table(results: DatasetResults) -> Table:
             *_target_notes(results),
             *_output_notes(results),
             *_assumption_notes(results),
+            *_varying_notes(results),
             *(f"{note}." for note in results.record.notes),
             *_cautions(dataset, results.measures),
             *_level_notes(item for item in record.face_levels if item.dataset == dataset),
@@ -71,6 +72,7 @@ def reading_notes(results: DatasetResults) -> Iterator[str]:
     yield from _output_notes(results)
     yield from _target_notes(results)
     yield from _assumption_notes(results)
+    yield from _varying_notes(results)
     yield from _unfit_notes(results.calibrations)
     yield from _cautions(results.dataset, results.measures)
 
@@ -138,6 +140,14 @@ def _assumption_notes(results: DatasetResults) -> Iterator[str]:
     for name, card in results.cards.items():
         for assumed in card.assumed:
             yield f"{card.title or name}: {assumed}."
+
+
+def _varying_notes(results: DatasetResults) -> Iterator[str]:
+    """Say which models give other outputs when they are asked again, or alone."""
+    varying = results.run.record.varying
+    for name, card in results.cards.items():
+        if clause := varying.get(name, {}).get(results.dataset):
+            yield f"{card.title or name} varies: {clause}; another run may give it other scores."
 
 
 def _cautions(dataset: str, columns: Iterable[str]) -> Iterator[str]:

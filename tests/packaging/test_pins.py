@@ -33,7 +33,7 @@ def test_deepface_imports(monkeypatch, tmp_path):
     pytest.importorskip("deepface.DeepFace")
 
 
-@pytest.mark.parametrize("extra", ["paper", "portable", "prepare"])
+@pytest.mark.parametrize("extra", ["paper", "portable", "prepare", "s3"])
 def test_every_direct_dependency_is_pinned_everywhere(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {

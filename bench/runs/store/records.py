@@ -327,6 +327,8 @@ class RunRecord(_File):
         checkpoints: Model to the sha256 of the checkpoint that was given for it.
         edits: Of a robustness run: how many edits of each data set are perturbed.
         fits: Closed-form model to data set to the sha256 of its fits, one for each fold.
+        varying: Model of other people's code to data set to what its outputs depend on beside the edit, a
+            clause; empty where it was asked again and gave the same.
     """
 
     schema_version: Literal[1]
@@ -354,6 +356,7 @@ class RunRecord(_File):
     checkpoints: dict[str, str] = {}
     edits: int | None = None
     fits: dict[str, dict[str, tuple[str, ...]]] = {}
+    varying: dict[str, dict[str, str]] = {}
 
     @field_serializer("metrics", mode="wrap")
     def _without_empty(

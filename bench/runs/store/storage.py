@@ -9,7 +9,7 @@ import errno
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,22 +18,60 @@ from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 
 from ...core.errors import BenchError
-from ...core.files import write_error, written_whole
+from ...core.files import file_digest, write_error, written_whole
 from ...core.paths import home
 
 LOCK = ".lock"
+
+EXTRAS = {"s3": "s3", "s3a": "s3"}
+"""Kind of URL to the extra that installs what it needs."""
+
+OPTIONS = {kind: {"max_concurrency": 1, "use_listings_cache": False} for kind in ("s3", "s3a")}
+"""Kind of URL to options of its file system: a file is one request, and listings show what others wrote."""
+
+WITHOUT_FOLDERS = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
+"""Kinds of URL whose folders exist as soon as a file is in them; making one would make a bucket."""
 
 
 class Storage:
     """Read and write files by key on a file system of fsspec, such as ``s3://`` or ``memory://``.
 
+    Who may read and write there is decided by the environment, such as ``AWS_ACCESS_KEY_ID``, never by a URL.
+
     Args:
         location: The URL under which all keys lie.
+
+    Raises:
+        BenchError: the kind of URL is not known, needs a package that is not installed, or holds a password.
     """
 
     def __init__(self, location: str) -> None:
         self.location = location.rstrip("/")
-        self._files, self._root = url_to_fs(self.location)
+        self._kind, _, rest = self.location.partition("://")
+        if "@" in rest.split("/")[0]:
+            raise BenchError("a URL may not hold a password; state it in the environment")
+        try:
+            self._files, self._root = url_to_fs(self.location, **OPTIONS.get(self._kind, {}))
+        except ImportError as error:
+            extra = EXTRAS.get(self._kind)
+            remedy = f": pip install 'fesbench[{extra}]'" if extra else ""
+            raise BenchError(f"{self.location} needs a package that is missing ({error}){remedy}") from error
+        except ValueError as error:
+            raise BenchError(f"{self.location} cannot be used as a run folder: {error}") from error
+
+    @contextmanager
+    def _reached(self, *passed_on: type[OSError]) -> Iterator[None]:
+        """Turn what the file system raises into a message, apart from some errors.
+
+        Raises:
+            BenchError: the place cannot be reached, or access to it is denied.
+        """
+        try:
+            yield
+        except Exception as error:  # each file system has errors of its own
+            if isinstance(error, (MemoryError, *passed_on)):
+                raise
+            raise BenchError(f"cannot reach {self.location}: {error}") from error
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -48,7 +86,19 @@ class Storage:
         Raises:
             OSError: it is missing (``FileNotFoundError``) or cannot be read.
         """
-        return bytes(self._files.cat_file(self._path(key)))
+        with self._reached(OSError):
+            return bytes(self._files.cat_file(self._path(key)))
+
+    def digest(self, key: str) -> str:
+        """Return the sha256 of a file in hexadecimal.
+
+        Raises:
+            BenchError: it cannot be read.
+        """
+        try:
+            return hashlib.sha256(self.read(key)).hexdigest()
+        except OSError as error:
+            raise BenchError(f"cannot read {self.location}/{key}: {error}") from error
 
     def write_whole(self, key: str, content: bytes) -> None:
         """Write a file atomically: readers see the old content or the new one, never a part.
@@ -57,8 +107,10 @@ class Storage:
             BenchError: it cannot be written.
         """
         try:
-            self._files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
-            self._files.pipe_file(self._path(key), content)
+            with self._reached(OSError):
+                if self._kind not in WITHOUT_FOLDERS:
+                    self._files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+                self._files.pipe_file(self._path(key), content)
         except OSError as error:
             raise write_error(f"{self.location}/{key}", error) from error
 
@@ -68,11 +120,14 @@ class Storage:
 
     def exists(self, key: str) -> bool:
         """Return whether there is a file or a folder."""
-        return bool(self._files.exists(self._path(key)))
+        with self._reached():
+            return bool(self._files.exists(self._path(key)))
 
     def list(self, pattern: str) -> Sequence[str]:
         """Return the keys that match a glob pattern, in order; those of folders end in ``/``."""
-        found = self._files.glob(f"{glob.escape(self._root)}/{pattern}", detail=True)
+        with self._reached():
+            self._files.invalidate_cache(self._root)  # others may have written there
+            found = self._files.glob(f"{glob.escape(self._root)}/{pattern}", detail=True)
         return _in_order(
             f"{path.removeprefix(self._root).lstrip('/')}{'/' if entry['type'] == 'directory' else ''}"
             for path, entry in found.items()
@@ -80,8 +135,12 @@ class Storage:
 
     def remove(self, key: str) -> None:
         """Remove a file; one that is missing is no error."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), self._reached(FileNotFoundError):
             self._files.rm_file(self._path(key))
+
+    def unfinished(self, patterns: Iterable[str]) -> Sequence[str]:
+        """Return the keys of files that a killed writer may have left half-written: here, none."""
+        return ()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -102,32 +161,39 @@ class Storage:
         """Yield a local path with the content of a file or a folder, for code that needs a real file.
 
         What the block adds, changes or removes there is carried over to the storage when it ends. A key that
-        does not exist gives a path that does not exist.
+        does not exist gives a path that does not exist. The empty key is the whole location.
         """
         with TemporaryDirectory() as folder:
-            root, place = Path(folder), Path(folder) / key
+            root = Path(folder) / Path(self.location).name
+            place = root / key
             place.parent.mkdir(parents=True, exist_ok=True)
-            before = {name: self.read(name) for name in self._files_of(key)}
-            for name, content in before.items():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                (root / name).write_bytes(content)
+            before = {name: self._copied(name, root) for name in self._files_of(key)}
             try:
                 yield place
             finally:
                 paths = [path for path in (place, *place.rglob("*")) if path.is_file()]
-                self._carry_over(before, {str(path.relative_to(root)): path.read_bytes() for path in paths})
+                after = {path.relative_to(root).as_posix(): path for path in paths}
+                for name in before.keys() - after.keys():
+                    self.remove(name)
+                for name, path in after.items():
+                    if before.get(name) != file_digest(path):
+                        self.write_whole(name, path.read_bytes())
 
-    def _carry_over(self, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
-        """Write and remove the files by which two states differ."""
-        for name in before.keys() - after.keys():
-            self.remove(name)
-        for name, content in after.items():
-            if before.get(name) != content:
-                self.write_whole(name, content)
+    def _copied(self, name: str, root: Path) -> str:
+        """Copy a file into a local folder; return its sha256."""
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(self.read(name))
+        return file_digest(root / name)
 
     def _files_of(self, key: str) -> Sequence[str]:
         """Return the keys of a file, or of all files of a folder."""
-        return [name for name in (*self.list(key), *self.list(f"{key}/**")) if not name.endswith("/")]
+        if key and self._is_file(key):
+            return [key]
+        return [name for name in self.list(f"{key}/**".lstrip("/")) if not name.endswith("/")]
+
+    def _is_file(self, key: str) -> bool:
+        with self._reached():
+            return bool(self._files.isfile(self._path(key)))
 
 
 class LocalStorage(Storage):
@@ -151,6 +217,14 @@ class LocalStorage(Storage):
             OSError: it is missing (``FileNotFoundError``) or cannot be read.
         """
         return (self._folder / key).read_bytes()
+
+    def digest(self, key: str) -> str:
+        """Return the sha256 of a file in hexadecimal.
+
+        Raises:
+            BenchError: it cannot be read.
+        """
+        return file_digest(self._folder / key)
 
     def write_whole(self, key: str, content: bytes) -> None:
         """Write a file atomically, by renaming a finished one.
@@ -185,6 +259,10 @@ class LocalStorage(Storage):
     def remove(self, key: str) -> None:
         """Remove a file; one that is missing is no error."""
         (self._folder / key).unlink(missing_ok=True)
+
+    def unfinished(self, patterns: Iterable[str]) -> Sequence[str]:
+        """Return the keys of files that a killed writer may have left half-written."""
+        return [key for pattern in patterns for key in self.list(pattern)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from fesbench.datasets.images import decode_image, read_bytes
 
 from ...core.contracts import Image
 from ...core.errors import BenchError, SpecError
-from ...core.files import TEMPORARY, file_digest
+from ...core.files import TEMPORARY
 from ...core.names import file_name, safe_name
 from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ...scoring.score_tables import read_score_table
@@ -112,9 +112,8 @@ class RunStore:
             BenchError: another process holds it, or it cannot be made.
         """
         with self._storage.lock():
-            for pattern in (f"{TEMPORARY}*", *(f"{folder}/**/{TEMPORARY}*" for folder in WRITTEN)):
-                for key in self._storage.list(pattern):
-                    self._storage.remove(key)
+            patterns = (f"{TEMPORARY}*", *(f"{folder}/**/{TEMPORARY}*" for folder in WRITTEN))
+            self.remove(self._storage.unfinished(patterns))
             yield
 
     # What the run is
@@ -127,7 +126,7 @@ class RunStore:
             BenchError: the file is damaged, of a later version, or a field is unknown or of another type.
         """
         text = self._read_text(RECORD)
-        return RunRecord.new() if text is None else RunRecord.parse(text, Path(self.place(RECORD)))
+        return RunRecord.new() if text is None else RunRecord.parse(text, self.place(RECORD))
 
     @property
     def identities(self) -> Identities:
@@ -137,7 +136,7 @@ class RunStore:
             BenchError: the file is damaged.
         """
         text = self._read_text(IDENTITIES)
-        return Identities() if text is None else Identities.parse(text, Path(self.place(IDENTITIES)))
+        return Identities() if text is None else Identities.parse(text, self.place(IDENTITIES))
 
     def update_identities(self, found: Identities) -> None:
         """Record what the results from here on are made with."""
@@ -301,6 +300,10 @@ class RunStore:
         """Yield a local folder to read and write the grids of images in."""
         return self._storage.local_copy(GRIDS)
 
+    def whole_folder(self) -> AbstractContextManager[Path]:
+        """Yield a local folder with all files of the run, under its name, to read and write in."""
+        return self._storage.local_copy("")
+
     def log_file(self) -> AbstractContextManager[Path]:
         """Yield a local file to append the log of the run to."""
         return self._storage.local_copy(LOG)
@@ -316,8 +319,7 @@ class RunStore:
 
     def digest(self, key: str) -> str:
         """Return the sha256 of a file."""
-        with self._storage.local_copy(key) as path:
-            return file_digest(path)
+        return self._storage.digest(key)
 
     def write_digests(self) -> None:
         """List the sha256 of each of these files in ``sha256sums.txt``, in the format of ``sha256sum``."""
