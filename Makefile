@@ -4,13 +4,13 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,ray,study,train
+EVERYTHING := dev,docs,hub,paper,portable,prepare,ray,study,train
 SITE := build/site
 
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults mutants gpu docs notebook constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench bench-peers faults mutants gpu docs notebook constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -47,6 +47,16 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks
+
+bench-peers: everything ## time the metrics against their authors' programs, in an environment of their own (FACES=folder)
+	@.ci/environment build/peers dev,paper
+	build/peers/bin/python -m pip install -qq --disable-pip-version-check --requirement benchmarks/peers.txt
+	build/peers/bin/python -m pip install -qq --disable-pip-version-check --force-reinstall --no-deps \
+	  "$$(grep -o '^opencv-python-headless<[0-9]*' benchmarks/peers.txt)" # pyiqa brought another cv2
+	$(if $(FACES),,rm -rf build/faces && $(BIN)/bench data export-edits rendered build/faces)
+	OMP_NUM_THREADS=2 build/peers/bin/python benchmarks/metrics_against_peers.py \
+	  $(or $(FACES),build/faces/inputs) --images $(or $(N),200)
+	build/peers/bin/pytest benchmarks/test_frechet.py benchmarks/test_regression.py
 
 faults: everything ## damage files of every kind and kill what writes them, N times each (default 20)
 	FAULT_INPUTS=$(or $(INPUTS),300) $(BIN)/pytest -s tests/fuzz
