@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from fesbench.reports.run.loaded import load_run as load_run
 
     from .api import evaluate as evaluate
+    from .api import merge_runs as merge_runs
     from .core.contracts import NEUTRAL as NEUTRAL
     from .core.contracts import NO_TRUTH as NO_TRUTH
     from .core.contracts import UNKNOWN_LABEL as UNKNOWN_LABEL
@@ -58,7 +59,7 @@ if TYPE_CHECKING:  # the same names as in _EXPORTS, for type checkers and editor
     from .training.train import train as train
 
 _EXPORTS = {
-    "fesbench.api": ("evaluate",),
+    "fesbench.api": ("evaluate", "merge_runs"),
     "fesbench.core.contracts": (
         "NEUTRAL",
         "NO_TRUTH",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from rich.console import Console
 
 from fesbench.reports.run.publish import publish
 
 from .core.contracts import Inference, Upscale
+from .core.errors import BenchError
 from .metrics.registry import backend_for_photos
 from .runs.identities import check_identities, check_unchanged, identities
 from .runs.mending import altered_files, remove_altered
@@ -24,10 +26,9 @@ from .runs.rates import record_rates
 from .runs.results import RunResults
 from .runs.spec import RunSpec, named_as_fields, validate
 from .runs.store.store import RunStore
+from .statistics.comparisons import CELL_COLUMNS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .runs.execution.executor import Executor
     from .runs.run import Loaded
 
@@ -55,6 +56,7 @@ def evaluate(
     inference: Inference = _DEFAULT.inference,
     upscale: Upscale = _DEFAULT.upscale,
     registered: bool = _DEFAULT.registered,
+    part: str | tuple[int, int] | None = _DEFAULT.part,
     workers: int = 0,
     timeout: float | None = None,
     executor: Executor | None = None,
@@ -87,17 +89,18 @@ def evaluate(
         upscale: What is enlarged of outputs smaller than ``resolution``: their ``change`` of the photo, or
             the whole ``output``.
         registered: Show models faces that are brought to a common frame by their landmarks.
+        part: ``"3/16"`` executes the third of sixteen parts of the run's shards, for ``merge_runs``.
         workers: Processes that load images; 0 loads in this one. A script that gives more needs the guard
             ``if __name__ == "__main__":``.
-        timeout: Seconds that a model of a file or an installed package may take to load, and for a batch;
-            None for 300.
+        timeout: Seconds that a model or metric of a file or an installed package may take to load, and for a
+            batch; None for 300.
         executor: Executes the work, such as ``fesbench.runs.execution.ray.RayExecutor``; None does so in
             this process.
         progress: True shows on stderr what the run does; a ``Listener`` is told; False shows nothing.
 
     Returns:
         The cells of the summary: generator, dataset, domain, metric, value, low, high, counts.
-        ``attrs["run"]`` is the run's folder, for ``load_run``.
+        ``attrs["run"]`` is the run's folder, for ``load_run``. A part of a run has a folder and no cells.
 
     Raises:
         BenchError: the specification, a data set or the folder cannot be used.
@@ -117,11 +120,49 @@ def evaluate(
         "inference": inference,
         "upscale": upscale,
         "registered": registered,
+        "part": part,
     }
     stated = named_as_fields(fields | ({"backend": backend} if backend else {}))
     plan, store = plan_run(stated, out, "evaluate", log.warning)
     with _listening(progress) as listener:
-        results = complete_run(plan, store, device, workers, listener, timeout, executor)
+        if plan.spec.part:
+            complete_part(plan, store, device, workers, listener, timeout, executor)
+            cells = pd.DataFrame(columns=CELL_COLUMNS)
+        else:
+            cells = complete_run(plan, store, device, workers, listener, timeout, executor).summary.cells
+    cells.attrs["run"] = store.location
+    return cells
+
+
+def merge_runs(
+    out: Path | str,
+    parts: Sequence[Path | str] = (),
+    device: str = "cpu",
+    *,
+    workers: int = 0,
+    progress: bool | Listener = False,
+) -> pd.DataFrame:
+    """Merge the parts of a run: what ``bench merge`` does.
+
+    Outputs, scores and features are taken over and checked by their digests; set metrics, tests and tables
+    are computed as in a run on one machine. The same call continues where an earlier one was stopped.
+
+    Args:
+        out: The folder of the whole run.
+        parts: The folders of all its parts; by default those that ``evaluate(out=out, part=…)`` wrote.
+        device: The torch device that looks at reference images.
+        workers: Processes that load these; 0 loads in this one.
+        progress: As for ``evaluate``.
+
+    Returns:
+        The cells of the summary, as ``evaluate`` returns them.
+
+    Raises:
+        BenchError: a part is missing, there twice, not finished or damaged, or parts are not of one run: the
+            specification, data, code, models or fits differ. The message names it.
+    """
+    with _listening(progress) as listener:
+        results = complete_merge(RunStore(out), list(map(RunStore, parts)), device, workers, listener)
     cells = results.summary.cells
     cells.attrs["run"] = results.location
     return cells
@@ -155,11 +196,17 @@ def plan_run(
     """
     spec = validate(dict(fields), origin)
     if "backend" not in fields:
-        earlier = RunStore(out).record.spec if out else None
+        earlier = run_store(out, spec).record.spec if out else None
         spec = spec.model_copy(update={"backend": _backend(spec, earlier, tell)})
     spec = resolve(spec)
-    store = RunStore(out or Path("runs") / spec.run_name)
+    store = run_store(out or Path("runs") / spec.run_name, spec)
     return make_plan(store.grown_spec(spec)), store
+
+
+def run_store(location: Path | str, spec: RunSpec) -> RunStore:
+    """Return the directory of a run; that of a part lies in the one of the whole run."""
+    whole = RunStore(location)
+    return whole.part(spec.part) if spec.part else whole
 
 
 def _backend(spec: RunSpec, earlier: RunSpec | None, tell: Callable[[str], None]) -> str:
@@ -183,7 +230,7 @@ def complete_run(
     timeout: float | None = None,
     executor: Executor | None = None,
 ) -> RunResults:
-    """Compute what the run directory lacks, and return the results.
+    """Compute what the run directory lacks, and return the results; of all shards, see ``complete_part``.
 
     Args:
         plan: What to run; what the run was asked for before, also by others in the meantime, is added.
@@ -198,7 +245,24 @@ def complete_run(
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
             directory is in use, its data or models changed, or it cannot be written.
     """
-    from .runs.isolation.model import TIMEOUT
+    complete_part(plan, store, device, workers, listener, timeout, executor)
+    return RunResults.open(store.location)
+
+
+def complete_part(
+    plan: Plan,
+    store: RunStore,
+    device: str,
+    workers: int,
+    listener: Listener,
+    timeout: float | None = None,
+    executor: Executor | None = None,
+) -> None:
+    """Compute what the run directory lacks of the plan, which may be a part of a run.
+
+    Arguments and errors are those of ``complete_run``.
+    """
+    from .core.host_process import TIMEOUT
 
     seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
@@ -222,11 +286,43 @@ def complete_run(
             loaded = loaded or _load(plan, device, seconds)
             with _logged(store):
                 run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
-                publish(plan, RunResults.read(store), listener)
+                if not spec.part:
+                    publish(plan, RunResults.read(store), listener)
                 finish(store)
             if executor is None:
                 taken = time.perf_counter() - start
                 record_rates(plan, store.record.names, device, taken, loaded.stopwatch)
+
+
+def complete_merge(
+    store: RunStore, parts: Sequence[RunStore], device: str, workers: int, listener: Listener
+) -> RunResults:
+    """Merge the parts of a run into its directory, unless that is done, and return the results.
+
+    Args:
+        store: The directory of the whole run.
+        parts: Those of its parts; none for the ones in the directory of the run.
+        device: A torch device.
+        workers: Processes that load images; 0 loads in this one.
+        listener: Receives progress.
+
+    Raises:
+        BenchError: as for ``merge_runs``; or the directory is in use, or holds another run.
+    """
+    from .runs.merging import merge_parts, read_parts
+    from .runs.run import finish
+
+    listener.stage("check the parts")
+    found = read_parts(parts or store.part_runs())
+    plan = make_plan(found[0].spec.whole)
+    with store.writing():
+        if store.grown_spec(plan.spec) != plan.spec:
+            raise BenchError(f"{store.location} holds a run that was asked for more; choose another folder")
+        if not is_complete(plan, store):
+            with _logged(store):
+                merge_parts(found, plan, store, device, workers, listener)
+                publish(plan, RunResults.read(store), listener)
+                finish(store)
         return RunResults.open(store.location)
 
 
@@ -250,7 +346,7 @@ def _logged(store: RunStore) -> Iterator[None]:
     """Append what the suite logs to the log file of the run."""
     logger = logging.getLogger("fesbench")
     logger.setLevel(logging.INFO)
-    with store.log_file() as path, closing(logging.FileHandler(path, encoding="utf-8")) as handler:
+    with store.log_file() as path, closing(_RunLog(path, encoding="utf-8", delay=True)) as handler:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logger.addHandler(handler)
         try:
@@ -259,11 +355,29 @@ def _logged(store: RunStore) -> Iterator[None]:
             logger.removeHandler(handler)
 
 
+class _RunLog(logging.FileHandler):
+    """Writes the log of a run; on a full disk, lines are lost and the run goes on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose a line that cannot be written."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            super().close()
+
+
 def is_complete(plan: Plan, store: RunStore) -> bool:
     """Return whether the run directory holds the finished results of everything that the plan asks for.
 
     A result that is missing or was changed since is none.
     """
     record = store.record
-    finished = store.is_published() and record.status == "complete" and record.spec == plan.spec
+    published = plan.spec.part is not None or store.is_published()
+    finished = published and record.status == "complete" and record.spec == plan.spec
     return finished and not altered_files(store)

@@ -1,9 +1,10 @@
 """What is left where a run, a training, a study import or a report gets SIGKILL at a random moment.
 
-Usage: ``python benchmarks/kills.py [--kills 20] [--seed 0]``, or ``make faults``. Each work is done once
-undisturbed. Then it is started, killed at a moment drawn evenly over its duration, and started again, until
-it was killed so often. Whenever a start comes to its end, its files are compared with the undisturbed ones,
-byte by byte, and the work begins anew. Prints a Markdown table.
+Usage: ``python benchmarks/kills.py [--kills 20] [--seed 0] [--works run]``, or ``make faults``.
+
+Each work is done once undisturbed. Then it is started, killed at a moment drawn evenly over its duration, and
+started again, until it was killed so often. Whenever a start comes to its end, its files are compared with
+the undisturbed ones, byte by byte, and the work begins anew. Prints a Markdown table.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 RUN = ("run", "--model", "copy", "--model", "masked-regression", "--limit", "1", "--metric", "ecs")
-TRAIN = ("train", "stargan", "--steps", "12", "--save-every", "3", "--threads", "1")
+TRAIN = ("train", "--model", "stargan", "--steps", "12", "--save-every", "3", "--threads", "1")
 CHOICES = ("--model", "copy", "--model", "masked-regression")
 STUDY = (
     *CHOICES,
@@ -139,13 +140,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     options = parser.parse_args()
     random_, failed = random.Random(options.seed), False
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder) / "given")
         print("| work | seconds undisturbed | kills | ends | files compared | differing or left |")
         print("|---|---|---|---|---|---|")
-        for name, work in WORKS.items():
+        for name in options.works:
+            work = WORKS[name]
             place = Workplace(Path(folder) / "place", Path(folder) / "given")
             began = time.monotonic()
             if place.start(work).wait():

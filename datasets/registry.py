@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from fesbench.core.contracts import Dataset
-from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.errors import DatasetError, UnknownName, explain
 from fesbench.core.files import written_whole
+from fesbench.core.host_process import HostError, HostProcess, TimedOut
 from fesbench.core.paths import home
 from fesbench.core.registry import Registry
 
@@ -31,6 +34,10 @@ REGISTRY = Registry(
     },
     "fesbench.datasets",
 )
+
+TRIAL = f"{__package__}.trial_host"
+TRIAL_SECONDS = 600.0
+"""How long a data set of an installed package may take to list its samples."""
 
 SUBJECT_TABLES = ("subjects.csv", "info.csv")
 """Files in a data set's folder, the first that is there, that may say what is known of its subjects."""
@@ -49,20 +56,54 @@ def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dat
 
     Raises:
         UnknownName: nothing is called so and there is no such folder, or there is no such split.
-        DatasetError: the folder does not fit its layout.
+        DatasetError: the folder does not fit its layout, or an installed data set cannot be loaded.
     """
     name, registered = str(name_or_path), registrations()
     if name in registered:
         return FolderDataset(registered[name], split)
     if name in REGISTRY.names():
-        dataset: Dataset = REGISTRY.load(name)(split=split)
-        return dataset
+        return _builtin_or_installed(name, split)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
         return folder_dataset(path, split)
     if path.exists() or "/" in name:
         raise DatasetError(f"{path} is not a folder; give a folder of images, or a name of `bench data list`")
     raise UnknownName("data set", name, [*REGISTRY.names(), *registered])
+
+
+def _builtin_or_installed(name: str, split: str) -> Dataset:
+    if name in REGISTRY.builtin:
+        dataset: Dataset = REGISTRY.load(name)(split=split)
+        return dataset
+    try_out(name, split)
+    try:
+        dataset = REGISTRY.load(name)(split=split)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise DatasetError(f"the installed data set {name!r} cannot be loaded: {explain(error)}") from error
+    return dataset
+
+
+@cache
+def try_out(name: str, split: str) -> None:
+    """Load a data set of an installed package in a process of its own, once for each split.
+
+    It is loaded here only after that, so that one that ends its process or hangs ends in an error.
+
+    Raises:
+        DatasetError: it cannot be loaded there, or takes longer than ``TRIAL_SECONDS``.
+    """
+    with closing(HostProcess(TRIAL)) as process:
+        try:
+            process.call("try_out", name, split, sys.path, seconds=TRIAL_SECONDS)
+        except TimedOut:
+            reason = f"it is not loaded after {TRIAL_SECONDS:g} s"
+        except HostError as error:
+            reason = str(error)
+        else:
+            return
+    raise DatasetError(f"the installed data set {name!r} cannot be loaded: {reason}")
 
 
 def subject_table(name_or_path: str) -> Path | None:

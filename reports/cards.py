@@ -197,6 +197,7 @@ def _items(facts: Mapping[str, object]) -> str:
 
 
 def _details(card: GeneratorCard) -> dict[str, object]:
+    registered = card.registered or card.learned_registered
     return {
         "name": card.name,
         "year": card.year,
@@ -206,7 +207,7 @@ def _details(card: GeneratorCard) -> dict[str, object]:
         "expressions": ", ".join(card.expressions) or "those of the data set",
         **({"driven by": card.driven_by} if card.driven_by else {}),
         "needs to know the source expression": "yes" if card.needs_source else "no",
-        **({"sees": "faces registered by their landmarks"} if card.registered else {}),
+        **({"sees": "faces registered by their landmarks"} if registered else {}),
         "source": card.source,
         "licence": card.licence,
         "reference": card.citation,

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -113,13 +114,67 @@ def weights_folder_with_face_api(request: pytest.FixtureRequest) -> Path:
     return _fetched("face-api", request.config)
 
 
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Return another user's home; fitted models are computed once for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    fitted = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fitted"
+    fitted.mkdir(exist_ok=True)
+
+    def make() -> Path:
+        home = tmp_path_factory.mktemp("home")
+        (home / "cache").mkdir()
+        (home / "cache" / "fitted").symlink_to(fitted)
+        return home
+
+    return make
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_home(new_home: Callable[[], Path]) -> Iterator[None]:
     """Keep the tests away from what the user has registered, fetched and cached."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FESBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("FESBENCH_HOME", str(new_home()))
         patch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it, and commands print that wide
         yield
+
+
+class SmallDisk:
+    """A file system in memory, which can be filled.
+
+    Attributes:
+        folder: Where it is mounted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._filling = folder, folder / "filling"
+
+    def leave(self, kilobytes: int) -> None:
+        """Fill it up to some free kilobytes, whatever was free before."""
+        self._filling.unlink(missing_ok=True)
+        surplus = shutil.disk_usage(self.folder).free - 1024 * kilobytes
+        self._filling.write_bytes(bytes(max(surplus, 0)))
+
+    def clear(self) -> None:
+        """Make room."""
+        self._filling.unlink(missing_ok=True)
+
+    def files(self) -> set[str]:
+        """The names of all other files."""
+        found = (path for path in self.folder.rglob("*") if path.is_file() and path != self._filling)
+        return {path.relative_to(self.folder).as_posix() for path in found}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """An empty disk of 16 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

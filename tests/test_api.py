@@ -89,7 +89,8 @@ def test_a_listener_is_told_of_every_step_and_the_run_can_be_loaded(photos, tmp_
     assert (run.results.spec.resolution, run.results.spec.seed) == (32, 3)
     assert run.summary.equals(cells.reindex(columns=run.summary.columns))
     edits = run.outputs()["edit"].unique()
-    assert len(run.grid(edits).axes) == 3 * 2  # input and truth; controls are left out
+    (axes,) = run.grid(edits).axes
+    assert len(axes.images) == 3 * 2  # input and truth; controls are left out
     with pytest.raises(fesbench.UnknownName, match="edit"):
         run.grid(["nobody"])
 

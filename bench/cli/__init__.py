@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..core.errors import BenchError, did_you_mean
+from ..core.files import full_disk, write_error
 from ..core.version import __version__
 
 
@@ -74,6 +75,7 @@ class LazyGroup(click.Group):
 
 COMMANDS = {
     "run": LazyCommand(".run:run", "Compare generators on data sets."),
+    "merge": LazyCommand(".merge:merge", "Put the parts of a run together."),
     "score": LazyCommand(".score:score", "Score any folder of images."),
     "data": LazyCommand(".data:data", "Add, list, show, prepare and export data sets."),
     "models": LazyCommand(".models:models", "List, show and push the generators."),
@@ -119,12 +121,17 @@ class RootGroup(LazyGroup):
         """Run the command.
 
         Raises:
-            UserError: the command raised a ``BenchError``.
+            UserError: the command raised a ``BenchError``, or a disk is full.
         """
         try:
             return super().invoke(ctx)
         except BenchError as error:
             raise UserError(str(error)) from error
+        except OSError as error:
+            if full_disk(error) is None:
+                raise
+            place = error.filename2 or error.filename or "a file"
+            raise UserError(str(write_error(place, error))) from error
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FESBENCH"}

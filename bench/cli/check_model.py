@@ -64,8 +64,8 @@ def _isolated(
     model: str, checkpoint: Path | None, labels: tuple[str, ...], native_size: int | None, timeout: float
 ) -> tuple[str, Sequence[Finding]]:
     """Return the title of a model of others and its findings, from a process of its own."""
+    from ..core.host_process import ProcessEnded, TimedOut
     from ..runs.isolation.model import IsolatedModel
-    from ..runs.isolation.process import ProcessEnded, TimedOut
     from ..runs.isolation.requests import ModelRequest
 
     weights = None if checkpoint is None else str(checkpoint)

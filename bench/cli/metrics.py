@@ -10,9 +10,16 @@ import click
 from pydantic import TypeAdapter
 from rich.table import Column, Table
 
-from ..core.contracts import FeatureExtractor, ImageMetric, Metric
+from ..core.contracts import Metric
 from ..core.errors import BenchError
-from ..metrics.registry import BACKENDS, load_metric, metric_id, metric_names, served_metrics
+from ..metrics.registry import (
+    BACKENDS,
+    load_metric,
+    metric_id,
+    metric_names,
+    networks_of,
+    served_metrics,
+)
 from .completion import complete_metrics
 from .console import make_console, make_list
 from .options import long_option
@@ -129,13 +136,9 @@ def _describe(metric: Metric) -> dict[str, Any]:
     """Return the metric's card and the cards of its feature extractors, with infinite bounds as null."""
     from ..runs.store.records import MetricRecord
 
-    networks = [dict(vars(network.card)) for network in _networks(metric)]
+    networks = [dict(vars(network.card)) for network in networks_of(metric)]
     card: dict[str, Any] = json.loads(TypeAdapter(MetricRecord).dump_json(MetricRecord.of(metric.card)))
     return card | {"networks": networks}
-
-
-def _networks(metric: Metric) -> tuple[FeatureExtractor, ...]:
-    return metric.networks if isinstance(metric, ImageMetric) else (metric.network,)
 
 
 def _text(value: object) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..core.names import split_names
 from .completion import complete_metrics
@@ -20,6 +22,24 @@ def parse_duration(ctx: click.Context, param: click.Parameter, value: str | None
     if not total:
         raise click.BadParameter(f"{value!r} is no length of time; write it as 90s, 25m or 1h30m")
     return float(total)
+
+
+class Location(click.ParamType):  # type: ignore[type-arg] # generic in later versions of click only
+    """A folder of this machine, as a path; or a location on another file system, as its URL."""
+
+    name = "path"
+
+    def convert(
+        self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
+        """Return a text with ``://`` as it is, and any other as a path."""
+        return value if isinstance(value, str) and "://" in value else Path(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Let the shell complete folders."""
+        return [CompletionItem(incomplete, type="dir")]
 
 
 def _split(ctx: click.Context, param: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:

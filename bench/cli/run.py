@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,10 +19,11 @@ from ..core.plurals import counted
 from ..metrics.registry import metric_id
 from ..runs.plan import Plan
 from ..runs.progress import Listener, shown_progress
-from ..runs.spec import BY_MODEL, RunConfig, by_model, read_config
+from ..runs.spec import BY_MODEL, Part, RunConfig, by_model, read_config
+from ..runs.store.store import FAILURES
 from .completion import complete_data, complete_models
 from .console import make_console, say
-from .options import metric_option
+from .options import Location, metric_option
 
 if TYPE_CHECKING:
     from ..runs.execution.executor import Executor
@@ -101,9 +103,14 @@ Examples:
     help="Show models faces that are brought to a common frame by their landmarks.",
 )
 @click.option(
+    "--part", metavar="K/N", help="Only the K-th of N parts of the work; bench merge puts them together."
+)
+@click.option(
     "--config", type=click.Path(path_type=Path), help="A YAML file with the names of these flags; flags win."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
+@click.option(
+    "--out", type=Location(), help="The run's folder, or a URL such as s3://….  [default: runs/NAME]"
+)
 @click.option("--device", help="A torch device.  [default: cpu]")
 @click.option("--workers", type=click.IntRange(0), help="Processes that load images.  [default: the cores]")
 @click.option(
@@ -112,7 +119,7 @@ Examples:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long a model of your own may take to load, and for each batch.",
+    help="How long a model or a metric that is no part of the suite may take to load, and for each batch.",
 )
 @click.option(
     "--executor",
@@ -139,7 +146,7 @@ def run(
     ctx: click.Context,
     /,
     config: Path | None,
-    out: Path | None,
+    out: Path | str | None,
     device: str | None,
     workers: int | None,
     timeout: float,
@@ -159,11 +166,13 @@ def run(
     """
     from fesbench.reports.run.publish import show, show_times
 
-    from ..api import complete_run, is_complete, plan_run
+    from ..api import complete_part, complete_run, is_complete, plan_run
     from ..runs.rates import expected_duration
 
     file = read_config(config) if config else RunConfig()
     fields = _fields(file, flags)
+    if fields.get("part") and with_report:
+        raise SpecError("a part of a run has no report; run `bench report` on what `bench merge` wrote")
     plan, store = plan_run(fields, out or file.out, "bench run", say)
     console, device = make_console(stderr=True), device or file.device or "cpu"
     was_complete = is_complete(plan, store)
@@ -175,16 +184,15 @@ def run(
             click.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
+    loaders = processes if place == "local" else 0
+    executor = _executor(place, address, processes, gpus_per_worker)
+    asked = [metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]
+    if plan.spec.part:
+        with shown_progress(console) as listener:
+            complete_part(plan, store, device, loaders, listener, timeout, executor)
+        ctx.exit(_show_part(store, plan.spec.part, as_json, asked, console))
     with shown_progress(console) as listener:
-        results = complete_run(
-            plan,
-            store,
-            device,
-            processes if place == "local" else 0,
-            listener,
-            timeout,
-            _executor(place, address, processes, gpus_per_worker),
-        )
+        results = complete_run(plan, store, device, loaders, listener, timeout, executor)
         written = _write_report(results, listener) if with_report else []
     pages = [path for path in written if path.suffix == ".html"]
     for path in written:
@@ -197,7 +205,26 @@ def run(
     if as_json:
         click.echo(results.summary.to_json(), nl=False)
     show(results, console if as_json else make_console(), *pages[:1])
-    ctx.exit(results.exit_code([metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]))
+    ctx.exit(results.exit_code(asked))
+
+
+def _show_part(store: RunStore, part: Part, as_json: bool, asked: Collection[str], console: Console) -> int:
+    """Say what a part of a run did, and what to do once all have come to their end; return the exit code."""
+    from ..runs.results import part_exit_code
+
+    record = store.record
+    done, failed = (record.counts.done if record.counts else 0), record.failed
+    whole = store.location_of_whole(part)
+    lines = [f"not available: {name}: {reason}" for name, reason in record.unavailable.items()]
+    if failed:
+        lines.append(f"{counted(failed, 'edit')} without an output: see {store.place(FAILURES)}")
+    lines.append(f"{part.title} finished: {counted(done, 'edit')}; when all are: bench merge {whole}")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    if as_json:
+        found = {"part": str(part), "folder": store.location, "edits": done, "failed": failed}
+        click.echo(json.dumps(found, ensure_ascii=False))
+    return part_exit_code(record, asked)
 
 
 def _write_report(results: RunResults, listener: Listener) -> list[Path]:
@@ -259,7 +286,7 @@ def _print_plan(plan: Plan, store: RunStore, duration: Duration | None, console:
             console.print(f"note: {item.name}: {note}", markup=False)
     console.print(
         f"{counted(len(plan.spec.models), 'model')} ({', '.join(plan.spec.models)}), "
-        f"{counted(plan.edit_count, 'edit')} each; "
+        f"{counted(plan.edit_count, 'edit')} each{f' in {plan.spec.part.title}' if plan.spec.part else ''}; "
         f"metrics {', '.join(plan.spec.metrics)} with backend {plan.spec.backend} at "
         f"{plan.spec.resolution} px; seed {plan.spec.seed}"
     )

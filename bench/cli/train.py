@@ -20,7 +20,7 @@ Examples:
   bench train --model stargan --data rendered --budget 25m
   bench train --model all --data rendered --protocol embedded-v2 --seed 0 --seed 1 --turn 2000 --resume
   bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
-  bench train --model reggan --data london --folds 5
+  bench train --model reggan --data london --folds 5 --registered
   bench train --status runs/v2
   bench train --choose runs/v2 --judge ecs@embedded-judge1
   torchrun --nproc-per-node 4 -m fesbench train --model reggan --data cfee --device cuda
@@ -121,6 +121,11 @@ def _choose(folder: Path, judge: str | None) -> None:
     "--action-units",
     type=click.Path(exists=True, path_type=Path),
     help="OpenFace's CSV files of the images, for GANimation.",
+)
+@click.option(
+    "--registered",
+    is_flag=True,
+    help="Learn from the faces of the data set's pairs, registered by their landmarks.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last save in the output folder.")
 @click.option(

@@ -214,6 +214,7 @@ class GeneratorCard:
         driven_by: What the network takes as its target, where a method can take different things: ``labels``
             or ``action units``.
         registered: Whether it sees faces registered by their landmarks; such models are ranked apart.
+        learned_registered: Whether it learned from registered faces, so that every run shows it such faces.
     """
 
     name: str
@@ -235,6 +236,7 @@ class GeneratorCard:
     assumed: tuple[str, ...] = ()
     driven_by: str = ""
     registered: bool = False
+    learned_registered: bool = False
 
 
 class Generator(ABC):
@@ -482,13 +484,13 @@ class ImageMetric(ABC):
 
     Attributes:
         networks: The feature extractors that ``score`` reads.
-        beside: The roles whose features ``score`` reads in addition to those of outputs; no others are
+        compared_with: The roles whose features ``score`` reads in addition to those of outputs; no others are
             computed.
     """
 
     card: MetricCard
     networks: tuple[FeatureExtractor, ...] = ()
-    beside: tuple[Literal["source", "truth"], ...] = ("source", "truth")
+    compared_with: tuple[Literal["source", "truth"], ...] = ("source", "truth")
 
     @abstractmethod
     def score(self, batch: Batch) -> Mapping[str, NDArray[np.float64]]:

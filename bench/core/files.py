@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BenchError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 TEMPORARY = ".tmp-"
 """Prefix of the names of half-written files; a killed program may leave some behind."""
@@ -29,9 +32,38 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise write_error(path, error) from error
+    except Exception as error:
+        if full := full_disk(error):
+            raise write_error(path, full) from error
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """Return the error of a full disk that an error is or hides; None where it is about something else.
+
+    Libraries that are not written in Python raise errors of their own, as safetensors does, or hide that of
+    the file, as ``torch.save`` does.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        if f"os error {errno.ENOSPC}" in str(error):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = error.__context__
+    return None
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file atomically.
+
+    Raises:
+        BenchError: the disk is full, or a folder or the source cannot be used.
+    """
+    with written_whole(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def read_limited(path: Path, limit: int, remedy: str) -> bytes:

@@ -61,8 +61,8 @@ def save_official(generator: NeuralGenerator, path: Path, training: Mapping[str,
             f"the official code saves pickles: name the file .ckpt or .pth, not {path.name}"
         )
     state, wrapper = generator.official_state(), generator.official_wrapper
-    with written_whole(path) as unfinished:
-        torch.save(state if wrapper is None else {wrapper: state}, unfinished)
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(state if wrapper is None else {wrapper: state}, file)
     generator.write_beside(path)
     record = {"sha256": file_digest(path), **_record(generator, training)}
     write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")

@@ -41,6 +41,7 @@ class TrainingImages(NamedTuple):
             registered to the pixel; photos of one person with two expressions are not.
         ids: Of the N samples.
         expression_units: The units that ask for each expression where they were measured, (17,) each.
+        registered: Where the images are registered faces, the digest of how they are; else empty.
     """
 
     images: Tensor
@@ -54,6 +55,7 @@ class TrainingImages(NamedTuple):
     shots: Callable[[], Tensor] | None = None
     ids: tuple[str, ...] = ()
     expression_units: Mapping[str, NDArray[np.float32]] | None = None
+    registered: str = ""
 
     @property
     def truths(self) -> Tensor:

@@ -79,7 +79,7 @@ class ExpressionConsistency(ImageMetric):
         BenchError: a label of the judge is no expression that the suite knows, or stands for two.
     """
 
-    beside = ("truth",)
+    compared_with = ("truth",)
     """For the ceiling alone; scores do not depend on true targets."""
 
     def __init__(self, judge: FeatureExtractor, backend: str) -> None:

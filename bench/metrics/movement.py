@@ -33,7 +33,7 @@ class MovementError(ImageMetric):
         backend: The name behind the @ of the metric's id.
     """
 
-    beside = ("source",)
+    compared_with = ("source",)
 
     def __init__(self, network: FeatureExtractor, backend: str) -> None:
         self.networks = (network,)

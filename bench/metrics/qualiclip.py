@@ -41,7 +41,7 @@ class QualiCLIP(ImageMetric):
         "degradations; depends on the size at which images are seen, knows nothing of expression or identity."
     )
 
-    beside = ()
+    compared_with = ()
 
     def __init__(self, weights: Path | str | QualiClipNetwork, backend: str = "") -> None:
         identifier = f"qualiclip@{backend}" if backend else "qualiclip"

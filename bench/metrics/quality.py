@@ -20,7 +20,7 @@ class Quality(ImageMetric):
         backend: The name after the ``@``.
     """
 
-    beside = ()
+    compared_with = ()
 
     def __init__(self, network: FeatureExtractor, backend: str) -> None:
         self.networks = (network,)

@@ -3,7 +3,7 @@
 A metric's id names its backend, the feature extractor that it reads: ``fss@dlib``. A plain name (``fss``)
 stands for the id that the chosen backend gives it. To add a metric to the suite, write its class and add a
 row to ``ROWS``. Installed packages add metrics through the entry-point group ``fesbench.metrics``: an id, and
-a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``.
+a callable without arguments that returns an ``ImageMetric`` or ``SetMetric``, which has a process of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from .. import weights
-from ..core.contracts import Metric
-from ..core.errors import BenchError, UnknownName, WeightsMissing, explain
+from ..core.contracts import FeatureExtractor, FeatureExtractorCard, ImageMetric, Metric
+from ..core.errors import BenchError, UnknownName, WeightsMissing
+from ..core.host_process import TIMEOUT
 from ..core.registry import Registry
 
 NAMES = ("ecs", "fss", "quality", "fid", "kid", "movement", "fidelity")
@@ -191,8 +192,12 @@ def backend_for_photos(names: Iterable[str]) -> tuple[str, str]:
     return "embedded", f"{limit}; {remedy}"
 
 
-def load_metric(identifier: str) -> Metric:
+def load_metric(identifier: str, timeout: float = TIMEOUT) -> Metric:
     """Return the metric of an id.
+
+    Args:
+        identifier: The id.
+        timeout: Seconds that a metric of an installed package may take to load, and for each batch.
 
     Raises:
         UnknownName: there is no such metric.
@@ -208,25 +213,29 @@ def load_metric(identifier: str) -> Metric:
         return Row(_ECS, ("classifier:trained", backend), citations=()).load(identifier)
     if identifier in ROWS:
         return ROWS[identifier].load(identifier)
-    return _installed(identifier)
+    if identifier not in METRICS.names():
+        raise UnknownName("metric", identifier, metric_names())
+    return _installed(identifier, timeout)
 
 
-def _installed(identifier: str) -> Metric:
+def _installed(identifier: str, timeout: float) -> Metric:
+    from .isolation.metric import isolated_metric  # imports torch
+
     try:
-        metric: Metric = METRICS.load(identifier)()
-    except (BenchError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise BenchError(f"the installed metric {identifier} cannot be made: {explain(error)}") from error
-    return metric
+        return isolated_metric(identifier, timeout)
+    except BenchError as error:
+        raise BenchError(f"the installed metric {identifier} cannot be made: {error}") from error
 
 
-def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list[tuple[str, str]]]:
+def load_metrics(
+    names: Iterable[str], backend: str, timeout: float = TIMEOUT
+) -> tuple[list[Metric], list[tuple[str, str]]]:
     """Return the metrics that this machine can compute, and why it cannot compute the others.
 
     Args:
         names: Plain names or ids; repeated ones count once.
         backend: What plain names stand for: ``embedded``, ``portable``, ``face-api`` or ``paper``.
+        timeout: See ``load_metric``.
 
     Returns:
         The metrics in the order of the registry, whatever the order of ``names``, and (id, reason) of those
@@ -242,9 +251,11 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
     )
     metrics: dict[str, Metric] = {}
     unavailable: list[tuple[str, str]] = []
+    cards: dict[str, FeatureExtractorCard] = {}
     for identifier in identifiers:
         try:
-            metric = load_metric(identifier)
+            metric = load_metric(identifier, timeout)
+            _add_networks(cards, metric)
         except UnknownName:
             raise
         except BenchError as error:
@@ -252,6 +263,27 @@ def load_metrics(names: Iterable[str], backend: str) -> tuple[list[Metric], list
         else:
             metrics.setdefault(metric.card.id, metric)
     return list(metrics.values()), unavailable
+
+
+def networks_of(metric: Metric) -> tuple[FeatureExtractor, ...]:
+    """Return the networks whose features a metric reads."""
+    return metric.networks if isinstance(metric, ImageMetric) else (metric.network,)
+
+
+def _add_networks(cards: dict[str, FeatureExtractorCard], metric: Metric) -> None:
+    """Remember the cards of a metric's networks by name.
+
+    Raises:
+        BenchError: another network has the name: features are kept by it, so one would replace the other's.
+    """
+    own = {network.card.name: network.card for network in networks_of(metric)}
+    for name, card in own.items():
+        if cards.get(name, card) != card:
+            raise BenchError(
+                f"{metric.card.id} reads a network {name!r}, and another metric reads another one of that "
+                "name; rename it, or ask for one of the two metrics"
+            )
+    cards |= own
 
 
 def _refuse_lookalikes(name: str) -> None:

@@ -19,7 +19,7 @@ class Overview:
     Attributes:
         name: Its folder, relative to the one that was listed.
         changed: When its record was written last, in seconds since 1970.
-        status: ``started``, ``partial``, ``complete`` or ``damaged``.
+        status: ``started``, ``partial``, ``complete`` or ``damaged``, after ``part K of N`` of a part.
         models: The generators as they were asked for.
         data: The data sets as they were asked for.
         headline: The best model by the first measure, out of distribution where that was tested.
@@ -49,10 +49,12 @@ def _overview(record: Path, folder: Path) -> Overview:
     try:
         known = RunStore(record.parent).record
         models, data = (known.spec.models, known.spec.data) if known.spec else ((), ())
-        headline = _headline(record.parent) if known.status != "started" else ""
+        part = known.spec.part if known.spec else None
+        headline = _headline(record.parent) if known.status != "started" and not part else ""
     except BenchError:
         return Overview(name, changed, "damaged")
-    return Overview(name, changed, known.status, models, data, headline)
+    status = f"{part.title}, {known.status}" if part else known.status
+    return Overview(name, changed, status, models, data, headline)
 
 
 def _headline(folder: Path) -> str:

@@ -6,17 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
-from typing import Never
 
 from pydantic import BaseModel
 
 from fesbench.datasets.loading import ImageLoader
 
-from ..core.contracts import ClosedForm, Edit, GeneratorCard, Synthesizer
+from ..core.contracts import ClosedForm, GeneratorCard
 from ..core.errors import BenchError
 from ..generators.cross_trained import CrossTrained
 from ..generators.registry import OUTPUTS, Model, is_foreign, load_model
-from ..runs.models import Cell, block_of, sees_registered
+from ..runs.models import Cell, block_of, recorded_cells, sees_registered
 from ..runs.plan import DatasetPlan, Plan
 from ..runs.results import RunResults
 from ..runs.scores.rows import calibrations, ceilings, face_levels
@@ -46,17 +45,6 @@ FITTED = frozenset({"expressions", "resolution", "trained_on", "parameters"})
 """What a fit states on the card of a closed-form model."""
 
 
-class _Recorded(Synthesizer):
-    """A model that is known by its card alone."""
-
-    def __init__(self, card: GeneratorCard) -> None:
-        self.card = card
-
-    def answer(self, edits: Sequence[Edit]) -> Never:
-        """Refuse to answer."""
-        raise NotImplementedError
-
-
 def table_checks(
     plan: Plan, results: RunResults, scorer: Scorer, tolerance: float, everything: bool
 ) -> Iterator[Check]:
@@ -70,11 +58,7 @@ def table_checks(
         everything: Whether scores of sets and calibrations are computed again, which needs the features of
             all reference images; else what rests on them is.
     """
-    cells = [
-        Cell(item, _Recorded(entry.card), entry.block)
-        for item in plan.datasets
-        for entry in results.record.models_on(item.name).values()
-    ]
+    cells = recorded_cells(plan, results.record)
     tested = list({cell.dataset.name: cell.dataset for cell in cells}.values())
     parts, loose = results.store.parts, SETS * tolerance
     calibrated: Sequence[CalibrationRecord] = results.record.calibrations

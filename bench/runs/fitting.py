@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -67,30 +68,61 @@ class Preloaded(Dataset):
         return self._pairs
 
 
-def fit(
-    make: Callable[[], ClosedForm], train: Dataset, seed: int, loader: ImageLoader, resolution: int
-) -> ClosedForm:
-    """Return a generator fitted on images of ``resolution``, from the cache where the fit is there.
+class PairLoader:
+    """Loads the pairs of training sets at one resolution.
+
+    The last training set is kept, so that models which are fitted on it in turn load it once.
+
+    Args:
+        loader: Loads the images.
+        resolution: Side of the images in pixels.
+    """
+
+    def __init__(self, loader: ImageLoader, resolution: int) -> None:
+        self.resolution = resolution
+        self._loader = loader
+        self._last: Preloaded | None = None
+
+    def load(self, train: Dataset) -> Preloaded:
+        """Return a training set in memory."""
+        if self._last is None or self._last.digest != train.digest:
+            self._last = None  # two large sets must not be in memory at once
+            self._last = Preloaded(train, self._loader, self.resolution)
+        return self._last
+
+
+class Fit(NamedTuple):
+    """A fitted generator, and the sha256 of what was fitted."""
+
+    model: ClosedForm
+    digest: str
+
+
+def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, pairs: PairLoader) -> Fit:
+    """Return a generator fitted on the pairs of a training set, from the cache where the fit is there.
 
     Raises:
         BenchError: the training set has no usable pairs.
     """
     model = make()
-    path = _cache_path(model, train, seed, resolution)
-    if not _restore(model, path):
-        preloaded = Preloaded(train, loader, resolution)
+    path = _cache_path(model, train, seed, pairs.resolution)
+    digest = _restore(model, path)
+    if digest is None:
+        preloaded = pairs.load(train)
         if not preloaded.pairs():
             raise BenchError(f"{train.name} has no pairs to fit {model.card.name} on")
         model.fit(preloaded, None, seed)
-        _keep(_contiguous(model.state()), path)
-    return model
+        state = _contiguous(model.state())
+        digest = _state_digest(state)
+        _keep(state, digest, path)
+    return Fit(model, digest)
 
 
-def _keep(state: dict[str, np.ndarray], path: Path) -> None:
+def _keep(state: dict[str, np.ndarray], digest: str, path: Path) -> None:
     """Write a fit to the cache; on a full disk or in a read-only home, go on without it."""
     try:
         with written_whole(path) as temporary:
-            save_file(state, temporary, {"sha256": _state_digest(state)})
+            save_file(state, temporary, {"sha256": digest})
     except (BenchError, SafetensorError, OSError) as error:
         log.warning("a fit is not cached: %s", error)
 
@@ -120,19 +152,21 @@ def _contiguous(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in state.items()}
 
 
-def _restore(model: ClosedForm, path: Path) -> bool:
+def _restore(model: ClosedForm, path: Path) -> str | None:
+    """Load a fit from the cache and return its sha256; None where there is none that can be used."""
     if not path.exists():
-        return False
+        return None
     try:
         with safe_open(path, "numpy") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-            digest = (file.metadata() or {}).get("sha256")
-        if digest != _state_digest(state):
-            return False
+            recorded = (file.metadata() or {}).get("sha256")
+        digest = _state_digest(state)
+        if digest != recorded:
+            return None
         model.load_state(state)
     except (BenchError, SafetensorError, OSError, KeyError, ValueError):
-        return False
-    return True
+        return None
+    return digest
 
 
 class CrossFitted(Synthesizer):

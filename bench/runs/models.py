@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Never
 
 import torch
 
@@ -16,8 +17,18 @@ from fesbench.datasets.action_units import ExpressionUnits, expression_units
 from fesbench.datasets.loading import ImageLoader
 from fesbench.datasets.selection import folds
 
-from ..core.contracts import CONTROLS, Block, ClosedForm, Dataset, Generator, GeneratorCard, Synthesizer
+from ..core.contracts import (
+    CONTROLS,
+    Block,
+    ClosedForm,
+    Dataset,
+    Edit,
+    Generator,
+    GeneratorCard,
+    Synthesizer,
+)
 from ..core.errors import BenchError, explain
+from ..core.host_process import TIMEOUT
 from ..generators.controls import Truth
 from ..generators.cross_trained import CrossTrained
 from ..generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
@@ -26,11 +37,12 @@ from ..generators.registry import OUTPUTS, Model, is_foreign, load_model
 from ..generators.synthesis import GeneratorSynthesizer, Guarded, driven, set_inference_of
 from ..metrics.registry import load_metrics
 from ..scoring.scorer import Scorer
-from .fitting import CrossFitted, Preloaded, fit
-from .isolation.model import TIMEOUT, IsolatedModel
+from .fitting import CrossFitted, PairLoader, fit
+from .isolation.model import IsolatedModel
 from .isolation.requests import CLOSED_FORM, CROSS_TRAINED, ModelRequest, NamedDataset, Preparation
 from .plan import DatasetPlan, Plan
 from .spec import RunSpec
+from .store.records import RunRecord
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +53,38 @@ class Cell:
 
     ``block`` decides which models are ranked together: those trained on the training set of the plan (main)
     or all others (transfer), each apart from those that see registered faces; controls are not ranked.
+    ``fits`` are the sha256 of the fits of a closed-form model, one for each fold.
     """
 
     dataset: DatasetPlan
     synthesizer: Synthesizer
     block: Block
+    fits: tuple[str, ...] = ()
 
     @property
     def card(self) -> GeneratorCard:
         """The generator's card on this data set."""
         return self.synthesizer.card
+
+
+class Recorded(Synthesizer):
+    """A model that is known by its card alone."""
+
+    def __init__(self, card: GeneratorCard) -> None:
+        self.card = card
+
+    def answer(self, edits: Sequence[Edit]) -> Never:
+        """Refuse to answer."""
+        raise NotImplementedError
+
+
+def recorded_cells(plan: Plan, record: RunRecord) -> list[Cell]:
+    """Return what a run recorded of its models, for all that is made of stored outputs."""
+    return [
+        Cell(item, Recorded(entry.card), entry.block)
+        for item in plan.datasets
+        for entry in record.models_on(item.name).values()
+    ]
 
 
 @dataclass(frozen=True)
@@ -112,9 +146,12 @@ def load_models(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> LoadedM
     return loaded
 
 
-def load_scorer(spec: RunSpec, device: str) -> tuple[Scorer, dict[str, str]]:
-    """Return the metrics of a run that can be computed here, and why the others cannot."""
-    metrics, unavailable = load_metrics(spec.metrics, spec.backend)
+def load_scorer(spec: RunSpec, device: str, timeout: float = TIMEOUT) -> tuple[Scorer, dict[str, str]]:
+    """Return the metrics of a run that can be computed here, and why the others cannot.
+
+    Metrics of code that is not the suite's own run in processes of their own, for which ``timeout`` holds.
+    """
+    metrics, unavailable = load_metrics(spec.metrics, spec.backend, timeout)
     return Scorer.of(metrics, spec.resolution, device), dict(unavailable)
 
 
@@ -131,13 +168,14 @@ def make_cells(
     """
     cells: list[Cell] = []
     unfitted: dict[str, str] = {}
+    pairs = PairLoader(loader, plan.spec.resolution)
     for item in plan.datasets:
         for name, model in loaded.models.items():
             if isinstance(model, Truth) and not any(edit.truth for edit in item.edits):
                 continue
             try:
                 with preparing(f"{name} on {item.name}"):
-                    cells.append(make_cell(model, loaded.specs[name], item, plan.spec, loader, device))
+                    cells.append(make_cell(model, loaded.specs[name], item, plan.spec, pairs, device))
             except Exception as error:
                 unfitted[f"{name} on {item.name}"] = explain(error)
                 log.warning("%s on %s", name, item.name, exc_info=error)
@@ -169,10 +207,10 @@ def make_cell(
     model_spec: str,
     plan: DatasetPlan,
     spec: RunSpec,
-    loader: ImageLoader,
+    pairs: PairLoader,
     device: str,
 ) -> Cell:
-    """Prepare a model for a data set; one with a closed form is fitted.
+    """Prepare a model for a data set; one with a closed form is fitted on what ``pairs`` loads.
 
     Raises:
         BenchError: the model cannot be prepared; a folder of images has no use for registered faces.
@@ -180,10 +218,11 @@ def make_cell(
     if spec.registered and model_spec.startswith(OUTPUTS):
         raise BenchError("finished images were made of photos as they are; run them without --registered")
     if isinstance(model, IsolatedModel):
-        return _isolated_cell(model, model_spec, plan, spec, loader)
+        return _isolated_cell(model, model_spec, plan, spec, pairs)
     if isinstance(model, ClosedForm):
-        fitted_on = _fit(model_spec, plan, spec, loader, device)
-        return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec))
+        fits: list[str] = []
+        fitted_on = _fit(model_spec, plan, spec, pairs, device, fits)
+        return _trained_here(plan, _fitted(_on_registered(fitted_on, model.card, spec), plan, spec), fits)
     if isinstance(model, CrossTrained):
         return _trained_here(plan, _of_folds(model, model_spec, plan, spec, device))
     if isinstance(model, Generator):
@@ -193,8 +232,11 @@ def make_cell(
 
 
 def sees_registered(card: GeneratorCard, spec: RunSpec) -> bool:
-    """Return whether a model sees registered faces in a run: by itself, or because the run registers them."""
-    return card.registered or (spec.registered and not card.control)
+    """Return whether a model sees registered faces in a run.
+
+    It does so by itself, because it learned from such faces, or because the run shows them to all.
+    """
+    return card.registered or card.learned_registered or (spec.registered and not card.control)
 
 
 def _seeing(synthesizer: Synthesizer, train: Dataset, spec: RunSpec) -> Synthesizer:
@@ -228,23 +270,26 @@ def _of_folds(
 
 
 def _isolated_cell(
-    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader
+    model: IsolatedModel, model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader
 ) -> Cell:
     """Prepare a model in a process of its own, as ``make_cell`` prepares one in this process."""
     units = _units(model_spec, plan, spec)
     expressions = tuple(plan.dataset.expressions)
     preparation = Preparation(expressions, spec.resolution, seed=spec.seed, units=units)
+    fits: list[str] = []
 
     def on(train: Dataset | None) -> Preparation:
         if train is None:
             return preparation
         if model.kind == CROSS_TRAINED:
             return replace(preparation, train=NamedDataset(train))
-        return replace(preparation, train=Preloaded(train, loader, spec.resolution))
+        return replace(preparation, train=pairs.load(train))
 
     def trained_on(train: Dataset | None) -> Synthesizer:
         name = plan.name if train is None else f"{plan.name} {train.digest}"
-        return model.prepare(name, partial(on, train))
+        prepared = model.prepare(name, partial(on, train))
+        fits.extend([prepared.fit] if prepared.fit else [])
+        return prepared
 
     def member(rest: Dataset | None) -> Synthesizer:
         return _seeing(trained_on(rest), rest or plan.train, spec)
@@ -252,12 +297,12 @@ def _isolated_cell(
     if model.kind == CROSS_TRAINED:
         return _trained_here(plan, _cross_trained(model.card.name, model.data, member, plan, spec))
     if model.kind == CLOSED_FORM:
-        return _trained_here(plan, _fitted(_on_registered(trained_on, model.card, spec), plan, spec))
+        return _trained_here(plan, _fitted(_on_registered(trained_on, model.card, spec), plan, spec), fits)
     return _as_trained(plan, member(None))
 
 
-def _trained_here(plan: DatasetPlan, answering: Synthesizer) -> Cell:
-    return Cell(plan, answering, block_of(answering.card, plan, fitted=True))
+def _trained_here(plan: DatasetPlan, answering: Synthesizer, fits: Sequence[str] = ()) -> Cell:
+    return Cell(plan, answering, block_of(answering.card, plan, fitted=True), tuple(fits))
 
 
 def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
@@ -296,15 +341,22 @@ def _units(model_spec: str, plan: DatasetPlan, spec: RunSpec) -> ExpressionUnits
     return expression_units(Path(spec.action_units[model_spec]), [plan.train, plan.dataset])
 
 
-def _fit(model_spec: str, plan: DatasetPlan, spec: RunSpec, loader: ImageLoader, device: str) -> TrainedOn:
+def _fit(
+    model_spec: str, plan: DatasetPlan, spec: RunSpec, pairs: PairLoader, device: str, fits: list[str]
+) -> TrainedOn:
+    """Return what fits a closed-form model; the sha256 of each fit is added to ``fits``."""
+
     def make() -> ClosedForm:
         model = load_model(model_spec, device=device)
         assert isinstance(model, ClosedForm)
         return model
 
-    return lambda train: _synthesizer(
-        fit(make, train, spec.seed, loader, spec.resolution), plan, spec, device
-    )
+    def fitted_on(train: Dataset) -> Synthesizer:
+        model, digest = fit(make, train, spec.seed, pairs)
+        fits.append(digest)
+        return _synthesizer(model, plan, spec, device)
+
+    return fitted_on
 
 
 def _fitted(fitted_on: TrainedOn, plan: DatasetPlan, spec: RunSpec) -> Synthesizer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,9 +16,10 @@ from fesbench.datasets.selection import limit_subjects, select_targets
 from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
+from ..core.plurals import counted
 from ..generators.registry import check_model_spec, distinct_labels, expand
 from ..metrics.registry import metric_id, served_metrics
-from .spec import RunSpec
+from .spec import Part, RunSpec
 from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
 
 ENOUGH_TEST_SUBJECTS = 30
@@ -53,7 +55,8 @@ class DatasetPlan:
     ``protocol`` decides what closed-form models are fitted on: the train split, subject-disjoint folds of the
     data set itself, or another data set. ``training_set`` is the name of the data set of ``train``:
     models trained on it are ranked together, all others in a block of their own. ``targets`` are the
-    expressions asked for where they are fewer than those of the data set.
+    expressions asked for where they are fewer than those of the data set. ``part`` is the share of the shards
+    that the run executes, ``shards_before`` the number of shards of the data sets before this one.
     """
 
     name: str
@@ -62,6 +65,8 @@ class DatasetPlan:
     training_set: str
     train: Dataset
     targets: tuple[str, ...] = ()
+    part: Part | None = None
+    shards_before: int = 0
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
@@ -72,6 +77,18 @@ class DatasetPlan:
     def shards(self) -> list[Sequence[Edit]]:
         """The edits in groups of fixed size; the last may be shorter."""
         return [self.edits[start : start + SHARD] for start in range(0, len(self.edits), SHARD)]
+
+    @cached_property
+    def own_shards(self) -> list[int]:
+        """The numbers of the shards that the run executes."""
+        numbers = range(len(self.shards))
+        part, before = self.part, self.shards_before
+        return [number for number in numbers if part is None or part.holds(before + number)]
+
+    @property
+    def own_edits(self) -> int:
+        """The number of edits in these shards."""
+        return sum(len(self.shards[number]) for number in self.own_shards)
 
     @cached_property
     def references(self) -> Mapping[str, ReferenceSet]:
@@ -100,7 +117,7 @@ class Plan:
     @property
     def edit_count(self) -> int:
         """Edits that each generator is asked to answer."""
-        return sum(len(item.edits) for item in self.datasets)
+        return sum(item.own_edits for item in self.datasets)
 
 
 def resolve(spec: RunSpec) -> RunSpec:
@@ -164,7 +181,14 @@ def make_plan(spec: RunSpec) -> Plan:
             )
         uses[name] = use
     training_set = next((name for name, use in uses.items() if use.train), DEFAULT_TRAINING_SET)
-    return Plan(spec, [_dataset_plan(name, uses, training_set, spec) for name in uses])
+    whole = [_dataset_plan(name, uses, training_set, spec) for name in uses]
+    return Plan(spec, _divided(whole, spec.part) if spec.part else whole)
+
+
+def _divided(plans: Sequence[DatasetPlan], part: Part) -> Sequence[DatasetPlan]:
+    """Return the plans of a part of the run; data sets that are added later change no earlier share."""
+    before = [0, *accumulate(len(plan.shards) for plan in plans)]
+    return [replace(plan, part=part, shards_before=count) for plan, count in zip(plans, before, strict=False)]
 
 
 def dataset_records(plan: Plan) -> dict[str, DatasetRecord]:
@@ -222,14 +246,22 @@ def _use(reference: str) -> _Use:
     )
 
 
+def _nothing_to_edit(name: str, dataset: Dataset) -> str:
+    """Say what a data set lacks, and the first of the images that were left out."""
+    text = f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
+    if not dataset.problems:
+        return text
+    path, reason = dataset.problems[0]
+    left_out = counted(len(dataset.problems), "image")
+    return f"{text}. Left out: {left_out}, such as {path}: {reason}; `bench data show {name}` lists them"
+
+
 def _dataset_plan(name: str, uses: Mapping[str, _Use], training_set: str, spec: RunSpec) -> DatasetPlan:
     use = uses[name]
     asked = use.dataset if use.train else _as_trained(use.dataset, uses.get(training_set))
     limited = limit_subjects(asked, spec.limit, spec.seed) if spec.limit else asked
     if not limited.edits():
-        raise DatasetError(
-            f"{name} has nothing to edit: it needs neutral images, or images without a stated expression"
-        )
+        raise DatasetError(_nothing_to_edit(name, use.dataset))
     other = uses[training_set].train if training_set in uses else None
     train = use.train or other or load_dataset(training_set, "train")
     targets = asked.expressions if asked is not use.dataset else ()

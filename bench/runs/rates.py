@@ -95,9 +95,9 @@ def _missing_edits(plan: Plan, store: RunStore, name: str | None) -> int:
         return plan.edit_count
     wanted = {metric_id(metric, plan.spec.backend) for metric in plan.spec.metrics}
     return sum(
-        len(edits)
+        len(item.shards[shard])
         for item in plan.datasets
-        for shard, edits in enumerate(item.shards)
+        for shard in item.own_shards
         if wanted - store.parts.scored_metrics(name, item.name, shard)
     )
 

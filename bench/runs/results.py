@@ -78,6 +78,11 @@ class RunResults:
             raise BenchError(
                 f"{location} holds no run: there is no run.json; give a folder that `bench run` wrote"
             )
+        if record.spec and record.spec.part:
+            raise BenchError(
+                f"{location} holds {record.spec.part.title} of a run, which has no results of its own; give "
+                "the folder that `bench merge` wrote"
+            )
         missing = store.missing_results()
         if missing or record.status == "started":
             raise BenchError(
@@ -132,7 +137,7 @@ class RunResults:
         Args:
             asked: The ids of the metrics that somebody asked for; what becomes of others counts for nothing.
         """
-        others = {metric_id(name, self.spec.backend) for name in self.spec.metrics} - {*asked}
+        others = _others(self.spec, asked)
         unusable = self.record.unavailable.keys() - others
         return 1 if unusable or self.record.failed or self._failed_metrics() - others else 0
 
@@ -234,6 +239,18 @@ class RunResults:
             if results.dataset == name:
                 return results
         raise BenchError(f"the run in {self.location} has no results on {name}")
+
+
+def part_exit_code(record: RunRecord, asked: Collection[str]) -> int:
+    """Return the same as ``RunResults.exit_code`` for a part of a run; each metric that failed counts."""
+    assert record.spec is not None
+    unusable = record.unavailable.keys() - _others(record.spec, asked)
+    return 1 if unusable or record.failed or record.unscored else 0
+
+
+def _others(spec: RunSpec, asked: Collection[str]) -> set[str]:
+    """Return the ids of the metrics that nobody asked for."""
+    return {metric_id(name, spec.backend) for name in spec.metrics} - {*asked}
 
 
 def _read_summary(store: RunStore) -> Summary:

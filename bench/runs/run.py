@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from fesbench.datasets.loading import ImageLoader
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
 from ..core.errors import BenchError, SpecError, WeightsMissing
+from ..core.host_process import TIMEOUT
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
@@ -28,7 +29,6 @@ from .execution.worker import ShardWorker, WorkerDescription
 from .execution.writer import RunWriter
 from .identities import check_identities, network_identities
 from .independence import refuse_training_networks, refuse_training_subjects, unknown_independence
-from .isolation.model import TIMEOUT
 from .models import Cell, LoadedModels, load_models, load_scorer, make_cells
 from .plan import Plan, dataset_records
 from .progress import Listener
@@ -74,7 +74,7 @@ def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
     torch.manual_seed(plan.spec.seed)
     stopwatch = Stopwatch()
     with stopwatch("load models"):
-        scorer, unavailable = load_scorer(plan.spec, device)
+        scorer, unavailable = load_scorer(plan.spec, device, timeout)
         if not scorer.cards:
             raise WeightsMissing(f"no metric can be computed here: {'; '.join(unavailable.values())}")
         scorer = replace(scorer, cache=default_cache(device))
@@ -114,7 +114,7 @@ def run_plan(
         listener: Receives progress.
         executor: Executes the tasks; None does so in this process.
         loaded: What ``load`` returned; None loads it now. Its models are closed at the end.
-        timeout: Seconds that a model with a process of its own may take for a batch.
+        timeout: Seconds that a model or metric with a process of its own may take for a batch.
 
     Raises:
         BenchError: as for ``load``.
@@ -123,7 +123,7 @@ def run_plan(
     for name, error in loaded.models.errors.items():
         log.warning("%s cannot be loaded", name, exc_info=error)
     with closing(loaded.models):
-        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor())
+        _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor(), timeout)
 
 
 def _run(
@@ -134,6 +134,7 @@ def _run(
     workers: int,
     listener: Listener,
     executor: Executor,
+    timeout: float,
 ) -> None:
     """Compute and write with loaded metrics and models; see ``run_plan``."""
     stopwatch = loaded.stopwatch
@@ -143,28 +144,73 @@ def _run(
         listener.stage("prepare models", len(plan.datasets) * len(loaded.models.models))
         preparing = partial(_preparing, listener, stopwatch)
         cells, unfitted = make_cells(plan, loaded.models, loader, device, preparing)
-        progress = RecordedProgress(store, sum(len(cell.dataset.edits) for cell in cells), listener)
-        worker = ShardWorker(WorkerDescription(plan.spec, device), cells, scorer, loader)
+        _record_fits(plan, store, cells)
+        progress = RecordedProgress(store, sum(cell.dataset.own_edits for cell in cells), listener)
+        worker = ShardWorker(WorkerDescription(plan.spec, device, timeout=timeout), cells, scorer, loader)
         RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
         progress.write()
-        with stopwatch("set metrics"):
-            plans = {cell.dataset.name: cell.dataset for cell in cells}
-            references = references_of(plans.values(), scorer, loader, listener)
-            sets = set_results(store.parts, cells, scorer, references, listener)
-            calibrated = calibrations(scorer, references, listener)
+        unavailable = loaded.unavailable | loaded.models.unavailable | unfitted
+        store.update_record(unavailable=unavailable)
+        conclude = conclude_part if plan.spec.part else conclude_run
+        conclude(store, scorer, cells, loader, listener, stopwatch)
+
+
+def conclude_run(
+    store: RunStore,
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    loader: ImageLoader,
+    listener: Listener,
+    stopwatch: Stopwatch,
+) -> None:
+    """Write scores, summary and record of a run whose shards are complete.
+
+    Args:
+        store: The run, which the caller holds.
+        scorer: The metrics of the run.
+        cells: The generators on their data sets; they are asked for nothing more.
+        loader: Loads the reference images of set metrics.
+        listener: Receives progress.
+        stopwatch: Receives the time of each stage, and holds that of earlier ones.
+
+    Raises:
+        BenchError: the rows of a shard are missing or damaged.
+    """
+    with stopwatch("set metrics"):
+        plans = {cell.dataset.name: cell.dataset for cell in cells}
+        references = references_of(plans.values(), scorer, loader, listener)
+        sets = set_results(store.parts, cells, scorer, references, listener)
+        calibrated = calibrations(scorer, references, listener)
     listener.stage("intervals and comparisons")
     scores = collect_scores(store.parts, cells)
     store.write_scores(scores)
     store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
     store.update_record(
         calibrations=calibrated,
-        failed=store.write_failures(_of_models(scores, loaded.models)),
         unscored=_unscored(scores, sets.scores),
-        outputs=_output_records(scores),
-        unavailable=loaded.unavailable | loaded.models.unavailable | unfitted,
-        seconds=dict(stopwatch.seconds),
-        synthesis=store.record.synthesis | _synthesis(stopwatch),
-        **_cards(store, scorer, cells),
+        **_counts(store, scores, stopwatch),
+        **_cards(scorer, cells),
+        **_of_real_images(store, scorer, cells),
+    )
+
+
+def conclude_part(
+    store: RunStore,
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    loader: ImageLoader,
+    listener: Listener,
+    stopwatch: Stopwatch,
+) -> None:
+    """Write the record of a part of a run; scores and a summary exist once all parts are merged.
+
+    Arguments and errors are those of ``conclude_run``.
+    """
+    scores = collect_scores(store.parts, cells)
+    store.update_record(
+        unscored=_unscored(scores),
+        **_counts(store, scores, stopwatch),
+        **_cards(scorer, cells),
     )
 
 
@@ -194,13 +240,29 @@ def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
     )
 
 
-def _cards(store: RunStore, scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
-    """Return what is recorded of models, metrics and networks, and of what they make of real images."""
-    tested = list({cell.dataset.name: cell.dataset for cell in cells}.values())
+def _counts(store: RunStore, scores: pd.DataFrame, stopwatch: Stopwatch) -> dict[str, object]:
+    """Return what is recorded of outputs and of the time that they took, and list the missing ones."""
+    return {
+        "failed": store.write_failures(_of_models(scores, store.record.controls)),
+        "outputs": _output_records(scores),
+        "seconds": dict(stopwatch.seconds),
+        "synthesis": store.record.synthesis | _synthesis(stopwatch),
+    }
+
+
+def _cards(scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
+    """Return what is recorded of models, metrics and networks."""
     return {
         "models": _model_records(cells),
         "metrics": {card.id: MetricRecord.of(card) for card in scorer.cards},
         "networks": {name: NetworkRecord(**card) for name, card in scorer.network_records().items()},
+    }
+
+
+def _of_real_images(store: RunStore, scorer: Scorer, cells: Sequence[Cell]) -> dict[str, object]:
+    """Return what is recorded of what the metrics make of real images."""
+    tested = list({cell.dataset.name: cell.dataset for cell in cells}.values())
+    return {
         "face_levels": face_levels(store.parts, tested, scorer),
         "ceilings": ceilings(store.parts, tested, scorer),
         "independence": list(unknown_independence(scorer, tested, [cell.card for cell in cells])),
@@ -222,10 +284,31 @@ def _model_records(cells: Sequence[Cell]) -> dict[str, dict[str, ModelRecord]]:
     return records
 
 
-def _unscored(scores: pd.DataFrame, set_scores: pd.DataFrame) -> int:
+def _record_fits(plan: Plan, store: RunStore, cells: Sequence[Cell]) -> None:
+    """Record the sha256 of the fits of closed-form models.
+
+    Raises:
+        BenchError: a part of a run has scores of another fit.
+    """
+    earlier, found = store.record.fits, {name: dict(of) for name, of in store.record.fits.items()}
+    for cell in cells:
+        name, dataset = cell.card.name, cell.dataset.name
+        before = earlier.get(name, {}).get(dataset, cell.fits)
+        if plan.spec.part and before != cell.fits and store.parts.any_scored(generator=name):
+            raise BenchError(
+                f"the fit of {name} on {dataset} is another one than that of the scores in {store.location}; "
+                "restore the cache in FESBENCH_HOME, or choose another folder with --out"
+            )
+        if cell.fits:
+            found.setdefault(name, {})[dataset] = cell.fits
+    if found != earlier:
+        store.update_record(fits=found)
+
+
+def _unscored(scores: pd.DataFrame, *set_scores: pd.DataFrame) -> int:
     """Return how many scores are missing because a metric failed: of outputs, and of sets."""
     keys = ["generator", "dataset", "edit", "reason"]
-    frames = scores[keys].drop_duplicates(), set_scores
+    frames = scores[keys].drop_duplicates(), *set_scores
     return sum(int(have_reason(frame["reason"], Reason.UNSCORED).sum()) for frame in frames)
 
 
@@ -253,7 +336,7 @@ def _checkpoints(store: RunStore) -> dict[str, str]:
     return {name: parts[CHECKPOINT] for name, parts in models.items() if CHECKPOINT in parts}
 
 
-def _of_models(scores: pd.DataFrame, loaded: LoadedModels) -> pd.DataFrame:
+def _of_models(scores: pd.DataFrame, controls: Collection[str]) -> pd.DataFrame:
     """Return all rows except missing outputs of the controls, which are due to the data set."""
     gaps = have_reason(scores["reason"], *WITHOUT_OUTPUT)
-    return scores[~(scores["generator"].isin(loaded.controls) & gaps)]
+    return scores[~(scores["generator"].isin(controls) & gaps)]

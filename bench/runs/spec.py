@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -53,6 +55,42 @@ Reference = Annotated[str, BeforeValidator(_path_or_name)]
 Names = Annotated[tuple[Reference, ...], Field(min_length=1)]
 
 
+class Part(NamedTuple):
+    """One of the parts that a run is divided into, each for a process or machine of its own.
+
+    Attributes:
+        number: Which one, from 1.
+        total: How many there are.
+    """
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    @property
+    def title(self) -> str:
+        """The part in words."""
+        return f"part {self.number} of {self.total}"
+
+    def holds(self, shard: int) -> bool:
+        """Return whether a shard belongs to this part, by its number among those of all data sets."""
+        return shard % self.total == self.number - 1
+
+
+def _as_part(value: object) -> Part:
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value) if isinstance(value, str) else None
+    numbers = match.groups() if match else value
+    try:
+        part = Part(*map(int, numbers))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        part = Part(0, 0)
+    if not 1 <= part.number <= part.total:
+        raise ValueError("is no part of a run; write 3/16 for the third of sixteen")
+    return part
+
+
 class RunSpec(BaseModel):
     """A grid of generators and data sets, and how to score them.
 
@@ -64,7 +102,7 @@ class RunSpec(BaseModel):
     closed-form models on small real data sets. ``inference`` is how the generators' networks compute, see
     ``generators.synthesis``; metrics and closed-form models do not use it. ``upscale`` is what becomes of
     outputs smaller than ``resolution``. ``registered`` gives generators registered faces, see
-    ``generators.registered_inputs``.
+    ``generators.registered_inputs``. ``part`` is the share of the shards that is executed, None for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +122,7 @@ class RunSpec(BaseModel):
     inference: Inference = "float32"
     upscale: Upscale = "change"
     registered: bool = False
+    part: Annotated[Part, BeforeValidator(_as_part), PlainSerializer(str)] | None = None
 
     @property
     def digest(self) -> str:
@@ -95,14 +134,19 @@ class RunSpec(BaseModel):
         """Leave out what specs of earlier versions lack: what describes or drives models, later options."""
         content: dict[str, Any] = serialize(self)
         described: dict[str, Any] = {"labels": {}, "native_sizes": {}, "action_units": {}}
-        absent = described | {"upscale": BEFORE_UPSCALE, "registered": False}
+        absent = described | {"upscale": BEFORE_UPSCALE, "registered": False, "part": None}
         return {name: value for name, value in content.items() if value != absent.get(name, ...)}
 
     @property
     def run_name(self) -> str:
         """The default name of the run's folder, from data sets and digest, valid on any file system."""
         data = "+".join(safe_name(Path(name).expanduser().resolve().name) for name in self.data)
-        return f"{data[:LONGEST_NAME]}-{self.digest[:8]}"
+        return f"{data[:LONGEST_NAME]}-{self.whole.digest[:8]}"
+
+    @property
+    def whole(self) -> RunSpec:
+        """The spec of the run that this one is a part of; itself where it is none."""
+        return self.model_copy(update={"part": None})
 
     def grown_from(self, earlier: RunSpec) -> RunSpec:
         """Return this spec with everything that the earlier one asked for.

@@ -30,6 +30,7 @@ from ..core.errors import BenchError
 from ..core.files import TEMPORARY, written_whole
 from ..core.names import safe_name
 from ..core.paths import cache_folder, feature_cache_limit
+from ..metrics.isolation.metric import IsolatedExtractor
 
 Array = NDArray[np.float32]
 
@@ -110,7 +111,7 @@ def _digest(images: NDArray[np.uint8]) -> str:
 
 def _identity(network: FeatureExtractor, device: str) -> str:
     """Return the sha256 of all that features depend on besides the images; empty where it is not known."""
-    code = code_digest(type(network))
+    code = network.code if isinstance(network, IsolatedExtractor) else code_digest(type(network))
     if not network.card.digest or not code:
         return ""
     threads = torch.get_num_threads()

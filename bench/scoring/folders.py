@@ -18,12 +18,14 @@ from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
 from fesbench.datasets.survey import Survey, survey
 
 from .. import weights
-from ..core.contracts import SHARD, Failure, Image
+from ..core.contracts import SHARD, Failure, Image, SetMetric
 from ..core.environment import versions
 from ..core.errors import DatasetError, ImageError, WeightsMissing
 from ..core.files import file_digest
+from ..core.host_process import TIMEOUT
 from ..core.json_values import json_value
 from ..core.plurals import counted
+from ..core.reasons import UNSCORED
 from ..metrics.fss import FaceSimilarity
 from ..metrics.networks.bfloat16 import SUFFIX
 from ..metrics.registry import load_metrics
@@ -32,9 +34,9 @@ from ..statistics.measures import stem
 from ..statistics.summary import summarise
 from .feature_cache import default_cache
 from .reference_images import OF_IMAGES as OF_SETS
-from .reference_images import ReferenceImages, save_statistics
+from .reference_images import ReferenceFeatures, ReferenceImages, save_statistics
 from .scorer import Scorer
-from .sets import COLUMNS, SMALLEST_SET, set_score
+from .sets import COLUMNS, SMALLEST_SET, SetScore, set_score
 from .shards import References, concatenate, score_shard, shard_references
 
 SCHEMA_VERSION = 1
@@ -50,7 +52,8 @@ class Request(NamedTuple):
 
     ``reference`` is a folder, or an ``.npz`` of statistics; ``save_statistics`` a file to write those of the
     folder to. ``targets`` is a pattern or a CSV file, see ``pair_images``; no ``metrics`` means all that the
-    folders allow; no ``resolution`` means that images are scored as they are.
+    folders allow; no ``resolution`` means that images are scored as they are. ``timeout`` is for metrics of
+    other people's code, see ``load_metric``.
     """
 
     images: Path
@@ -62,6 +65,7 @@ class Request(NamedTuple):
     resolution: int | None = None
     device: str = "cpu"
     save_statistics: Path | None = None
+    timeout: float = TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def score_folders(request: Request) -> Scores:
     noted = list(_examined(request, roles))
     names = request.metrics or (*OF_IMAGES, *(given.metrics if given else ()))
     _check_counts(names, pairing, given, request.save_statistics)
-    scorer, unavailable = _scorer(names, request.backend, seen.size, request.device)
+    scorer, unavailable = _scorer(names, request, seen.size)
     rows, features, broken, photos = _score_images(pairing, scorer)
     sets = _score_sets(features, pairing, given, scorer, request.save_statistics)
     found = _report(request, pairing, seen, given, scorer, rows, sets, unavailable, [*noted, *broken])
@@ -162,11 +166,11 @@ def _check_counts(
         )
 
 
-def _scorer(names: Sequence[str], backend: str, size: int, device: str) -> tuple[Scorer, dict[str, str]]:
-    metrics, unavailable = load_metrics(names, backend)
+def _scorer(names: Sequence[str], request: Request, size: int) -> tuple[Scorer, dict[str, str]]:
+    metrics, unavailable = load_metrics(names, request.backend, request.timeout)
     if not metrics:
         raise WeightsMissing("; ".join(reason for _, reason in unavailable))
-    return Scorer.of(metrics, size, device, default_cache(device)), dict(unavailable)
+    return Scorer.of(metrics, size, request.device, default_cache(request.device)), dict(unavailable)
 
 
 def _score_images(
@@ -183,8 +187,8 @@ def _score_images(
         photos.append(references)
         scored.append(score_shard(outputs, references, scorer))
     rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
-    networks = scored[0].features
-    features = {name: np.concatenate([part.features[name] for part in scored]) for name in networks}
+    networks = set.intersection(*(set(part.features) for part in scored))
+    features = {name: np.concatenate([part.features[name] for part in scored]) for name in sorted(networks)}
     return rows, features, list(broken), photos
 
 
@@ -224,12 +228,26 @@ def _score_sets(
     first = ~pd.Series([answer.image for answer in pairing.answers]).duplicated().to_numpy()
     rows = []
     for metric in scorer.set_metrics:
-        values = features[metric.network.card.name]
-        whole = first & np.isfinite(values).all(axis=1)
-        found = set_score(metric, values[whole], groups[whole], reference_features[metric.network.card.name])
+        found = _set_score(metric, features, first, groups, reference_features)
         place = {"generator": NAME, "dataset": NAME, "domain": DOMAIN, "metric": metric.card.id}
         rows.append(place | {"references": str(given.path)} | found.columns())
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _set_score(
+    metric: SetMetric,
+    features: Features,
+    first: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    references: Mapping[str, ReferenceFeatures],
+) -> SetScore:
+    """Score the images that are the ``first`` of their file, by (N, d) features."""
+    network = metric.network.card.name
+    if network not in features:
+        return SetScore(0, None, reason=f"{UNSCORED}{network} failed on images")
+    values = features[network]
+    whole = first & np.isfinite(values).all(axis=1)
+    return set_score(metric, values[whole], groups[whole], references[network])
 
 
 def _report(

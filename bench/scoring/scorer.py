@@ -20,6 +20,9 @@ from ..core.contracts import (
     MetricCard,
     SetMetric,
 )
+from ..core.host_process import HostError
+from ..metrics.isolation.metric import IsolatedExtractor
+from ..metrics.registry import networks_of
 from ..statistics.measures import OUTPUT
 from .feature_cache import FeatureCache
 
@@ -75,14 +78,16 @@ class Scorer:
 
     @property
     def networks(self) -> dict[str, FeatureExtractor]:
-        """The distinct networks of all metrics, by name."""
-        return {network.card.name: network for _, networks in self.networks_by_metric for network in networks}
+        """The distinct networks of all metrics, by name; the suite's own before those of others."""
+        found = [network for _, networks in self.networks_by_metric for network in networks]
+        own = [network for network in found if not isinstance(network, IsolatedExtractor)]
+        return {network.card.name: network for network in (*found, *own)}
 
     @property
     def networks_by_metric(self) -> list[tuple[str, tuple[FeatureExtractor, ...]]]:
         """The id of each metric with the networks whose features it reads."""
-        of_images = [(metric.card.id, metric.networks) for metric in self.image_metrics]
-        return of_images + [(metric.card.id, (metric.network,)) for metric in self.set_metrics]
+        metrics: list[Metric] = [*self.image_metrics, *self.set_metrics]
+        return [(metric.card.id, networks_of(metric)) for metric in metrics]
 
     def network_records(self) -> dict[str, dict[str, Any]]:
         """Return the card of each network as plain data; ``metrics`` holds the ids of those that read it."""
@@ -116,13 +121,27 @@ class Scorer:
             set_metrics=[metric for metric in self.set_metrics if metric.card.id in ids],
         )
 
-    def features(self, images: NDArray[np.uint8]) -> dict[str, Array]:
-        """Compute features of (N, R, R, 3) uint8 images, ``SHARD`` at a time: (N, d) float32 by network."""
-        networks = self.networks
-        found = {name: [np.empty((0, net.card.dimension), np.float32)] for name, net in networks.items()}
+    def features(self, images: NDArray[np.uint8], lost: dict[str, str] | None = None) -> dict[str, Array]:
+        """Compute features of images, ``SHARD`` at a time.
+
+        Args:
+            images: (N, R, R, 3) uint8.
+            lost: Receives the networks of other people's code that failed, with the reason.
+
+        Returns:
+            (N, d) float32 by network; NaN of images that a network failed on.
+        """
+        found = {name: [np.empty((0, net.card.dimension), np.float32)] for name, net in self.networks.items()}
         for start in range(0, len(images), SHARD):
-            for name, network in networks.items():
-                found[name].append(self._compute(network, images[start : start + SHARD]))
+            batch = images[start : start + SHARD]
+            for name, network in self.networks.items():
+                try:
+                    found[name].append(self._compute(network, batch))
+                except HostError as error:
+                    log.warning("%s gives no features: %s", name, error)
+                    found[name].append(np.full((len(batch), network.card.dimension), np.nan, np.float32))
+                    if lost is not None:
+                        lost[name] = str(error)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def _compute(self, network: FeatureExtractor, batch: NDArray[np.uint8]) -> Array:
@@ -131,7 +150,7 @@ class Scorer:
 
     def reading(self, role: Literal["source", "truth"]) -> Scorer:
         """Return the same scorer with only the metrics that read the features of sources or of truths."""
-        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.beside))
+        return self.only(frozenset(m.card.id for m in self.image_metrics if role in m.compared_with))
 
 
 def _features(network: FeatureExtractor, images: NDArray[np.uint8], device: str) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.contracts import SetMetric
-from ..core.errors import BenchError
+from ..core.errors import BenchError, explain
 from ..core.reasons import UNSCORED
 from ..metrics.frechet import FrechetDistance, Gaussian
 from ..statistics.intervals import UNBOUNDED, Bounds
@@ -80,13 +80,15 @@ def set_score(
     if min(count for count in counts if count is not None) < SMALLEST_SET:
         reason = f"needs {SMALLEST_SET} outputs and references, has {counts[0]} and {counts[1]}"
         return SetScore(*counts, reason=reason)
+    if not isinstance(references, Gaussian) and not np.isfinite(references).all():
+        return SetScore(*counts, reason=f"{UNSCORED}its network failed on reference images")
     try:
         found = _replicates(metric, outputs, groups, references)
     except MemoryError:
         raise
     except Exception as error:
         log.warning("%s", metric.card.id, exc_info=error)
-        return SetScore(*counts, reason=f"{UNSCORED}{type(error).__name__}: {error}")
+        return SetScore(*counts, reason=f"{UNSCORED}{explain(error)}")
     return SetScore(*counts, replicates=found, limits=(metric.card.low, metric.card.high))
 
 

@@ -6,7 +6,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -34,13 +34,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class References:
-    """The sources and truths of a shard and their features, which all generators are scored against."""
+    """The sources and truths of a shard and their features, which all generators are scored against.
+
+    ``lost`` are networks that failed, with the reason.
+    """
 
     edits: Sequence[Edit]
     sources: NDArray[np.uint8]
     truths: Sequence[Image | None]
     masks: Sequence[Mask | None]
     features: Mapping[str, Mapping[str, Array]]
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], scorer: Scorer) -> References:
@@ -49,16 +53,17 @@ def shard_references(edits: Sequence[Edit], broken: Mapping[int, Failure], score
     usable = [None if i in broken else edit.source for i, edit in enumerate(edits)]
     sources = _each_once(usable, lambda sample: resize(sample.load(), size))
     truths = _each_once([edit.truth for edit in edits], lambda sample: _truth(sample, size))
+    lost: dict[str, str] = {}
     roles = {
-        "source": _features_of(sources, scorer.reading("source")),
-        "truth": _features_of(truths, scorer.reading("truth")),
+        "source": _features_of(sources, scorer.reading("source"), lost),
+        "truth": _features_of(truths, scorer.reading("truth"), lost),
     }
     features = {
         name: {role: by_network[name] for role, by_network in roles.items() if name in by_network}
         for name in scorer.networks
     }
     masks = _each_once([edit.source for edit in edits], lambda sample: _mask(sample, size))
-    return References(edits, np.stack([_or_blank(x, size) for x in sources]), truths, masks, features)
+    return References(edits, np.stack([_or_blank(x, size) for x in sources]), truths, masks, features, lost)
 
 
 def _each_once(samples: Sequence[Sample | None], read: Callable[[Sample], T]) -> list[T | None]:
@@ -71,7 +76,7 @@ def _or_blank(image: Image | Failure | None, size: int) -> Image:
     return np.zeros((size, size, 3), np.uint8) if image is None or isinstance(image, Failure) else image
 
 
-def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Array]:
+def _features_of(images: Sequence[Image | None], scorer: Scorer, lost: dict[str, str]) -> dict[str, Array]:
     """Return (N, d) features by network; equal images are computed once, rows of missing ones are NaN."""
     keys = [b"" if image is None else image.tobytes() for image in images]
     distinct = {key: image for key, image in zip(keys, images, strict=True) if image is not None}
@@ -79,7 +84,7 @@ def _features_of(images: Sequence[Image | None], scorer: Scorer) -> dict[str, Ar
     size = scorer.resolution
     stack = np.stack(list(distinct.values())) if distinct else np.empty((0, size, size, 3), np.uint8)
     found = {}
-    for name, values in scorer.features(stack).items():
+    for name, values in scorer.features(stack, lost).items():
         with_gap = np.concatenate([values, np.full((1, values.shape[1]), np.nan, np.float32)])
         found[name] = with_gap[[rows.get(key, -1) for key in keys]]
     return found
@@ -102,7 +107,7 @@ def _mask(sample: Sample, size: int) -> Mask | None:
 class ShardScores:
     """Rows of a shard (without the generator's and the data set's name) and its features, by network.
 
-    ``unscored`` are the ids of metrics that failed on an output.
+    Networks that failed are left out. ``unscored`` are the ids of metrics that failed on an output.
     """
 
     rows: pd.DataFrame
@@ -116,7 +121,8 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
     A metric that fails on an output leaves its score missing, with the error as the reason.
     """
     images = np.stack([_or_blank(output, scorer.resolution) for output in outputs])
-    output_features = scorer.features(images)
+    lost = dict(references.lost)
+    output_features = scorer.features(images, lost)
     batch = Batch(
         references.edits,
         images,
@@ -126,17 +132,17 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
         {name: {**references.features[name], "output": values} for name, values in output_features.items()},
     )
     failures = [output.reason if isinstance(output, Failure) else None for output in outputs]
-    attempts = {metric.card.id: _attempt(metric, batch) for metric in scorer.image_metrics}
+    attempts = {metric.card.id: _attempt_unless(lost, metric, batch) for metric in scorer.image_metrics}
     rows = [_output_rows(batch, failures)]
     rows += [_metric_rows(m, attempts[m.card.id], batch, failures) for m in scorer.image_metrics]
     kept = {metric.network.card.name for metric in scorer.set_metrics}
     failed = np.array([reason is not None for reason in failures])
-    for name in kept:
+    for name in kept - lost.keys():
         output_features[name][failed] = np.nan
-    features = {name: output_features[name] for name in sorted(kept)}
+    features = {name: output_features[name] for name in sorted(kept - lost.keys())}
     unscored = frozenset(
         name for name, attempt in attempts.items() if any(np.array(attempt.errors)[~failed] != "")
-    )
+    ) | {metric.card.id for metric in scorer.set_metrics if metric.network.card.name in lost}
     scores = ShardScores(concatenate(rows), features, unscored)
     _return_memory()
     return scores
@@ -158,6 +164,16 @@ class _Attempt:
 
     values: Mapping[str, NDArray[np.float64]]
     errors: Sequence[str]
+
+
+def _attempt_unless(lost: Mapping[str, str], metric: ImageMetric, batch: Batch) -> _Attempt:
+    """Score a batch, unless a network of the metric failed."""
+    reasons = [f"{name}: {lost[name]}" for n in metric.networks if (name := n.card.name) in lost]
+    if not reasons:
+        return _attempt(metric, batch)
+    count = len(batch.edits)
+    values = {name: np.full(count, np.nan) for name in metric.card.column_names}
+    return _Attempt(values, [f"{UNSCORED}{reasons[0]}"] * count)
 
 
 def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:

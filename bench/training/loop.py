@@ -99,6 +99,8 @@ class TrainingRun:
         self.data = images or load_images(train, settings.resolution)
         if self.data.expression_units is not None and self.data.action_units is not None:
             self.record["action_units"] = _digest(self.data.action_units)
+        if self.data.registered:
+            self.record["registered"] = self.data.registered
         torch.manual_seed(settings.seed)
         objective = model.objective(self.data, settings)
         self.trainer = Trainer(objective, self.data, settings, device)
@@ -218,6 +220,7 @@ class TrainingRun:
                 *self.model.training_choices,
             ),
             guided_by=self._guided_by,
+            learned_registered=bool(self.data.registered),
         )
         return generator
 
@@ -291,11 +294,8 @@ class TrainingRun:
             "selection": self.selection.state(),
             "trainer": self.trainer.state(),
         }
-        with written_whole(self.state_file) as unfinished:
-            try:
-                torch.save(state, unfinished)
-            except RuntimeError as error:  # PyTorch's own words for a full disk
-                raise OSError(f"{error}".splitlines()[0]) from error
+        with written_whole(self.state_file) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)  # to an open file, as only that tells why it cannot be written
 
     def _identity(self) -> str:
         """Return all that decides the updates; a resumed training must agree with it."""

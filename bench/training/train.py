@@ -124,6 +124,7 @@ def train(
     trials: int = 0,
     export: Literal["official"] | None = None,
     action_units: Path | str | None = None,
+    registered: bool = False,
     resume: bool = False,
     listener: TrainingListener | None = None,
 ) -> TrainingResult:
@@ -155,6 +156,8 @@ def train(
         export: ``official`` to write the file of the model's official code as well.
         action_units: OpenFace's measurements of the images, for models that learn from action units; see
             ``datasets.action_units.read_measurements``. With all models, the others train without them.
+        registered: Learn from the faces of the data set's pairs, registered by their landmarks. Runs show
+            the model such faces. Without a judge, as judges see photos.
         resume: Continue from the last save in the output folder; with all models, where there is one.
         listener: Receives the progress.
 
@@ -169,6 +172,8 @@ def train(
         raise SpecError("say how long to train by either --budget or --steps")
     if folds and judge:
         raise SpecError("--folds leaves no subjects for --judge: those of a fold are tested")
+    if registered and (judge or action_units):
+        raise SpecError("--registered takes no --judge and no --action-units: both are of photos as they are")
     seeds = (seed,) if seed is None or isinstance(seed, int) else tuple(dict.fromkeys(seed))
     if folds and (turn or len(seeds) > 1):
         raise SpecError("--folds trains one fold after the other: leave out --turn, and give one --seed")
@@ -184,7 +189,7 @@ def train(
         save_every,
         turn,
         device,
-        _validation(None if folds else judge or _default_judge(data, protocol)),
+        _validation(None if folds or registered else judge or _default_judge(data, protocol)),
         trials,
         commit(),
         export == "official",
@@ -199,8 +204,8 @@ def train(
         )
     if action_units and model != "all" and "," not in model and not _learns_from_units(model):
         raise SpecError(f"{model} does not learn from action units; leave --action-units out")
-    load = train_split(data, request.listener.note)
-    parts = training_folds(data, folds, request.listener.note) if folds else ()
+    load = train_split(data, request.listener.note, registered)
+    parts = training_folds(data, folds, request.listener.note, registered) if folds else ()
     suffix = re.sub(r"[^A-Za-z0-9_-]+", "_", data)
     if model != "all" and "," not in model and len(seeds) == 1:
         own = _seeded(request, seeds[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import WeightsMissing
+from ..core.files import full_disk, write_error
 
 CHUNK = 1 << 20
 PATIENCE = 30.0
@@ -58,6 +59,7 @@ def download(url: str, path: Path, limit: int, report: Report) -> None:
         report: Called with the progress.
 
     Raises:
+        BenchError: the disk is full.
         WeightsMissing: the server cannot be reached, has no such file, offers more than ``limit`` bytes or
             stopped answering, or another process downloads the same file. The message says what is kept.
     """
@@ -72,6 +74,8 @@ def download(url: str, path: Path, limit: int, report: Report) -> None:
                 raise WeightsMissing(f"{url} cannot be had: {error.code} {error.reason}") from error
             part.discard()
         except _BROKEN as error:
+            if full := full_disk(error):
+                raise write_error(part.content, full) from error
             if part.size() <= before:
                 raise WeightsMissing(_why_not(url, error, part.size())) from error
         except WeightsMissing:

@@ -7,6 +7,7 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from fesbench.core.contracts import Failure, Image
@@ -41,27 +42,17 @@ def image_grid(rows: Sequence[GridRow], columns: Sequence[str]) -> Figure:
     head = _LINE * (1 + max(title.count("\n") for title in titles)) + 0.06
     size = (_LABEL + tile * len(columns), head + tile * len(rows))
     figure = Figure(figsize=size, dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(0, size[1]))
+    axes.set_axis_off()
     for i, row in enumerate(rows):
         bottom = (len(rows) - 1 - i) * tile
-        figure.text(
-            (_LABEL - 0.05) / size[0],
-            (bottom + tile / 2) / size[1],
-            _wrapped(row.label, 14, 4),
-            ha="right",
-            va="center",
-            fontsize=SMALL,
-        )
+        label = _wrapped(row.label, 14, 4)
+        axes.text(_LABEL - 0.05, bottom + tile / 2, label, ha="right", va="center", fontsize=SMALL)
         for j, image in enumerate(row.images):
-            place = (
-                (_LABEL + j * tile) / size[0],
-                bottom / size[1],
-                tile * 0.97 / size[0],
-                tile * 0.97 / size[1],
-            )
-            _tile(figure.add_axes(place), image, characters)
+            _tile(axes, image, (_LABEL + j * tile, bottom), tile * 0.97, characters)
     for j, title in enumerate(titles):
-        across = (_LABEL + (j + 0.485) * tile) / size[0]
-        figure.text(across, 1 - (head - 0.04) / size[1], title, ha="center", va="bottom", fontsize=SMALL)
+        across = _LABEL + (j + 0.485) * tile
+        axes.text(across, size[1] - head + 0.04, title, ha="center", va="bottom", fontsize=SMALL)
     return figure
 
 
@@ -71,12 +62,20 @@ def _wrapped(text: str, characters: int, lines: int) -> str:
     return fill(line, characters, max_lines=lines, placeholder="…", break_long_words=len(line.split()) == 1)
 
 
-def _tile(axes: Axes, image: Image | Failure, characters: int) -> None:
-    axes.set_axis_off()
+def _tile(
+    axes: Axes, image: Image | Failure, corner: tuple[float, float], side: float, characters: int
+) -> None:
+    """Draw an image, or why there is none, in a square of so many inches."""
+    across, down = corner[0] + side / 2, corner[1] + side / 2
     if not isinstance(image, Failure):
-        axes.imshow(image, interpolation="none")
+        height, width = (side * length / max(image.shape[:2]) / 2 for length in image.shape[:2])
+        extent = (across - width, across + width, down - height, down + height)
+        shown = AxesImage(axes, interpolation="none", extent=extent)
+        shown.set_data(image)
+        axes.add_image(shown)
         return
-    axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, hatch="////", edgecolor=FAINT, linewidth=0.5))
+    box = Rectangle(corner, side, side, fill=False, hatch="////", edgecolor=FAINT, linewidth=0.5)
+    axes.add_patch(box)
     reason = _wrapped(image.reason, characters, 4)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    axes.text(0.5, 0.5, reason, ha="center", va="center", fontsize=SMALL, bbox=box)
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(across, down, reason, ha="center", va="center", fontsize=SMALL, bbox=paper)

@@ -71,18 +71,20 @@ def _crosses(
     places: Sequence[tuple[float, float, tuple[float, float], tuple[float, float]]],
 ) -> None:
     """A marker with its interval across and down at each (x, y)."""
-    for x, y, across, down in places:
-        axes.errorbar(
-            [x],
-            [y],
-            xerr=np.reshape(across, (2, 1)) if any(across) else None,
-            yerr=np.reshape(down, (2, 1)) if any(down) else None,
-            linestyle="",
-            elinewidth=0.7,
-            markersize=3.6,
-            zorder=2 if model.control else 3,
-            **drawn(model),
-        )
+    if not places:
+        return
+    x, y, across, down = (np.array(part) for part in zip(*places, strict=True))
+    axes.errorbar(
+        x,
+        y,
+        xerr=across.T if across.any() else None,
+        yerr=down.T if down.any() else None,
+        linestyle="",
+        elinewidth=0.7,
+        markersize=3.6,
+        zorder=2 if model.control else 3,
+        **drawn(model),
+    )
 
 
 @styled

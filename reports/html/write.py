@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fesbench.core.contracts import COPY
 from fesbench.core.errors import BenchError
-from fesbench.core.files import write_text
+from fesbench.core.files import copy_whole, write_text
 from fesbench.core.reasons import FAILED
 from fesbench.statistics.measures import OUTPUT
 
@@ -62,9 +62,7 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
         if sheet.copied:
             _copy_images(data[number], folder / "images" / str(number))
         for picture in sheet.figures:
-            target = folder / "figures" / str(number) / picture.file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture.file, target)
+            copy_whole(picture.file, folder / "figures" / str(number) / picture.file.name)
     for sheet_data in data:
         for key, content in sheet_data.files():
             write_text(folder / "data" / f"{key}.js", script(key, content))
@@ -108,8 +106,7 @@ def _copy_images(data: SheetData, folder: Path) -> None:
             source = data.sheet.output_path(model, edit)
             target = folder.joinpath(*source.parts[-3:])
             if source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+                copy_whole(source, target)
 
 
 def _page(data: Sequence[SheetData], version: str) -> str:

@@ -199,3 +199,12 @@ def test_unusual_images_are_noted_in_the_plan_and_under_the_table(faces, tmp_pat
     assert "such as neutral/c.png: not square" in " ".join(shown.stderr.split())
     table = (tmp_path / "run/report/table.md").read_text()
     assert "1 of 5 images, such as neutral/c.png: partly transparent; blended over white." in table
+
+
+def test_a_data_set_none_of_whose_images_can_be_used_says_why(tmp_path, random_faces):
+    faces = random_faces(tmp_path / "faces", neutral=NAMES, happy=NAMES)
+    for path in faces.rglob("*.png"):
+        Image.new("RGB", (32, 32), (1, 0, 1)).save(path)
+    done = CliRunner().invoke(cli, ["run", "--model", "copy", "--data", str(faces), "--dry-run"])
+    assert done.exit_code == 2
+    assert "Left out: 4 images, such as happy/a.png: the image is black" in " ".join(done.stderr.split())

@@ -43,9 +43,9 @@ def test_every_command_is_run_or_marked_as_not(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN in (DOCS / page).read_text(encoding="utf-8")])
-def test_commands_work_as_written(page, call_bench, tmp_path, monkeypatch):
+def test_commands_work_as_written(page, call_bench, new_home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FESBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FESBENCH_HOME", str(new_home()))
     names = {}
     for block in blocks(page):
         if block.mark.startswith(RUN) and block.language == "python":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -15,9 +16,9 @@ Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(new_home: Callable[[], Path]) -> dict[str, str]:
     """Environment variables of the module's own user."""
-    return {"FESBENCH_HOME": str(tmp_path_factory.mktemp("home")), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    return {"FESBENCH_HOME": str(new_home()), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")

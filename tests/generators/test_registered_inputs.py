@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import fesbench
 from fesbench.core.contracts import Edit, Failure, GeneratorCard, Sample, Synthesizer
 from fesbench.core.errors import BenchError, LandmarkError
 from fesbench.datasets.loading import ImageLoader
@@ -10,9 +12,11 @@ from fesbench.datasets.rendered import RenderedDataset
 from fesbench.generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
 from fesbench.generators.registration import Registration
 from fesbench.generators.registry import load_model
+from fesbench.runs.fitting import PairLoader
 from fesbench.runs.models import make_cell
 from fesbench.runs.plan import make_plan
 from fesbench.runs.spec import RunSpec
+from fesbench.training import splits
 
 SIZE = 128
 CORNER = 48
@@ -125,7 +129,8 @@ def cell_of(name, **fields):
     spec = RunSpec(models=(name,), resolution=64, limit=1, **fields)
     (plan,) = make_plan(spec).datasets
     plan = replace(plan, train=RenderedDataset("train", subjects=3, size=64))
-    return make_cell(load_model(name), name, plan, spec, ImageLoader(0), "cpu")
+    pairs = PairLoader(ImageLoader(0), spec.resolution)
+    return make_cell(load_model(name), name, plan, spec, pairs, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -145,8 +150,32 @@ def test_models_that_see_registered_faces_are_ranked_apart(name, registered, blo
     assert answer.shape[2] == 3
 
 
+def test_a_network_that_learned_from_registered_faces_sees_such_faces(tmp_path, monkeypatch):
+    monkeypatch.setattr(splits, "load_dataset", lambda _, split: RenderedDataset(split, subjects=3, size=64))
+    settings = {"width": 4, "discriminator_width": 4, "precision": "float32"}
+    fixed = {"config": settings, "resolution": 16, "steps": 1, "registered": True, "out": tmp_path / "out"}
+    (training,) = fesbench.train("usgan", **fixed).trainings
+    card = json.loads(training.checkpoint.with_suffix(".json").read_text())
+    assert card["card"]["learned_registered"]
+    assert card["training"]["data_digest"] == RenderedDataset("train", subjects=3, size=64).digest
+    with pytest.raises(BenchError, match="registered was"):
+        fesbench.train("usgan", **fixed | {"registered": False, "resume": True})
+    spec = RunSpec(models=("usgan",), resolution=64, limit=1)
+    (plan,) = make_plan(spec).datasets
+    plan = replace(plan, train=RenderedDataset("train", subjects=3, size=64))
+    model = load_model("usgan", training.checkpoint)
+    cell = make_cell(model, "usgan", plan, spec, PairLoader(ImageLoader(0), 64), "cpu")
+    assert isinstance(cell.synthesizer, RegisteredInputs)
+    assert cell.block == "registered"
+
+
+def test_judges_of_photos_choose_among_no_registered_weights():
+    with pytest.raises(BenchError, match="no --judge"):
+        fesbench.train("usgan", registered=True, judge="ecs@embedded-judge1")
+
+
 def test_finished_images_cannot_be_registered(tmp_path):
     spec = RunSpec(models=(f"outputs:{tmp_path}",), registered=True)
     (plan,) = make_plan(RunSpec(limit=1)).datasets
     with pytest.raises(BenchError, match="without --registered"):
-        make_cell(load_model("copy"), spec.models[0], plan, spec, ImageLoader(0), "cpu")
+        make_cell(load_model("copy"), spec.models[0], plan, spec, PairLoader(ImageLoader(0), 64), "cpu")

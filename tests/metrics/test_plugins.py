@@ -1,15 +1,12 @@
 """A metric of an installed package: its one file is all that a run and its report need."""
 
 import json
-import sys
-from importlib.metadata import EntryPoint
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from fesbench.cli import cli
-from fesbench.core import registry
 
 METRIC = """
 import numpy as np
@@ -54,15 +51,11 @@ def installed(monkeypatch, tmp_path):
     (tmp_path / "level_plugin.py").write_text(METRIC)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("FESBENCH_HOME", str(tmp_path / "home"))
-    found = registry.entry_points
-
-    def entry_points(group):
-        own = [EntryPoint("level", "level_plugin:Level", group)] if group == "fesbench.metrics" else []
-        return [*found(group=group), *own]
-
-    monkeypatch.setattr(registry, "entry_points", entry_points)
-    yield tmp_path
-    sys.modules.pop("level_plugin", None)
+    info = tmp_path / "level-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: level\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[fesbench.metrics]\nlevel = level_plugin:Level\n")
+    return tmp_path
 
 
 @pytest.fixture

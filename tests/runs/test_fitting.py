@@ -39,7 +39,7 @@ def trained(faces, tmp_path_factory):
 def prepared(checkpoint, faces, **fields):
     plan = make_plan(RunSpec(models=("reggan",), data=(str(faces),), resolution=32, **fields))
     model = load_model("reggan", checkpoint)
-    return make_cell(model, "reggan", plan.datasets[0], plan.spec, loader=None, device="cpu")
+    return make_cell(model, "reggan", plan.datasets[0], plan.spec, pairs=None, device="cpu")
 
 
 def test_every_subject_is_edited_by_the_network_that_has_not_seen_them(trained, faces):
@@ -77,7 +77,7 @@ def test_pictures_that_no_fold_has_seen_are_edited_by_the_first_network_as_far_a
     assert plan.targets == ("happy",)
     assert {edit.target for edit in plan.edits} == {"happy"}
     model = load_model("reggan", trained / "reggan.folds.json")
-    cell = make_cell(model, "reggan", plan, spec, loader=None, device="cpu")
+    cell = make_cell(model, "reggan", plan, spec, pairs=None, device="cpu")
     assert (cell.block, cell.card.trained_on) == ("main", "faces (all but fold 1 of 2, studio)")
     alone = GeneratorSynthesizer(
         load_model("reggan", trained / "fold-1" / "reggan.safetensors"), ("neutral", "happy"), 32

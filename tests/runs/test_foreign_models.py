@@ -102,8 +102,8 @@ def test_a_checked_model_that_ends_its_process_has_not_passed(call_bench, tmp_pa
 
 
 HOLDS_A_PROCESS = """
-from fesbench.runs.isolation.process import HostProcess
-process = HostProcess()
+from fesbench.core.host_process import HostProcess
+process = HostProcess("fesbench.runs.isolation.host")
 print(process._process.pid, flush=True)
 input()
 """

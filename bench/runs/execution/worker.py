@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fesbench.datasets.loading import ImageLoader, LoadedEdits, load_ahead
 
 from ...core.contracts import Edit, Failure, Image
+from ...core.host_process import TIMEOUT
 from ...generators.synthesis import at_size
 from ...metrics.ecs import ExpressionConsistency
 from ...metrics.fss import FaceSimilarity
@@ -33,12 +34,14 @@ class WorkerDescription:
         spec: The specification of the run.
         device: The torch device that generators and metric networks compute on.
         loaders: Processes that load images; 0 loads in the worker's own.
+        timeout: Seconds that models and metrics with a process of their own may take for a batch.
         make_plan: Makes the plan of the run from its specification.
     """
 
     spec: RunSpec
     device: str
     loaders: int = 0
+    timeout: float = TIMEOUT
     make_plan: Callable[[RunSpec], Plan] = make_plan
 
 
@@ -69,8 +72,8 @@ class ShardWorker:
         spec, device = description.spec, description.device
         torch.manual_seed(spec.seed)
         plan, loader = description.make_plan(spec), ImageLoader(description.loaders)
-        scorer, _ = load_scorer(spec, device)
-        cells, _ = make_cells(plan, load_models(spec, device), loader, device)
+        scorer, _ = load_scorer(spec, device, description.timeout)
+        cells, _ = make_cells(plan, load_models(spec, device, description.timeout), loader, device)
         return cls(description, cells, scorer, loader)
 
     def __reduce__(self) -> tuple[Callable[[WorkerDescription], ShardWorker], tuple[WorkerDescription]]:
@@ -144,5 +147,6 @@ class ShardWorker:
             f"{network.card.name}/{role}": references.features[network.card.name][role]
             for metric in metrics
             for network in metric.networks
-            for role in metric.beside
+            for role in metric.compared_with
+            if network.card.name not in references.lost
         }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ class RunWriter:
     Attributes:
         store: The run, which the caller holds.
         scorer: The metrics of the run.
-        stopwatch: Receives the time that each stage takes.
+        stopwatch: Receives the time that each stage takes; of storing only what was waited for.
         listener: Receives progress.
     """
 
@@ -41,28 +42,37 @@ class RunWriter:
     scorer: Scorer
     stopwatch: Stopwatch
     listener: Listener
+    _with_references: set[tuple[str, int]] = field(default_factory=set)
 
     def complete(self, cells: Sequence[Cell], executor: Executor, worker: Worker) -> None:
-        """Have the missing shards of all cells executed, and store each result as it arrives."""
+        """Have the missing shards of all cells executed; each result is stored while the next is made."""
         plans = list({cell.dataset.name: cell.dataset for cell in cells}.values())
         missing = self._missing(cells)
         sizes = [len(plan.shards[shard]) for plan in plans for _, name, shard in missing if name == plan.name]
         self.listener.begin(len(sizes), sum(sizes))
-        with_references: set[tuple[str, int]] = set()
-        for done in executor.execute(self._tasks(plans, cells, missing), worker):
-            with self.stopwatch("store"):
-                if done.task[1:3] not in with_references:
-                    self._write_references(done)
-                    with_references.add(done.task[1:3])
-                self._write(done)
-            self._report(done)
+        results = executor.execute(self._tasks(plans, cells, missing), worker)
+        with ThreadPoolExecutor(1, "store") as storing:
+            being_stored: tuple[ShardDone, Future[None]] | None = None
+            for done in results:
+                self._await(being_stored)
+                being_stored = done, storing.submit(self._write, done)
+            self._await(being_stored)
+
+    def _await(self, being_stored: tuple[ShardDone, Future[None]] | None) -> None:
+        """Wait until a result is stored, raise what storing it raised, and report it."""
+        if being_stored is None:
+            return
+        done, stored = being_stored
+        with self.stopwatch("store"):
+            stored.result()
+        self._report(done)
 
     def _missing(self, cells: Sequence[Cell]) -> Missing:
         wanted = self.scorer.metric_ids
         lacking = {
             (cell.card.name, cell.dataset.name, shard): wanted - self._scored(cell, shard)
             for cell in cells
-            for shard in range(len(cell.dataset.shards))
+            for shard in cell.dataset.own_shards
         }
         return {place: metrics for place, metrics in lacking.items() if metrics}
 
@@ -79,11 +89,11 @@ class RunWriter:
         """Yield the missing tasks by data set, shard and generator: shards share their sources and truths."""
         for plan in plans:
             names = [cell.card.name for cell in cells if cell.dataset.name == plan.name]
-            for shard, edits in enumerate(plan.shards):
+            for shard in plan.own_shards:
                 for name in names:
                     metrics = missing.get((name, plan.name, shard))
                     if metrics:
-                        outputs = self._stored_outputs(name, plan.name, shard, edits)
+                        outputs = self._stored_outputs(name, plan.name, shard, plan.shards[shard])
                         yield ShardTask(name, plan.name, shard, metrics, outputs)
 
     def _stored_outputs(
@@ -106,15 +116,13 @@ class RunWriter:
             log.warning("outputs of %s on %s are made again: %s", generator, dataset, error)
             return None
 
-    def _write_references(self, done: ShardDone) -> None:
-        self.store.parts.write_reference_features(
-            done.task.dataset, done.task.shard, dict(done.reference_features)
-        )
-
     def _write(self, done: ShardDone) -> None:
         """Store outputs, features and rows, the rows last: they mark the shard as finished."""
         generator, dataset, shard = done.task[:3]
         parts = self.store.parts
+        if (dataset, shard) not in self._with_references:
+            parts.write_reference_features(dataset, shard, dict(done.reference_features))
+            self._with_references.add((dataset, shard))
         if done.outputs is not None:
             self._write_outputs(generator, dataset, done.rows["edit"].drop_duplicates(), done.outputs)
         features = parts.read_features(generator, dataset, shard) | dict(done.features)

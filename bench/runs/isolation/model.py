@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ...core.contracts import NO_TRUTH, Edit, Failure, GeneratorCard, Image, Synthesizer
+from ...core.contracts import NO_TRUTH, Edit, Failure, Image, Synthesizer
 from ...core.errors import BenchError
+from ...core.host_process import TIMEOUT, HostProcess, ProcessEnded, TimedOut
 from ...generators.synthesis import answer_each, batch_size
-from .process import HostProcess, ProcessEnded, TimedOut
-from .requests import Loaded, ModelRequest, Preparation, portable
+from .requests import Loaded, ModelRequest, Preparation, Prepared, portable
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 300.0
-"""Seconds that a model may take for a batch, where the user states no other."""
+HOST = f"{__package__}.host"
 
 FIT_TIMEOUTS = 20
 """A fit may take that many times as long as a batch."""
@@ -110,7 +109,7 @@ class IsolatedModel:
         return answers
 
     def _start(self) -> Loaded:
-        self._process, self._ready = HostProcess(), set()
+        self._process, self._ready = HostProcess(HOST), set()
         try:
             loaded: Loaded = self._call("load", self._request)
         except BenchError:
@@ -118,12 +117,12 @@ class IsolatedModel:
             raise
         return loaded
 
-    def _prepare(self, name: str) -> GeneratorCard:
+    def _prepare(self, name: str) -> Prepared:
         if self._process is None:
             self._start()
-        card: GeneratorCard = self._call("prepare", name, self._preparations[name](), patience=FIT_TIMEOUTS)
+        prepared: Prepared = self._call("prepare", name, self._preparations[name](), patience=FIT_TIMEOUTS)
         self._ready.add(name)
-        return card
+        return prepared
 
     def _call(self, method: str, *arguments: object, patience: int = 1) -> Any:
         assert self._process is not None
@@ -143,10 +142,11 @@ def _counted(answer: Image | Failure) -> Image | Failure:
 
 
 class IsolatedSynthesizer(Synthesizer):
-    """An isolated model, prepared for a data set."""
+    """An isolated model, prepared for a data set; ``fit`` is the sha256 of its fit where it was fitted."""
 
-    def __init__(self, model: IsolatedModel, name: str, card: GeneratorCard) -> None:
-        self.model, self.name, self.card = model, name, card
+    def __init__(self, model: IsolatedModel, name: str, prepared: Prepared) -> None:
+        self.model, self.name = model, name
+        self.card, self.fit = prepared
 
     def answer(self, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return an image or a failure for each edit."""

@@ -52,6 +52,13 @@ class Loaded(NamedTuple):
     data: str
 
 
+class Prepared(NamedTuple):
+    """A model prepared for a data set: its card there, and the sha256 of its fit where it was fitted."""
+
+    card: GeneratorCard
+    fit: str = ""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """How to prepare a loaded model for a data set.

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.contracts import ImageMetric, SetMetric
-from ...core.errors import BenchError
+from ...core.errors import BenchError, explain
 from ...metrics.calibration import Calibration
 from ...metrics.ecs import ExpressionConsistency
 from ...metrics.fss import FaceSimilarity
@@ -28,14 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def collect_scores(parts: ShardParts, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return the rows of all cells, in the order of cells, shards and edits.
+    """Return the rows of all cells, in the order of cells, shards and edits; of a part of a run, its own.
 
     Raises:
         BenchError: the rows of a shard are missing or damaged; without them a mean would be of other edits.
     """
-    return concatenate(
-        [_rows_of(parts, cell, shard) for cell in cells for shard in range(len(cell.dataset.shards))]
-    )
+    return concatenate([_rows_of(parts, cell, shard) for cell in cells for shard in cell.dataset.own_shards])
 
 
 def _rows_of(parts: ShardParts, cell: Cell, shard: int) -> pd.DataFrame:
@@ -76,7 +74,7 @@ def _calibration(
         raise
     except Exception as error:
         log.warning("%s cannot be calibrated", metric.card.id, exc_info=error)
-        found = Calibration(0, 0, float("nan"), {}, f"{type(error).__name__}: {error}")
+        found = Calibration(0, 0, float("nan"), {}, explain(error))
     return CalibrationRecord(
         dataset=dataset,
         domain=domain,
@@ -97,9 +95,10 @@ def face_levels(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer)
 
 
 def _levels_in(parts: ShardParts, plan: DatasetPlan, metric: FaceSimilarity) -> Iterator[FaceLevelRecord]:
-    sources, truths = (
-        _features_of(parts, plan, metric, role).astype(np.float64) for role in ("source", "truth")
-    )
+    seen = [_features_of(parts, plan, metric, role) for role in ("source", "truth")]
+    if any(features is None for features in seen):
+        return
+    sources, truths = (features.astype(np.float64) for features in seen if features is not None)
     for domain in plan.dataset.domains:
         here = [i for i, edit in enumerate(plan.edits) if edit.source.domain == domain]
         subjects = [plan.edits[i].source.subject for i in here]
@@ -107,11 +106,18 @@ def _levels_in(parts: ShardParts, plan: DatasetPlan, metric: FaceSimilarity) -> 
         yield FaceLevelRecord(dataset=plan.name, domain=domain, metric=metric.card.id, **levels._asdict())
 
 
-def _features_of(parts: ShardParts, plan: DatasetPlan, metric: ImageMetric, role: str) -> NDArray[np.float32]:
-    """Return (N, d) features of the edits' sources or truths by the metric's network."""
+def _features_of(
+    parts: ShardParts, plan: DatasetPlan, metric: ImageMetric, role: str
+) -> NDArray[np.float32] | None:
+    """Return (N, d) features of the edits' sources or truths by the metric's network.
+
+    None where the network, of other people's code, failed on a shard.
+    """
     key = f"{metric.networks[0].card.name}/{role}"
-    shards = range(len(plan.shards))
-    return np.concatenate([parts.read_reference_features(plan.name, shard)[key] for shard in shards])
+    stored = (parts.read_reference_features(plan.name, shard) for shard in range(len(plan.shards)))
+    found = [features.get(key) for features in stored]
+    known = [features for features in found if features is not None]
+    return np.concatenate(known) if len(known) == len(found) else None
 
 
 def ceilings(parts: ShardParts, plans: Sequence[DatasetPlan], scorer: Scorer) -> list[CeilingRecord]:
@@ -124,6 +130,8 @@ def _ceilings_in(
     parts: ShardParts, plan: DatasetPlan, judge: ExpressionConsistency
 ) -> Iterator[CeilingRecord]:
     seen = _features_of(parts, plan, judge, "truth")
+    if seen is None:
+        return
     for domain in plan.dataset.domains:
         truths = {
             edit.truth.id: (edit, row)

@@ -14,6 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...core.contracts import COPY, SetMetric
+from ...core.plurals import counted
+from ...core.reasons import UNSCORED
 from ...scoring.scorer import Scorer
 from ...scoring.sets import COLUMNS, Array, SetScore, set_score
 from ...statistics.comparisons import DIFFERENCE_COLUMNS
@@ -167,15 +169,33 @@ class _SetComparison:
     def _score(self, name: str, domain: str, outputs: Array, rows: Rows) -> SetScore:
         network = self.metric.network.card.name
         real = self.references[domain].features[network] if domain in self.references else outputs[:0]
+        if lost := self._lost[name]:
+            reason = f"{UNSCORED}{network} failed on {counted(lost, 'shard')}; the same command tries again"
+            return SetScore(len(outputs), len(real), reason=reason)
         if name == COPY and self._plan.references[domain].label == INPUTS_TOO:
             return SetScore(len(outputs), len(real), reason=AMONG_REFERENCES)
         return set_score(self.metric, outputs, self._groups[rows], real)
 
     def _features(self, cell: Cell) -> Array:
-        """Return (N, d) features of all outputs, NaN where there is none."""
-        network, shards = self.metric.network.card.name, range(len(self._plan.shards))
-        name, dataset = cell.card.name, self._plan.name
-        return np.concatenate([self.parts.read_features(name, dataset, shard)[network] for shard in shards])
+        """Return (N, d) features of all outputs, NaN where there is none or the network failed."""
+        dimension = self.metric.network.card.dimension
+        return np.concatenate(
+            [
+                np.full((len(edits), dimension), np.nan, np.float32) if found is None else found
+                for edits, found in zip(self._plan.shards, self._stored(cell), strict=True)
+            ]
+        )
+
+    def _stored(self, cell: Cell) -> Iterator[Array | None]:
+        """Yield the features of each shard; None where the network failed on it."""
+        network, name, dataset = self.metric.network.card.name, cell.card.name, self._plan.name
+        for shard in range(len(self._plan.shards)):
+            yield self.parts.read_features(name, dataset, shard).get(network)
+
+    @cached_property
+    def _lost(self) -> dict[str, int]:
+        """Generator to the number of shards without features."""
+        return {cell.card.name: sum(part is None for part in self._stored(cell)) for cell in self.cells}
 
 
 def _usable(features: Array) -> Rows:

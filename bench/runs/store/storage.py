@@ -5,8 +5,10 @@ All other code addresses files by keys: relative paths such as ``scores/rendered
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,6 +61,10 @@ class Storage:
             self._files.pipe_file(self._path(key), content)
         except OSError as error:
             raise write_error(f"{self.location}/{key}", error) from error
+
+    def take_over(self, key: str, content: bytes, source: Storage) -> None:
+        """Write a file that was read from another storage under the same key; see ``write_whole``."""
+        self.write_whole(key, content)
 
     def exists(self, key: str) -> bool:
         """Return whether there is a file or a folder."""
@@ -154,6 +160,16 @@ class LocalStorage(Storage):
         """
         with written_whole(self._folder / key) as temporary:
             temporary.write_bytes(content)
+
+    def take_over(self, key: str, content: bytes, source: Storage) -> None:
+        """Write a file that was read from another storage under the same key; on one disk it is linked."""
+        with written_whole(self._folder / key) as temporary:
+            try:
+                if not isinstance(source, LocalStorage):
+                    raise OSError(errno.EXDEV, "it is on another file system")
+                os.link(source._folder / key, temporary)
+            except OSError:
+                temporary.write_bytes(content)
 
     def exists(self, key: str) -> bool:
         """Return whether there is a file or a folder."""

@@ -29,7 +29,7 @@ from ...core.names import file_name, safe_name
 from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ...scoring.score_tables import read_score_table
 from ...scoring.shards import SCORES
-from ..spec import RunSpec
+from ..spec import Part, RunSpec
 from .parts import ShardParts, parquet_bytes
 from .records import REMEDY, Identities, RunRecord
 from .storage import Storage, storage_at
@@ -47,8 +47,12 @@ REPORT, GRIDS = "report", "grids"
 WRITTEN = ("outputs", "scores", REPORT, GRIDS)
 
 
-BEFORE_RECORD = (IDENTITIES, LOG)
-"""Files that a run writes before its record: all that one leaves which failed while it was set up."""
+PARTS = "parts"
+"""Folder of runs that are each a part of this one."""
+
+
+BEFORE_RECORD = (IDENTITIES, LOG, PARTS)
+"""What a run may hold before its record: what one leaves that failed while it was set up, and its parts."""
 
 
 DIGESTS = "sha256sums.txt"
@@ -86,6 +90,19 @@ class RunStore:
     def inside(self, folder: str) -> RunStore:
         """Return the run in a folder of this one."""
         return RunStore(self._storage.at(folder))
+
+    def part(self, part: Part) -> RunStore:
+        """Return the run that is a part of this one, in its own folder."""
+        return self.inside(_part_folder(part))
+
+    def location_of_whole(self, part: Part) -> str:
+        """Return the location of the run that this one is a part of."""
+        return self.location.removesuffix(f"/{_part_folder(part)}")
+
+    def part_runs(self) -> list[RunStore]:
+        """Return the parts of this run that have been begun."""
+        found = self._storage.list(f"{PARTS}/*/{RECORD}")
+        return [self.inside(key.removesuffix(f"/{RECORD}")) for key in found]
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -313,6 +330,20 @@ class RunStore:
         recorded = self.read_digests()
         return [key for key, digest in recorded.items() if key not in present or self.digest(key) != digest]
 
+    def take_over(self, key: str, digest: str, source: RunStore) -> None:
+        """Copy a file of another run, unless it is here already; on one disk it is linked.
+
+        Raises:
+            OSError: it is missing there or cannot be read.
+            ValueError: its sha256 is not ``digest``.
+        """
+        if self._storage.exists(key) and self.digest(key) == digest:
+            return
+        content = source._storage.read(key)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(f"its sha256 is not the one in {DIGESTS}")
+        self._storage.take_over(key, content, source._storage)
+
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that are missing are no error."""
         for key in keys:
@@ -352,6 +383,10 @@ def output_place(key: str) -> tuple[str, str, str] | None:
     if folder != "outputs" or len(rest) != 3:
         return None
     return rest[0], rest[1], rest[2].removesuffix(".png")
+
+
+def _part_folder(part: Part) -> str:
+    return f"{PARTS}/{part.number}-of-{part.total}"
 
 
 def _output_key(generator: str, dataset: str, edit: str) -> str:

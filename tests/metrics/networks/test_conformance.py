@@ -127,7 +127,7 @@ def test_images_and_shards_can_come_in_any_order_and_number(name, loaded, roles,
         made, real = (seen(metric.network, role) for role in ("output", "truth"))
         assert metric.compute(made[::-1], real[::-1]) == pytest.approx(metric.compute(made, real), rel=1e-6)
         return
-    needed = ("output", *metric.beside)
+    needed = ("output", *metric.compared_with)
     whole = batch(roles, {n.card.name: {role: seen(n, role) for role in needed} for n in metric.networks})
     shards = [metric.score(rows(whole, chosen)) for chosen in ([1], [0])]
     for column, values in metric.score(whole).items():

@@ -36,7 +36,8 @@ class Stored:
         self.outputs = outputs
 
     def read_features(self, generator, dataset, shard):
-        return {"given": self.outputs[generator]}
+        found = self.outputs[generator]
+        return {} if found is None else {"given": found}
 
 
 def sample(seed, n=N, scale=1.0, shift=0.0):
@@ -119,6 +120,14 @@ def test_a_model_without_outputs_has_a_reason_and_no_difference(outputs):
     assert "needs 16 outputs" in found["reason"]
     assert np.isnan([found[name] for name in ("difference", "low", "high", "p", "p_holm")]).all()
     assert row(differences, metric="kid@test", generator="bad", versus="twin")["p_holm"] < 0.01
+
+
+def test_a_network_that_failed_on_a_shard_gives_no_score_of_fewer_outputs(outputs):
+    found = results(outputs | {"bad": None})
+    lost = row(found.scores, metric="fid@test", generator="bad")
+    assert np.isnan(lost["value"])
+    assert lost["reason"] == "not scored: given failed on 1 shard; the same command tries again"
+    assert np.isfinite(row(found.scores, metric="fid@test", generator="good")["value"])
 
 
 def test_the_input_is_not_compared_with_itself(outputs):

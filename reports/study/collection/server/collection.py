@@ -94,7 +94,8 @@ class Collection:
             yield
             self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # SQLite itself rolls back where the disk is full
+                self.connection.execute("ROLLBACK")
             raise
 
     def start(self, participant: str, token: str, screen: str = "") -> str:

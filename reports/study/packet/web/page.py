@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from fesbench.core.errors import BenchError
-from fesbench.core.files import write_text
+from fesbench.core.files import copy_whole, write_text
 
 from ...schema import Form, Study
 from ...storage import PUBLIC, stimulus_path
@@ -116,7 +115,7 @@ def write_web(
         write_text(folder / "forms" / f"{form.id}.js", f"window.FORM = {_json(form)};\n")
     (folder / "stimuli").mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys(name for form in forms for name in form.stimuli):
-        shutil.copyfile(stimulus_path(packet, name), folder / "stimuli" / f"{name}.png")
+        copy_whole(stimulus_path(packet, name), folder / "stimuli" / f"{name}.png")
     return folder / "index.html"
 
 

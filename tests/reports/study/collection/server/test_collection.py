@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import OperationalError
 
 import pytest
 
@@ -126,3 +127,27 @@ def test_a_file_that_no_server_wrote_is_refused(tmp_path, content):
         importer.read(path)
     with pytest.raises(BenchError, match="missing"):
         importer.read(Path(tmp_path, "none.sqlite"))
+
+
+def test_an_answer_that_a_full_disk_did_not_take_is_refused_and_taken_later(made, small_disk, token):
+    lab, trials = Collection(small_disk.folder / "lab.db", made.study.id, made.forms), made.forms[0].trials
+    with lab.transaction():
+        lab.start("fay", token("fay"))
+        lab.answer(token("fay"), trials[0].id, "A", 900)
+    small_disk.leave(0)
+
+    def answer(trial):
+        with lab.transaction():
+            return lab.answer(token("fay"), trial.id, trial.choices[0], 900)
+
+    def fill():
+        for trial in trials[1:]:
+            answer(trial)
+
+    with pytest.raises(OperationalError, match="full"):  # perhaps after the last free page of the file
+        fill()
+    taken = len(lab.answered("fay"))
+    small_disk.clear()
+    assert answer(trials[taken])
+    assert len(lab.answered("fay")) == taken + 1
+    lab.close()

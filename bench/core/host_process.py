@@ -1,47 +1,63 @@
-"""A process for code of others: it is called with a time limit, and may end at any moment."""
+"""A process for code of others: it is called with a time limit, and may end at any moment.
+
+``HostProcess`` starts a module, whose ``main`` calls ``serve`` with the object that answers the calls.
+"""
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 from weakref import finalize
 
-from ...core.errors import BenchError
+from .errors import BenchError, explain
+
+TIMEOUT = 300.0
+"""Seconds that code of others may take for a call, where the user states no other."""
 
 START_SECONDS = 600.0
 """How long a process may take until it can be called; it only imports the suite."""
 
-HOST = f"{__package__}.host"
+FIRST_TO_END = "1000"
+"""Value of ``oom_score_adj``: where memory runs out, Linux ends this process before that of the run."""
 
 
-class CallFailed(BenchError):
+class HostError(BenchError):
+    """A call gave no result."""
+
+
+class CallFailed(HostError):
     """The code of others raised something."""
 
 
-class ProcessEnded(BenchError):
+class ProcessEnded(HostError):
     """The process ended before it answered."""
 
 
-class TimedOut(BenchError):
+class TimedOut(HostError):
     """The process gave no answer in time, and was ended."""
 
 
 class HostProcess:
-    """A process that runs ``host.ModelHost``; close it after use.
+    """A process that runs a module with a ``main`` that serves calls; close it after use.
 
     What the code of others prints arrives on stderr. The process ends with this one, even by a kill.
+
+    Args:
+        module: The full name of the module.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", HOST], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._end = finalize(self, _end, self._process)
         self._replies: SimpleQueue[tuple[bool, Any] | None] = SimpleQueue()
@@ -110,3 +126,35 @@ def _how_ended(code: int) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:
         return f"by signal {-code}"
+
+
+def serve(host: object) -> None:
+    """Answer calls of the methods of an object until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller handles Ctrl-C
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_END)
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # stdout carries replies; what the code of others prints goes to stderr
+    calls: SimpleQueue[tuple[str, tuple[Any, ...]]] = SimpleQueue()
+
+    def take(call: tuple[str, tuple[Any, ...]] | None) -> None:
+        if call is None:
+            os._exit(0)  # the caller has ended, however busy the code of others is
+        calls.put(call)
+
+    Thread(target=receive, args=(requests, take), daemon=True).start()
+    reply = pickle.dumps((True, None))
+    while True:
+        replies.write(reply)
+        replies.flush()
+        method, arguments = calls.get()
+        reply = _answer(host, method, arguments)
+
+
+def _answer(host: object, method: str, arguments: tuple[Any, ...]) -> bytes:
+    """Call a method; whatever the code of others raises is an answer."""
+    try:
+        return pickle.dumps((True, getattr(host, method)(*arguments)))
+    except BaseException as error:
+        return pickle.dumps((False, explain(error)))
