@@ -462,7 +462,7 @@ _PATH = re.compile(
 
 
 class Scrubbed:
-    """Removes the folders of paths from texts, those of the run first: ``some/where/G.ckpt`` is ``G.ckpt``."""
+    """Removes the folders of paths from texts: ``some/where/G.ckpt`` is ``G.ckpt``."""
 
     def __init__(self, run: RunResults) -> None:
         spec = run.spec
