@@ -4,13 +4,13 @@
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-EVERYTHING := dev,docs,paper,portable,prepare,ray,s3,study,train
+EVERYTHING := dev,docs,hub,paper,portable,prepare,ray,s3,study,train
 SITE := build/site
 
 export PYTHON
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo readme-numbers test quick coverage lint type wheel bench faults mutants gpu docs notebook constraints clean core everything site
+.PHONY: help demo readme-numbers test quick coverage lint type wheel bench bench-peers faults mutants gpu docs notebook constraints clean core everything site
 .NOTPARALLEL:
 
 help:
@@ -22,9 +22,11 @@ demo: core ## set up, then compare all models on rendered faces
 test: everything ## set up, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-quick: everything ## set up, then run the tests of single parts that need no torch, in about a minute
+quick: everything ## set up, then run the tests of single parts that need no torch, without long simulations, in a minute
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/core tests/statistics tests/datasets/folders \
-	  tests/reports/tables tests/reports/formats
+	  tests/reports/tables tests/reports/formats \
+	  --deselect tests/statistics/test_comparisons.py::test_false_alarms_stay_rare \
+	  --deselect tests/statistics/test_comparisons.py::test_true_ranks_are_inside_for_equal_models
 
 coverage: everything ## set up, run the tests, and list the lines that they do not reach in process
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --cov
@@ -47,6 +49,16 @@ wheel: site ## build the wheel, install it in a clean environment, import all of
 
 bench: everything ## time the parts against their peers
 	$(BIN)/pytest benchmarks
+
+bench-peers: everything ## time the metrics against their authors' programs, in an environment of their own (FACES=folder)
+	@.ci/environment build/peers dev,paper
+	build/peers/bin/python -m pip install -qq --disable-pip-version-check --requirement benchmarks/peers.txt
+	build/peers/bin/python -m pip install -qq --disable-pip-version-check --force-reinstall --no-deps \
+	  "$$(grep -o '^opencv-python-headless<[0-9]*' benchmarks/peers.txt)" # pyiqa brought another cv2
+	$(if $(FACES),,rm -rf build/faces && $(BIN)/bench data export-edits rendered build/faces)
+	OMP_NUM_THREADS=2 build/peers/bin/python benchmarks/metrics_against_peers.py \
+	  $(or $(FACES),build/faces/inputs) --images $(or $(N),200)
+	build/peers/bin/pytest benchmarks/test_frechet.py benchmarks/test_regression.py
 
 faults: everything ## damage files of every kind and kill what writes them, N times each (default 20)
 	FAULT_INPUTS=$(or $(INPUTS),300) $(BIN)/pytest -s tests/fuzz

@@ -5,9 +5,9 @@ pytorch-fid's own functions, QualiCLIP as pyiqa computes it (at the authors' tem
 Outputs are compared beside the times. Printed as Markdown, for docs/speed.md: seconds of the processor, which
 other jobs on the machine move little, and ratios by these and by the wall clock.
 
-Needs the extra ``paper``; pyiqa 0.1.16 with openai-clip, ftfy, regex and setuptools<81, as ``clip`` imports
-pkg_resources; opencv-python-headless<5, as later ones come without DeepFace's default detector; SciPy<1.18;
-and a folder with at least 64 photos of faces. Weights are filled by a seeded rule: no time depends on them.
+``make bench-peers`` installs the extra ``paper`` and ``peers.txt`` into an environment of their own, and runs
+this on rendered faces; ``make bench-peers FACES=folder`` on at least 64 photos of faces, which DeepFace's
+detector finds as it would those of a paper. Weights are filled by a seeded rule: no time depends on them.
 
 Usage: ``OMP_NUM_THREADS=2 python benchmarks/metrics_against_peers.py FACES [--images 200]``
 """

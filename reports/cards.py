@@ -6,6 +6,7 @@ cards follow Gebru et al., 'Datasheets for Datasets' (2021). Unknown facts show 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,8 @@ from .formats.markdown import escape, markdown_table
 from .tables.table import Table, metric_title
 
 NOT_STATED = "not stated"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[\w.-]{1,95})?")
+"""What hubs take for the name of a data set; other texts stand in the card's own sections alone."""
 ASSUMED = (
     "These statements go by the name or layout of the data set: they hold if the folder is what it is called."
 )
@@ -305,7 +308,7 @@ def _front_matter(card: GeneratorCard, tables: Iterable[Table]) -> str:
         else {"license": "other", "license_name": card.licence or NOT_STATED}
     )
     content: dict[str, Any] = licence | {"tags": ["facial-expression-synthesis", "image-to-image"]}
-    if card.trained_on:
+    if _HUB_NAME.fullmatch(card.trained_on):
         content["datasets"] = [card.trained_on]
     if results:
         content["model-index"] = [{"name": card.name, "results": results}]

@@ -14,12 +14,12 @@ from ..core.errors import BenchError
 from ..generators.registry import GENERATORS, load_model
 from .completion import complete_models
 from .console import make_console, make_list
-from .options import labels_option, long_option, native_size_option
+from .options import labels_option, long_option, native_size_option, public_option, repository_option
 
 
 @click.group()
 def models() -> None:
-    """List and show the generators."""
+    """List and show the generators, and send one to the Hugging Face hub."""
 
 
 @models.command("list", epilog="Example:  bench models list --json")
@@ -97,3 +97,23 @@ def show(
     for field, value in card.items():
         table.add_row(field, "\n".join(map(str, value)) if isinstance(value, tuple) else str(value))
     make_console().print(table)
+
+
+@models.command(
+    epilog="Example:  bench models push stargan --checkpoint runs/mine/stargan.safetensors --to me/stargan"
+)
+@click.argument("name", shell_complete=complete_models)
+@repository_option
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights other than the shipped ones.")
+@click.option("--run", type=click.Path(path_type=Path), help="Add what this run measured to the card.")
+@public_option
+def push(name: str, repository: str, checkpoint: Path | None, run: Path | None, public: bool) -> None:
+    """Send the weights of a generator, with a model card, to the Hugging Face hub.
+
+    Needs the extra `hub`. The token is that of the hub's own client: `hf auth login`, or HF_TOKEN.
+    """
+    from fesbench.reports.hub import push_model
+
+    from ..api import open_run
+
+    click.echo(push_model(repository, name, checkpoint, open_run(run) if run else None, public))

@@ -78,3 +78,10 @@ labels_option = click.option(
 native_size_option = click.option(
     "--native-size", type=click.IntRange(8, 1024), help="Pixels of the images the checkpoint was trained on."
 )
+
+repository_option = click.option(
+    "--to", "repository", required=True, metavar="USER/NAME", help="The repository; made where there is none."
+)
+public_option = click.option(
+    "--public", is_flag=True, help="A repository that is made can be seen by everybody.  [default: private]"
+)

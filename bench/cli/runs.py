@@ -1,4 +1,4 @@
-"""``bench runs``: list and show runs, and move one as a single file."""
+"""``bench runs``: list and show runs, move one as a single file, and send results to a hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from ..core.plurals import counted
 from .completion import complete_runs
 from .console import make_console
-from .options import Location
+from .options import Location, public_option, repository_option
 
 if TYPE_CHECKING:
     from ..review.overview import Overview
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def runs() -> None:
-    """List and show runs, and move one as a single file."""
+    """List and show runs, move one as a single file, and send results to the Hugging Face hub."""
 
 
 @runs.command("list", epilog="Example:  bench runs list /data/runs --json")
@@ -88,3 +88,23 @@ def unpack_(archive: Path, out: Path | None, limit_gb: float) -> None:
     click.echo(f"{folder}: every file is as it was when the run was finished")
     if missing:
         click.echo(f"left out by whoever packed it: {counted(len(missing), 'file')}, {missing[0]} first")
+
+
+@runs.command(epilog="Example:  bench runs push runs/demo --to me/fesbench-demo")
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@repository_option
+@click.option(
+    "--outputs", is_flag=True, help="Send the models' outputs too, where the data may be passed on."
+)
+@public_option
+def push(run: Path, repository: str, outputs: bool, public: bool) -> None:
+    """Send the results of RUN, as a submission and tables, to the Hugging Face hub.
+
+    No photo of a data set is sent. Needs the extra `hub`. The token is that of the hub's own client: `hf auth
+    login`, or HF_TOKEN.
+    """
+    from fesbench.reports.hub import push_run
+
+    from ..api import open_run
+
+    click.echo(push_run(repository, open_run(run), outputs, public))

@@ -347,7 +347,7 @@ def submission_of(run: RunResults, models: Sequence[str] = (), name: str = "", b
         BenchError: the run has no such model, or no results.
     """
     chosen = _chosen(run, models)
-    clean = _Scrubbed(run)
+    clean = Scrubbed(run)
     content = {
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
@@ -379,7 +379,7 @@ def _chosen(run: RunResults, models: Sequence[str]) -> frozenset[str]:
     return frozenset(wanted | controls)
 
 
-def _results(results: DatasetResults, chosen: Collection[str], clean: _Scrubbed) -> dict[str, Any]:
+def _results(results: DatasetResults, chosen: Collection[str], clean: Scrubbed) -> dict[str, Any]:
     run, record = results.run, results.record
     names = [name for name in results.models if name in chosen]
     trained = record.trained_on
@@ -421,7 +421,7 @@ def _networks(run: RunResults) -> dict[str, dict[str, Any]]:
     }
 
 
-def _model(results: DatasetResults, name: str, clean: _Scrubbed) -> dict[str, Any]:
+def _model(results: DatasetResults, name: str, clean: Scrubbed) -> dict[str, Any]:
     run, entry = results.run, results.models[name]
     asked_as = next((spec for spec, known in run.record.names.items() if known == name), name)
     parts = run.identities.models.get(asked_as, {})
@@ -447,7 +447,7 @@ def _combined(parts: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(parts).encode("utf-8")).hexdigest() if parts else ""
 
 
-def _cells(cells: pd.DataFrame, clean: _Scrubbed) -> Iterator[dict[str, Any]]:
+def _cells(cells: pd.DataFrame, clean: Scrubbed) -> Iterator[dict[str, Any]]:
     whole = ("n_asked", "n_scored", "subjects", "n_references")
     for row in cells[[name for name in CELL_COLUMNS if name != "dataset"]].to_dict("records"):
         cell = {str(name): json_value(value) for name, value in row.items()}
@@ -461,8 +461,8 @@ _PATH = re.compile(
 """The folders of a path that begins with one; a web address holds none."""
 
 
-class _Scrubbed:
-    """Removes the folders of paths from texts, those of the run first: ``/home/me/G.ckpt`` is ``G.ckpt``."""
+class Scrubbed:
+    """Removes the folders of paths from texts: ``some/where/G.ckpt`` is ``G.ckpt``."""
 
     def __init__(self, run: RunResults) -> None:
         spec = run.spec

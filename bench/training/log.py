@@ -1,4 +1,8 @@
-"""The losses of a training, written step by step to a file and, where it is installed, to TensorBoard."""
+"""The losses of a training, written step by step to a file and, where it is installed, to TensorBoard.
+
+TensorBoard gets the sample grids and the validation scores of candidates as well; both are kept in files of
+their own in any case.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+import numpy as np
+from PIL import Image as PILImage
+
+from ..core.contracts import Image
 from ..core.files import written_whole
 
 if TYPE_CHECKING:
@@ -16,6 +24,8 @@ if TYPE_CHECKING:
 
 LOSSES = "losses.jsonl"
 CURVES = "curves"
+WIDEST = 512
+"""Pixels of the longer side of a sample grid in TensorBoard, whose files keep every one of them."""
 
 
 class TrainingLog:
@@ -30,6 +40,7 @@ class TrainingLog:
     def __init__(self, folder: Path | None, step: int) -> None:
         self._lines: TextIO | None = None
         self._curves: SummaryWriter | None = None
+        self._shown = step
         if folder is not None:
             _keep_lines(folder / LOSSES, step)
             self._lines = (folder / LOSSES).open("a", encoding="utf-8")
@@ -52,6 +63,23 @@ class TrainingLog:
         if self._curves is not None:
             for name, value in losses.items():
                 self._curves.add_scalar(name, value, step)
+
+    def write_samples(self, step: int, grid: Image) -> None:
+        """Show a grid of samples, (H, W, 3) uint8, in TensorBoard, reduced to at most ``WIDEST`` pixels.
+
+        The grid of a step is shown once; that of the step at which the log was opened was shown before.
+        """
+        if self._curves is not None and step > self._shown:
+            small = PILImage.fromarray(grid)
+            small.thumbnail((WIDEST, WIDEST))
+            self._curves.add_image("samples", np.asarray(small), step, dataformats="HWC")
+            self._shown = step
+
+    def write_outcomes(self, step: int, means: Mapping[str, float]) -> None:
+        """Add the validation scores of a candidate to TensorBoard, by name, as ``validation/NAME``."""
+        if self._curves is not None:
+            for name, value in means.items():
+                self._curves.add_scalar(f"validation/{name}", value, step)
 
     def flush(self) -> None:
         """Write buffered lines to the files."""

@@ -166,19 +166,19 @@ class TrainingRun:
         clock = _Clock(self.seconds, self.processor_seconds)
         stop = math.inf if pause is None else self.trainer.step + pause
         self._note_code()
-        self._judge_candidate()
         with TrainingLog(self.folder if self._leads else None, self.trainer.step) as log:
+            self._judge_candidate(log)
             while (progress := self.progress(limit)) < 1 and self.trainer.step < stop:
                 self.losses = self.trainer.advance(self._learning_rate(limit, progress))
                 self._refuse_divergence()
                 # The same time in all processes: otherwise some would stop while others wait for them.
                 self.seconds, self.processor_seconds = self.trainer.mean(clock.read()).tolist()
                 log.write(self.trainer.step, self.losses)
-                if self._judge_candidate() or self.trainer.step % self.save_every == 0:
+                if self._judge_candidate(log) or self.trainer.step % self.save_every == 0:
                     self._save(log)
                 report(self.trainer.step, self.progress(limit))
             if self._has_candidates and self.progress(limit) >= 1:
-                self._judge()
+                self._judge(log)
             self._save(log)
 
     def _until_end(self, limit: Limit) -> Limit:
@@ -237,11 +237,11 @@ class TrainingRun:
         networks = (*(self.model.template.guided_by or ()), *tuned, *self.selection.networks)
         return tuple(dict.fromkeys(networks))
 
-    def _judge_candidate(self) -> bool:
+    def _judge_candidate(self, log: TrainingLog) -> bool:
         """Score the present weights if the settings name them as a candidate; return whether they do."""
         candidate = self.selection.validation is not None and self.trainer.step in self.settings.candidates
         if candidate:
-            self._judge()
+            self._judge(log)
         return candidate
 
     @property
@@ -250,12 +250,12 @@ class TrainingRun:
         reached = any(step <= self.trainer.step for step in self.settings.candidates)
         return self.selection.validation is not None and reached
 
-    def _judge(self) -> None:
+    def _judge(self, log: TrainingLog) -> None:
         with fail_together(self.trainer.fabric):
-            if self._leads:
-                step = self.trainer.step
+            if self._leads and (step := self.trainer.step) not in self.selection.outcomes:
                 record = {**self.training_record(), "steps": step, "selection": "see outcomes"}
                 self.selection.judge(step, self._averaged(), record)
+                log.write_outcomes(step, self.selection.outcomes[step].means())
         self.end = self.trainer.fabric.broadcast(self.selection.end(self.settings))
 
     def _refuse_divergence(self) -> None:
@@ -273,15 +273,16 @@ class TrainingRun:
     def _save(self, log: TrainingLog) -> None:
         with fail_together(self.trainer.fabric):
             if self._leads:
+                self._save_samples(log)
                 log.flush()
-                self._save_samples()
                 save_checkpoint(self.generator(), self.checkpoint, self.training_record(), half=True)
                 self._save_state()
 
-    def _save_samples(self) -> None:
+    def _save_samples(self, log: TrainingLog) -> None:
         if len(self.preview):
+            grid = sample_grid(self._averaged(), self.preview)
+            log.write_samples(self.trainer.step, grid)
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
-                grid = sample_grid(self._averaged(), self.preview)
                 PILImage.fromarray(grid).save(unfinished, format="PNG")
 
     def _save_state(self) -> None:

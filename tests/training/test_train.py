@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import fesbench
 from fesbench.baselines.stargan import StarGAN
@@ -168,6 +169,10 @@ def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
     selection = content["training"]["selection"]
     assert selection["by"] == f"{judge}, nearest face and error, 1 edit of faces (val, studio)"
     assert selection["candidates"].keys() == {"1 steps", "2 steps"}
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = reader.EventAccumulator(str(tmp_path / "out" / "curves")).Reload()
+    errors = [event.value for event in events.Scalars("validation/error")]
+    assert errors == pytest.approx([scores["error"] for scores in selection["candidates"].values()])
 
 
 def test_export_official_is_a_file_of_the_official_code(faces, tmp_path):
@@ -187,6 +192,10 @@ def test_curves_of_a_resumed_training_hold_every_step_once(faces, tmp_path):
         time.sleep(1.1)  # TensorBoard reads files in the order of the seconds in their names
     events = reader.EventAccumulator(str(tmp_path / "curves")).Reload()
     assert [event.step for event in events.Scalars("g_cycle")] == [1, 2, 3, 4]
+    grids = events.Images("samples")
+    assert [grid.step for grid in grids] == [2, 4]
+    with Image.open(tmp_path / "samples" / "000004.png") as saved:
+        assert (grids[1].width, grids[1].height) == saved.size
 
 
 def test_all_trains_what_can_be_trained_and_goes_on_after_a_failure(faces, tmp_path, monkeypatch):
