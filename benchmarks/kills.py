@@ -1,6 +1,6 @@
 """What is left where a run, a training, a study import or a report gets SIGKILL at a random moment.
 
-Usage: ``python benchmarks/kills.py [--kills 20] [--seed 0] [--works run]``, or ``make faults``.
+Usage: ``python benchmarks/kills.py [--kills 20] [--seed 0] [--works run report]``, or ``make faults``.
 
 Each work is done once undisturbed. Then it is started, killed at a moment drawn evenly over its duration, and
 started again, until it was killed so often. Whenever a start comes to its end, its files are compared with

@@ -40,7 +40,8 @@ async def post(server, address, path, body):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, local_addr=(address, 0))
     try:
         data = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n"
+        head += "Content-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         reply = await reader.read()
         head, _, content = reply.partition(b"\r\n\r\n")

@@ -10,8 +10,6 @@ import pytest
 from fesbench.core.errors import DatasetError
 from fesbench.datasets import registry
 from fesbench.datasets.registry import load_dataset
-from fesbench.metrics.fss import FaceSimilarity
-from fesbench.metrics.registry import load_metric
 
 PEOPLE = 8
 
@@ -184,13 +182,10 @@ def test_images_are_scored_whatever_some_metrics_do(call_bench, installed, rando
     found = json.loads(call_bench("score", *folders, *metrics, "--json").stdout)
     cells = {row["metric"]: row for row in found["scores"]}
     assert cells["fss@corners"]["value"] == pytest.approx(1)
+    assert found["face_levels"]["fss@corners"]["subjects"] == 16  # only the suite's own class has levels
     assert cells["lost"]["reason"] == "not scored: lost: SystemExit: 0"
     assert cells["lost-set"]["reason"] == "not scored: lost failed on images"
     assert cells["set"]["reason"] == "not scored: its process ended with exit code 0"
-
-
-def test_a_metric_of_the_suite_on_a_network_of_others_keeps_its_class(installed):
-    assert isinstance(load_metric("fss@corners"), FaceSimilarity)
 
 
 @pytest.mark.parametrize(
