@@ -20,7 +20,6 @@ from ..metrics.registry import metric_id
 from ..runs.plan import Plan
 from ..runs.progress import Listener, shown_progress
 from ..runs.spec import BY_MODEL, Part, RunConfig, by_model, read_config
-from ..runs.store.store import FAILURES
 from .completion import complete_data, complete_models
 from .console import make_console, say
 from .options import Location, metric_option
@@ -194,7 +193,7 @@ def run(
     with shown_progress(console) as listener:
         results = complete_run(plan, store, device, loaders, listener, timeout, executor)
         written = _write_report(results, listener) if with_report else []
-    pages = [path for path in written if path.suffix == ".html"]
+    pages = [path for path in written if path.endswith(".html")]
     for path in written:
         if path not in pages:
             console.print(f"written: {path}", markup=False, soft_wrap=True)
@@ -211,6 +210,7 @@ def run(
 def _show_part(store: RunStore, part: Part, as_json: bool, asked: Collection[str], console: Console) -> int:
     """Say what a part of a run did, and what to do once all have come to their end; return the exit code."""
     from ..runs.results import part_exit_code
+    from ..runs.store.store import FAILURES
 
     record = store.record
     done, failed = (record.counts.done if record.counts else 0), record.failed

@@ -41,7 +41,7 @@ def _remove_others(folder: Path, patterns: Iterable[str], written: set[str]) -> 
                 path.unlink()
 
 
-def show(run: RunResults, console: Console, page: Path | None = None) -> None:
+def show(run: RunResults, console: Console, page: str | None = None) -> None:
     """Print the main measures, what failed, and where to find the rest.
 
     Args:
