@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "ECS, OOD ↑": ("ecs@embedded", "ood"),
         "FSS, OOD ↑": ("fss@embedded", "ood"),
         "quality, OOD ↑": ("quality@embedded", "ood"),
-        "both ECS and FSS, OOD ↑": ("joint@embedded", "ood"),
+        "all three hold, OOD ↑": ("works@embedded", "ood"),
     },
     "london": {
         "ECS@fer ↑": ("ecs@fer", "studio"),
