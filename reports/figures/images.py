@@ -17,7 +17,7 @@ from .canvas import DPI, FAINT, SMALL, TALLEST, WIDE, WIDTH, plain, styled
 from .grid import GridRow
 
 _LABEL = 0.72
-_LINE = 0.09
+_LINE = 0.1
 """Inches: a line of the titles above the columns."""
 _CHARACTER = 0.046
 """Inches: a character of the smallest text."""

@@ -147,12 +147,12 @@ def test_ten_kills_change_nothing(start, tmp_path):
         tmp_path / "whole",
         ("--model", "masked-regression", "--metric", "fid"),
     )
-    finish(start(*arguments(whole, *more, limit=4, workers=2)))
+    finish(start(*arguments(whole, *more, limit=3, workers=2)))
     for moment in np.linspace(1, count_files(whole), 11)[:-1]:
-        process = start(*arguments(killed, *more, limit=4, workers=2))
+        process = start(*arguments(killed, *more, limit=3, workers=2))
         wait_for(lambda moment=moment: count_files(killed) >= moment, process)
         kill(process)
-    finish(start(*arguments(killed, *more, limit=4, workers=2)))
+    finish(start(*arguments(killed, *more, limit=3, workers=2)))
     assert (killed / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
     assert json.loads((killed / "summary.json").read_text()) == json.loads(
         (whole / "summary.json").read_text()

@@ -19,7 +19,7 @@ def run(out: Path, *more: object) -> tuple[object, ...]:
 def finished(bench, tmp_path_factory):
     """A small finished run of every model."""
     out = tmp_path_factory.mktemp("runs") / "all"
-    done = bench("run", "--model", "all", "--limit", 4, "--out", out, "--json")
+    done = bench("run", "--model", "all", "--limit", 3, "--out", out, "--json")
     return out, json.loads(done.stdout)
 
 
@@ -81,7 +81,7 @@ def test_the_summary_has_no_nan_and_counts_everything(finished):
 def test_nothing_left_to_do(bench, finished):
     out, summary = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
-    done = bench("run", "--model", "all", "--limit", 4, "--out", out, "--json")
+    done = bench("run", "--model", "all", "--limit", 3, "--out", out, "--json")
     assert "nothing left to do" in done.stderr
     assert json.loads(done.stdout) == summary
     assert {path: path.stat().st_mtime_ns for path in out.rglob("part-*")} == before

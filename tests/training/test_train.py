@@ -167,7 +167,7 @@ def test_a_judge_chooses_by_the_validation_subjects(faces, tmp_path):
     content = json.loads((tmp_path / "out" / "stargan.json").read_text())
     assert content["card"]["guided_by"] == ["embedded-judge1"]
     selection = content["training"]["selection"]
-    assert selection["by"] == f"{judge}, nearest face and error, 1 edit of faces (val, studio)"
+    assert selection["by"] == f"{judge}, nearest face, texture and error, 1 edit of faces (val, studio)"
     assert selection["candidates"].keys() == {"1 steps", "2 steps"}
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     events = reader.EventAccumulator(str(tmp_path / "out" / "curves")).Reload()
