@@ -15,7 +15,7 @@ from ..core.version import __version__
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The page's folder.")
 @click.option("--title", default="Leaderboard", show_default=True, help="The heading of the page.")
 def leaderboard(folder: Path, out: Path, title: str) -> None:
-    """Make a page from the submissions (*.json) and runs in FOLDER.
+    """Make a page from the submissions (JSON files) and runs in FOLDER.
 
     Models are ranked with each other only where data, edits, settings and the metrics' networks agree: each
     such group has a table of its own. The page says what keeps groups apart, and which files could not be
