@@ -69,6 +69,15 @@ long_option = click.option(
 """Passes ``details`` to a command that lists."""
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a model or a metric that is no part of the suite may take to load, and for each batch.",
+)
+
 labels_option = click.option(
     "--labels",
     callback=lambda ctx, param, value: split_names(value or ""),

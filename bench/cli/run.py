@@ -22,7 +22,7 @@ from ..runs.progress import Listener, shown_progress
 from ..runs.spec import BY_MODEL, Part, RunConfig, by_model, read_config
 from .completion import complete_data, complete_models
 from .console import make_console, say
-from .options import Location, metric_option
+from .options import Location, metric_option, timeout_option
 
 if TYPE_CHECKING:
     from ..runs.execution.executor import Executor
@@ -112,14 +112,7 @@ Examples:
 )
 @click.option("--device", help="A torch device.  [default: cpu]")
 @click.option("--workers", type=click.IntRange(0), help="Processes that load images.  [default: the cores]")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long a model or a metric that is no part of the suite may take to load, and for each batch.",
-)
+@timeout_option
 @click.option(
     "--executor",
     "place",

@@ -14,7 +14,7 @@ from fesbench.datasets.pairs import PATTERN
 
 from ..metrics.registry import backend_for_photos
 from .console import make_console, say
-from .options import metric_option
+from .options import metric_option, timeout_option
 
 if TYPE_CHECKING:
     from ..scoring.folders import Scores
@@ -58,14 +58,7 @@ Examples:
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of weight files of your own.")
 @click.option("--resolution", type=click.IntRange(32, 1024), help="Bring all images to this size first.")
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long a metric of an installed package may take to load, and for each batch.",
-)
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON on stdout.")
 @click.pass_context
 def score(ctx: click.Context, /, weights_dir: Path | None, as_json: bool, **fields: Any) -> None:

@@ -1,6 +1,7 @@
 """A process for code of others: it is called with a time limit, and may end at any moment.
 
 ``HostProcess`` starts a module, whose ``main`` calls ``serve`` with the object that answers the calls.
+``RestartedProcess`` starts it again where it ended.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ TIMEOUT = 300.0
 
 START_SECONDS = 600.0
 """How long a process may take until it can be called; it only imports the suite."""
+
+PATIENCE = 6
+"""After so many ends and time-outs without a single answer, code of others is asked no more."""
 
 FIRST_TO_END = "1000"
 """Value of ``oom_score_adj``: where memory runs out, Linux ends this process before that of the run."""
@@ -126,6 +130,72 @@ def _how_ended(code: int) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:
         return f"by signal {-code}"
+
+
+class RestartedProcess:
+    """A ``HostProcess`` that can be started again after it ended; its host has a method ``load``.
+
+    Args:
+        module: See ``HostProcess``.
+        request: What ``load`` is given at each start.
+        timeout: Seconds that a call may take.
+
+    Attributes:
+        answered: Whether anything was ever answered, as the caller states; see ``refuse_if_hopeless``.
+    """
+
+    def __init__(self, module: str, request: object, timeout: float) -> None:
+        self.answered = False
+        self._module, self._request, self._timeout = module, request, timeout
+        self._process: HostProcess | None = None
+        self._losses = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process that can be called."""
+        return self._process is not None
+
+    def start(self) -> Any:
+        """Start the process, and return what ``load`` returns there.
+
+        Raises:
+            HostError: there is no result; the process is ended.
+        """
+        self._process = HostProcess(self._module)
+        try:
+            return self.call("load", self._request)
+        except HostError:
+            self.close()
+            raise
+
+    def call(self, method: str, *arguments: object, patience: int = 1) -> Any:
+        """Return what a method of the host returns, within ``patience`` times the time-out.
+
+        Raises:
+            HostError: it raised something, its process ended, or it took longer.
+        """
+        assert self._process is not None
+        try:
+            return self._process.call(method, *arguments, seconds=patience * self._timeout)
+        except (ProcessEnded, TimedOut):
+            self._losses += 1
+            self.close()
+            raise
+
+    def refuse_if_hopeless(self, name: str) -> None:
+        """Refuse to ask code that was lost ``PATIENCE`` times without any answer.
+
+        Raises:
+            HostError: that is so.
+        """
+        if self._losses >= PATIENCE and not self.answered:
+            raise HostError(f"not asked: {name} ended or hung {PATIENCE} times and never answered")
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+        self._process = None
 
 
 def serve(host: object) -> None:

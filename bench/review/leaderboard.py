@@ -83,8 +83,7 @@ class Group:
     def ranked(self) -> list[Ranked]:
         """Each model once for each set of numbers that was submitted of it."""
         return [
-            Ranked(f"{first.place}/{first.name}", first.model, tuple(dict.fromkeys(names)))
-            for first, names in self._distinct
+            Ranked(first.key, first.model, tuple(dict.fromkeys(names))) for first, names in self._distinct
         ]
 
     @cached_property
@@ -116,7 +115,7 @@ class Group:
     def cells(self) -> pd.DataFrame:
         """``CELL_COLUMNS`` of all models; ``generator`` holds keys."""
         rows = [
-            cell.model_dump() | {"generator": f"{first.place}/{first.name}", "dataset": self.results.dataset}
+            cell.model_dump() | {"generator": first.key, "dataset": self.results.dataset}
             for first, _ in self._distinct
             for cell in self.entries[first.place].results.cells_of.get(first.name, [])
         ]
@@ -147,6 +146,10 @@ class _Submitted:
     place: int
     name: str
     model: Model
+
+    @property
+    def key(self) -> str:
+        return f"{self.place}/{self.name}"
 
 
 def _distinct_title(ranked: Ranked, titles: Sequence[str]) -> str:

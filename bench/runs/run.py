@@ -153,8 +153,10 @@ def _run(
         unavailable = loaded.unavailable | loaded.models.unavailable | unfitted
         varying = repeatability(store, cells, loader)
         store.update_record(unavailable=unavailable, **({"varying": varying} if varying else {}))
-        conclude = conclude_part if plan.spec.part else conclude_run
-        conclude(store, scorer, cells, loader, listener, stopwatch)
+        if plan.spec.part:
+            conclude_part(store, scorer, cells, stopwatch)
+        else:
+            conclude_run(store, scorer, cells, loader, listener, stopwatch)
 
 
 def conclude_run(
@@ -196,14 +198,7 @@ def conclude_run(
     )
 
 
-def conclude_part(
-    store: RunStore,
-    scorer: Scorer,
-    cells: Sequence[Cell],
-    loader: ImageLoader,
-    listener: Listener,
-    stopwatch: Stopwatch,
-) -> None:
+def conclude_part(store: RunStore, scorer: Scorer, cells: Sequence[Cell], stopwatch: Stopwatch) -> None:
     """Write the record of a part of a run; scores and a summary exist once all parts are merged.
 
     Arguments and errors are those of ``conclude_run``.

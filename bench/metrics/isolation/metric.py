@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...core.contracts import Batch, Edit, FeatureExtractor, ImageMetric, Metric, SetMetric
-from ...core.host_process import TIMEOUT, HostError, HostProcess, ProcessEnded, TimedOut
+from ...core.host_process import TIMEOUT, HostError, RestartedProcess
 from .requests import LoadedExtractor, LoadedMetric, MetricRequest, sendable
 
 HOST = f"{__package__}.host"
 
 SET_TIMEOUTS = 20
 """A score of a set, or of all its subsets, may take that many times as long as that of a batch."""
-
-PATIENCE = 6
-"""After so many ends and time-outs without a single score, the metric is asked no more."""
 
 
 class MetricProcess:
@@ -38,11 +35,10 @@ class MetricProcess:
     """
 
     def __init__(self, identifier: str, timeout: float = TIMEOUT) -> None:
-        self._request = MetricRequest(identifier, torch.get_num_threads(), tuple(sys.path))
-        self._timeout = timeout
-        self._process: HostProcess | None = None
-        self._losses, self._answered = 0, False
-        self.loaded: LoadedMetric = self._start()
+        self._identifier = identifier
+        request = MetricRequest(identifier, torch.get_num_threads(), tuple(sys.path))
+        self._process = RestartedProcess(HOST, request, timeout)
+        self.loaded: LoadedMetric = self._process.start()
 
     def call(self, method: str, *arguments: object, patience: int = 1) -> Any:
         """Return what a method of ``host.MetricHost`` returns.
@@ -50,37 +46,12 @@ class MetricProcess:
         Raises:
             HostError: it raised something, its process ended, or it took longer than the time-out.
         """
-        if self._losses >= PATIENCE and not self._answered:
-            name = self._request.identifier
-            raise HostError(f"not asked: {name} ended or hung {PATIENCE} times and never answered")
-        if self._process is None:
-            self._start()
-        found = self._call(method, *arguments, patience=patience)
-        self._answered = True
+        self._process.refuse_if_hopeless(self._identifier)
+        if not self._process.running:
+            self._process.start()
+        found = self._process.call(method, *arguments, patience=patience)
+        self._process.answered = True
         return found
-
-    def _start(self) -> LoadedMetric:
-        self._process = HostProcess(HOST)
-        try:
-            loaded: LoadedMetric = self._call("load", self._request)
-        except HostError:
-            self._close()
-            raise
-        return loaded
-
-    def _call(self, method: str, *arguments: object, patience: int = 1) -> Any:
-        assert self._process is not None
-        try:
-            return self._process.call(method, *arguments, seconds=patience * self._timeout)
-        except (ProcessEnded, TimedOut):
-            self._losses += 1
-            self._close()
-            raise
-
-    def _close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-        self._process = None
 
 
 def isolated_metric(identifier: str, timeout: float = TIMEOUT) -> Metric:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from ...core.contracts import NO_TRUTH, Edit, Failure, Image, Synthesizer
-from ...core.errors import BenchError
-from ...core.host_process import TIMEOUT, HostProcess, ProcessEnded, TimedOut
+from ...core.host_process import TIMEOUT, ProcessEnded, RestartedProcess
 from ...generators.synthesis import answer_each, batch_size
 from .requests import Loaded, ModelRequest, Preparation, Prepared, portable
 
@@ -22,9 +20,6 @@ FIT_TIMEOUTS = 20
 
 TRIES = 2
 """How often an edit is asked alone where the process ends, after it ended once in a batch."""
-
-PATIENCE = 6
-"""After so many ends and time-outs without a single answer, the model is asked no more in this call."""
 
 
 class IsolatedModel:
@@ -44,12 +39,10 @@ class IsolatedModel:
     """
 
     def __init__(self, request: ModelRequest, timeout: float = TIMEOUT) -> None:
-        self._request, self._timeout = request, timeout
+        self._device = request.device
         self._preparations: dict[str, Callable[[], Preparation]] = {}
         self._ready: set[str] = set()
-        self._process: HostProcess | None = None
-        self._losses = 0
-        self._answered = False
+        self._process = RestartedProcess(HOST, request, timeout)
         self.kind, self.card, self.data = self._start()
 
     def prepare(self, name: str, preparation: Callable[[], Preparation]) -> IsolatedSynthesizer:
@@ -71,12 +64,12 @@ class IsolatedModel:
         Raises:
             BenchError: the model ended its process, or took too long.
         """
-        found: list[tuple[str, str | None]] = self._call("check")
+        found: list[tuple[str, str | None]] = self._process.call("check")
         return found
 
     def answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Return an image or a failure for each edit, whatever the model does."""
-        size = batch_size(self._request.device)
+        size = batch_size(self._device)
         batches = [edits[start : start + size] for start in range(0, len(edits), size)]
         ask = partial(self._answer, name)
         answers = [answer for batch in batches for answer in answer_each(ask, batch, self.card.name)]
@@ -84,9 +77,7 @@ class IsolatedModel:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.close()
-        self._process = None
+        self._process.close()
 
     def _answer(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
         """Ask for the answers to a batch; an edit that is alone is asked again where the process ended."""
@@ -98,40 +89,27 @@ class IsolatedModel:
         return self._ask(name, edits)
 
     def _ask(self, name: str, edits: Sequence[Edit]) -> list[Image | Failure]:
-        if self._losses >= PATIENCE and not self._answered:
-            raise BenchError(f"not asked: {self.card.name} ended or hung {PATIENCE} times and never answered")
-        if self._process is None:
+        self._process.refuse_if_hopeless(self.card.name)
+        if not self._process.running:
             self._start()
         if name not in self._ready:
             self._prepare(name)
-        answers: list[Image | Failure] = self._call("answer", name, portable(edits))
-        self._answered = True
+        answers: list[Image | Failure] = self._process.call("answer", name, portable(edits))
+        self._process.answered = True
         return answers
 
     def _start(self) -> Loaded:
-        self._process, self._ready = HostProcess(HOST), set()
-        try:
-            loaded: Loaded = self._call("load", self._request)
-        except BenchError:
-            self.close()
-            raise
+        self._ready = set()
+        loaded: Loaded = self._process.start()
         return loaded
 
     def _prepare(self, name: str) -> Prepared:
-        if self._process is None:
+        if not self._process.running:
             self._start()
-        prepared: Prepared = self._call("prepare", name, self._preparations[name](), patience=FIT_TIMEOUTS)
+        preparation = self._preparations[name]()
+        prepared: Prepared = self._process.call("prepare", name, preparation, patience=FIT_TIMEOUTS)
         self._ready.add(name)
         return prepared
-
-    def _call(self, method: str, *arguments: object, patience: int = 1) -> Any:
-        assert self._process is not None
-        try:
-            return self._process.call(method, *arguments, seconds=patience * self._timeout)
-        except (ProcessEnded, TimedOut):
-            self._losses += 1
-            self.close()
-            raise
 
 
 def _counted(answer: Image | Failure) -> Image | Failure:

@@ -149,9 +149,19 @@ class _SetComparison:
         return groups
 
     @cached_property
+    def _present(self) -> dict[str, tuple[Rows, int]]:
+        """Generator to a mask of the edits with usable outputs, and the number of shards without features."""
+        found = {}
+        for cell in self.cells:
+            stored = list(self._stored(cell))
+            lost = sum(part is None for part in stored)
+            found[cell.card.name] = _usable(self._joined(stored)), lost
+        return found
+
+    @cached_property
     def _whole(self) -> dict[str, Rows]:
         """Generator to a mask of the edits that it has usable outputs for."""
-        return {cell.card.name: _usable(self._features(cell)) for cell in self.cells}
+        return {name: rows for name, (rows, _) in self._present.items()}
 
     @cached_property
     def _found(self) -> dict[tuple[str, str, bytes], SetScore]:
@@ -169,7 +179,7 @@ class _SetComparison:
     def _score(self, name: str, domain: str, outputs: Array, rows: Rows) -> SetScore:
         network = self.metric.network.card.name
         real = self.references[domain].features[network] if domain in self.references else outputs[:0]
-        if lost := self._lost[name]:
+        if lost := self._present[name][1]:
             reason = f"{UNSCORED}{network} failed on {counted(lost, 'shard')}; the same command tries again"
             return SetScore(len(outputs), len(real), reason=reason)
         if name == COPY and self._plan.references[domain].label == INPUTS_TOO:
@@ -178,13 +188,7 @@ class _SetComparison:
 
     def _features(self, cell: Cell) -> Array:
         """Return (N, d) features of all outputs, NaN where there is none or the network failed."""
-        dimension = self.metric.network.card.dimension
-        return np.concatenate(
-            [
-                np.full((len(edits), dimension), np.nan, np.float32) if found is None else found
-                for edits, found in zip(self._plan.shards, self._stored(cell), strict=True)
-            ]
-        )
+        return self._joined(self._stored(cell))
 
     def _stored(self, cell: Cell) -> Iterator[Array | None]:
         """Yield the features of each shard; None where the network failed on it."""
@@ -192,10 +196,14 @@ class _SetComparison:
         for shard in range(len(self._plan.shards)):
             yield self.parts.read_features(name, dataset, shard).get(network)
 
-    @cached_property
-    def _lost(self) -> dict[str, int]:
-        """Generator to the number of shards without features."""
-        return {cell.card.name: sum(part is None for part in self._stored(cell)) for cell in self.cells}
+    def _joined(self, stored: Iterable[Array | None]) -> Array:
+        dimension = self.metric.network.card.dimension
+        return np.concatenate(
+            [
+                np.full((len(edits), dimension), np.nan, np.float32) if found is None else found
+                for edits, found in zip(self._plan.shards, stored, strict=True)
+            ]
+        )
 
 
 def _usable(features: Array) -> Rows:
