@@ -36,6 +36,7 @@ Examples:
   bench run --model all                        rendered faces, everything that is shipped
   bench run --model all --data london --backend portable
   bench run --model copy --model ./my_model.py:MyGAN --limit 10
+  bench run --trainings runs/v2 --model truth --model copy
 """
 
 
@@ -59,6 +60,12 @@ Examples:
 @click.option("--backend", help="embedded, portable, face-api, paper or paper-bf16.  [default: see above]")
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="[MODEL=]FILE", help="Weights for a model."
+)
+@click.option(
+    "--trainings",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Add the models that `bench train` has made in DIR as MODEL.seed-N; tables show their means.",
 )
 @click.option(
     "--labels",
@@ -148,6 +155,7 @@ def run(
     with_report: bool,
     dry_run: bool,
     as_json: bool,
+    trainings: Path | None,
     **flags: object,
 ) -> None:
     """Run generators on data sets, score the outputs, and compare.
@@ -162,7 +170,7 @@ def run(
     from ..runs.rates import expected_duration
 
     file = read_config(config) if config else RunConfig()
-    fields = _fields(file, flags)
+    fields = _with_trainings(_fields(file, flags), trainings)
     if fields.get("part") and with_report:
         raise SpecError("a part of a run has no report; run `bench report` on what `bench merge` wrote")
     plan, store = plan_run(fields, out or file.out, "bench run", say)
@@ -252,6 +260,24 @@ def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:
         if not path or not Path(path).is_file():
             raise SpecError(f"the checkpoint for {name}, {path}, is not a file")
     return fields
+
+
+def _with_trainings(fields: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return the fields with the models that were trained in a folder.
+
+    ``all`` then leaves out the shipped weights of these models.
+    """
+    if folder is None:
+        return fields
+    from ..generators.registry import expand, split_training
+    from ..training.trained import trained_models
+
+    found = trained_models(folder)
+    trained = {split_training(name)[0] for name in found}
+    asked = tuple(fields.get("models", ()))
+    others = [name for name in expand(asked) if "all" not in asked or name not in trained]
+    checkpoints = {name: str(path) for name, path in found.items()} | fields.get("checkpoints", {})
+    return fields | {"models": (*others, *found), "checkpoints": checkpoints}
 
 
 def _print_plan(plan: Plan, store: RunStore, duration: Duration | None, console: Console) -> None:

@@ -215,6 +215,7 @@ class GeneratorCard:
             or ``action units``.
         registered: Whether it sees faces registered by their landmarks; such models are ranked apart.
         learned_registered: Whether it learned from registered faces, so that every run shows it such faces.
+        training_of: Name of the model that this is one of several trainings of; empty for a model itself.
     """
 
     name: str
@@ -237,6 +238,7 @@ class GeneratorCard:
     driven_by: str = ""
     registered: bool = False
     learned_registered: bool = False
+    training_of: str = ""
 
 
 class Generator(ABC):

@@ -2,12 +2,14 @@
 
 A model spec is a string that names a model on the command line and in the Python API: a registered name,
 ``path/to/file.py:Class`` for a class of the user's own, or ``outputs:DIR`` for a folder of finished images.
+``NAME.TRAINING``, such as ``stargan.seed-1``, is one of several trainings of a model; it needs a checkpoint.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 from importlib.resources import files
 from inspect import signature
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 from fesbench.datasets.expressions import canonical
 
-from ..core.contracts import Generator, Synthesizer
+from ..core.contracts import Generator, GeneratorCard, Synthesizer
 from ..core.errors import BenchError, SpecError, UnknownName
 from ..core.registry import Registry
 from .cross_trained import SUFFIX, CrossTrained, read_folds
@@ -55,6 +57,18 @@ NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut"})
 """Models that ship without trained weights: they need a checkpoint, and ``all`` leaves them out."""
 
 
+_TRAINING = re.compile(r"(?P<model>(?:.*\.py:)?[^.:/]+)\.(?P<training>[A-Za-z0-9_-]{1,40})")
+
+
+def split_training(spec: str) -> tuple[str, str]:
+    """Return the model of a spec and which of its trainings it is; the spec itself and "" where it is none.
+
+    A registered name that holds a dot is a model.
+    """
+    found = None if spec.startswith(OUTPUTS) or spec in GENERATORS.targets() else _TRAINING.fullmatch(spec)
+    return (found["model"], found["training"]) if found else (spec, "")
+
+
 def expand(specs: tuple[str, ...]) -> tuple[str, ...]:
     """Replace ``all`` by the registered models that need no checkpoint; drop duplicates, keep the order."""
     ready = [name for name in GENERATORS.names() if name not in NEEDS_CHECKPOINT]
@@ -75,13 +89,13 @@ def check_model_spec(spec: str) -> None:
     elif ".py:" in spec:
         if not Path(spec.rpartition(":")[0]).is_file():
             raise BenchError(f"{spec}: there is no such file; a model is path/to/file.py:Class")
-    elif spec not in GENERATORS.targets():
-        raise UnknownName("model", spec, GENERATORS.targets())
+    elif (name := split_training(spec)[0]) not in GENERATORS.targets():
+        raise UnknownName("model", name, GENERATORS.targets())
 
 
 def is_foreign(spec: str) -> bool:
     """Return whether a model spec names code that is not the suite's own."""
-    return ".py:" in spec or not (spec.startswith(OUTPUTS) or spec in GENERATORS.builtin)
+    return ".py:" in spec or not (spec.startswith(OUTPUTS) or split_training(spec)[0] in GENERATORS.builtin)
 
 
 def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[str, Path]:
@@ -99,7 +113,7 @@ def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[s
     weights = _shipped(spec) if checkpoint is None else _checkpoint_files(Path(checkpoint))
     if ".py:" in spec:
         return {"source": Path(spec.rpartition(":")[0])} | weights
-    return GENERATORS.files(spec) | weights
+    return GENERATORS.files(split_training(spec)[0]) | weights
 
 
 def _shipped(name: str) -> dict[str, Path]:
@@ -144,10 +158,13 @@ def load_model(
         )
     if spec.startswith(OUTPUTS):
         return FolderOutputs(Path(spec.removeprefix(OUTPUTS)))
-    kind = load_class(spec) if ".py:" in spec else GENERATORS.load(spec)
+    name, training = split_training(spec)
+    if training and checkpoint is None:
+        raise SpecError(f"{spec} is a training of {name}: give its weights with --checkpoint {spec}=FILE")
+    kind = load_class(name) if ".py:" in name else GENERATORS.load(name)
     if checkpoint is not None:
         if not hasattr(kind, "from_checkpoint"):
-            raise BenchError(f"{spec} takes no checkpoint; leave --checkpoint out for it")
+            raise BenchError(f"{name} takes no checkpoint; leave --checkpoint out for it")
         path, load = Path(checkpoint), _loader(kind, spec, expressions, resolution)
         model: Model = read_folds(path, load) if path.name.endswith(SUFFIX) else load(path)
     else:
@@ -158,7 +175,10 @@ def load_model(
 def _loader(
     kind: Any, spec: str, expressions: Sequence[str], resolution: int | None
 ) -> Callable[[Path], Any]:
-    """Return ``from_checkpoint`` of a class with what the user states of the checkpoint."""
+    """Return ``from_checkpoint`` of a class with what the user states of the checkpoint.
+
+    Of a training, what it returns is named so.
+    """
     stated: dict[str, Any] = {}
     if expressions:
         stated["expressions"] = distinct_labels(expressions)
@@ -168,7 +188,20 @@ def _loader(
     for name in stated:
         if name not in taken:
             raise BenchError(f"{spec}: its from_checkpoint takes no argument {name!r}; leave the option out")
-    return partial(kind.from_checkpoint, **stated)
+    training = split_training(spec)[1]
+
+    def load(path: Path) -> Any:
+        model = kind.from_checkpoint(path, **stated)
+        if training:
+            model.card = _card_of_training(model.card, training)
+        return model
+
+    return load
+
+
+def _card_of_training(card: GeneratorCard, training: str) -> GeneratorCard:
+    title = f"{card.title or card.name} ({training})"
+    return replace(card, name=f"{card.name}.{training}", title=title, training_of=card.name)
 
 
 def distinct_labels(names: Sequence[str]) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def _packaged() -> str:
 
 def judge_claims(claims: Sequence[Claim], results: RunResults) -> list[Finding]:
     """Return what a finished run says of each claim: a finding for each data set, domain and column."""
-    judge = _Judge(results)
+    judge = _Judge(results.over_trainings)
     return [finding for claim in claims for finding in judge.judge(claim)]
 
 

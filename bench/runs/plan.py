@@ -17,7 +17,7 @@ from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
 from ..core.errors import DatasetError, SpecError
 from ..core.names import safe_name
 from ..core.plurals import counted
-from ..generators.registry import check_model_spec, distinct_labels, expand
+from ..generators.registry import check_model_spec, distinct_labels, expand, split_training
 from ..metrics.registry import metric_id, served_metrics
 from .spec import Part, RunSpec
 from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
@@ -135,6 +135,7 @@ def resolve(spec: RunSpec) -> RunSpec:
     models = expand(spec.models)
     for model_spec in models:
         check_model_spec(model_spec)
+    _check_trainings(models)
     for name, path in spec.checkpoints.items():
         if name not in models:
             raise SpecError(f"the checkpoint {path} is for {name}, which is not among the models asked for")
@@ -149,6 +150,16 @@ def resolve(spec: RunSpec) -> RunSpec:
             raise SpecError(f"the action units for {name}, {path}, do not exist")
     _check_stated(spec)
     return spec.model_copy(update={"models": models, "metrics": metrics})
+
+
+def _check_trainings(models: Sequence[str]) -> None:
+    """Check that no model stands beside trainings of its own: one row cannot be both."""
+    for model, training in map(split_training, models):
+        if training and model in models:
+            raise SpecError(
+                f"{model}.{training} is a training of {model}, which is among the models as well; leave "
+                f"{model} out, or give its weights as another training, {model}.NAME"
+            )
 
 
 def _check_stated(spec: RunSpec) -> None:

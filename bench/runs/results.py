@@ -17,10 +17,11 @@ from ..core.reasons import Reason, have_reason
 from ..metrics.registry import metric_id
 from ..statistics.breakdown import CONFUSION_COLUMNS
 from ..statistics.classification import labels_of
-from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS
+from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLUMNS, gain_over, ranks
 from ..statistics.measures import OUTPUT, PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
+from ..statistics.trainings import Trainings, mean_cells, mean_differences
 from .spec import RunSpec
 from .store.records import (
     CalibrationRecord,
@@ -212,6 +213,38 @@ class RunResults:
         return {(name, data): entry.block for name, entries in models for data, entry in entries.items()}
 
     @cached_property
+    def trainings(self) -> Trainings:
+        """Which generators are trainings of which model."""
+        cards = {name: next(iter(entries.values())).card for name, entries in self.record.models.items()}
+        fixed = {name for name, card in cards.items() if card.control or name in self.record.fits}
+        return Trainings({name: card.training_of or name for name, card in cards.items()}, fixed)
+
+    @cached_property
+    def over_trainings(self) -> RunResults:
+        """The results with one entry for each model, the mean over its trainings.
+
+        Cells, differences, ranks, gains and the models of the record are those of models; scores and all
+        else are as they are. The results themselves where no model has several trainings.
+        """
+        if not self.trainings.several:
+            return self
+        cells = mean_cells(self.cells, self.differences, self.measures, self.trainings)
+        differences = mean_differences(self.differences, self.cells, self.measures, self.trainings)
+        models = {
+            self.trainings.model_of[name]: {data: _model_of(entry) for data, entry in entries.items()}
+            for name, entries in self.record.models.items()
+        }
+        blocks = {(name, data): entry.block for name, of in models.items() for data, entry in of.items()}
+        found = replace(
+            self.summary,
+            cells=cells,
+            differences=differences,
+            ranks=ranks(cells, differences, self.measures, blocks, self.unfit),
+            gains=gain_over(differences),
+        )
+        return replace(self, record=self.record.model_copy(update={"models": models}), summary=found)
+
+    @cached_property
     def unfit(self) -> frozenset[Place]:
         """Where a set metric cannot rank models."""
         found = self.record.calibrations
@@ -239,6 +272,16 @@ class RunResults:
             if results.dataset == name:
                 return results
         raise BenchError(f"the run in {self.location} has no results on {name}")
+
+
+def _model_of(training: ModelRecord) -> ModelRecord:
+    """Return the entry of the model that a training is one of."""
+    card = training.card
+    if not card.training_of:
+        return training
+    title = card.title.removesuffix(f" ({card.name.removeprefix(card.training_of)[1:]})")
+    model = replace(card, name=card.training_of, title=title, training_of="")
+    return training.model_copy(update={"card": model})
 
 
 def part_exit_code(record: RunRecord, asked: Collection[str]) -> int:

@@ -41,14 +41,14 @@ class Measured:
 class Further:
     """Tables beside the main one.
 
-    ``name`` is short and unique in its sheet; ``by_target`` says that columns are divided by the expression
-    asked for.
+    ``name`` is short and unique in its sheet; ``opens`` says what divides the columns where the page has the
+    outputs behind a number: ``target``, the expression asked for, or ``domain``; else it is empty.
     """
 
     name: str
     title: str
     tables: Sequence[Table]
-    by_target: bool = False
+    opens: Literal["target", "domain", ""] = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ class Sheet:
         """Every table by a key of its own."""
         further = {f"{item.name}-{i}": table for item in self.further for i, table in enumerate(item.tables)}
         return {"main": self.main} | further
+
+    @property
+    def main_opens(self) -> str:
+        """``domain`` where the outputs behind every row of the main table are known, else empty."""
+        return "domain" if {row.name for row in self.main.rows} <= self.cards.keys() else ""
 
     @property
     def title(self) -> str:

@@ -131,7 +131,7 @@ def _sheet(data: SheetData) -> dict[str, object]:
         "dataset": sheet.dataset,
         "run": sheet.provenance.run,
         "faces": faces_of(data),
-        "main": _table("main", sheet.main, main_views(sheet.main, measured)),
+        "main": _table("main", sheet.main, main_views(sheet.main, measured, sheet.main_opens)),
         "further": [(item.title, _further(item, measured)) for item in sheet.further],
         "cautions": sheet.cautions,
         "notes": notes_by_subject(sheet.main, sheet.cautions),
@@ -165,9 +165,8 @@ def _figures(data: SheetData) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _further(further: Further, measured: Mapping[str, Measured]) -> list[dict[str, object]]:
-    opens = "target" if further.by_target else ""
     return [
-        _table(f"{further.name}-{i}", table, panel_views(table, measured, opens))
+        _table(f"{further.name}-{i}", table, panel_views(table, measured, further.opens))
         for i, table in enumerate(further.tables)
     ]
 

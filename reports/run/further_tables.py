@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -29,7 +30,7 @@ from ..tables.further import (
     truth_table,
 )
 from ..tables.table import Table
-from .main_tables import table_context
+from .main_tables import table_context, training_table
 
 BY_EXPRESSION = ("ecs.probability", "ecs.auc")
 """Measures that the table by expression shows beside the headline ones."""
@@ -66,11 +67,14 @@ def group_tables(results: DatasetResults, groups: pd.DataFrame) -> Iterator[Name
 
 def further_tables(results: DatasetResults) -> Iterator[NamedTables]:
     """Yield the tables of one data set beside the main one; those that its scores allow."""
+    if results.run.trainings.several:
+        yield "trainings", [replace(training_table(results), title=f"{results.dataset}, each training")]
     yield "expressions", [_expression_table(results)]
+    over_trainings = results.run.over_trainings.dataset(results.dataset)
     found = {
-        "pairs": _pair_table(results),
+        "pairs": _pair_table(over_trainings),
         "truth": _truth_table(results),
-        "reported": reported_table(results),
+        "reported": reported_table(over_trainings),
         "cost": _cost_table(results),
     }
     yield from ((stem_, [table]) for stem_, table in found.items() if table)

@@ -14,6 +14,7 @@ from fesbench.core.names import safe_name
 from fesbench.core.plurals import counted
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.runs.store.records import CalibrationRecord, CeilingRecord, FaceLevelRecord, NetworkRecord
+from fesbench.statistics.trainings import Trainings
 
 from ..formats.latex import latex_document, latex_tables
 from ..formats.markdown import csv_tables, markdown_tables
@@ -42,14 +43,14 @@ def main_tables(run: RunResults) -> list[Table]:
 
 
 def main_table(results: DatasetResults) -> Table:
-    """Return the table of the headline metrics of one data set; its title is the data set's name."""
+    """Return the table of the headline metrics of one data set; its title is the data set's name.
+
+    A model with several trainings has one row, the mean over them.
+    """
     summary, record, dataset = results.run.summary, results.run.record, results.dataset
-    empty = _without_truth(results.cells, results.run.metrics)
-    table = build_table(
-        results.cells[~results.cells["metric"].isin(empty)], table_context(results), unfit=results.unfit
-    )
-    return table.with_notes(
+    return training_table(results.run.over_trainings.dataset(dataset)).with_notes(
         [
+            *_training_notes(results.run.trainings),
             *_target_notes(results),
             *_output_notes(results),
             *_assumption_notes(results),
@@ -65,6 +66,13 @@ def main_table(results: DatasetResults) -> Table:
         ],
         summary.methods,
     )
+
+
+def training_table(results: DatasetResults) -> Table:
+    """Return the headline metrics of one data set, a row for each entry of the record, without notes."""
+    empty = _without_truth(results.cells, results.run.metrics)
+    shown = results.cells[~results.cells["metric"].isin(empty)]
+    return build_table(shown, table_context(results), unfit=results.unfit)
 
 
 def reading_notes(results: DatasetResults) -> Iterator[str]:
@@ -123,6 +131,23 @@ def _output_notes(results: DatasetResults) -> Iterator[str]:
                 f"{card.title or name}: {lost} of {count.asked} edits have no output; scores of single "
                 f"outputs {effect}, scores of sets are incomplete."
             )
+
+
+def _training_notes(trainings: Trainings) -> Iterator[str]:
+    """Say which rows are means over trainings, and what their intervals hold for."""
+    if not trainings.several:
+        return
+    counts = {name: count for name, count in trainings.counts.items() if name not in trainings.fixed}
+    several = ", ".join(f"{name} {count}" for name, count in counts.items() if count > 1)
+    yield (
+        f"Trainings behind a row: {several}; the row is their mean, and its interval is for other people and "
+        "other trainings. How much trainings differ is estimated from all of these models together."
+    )
+    if single := [name for name, count in counts.items() if count == 1]:
+        yield (
+            f"One training only: {', '.join(single)}; their intervals take it that trainings of theirs would "
+            "differ as much as those of the others."
+        )
 
 
 def _target_notes(results: DatasetResults) -> Iterator[str]:

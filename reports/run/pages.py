@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from itertools import islice
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -26,7 +26,10 @@ from ..tables.table import Table
 from .further_tables import NamedTables, further_tables, group_tables
 from .main_tables import lost_edits, main_table, origin_line, reading_notes, times
 
+OPENS: Mapping[str, Literal["target", "domain"]] = {"expressions": "target", "trainings": "domain"}
+"""What divides the columns of further tables behind whose numbers the page has outputs."""
 TITLES = {
+    "trainings": "Each training",
     "expressions": "By expression",
     "pairs": "Pairs of models: differences and tests",
     "truth": "Do the metrics tell the truth?",
@@ -112,7 +115,7 @@ def _further(named: Iterable[NamedTables]) -> Iterator[Further]:
         kind = name.partition("-")[0]
         judge = name.removeprefix(kind).strip("-")
         title = TITLES.get(kind, name) + (f" ({judge})" if judge else "")
-        yield Further(name, title, tables, by_target=name == "expressions")
+        yield Further(name, title, tables, OPENS.get(name, ""))
 
 
 def _measured(results: DatasetResults) -> Iterator[Measured]:

@@ -114,7 +114,7 @@ class ModelRecord(_Entry):
     @field_serializer("card", mode="wrap")
     def _without_absent(self, card: GeneratorCard, serialize: SerializerFunctionWrapHandler) -> Any:
         """Leave out empty fields that records of earlier versions do not have."""
-        later = ("assumed", "driven_by", "registered", "learned_registered")
+        later = ("assumed", "driven_by", "registered", "learned_registered", "training_of")
         return {name: value for name, value in serialize(card).items() if value or name not in later}
 
 
