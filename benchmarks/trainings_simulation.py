@@ -43,9 +43,7 @@ class Setting(NamedTuple):
     trainings: int
 
 
-SETTINGS = [
-    Setting(mean, sd, count) for mean in (0.0, 2.0, 4.0) for sd in (0.0, 0.3, 0.8) for count in (2, 3)
-]
+SETTINGS = [Setting(mean, sd, count) for mean in (0.0, 2.0) for sd in (0.0, 0.3, 0.8) for count in (2, 3)]
 
 
 def expectation(setting: Setting, rng: np.random.Generator) -> Floats:
@@ -132,7 +130,7 @@ def row(setting: Setting, repeats: int, seed: int) -> str:
 
 def main() -> None:
     """Print the table."""
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     print(
         "| share | SD of trainings (logit) | trainings | one, people only | mean | difference, one "
         "| difference | width, one | width, mean |"

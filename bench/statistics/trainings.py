@@ -1,16 +1,17 @@
 """Means over several trainings of one model, with intervals for other people and other trainings.
 
-How much a score changes from one training of a model to the next is a variance of its own; more test subjects
-do not lessen it. With two or three trainings of each model it is known poorly for each and better for all
-together, so it is pooled over the models with several trainings, for each data set, domain and metric. Shares
-are pooled on the scale arcsin(√share), on which the variance depends least on the share.
+How much a score changes from one training of a model to the next is a variance of its own; more test
+subjects do not lessen it. With two or three trainings of each model it is known poorly for each and better
+for all together, so it is pooled over the models with several trainings, for each data set, domain and
+metric; a model whose own is larger keeps its own. Shares are pooled on the scale arcsin(√share), on which the
+variance depends least on the share.
 
 The end of an interval lies at
 
     mean ± t · √(E² − B + V),
 
 where E is the distance of the end of the trainings' own intervals, which are for other people, over the
-normal quantile (the root mean square over trainings), V the pooled variance over the number of trainings, B
+normal quantile (the root mean square over trainings), V that variance over the number of trainings, B
 the part of the variance that is the same people's answers to one training only, which V holds as well, and t
 the quantile with Satterthwaite's degrees of freedom, all but V taken as known. B is half the variance of the
 difference of two trainings of a model, from the interval of that difference. No interval is narrower than if
@@ -119,7 +120,7 @@ def mean_differences(
     means = _means(turned[apart], ["first", "second"], "difference")
     spreads = _spreads(cells, differences, measures, trainings)
     first, second = (
-        spreads.reindex(means.index.droplevel(other).set_names([*PLACE, "model"])).set_axis(means.index)
+        spreads.reindex(means.index.droplevel([other]).set_names([*PLACE, "model"])).set_axis(means.index)
         for other in ("second", "first")
     )
     means = means.assign(
@@ -190,7 +191,7 @@ def _spreads(
     """
     share = cells["metric"].map({name: bool(np.isfinite(one.bounds).all()) for name, one in measures.items()})
     values = cells["value"].astype(np.float64)
-    scaled = values.where(~share, np.arcsin(np.sqrt(values.clip(0, 1))))
+    scaled = pd.Series(np.where(share, np.arcsin(np.sqrt(values.clip(0, 1))), values), index=values.index)
     named = cells[PLACE].assign(
         model=cells["generator"].map(trainings.model_of), value=values, scaled=scaled, share=share
     )
@@ -198,7 +199,12 @@ def _spreads(
     apart = scaled - groups["scaled"].transform("mean")
     by_place = named.assign(squares=np.square(apart)).groupby(PLACE, sort=False)
     found = pd.DataFrame(
-        {"mean": groups["value"].mean(), "share": groups["share"].first(), "trainings": groups.size()}
+        {
+            "mean": groups["value"].mean(),
+            "share": groups["share"].first(),
+            "own": groups["scaled"].var().fillna(0.0),
+            "trainings": groups.size(),
+        }
     )
     dof = (groups["scaled"].count() - 1).clip(lower=0).groupby(PLACE, sort=False).sum()
     pooled = pd.DataFrame({"pooled": by_place["squares"].sum() / dof, "dof": dof})
@@ -206,7 +212,7 @@ def _spreads(
     slope = np.where(found["share"], 4 * found["mean"] * (1 - found["mean"]), 1.0)
     random = ~found.index.get_level_values("model").isin(list(trainings.fixed))
     return found.assign(
-        between=np.where(random, found["pooled"] * slope / found["trainings"], 0.0),
+        between=np.where(random, found[["pooled", "own"]].max(axis=1) * slope / found["trainings"], 0.0),
         repeated=_repeated(differences, trainings).reindex(found.index).fillna(0.0),
     )[["between", "repeated", "trainings", "dof"]]
 
@@ -216,7 +222,9 @@ def _repeated(differences: pd.DataFrame, trainings: Trainings) -> pd.Series[floa
     named = _turned(differences, trainings)
     inside = named[named["first"] == named["second"]]
     halves = np.square((inside["high"] - inside["low"]) / (2 * _NORMAL)) / 2
-    return halves.groupby([*(inside[name] for name in PLACE), inside["first"].rename("model")]).mean()
+    keys = [*(inside[name] for name in PLACE), inside["first"].rename("model")]
+    found: pd.Series[float] = halves.groupby(keys).mean()
+    return found
 
 
 def _interval(means: pd.DataFrame) -> tuple[Floats, Floats]:

@@ -60,24 +60,31 @@ def by_name(frame, name="generator"):
 
 VALUES = {"a.1": 10.0, "a.2": 14.0, "b.1": 20.0, "b.2": 18.0, "ridge": 30.0}
 POOLED = (8.0 + 2.0) / 2
-"""Squared deviations of both models from their means, over their degrees of freedom."""
+"""Squared deviations of both models from their means, over their degrees of freedom: b's own is less."""
+OWN = 8.0
+"""The same of a alone, which is more."""
+
+
+def half_width(variance, people=(1 / NORMAL) ** 2):
+    """Of an interval by a variance for people, and one for trainings with 2 degrees of freedom."""
+    error = people + variance
+    return stats.t.ppf(0.975, error**2 / (variance**2 / 2)) * np.sqrt(error)
 
 
 def test_mean_over_trainings_with_people_and_pooled_trainings_in_its_interval():
     found = by_name(mean_cells(cells(VALUES), NO_DIFFERENCES, MEASURES, TRAININGS))
-    error = (1 / NORMAL) ** 2 + POOLED / 2
-    half = stats.t.ppf(0.975, error**2 / ((POOLED / 2) ** 2 / 2)) * np.sqrt(error)
+    half = half_width(OWN / 2)
     assert found.loc["a", ["value", "low", "high"]].tolist() == pytest.approx(
         [12.0, 12.0 - half, 12.0 + half]
     )
+    half = half_width(POOLED / 2)
     assert found.loc["b", ["low", "high"]].tolist() == pytest.approx([19.0 - half, 19.0 + half])
     assert found.loc["a", "method"] == METHOD
 
 
 def test_what_people_say_of_one_training_only_counts_once():
     found = by_name(mean_cells(cells(VALUES), differences(VALUES, half=0.5), MEASURES, TRAININGS))
-    error = (1 / NORMAL) ** 2 - (0.5 / NORMAL) ** 2 / 2 + POOLED / 2
-    half = stats.t.ppf(0.975, error**2 / ((POOLED / 2) ** 2 / 2)) * np.sqrt(error)
+    half = half_width(OWN / 2, (1 / NORMAL) ** 2 - (0.5 / NORMAL) ** 2 / 2)
     assert found.loc["a", "high"] == pytest.approx(12.0 + half)
 
 
@@ -96,9 +103,7 @@ def test_a_model_without_random_choices_keeps_its_interval():
 def test_a_single_training_gets_the_variance_of_the_others():
     single = Trainings({**TRAININGS.model_of, "c": "c"}, TRAININGS.fixed)
     found = by_name(mean_cells(cells(VALUES | {"c": 12.0}), NO_DIFFERENCES, MEASURES, single))
-    error = (1 / NORMAL) ** 2 + POOLED
-    half = stats.t.ppf(0.975, error**2 / (POOLED**2 / 2)) * np.sqrt(error)
-    assert found.loc["c", "high"] == pytest.approx(12.0 + half)
+    assert found.loc["c", "high"] == pytest.approx(12.0 + half_width(POOLED))
 
 
 def test_differences_hold_both_models_trainings_and_are_adjusted_over_models():
@@ -107,9 +112,8 @@ def test_differences_hold_both_models_trainings_and_are_adjusted_over_models():
         ("a", "b"), ("a", "ridge"), ("b", "ridge"),
     ]  # fmt: skip
     row = found.set_index(["generator", "versus"]).loc[("a", "b")]
-    people, repeated = (1 / NORMAL) ** 2, (1 / NORMAL) ** 2 / 2
-    error = max(people - 2 * repeated, 0) + POOLED
-    dof = error**2 / (POOLED**2 / 2)
+    error = (OWN + POOLED) / 2
+    dof = 2.0  # what people say of one training only is all of what they say: nothing is left beside
     assert row["difference"] == -7.0
     assert row["p"] == pytest.approx(2 * stats.t.sf(7 / np.sqrt(error), dof))
     assert row["high"] == pytest.approx(-7 + stats.t.ppf(0.975, dof) * np.sqrt(error))
