@@ -19,6 +19,7 @@ EXAMPLES = """
 Examples:
   bench train --model stargan --data rendered --budget 25m
   bench train --model all --data rendered --protocol embedded-v2 --seed 0 --seed 1 --turn 2000 --resume
+  bench train --model all --protocol embedded-v2 --workers 2 --resume
   bench train --model sargan --data cfee --protocol official --steps 200000 --device cuda
   bench train --model reggan --data london --folds 5 --registered
   bench train --status runs/v2
@@ -100,7 +101,18 @@ def _choose(folder: Path, judge: str | None) -> None:
     help="With several trainings, let each make so many steps before the next one's turn.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: PyTorch's]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings that are made at a time, each in a process of its own.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Processor threads.  [default: PyTorch's; of several workers, their share of the cores]",
+)
 @click.option(
     "--folds",
     type=click.IntRange(2),

@@ -31,23 +31,28 @@ class _TrainingProgress:
 
     def __init__(self) -> None:
         self._console = make_console(stderr=True)
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._shown_at = 0.0
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._shown_at: dict[str, float] = {}
 
     def note(self, text: str) -> None:
         """Show a message."""
         say(text)
 
     def step(self, report: StepReport) -> None:
-        """Update the bar, or print a line every ``PAUSE`` seconds."""
-        bar = self._bar or self._start(report.seconds)
+        """Update the training's bar, or print a line every ``PAUSE`` seconds."""
         losses = _totals(report.losses)
-        bar.update(self._task, completed=report.fraction, step=report.step, losses=losses)
-        if not self._console.is_terminal and report.seconds - self._shown_at >= PAUSE:
-            self._shown_at = report.seconds
+        name = f"{report.training}: " if report.training else ""
+        if self._console.is_terminal:
+            bars = self._bars or self._start()
+            if report.training not in self._tasks:
+                self._tasks[report.training] = bars.add_task(name, total=1.0, step=0, losses="")
+            task = self._tasks[report.training]
+            bars.update(task, completed=report.fraction, step=report.step, losses=losses)
+        elif report.seconds - self._shown_at.setdefault(report.training, report.seconds) >= PAUSE:
+            self._shown_at[report.training] = report.seconds
             left = report.seconds / report.fraction * (1 - report.fraction)
-            say(f"step {report.step}, {report.fraction:.1%}, about {left:.0f} s left, {losses}")
+            say(f"{name}step {report.step}, {report.fraction:.1%}, about {left:.0f} s left, {losses}")
 
     def wrote(self, path: Path) -> None:
         """Print the path of a complete file."""
@@ -62,24 +67,24 @@ class _TrainingProgress:
         say(f"{model} failed: {error or type(error).__name__}")
 
     def stop(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Leave the bars as they are; the next step begins new ones."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = None
+        self._tasks.clear()
+        self._shown_at.clear()
 
-    def _start(self, seconds: float) -> Progress:
+    def _start(self) -> Progress:
         columns = (
-            TextColumn("step {task.fields[step]}"),
+            TextColumn("{task.description}step {task.fields[step]}"),
             BarColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
         )
-        self._bar = bar = Progress(*columns, console=self._console)
-        self._task = bar.add_task("train", total=1.0, step=0, losses="")
-        self._shown_at = seconds
-        bar.start()
-        return bar
+        self._bars = bars = Progress(*columns, console=self._console)
+        bars.start()
+        return bars
 
 
 def _totals(losses: Mapping[str, float]) -> str:

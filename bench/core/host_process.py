@@ -94,7 +94,7 @@ class HostProcess:
             self.close()
             raise TimedOut(f"no answer within {seconds:g} s (see --timeout)") from None
         if reply is None:
-            raise ProcessEnded(f"its process ended {_how_ended(self._process.wait())}")
+            raise ProcessEnded(f"its process ended {how_ended(self._process.wait())}")
         succeeded, content = reply
         if not succeeded:
             raise CallFailed(content)
@@ -122,7 +122,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _how_ended(code: int) -> str:
+def how_ended(code: int) -> str:
     """Describe the exit code of a process."""
     if code >= 0:
         return f"with exit code {code}"

@@ -18,12 +18,14 @@ class StepReport(NamedTuple):
         fraction: The part of the training that is done, 0 to 1; above 1 where a budget was exceeded.
         seconds: Time so far, that before a resume included.
         losses: The weighted losses of the step by name; the discriminator's begin with ``d_``.
+        training: Which of several trainings side by side it is of; else empty.
     """
 
     step: int
     fraction: float
     seconds: float
     losses: Mapping[str, float]
+    training: str = ""
 
 
 class TrainingListener(Protocol):
@@ -33,7 +35,7 @@ class TrainingListener(Protocol):
         """Receive a message, one line."""
 
     def step(self, report: StepReport) -> None:
-        """Receive the state after a step of the current training."""
+        """Receive the state after a step of the current training, or of one of those side by side."""
 
     def wrote(self, path: Path) -> None:
         """Receive the path of a file that is complete: a checkpoint, an official file, a list of folds."""

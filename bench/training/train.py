@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from fesbench.datasets.action_units import of_samples, read_measurements
+from fesbench.datasets.workers import available_cores
 
 from ..core.contracts import Dataset
 from ..core.environment import commit
@@ -33,6 +34,7 @@ from .log import has_tensorboard
 from .loop import STATE_FILE, Limit, TrainingRun
 from .progress import NoListener, StepReport, TrainingListener
 from .protocols import EMBEDDED, departures, protocol_settings
+from .side_by_side import Call, train_side_by_side
 from .sizes import check_training_size
 from .splits import Fold, Load, LoadedSplit, train_split, training_folds
 from .validation import DEVELOPMENT_JUDGE, expression_validation
@@ -118,6 +120,7 @@ def train(
     save_every: int = 200,
     turn: int | None = None,
     device: str = "cpu",
+    workers: int = 1,
     threads: int | None = None,
     folds: int | None = None,
     judge: str | None = None,
@@ -146,7 +149,10 @@ def train(
         turn: With several trainings, each makes so many steps before it is the next one's turn, until all
             are done: at any time all are about as far.
         device: See ``start_fabric``.
-        threads: Processor threads that PyTorch uses in this process from now on.
+        workers: How many trainings are made at a time, each in a process of its own. A script that gives more
+            than 1 needs the guard ``if __name__ == "__main__":``.
+        threads: Processor threads that PyTorch uses in this process from now on; with several workers, in
+            each of theirs, by default the cores over their number.
         folds: Train as many times, each time on all subjects but one part of them, and list the checkpoints
             in ``MODEL.folds.json``.
         judge: Id of the expression metric that chooses among the candidate weights, on validation subjects.
@@ -177,6 +183,8 @@ def train(
     seeds = (seed,) if seed is None or isinstance(seed, int) else tuple(dict.fromkeys(seed))
     if folds and (turn or len(seeds) > 1):
         raise SpecError("--folds trains one fold after the other: leave out --turn, and give one --seed")
+    if workers > 1 and turn:
+        raise SpecError("--turn lets trainings take turns in one process; leave it or --workers out")
     if threads is not None:
         torch.set_num_threads(threads)
     flags = {"steps": steps, "resolution": resolution, "precision": precision}
@@ -216,7 +224,25 @@ def train(
         for one in seeds
         for name in names
     ]
-    return _train_all(jobs, load, parts)
+    if workers == 1:
+        return _train_all(jobs, load, parts)
+    shared = {
+        "data": data,
+        "protocol": protocol,
+        "config": dict(config) if isinstance(config, Mapping) else config,
+        "budget": budget,
+        **flags,
+        "save_every": save_every,
+        "device": device,
+        "threads": threads or max(1, available_cores() // workers),
+        "folds": folds,
+        "judge": judge,
+        "trials": trials,
+        "export": export,
+        "registered": registered,
+    }
+    calls = [_call(job, jobs, shared) for job in jobs]
+    return _gathered(train_side_by_side(train, calls, workers, request.listener), request.listener)
 
 
 def _ending(seed: int | None, seeds: Sequence[int | None]) -> str:
@@ -301,6 +327,35 @@ def _train_all(jobs: Sequence[_Job], load: Load, parts: Sequence[Fold]) -> Train
         {name: path for result in results.values() for name, path in result.folds.items()},
         failures,
     )
+
+
+def _call(job: _Job, jobs: Sequence[_Job], shared: Mapping[str, Any]) -> Call:
+    """Return the call of ``train`` that makes one of several trainings."""
+    resume = job.request.resume if shared["folds"] else (job.folder / STATE_FILE).is_file()
+    units = None
+    with suppress(BenchError):  # of a model that cannot be loaded, which its own call says
+        units = job.request.action_units if _learns_from_units(job.name) else None
+    own = {
+        "model": job.name,
+        "seed": job.request.changes.get("seed"),
+        "out": job.folder,
+        "resume": resume and job.request.resume,
+        "action_units": units,
+    }
+    return Call(_label(job, jobs), {**shared, **own})
+
+
+def _gathered(outcomes: Mapping[str, Any], listener: TrainingListener) -> TrainingResult:
+    """Return the results of trainings side by side as one, and tell of those that failed."""
+    results, failures = [], {}
+    for label, outcome in outcomes.items():
+        if isinstance(outcome, TrainingResult):
+            results.append(outcome)
+        else:
+            failures[label] = str(outcome) or type(outcome).__name__
+            listener.failed(label, outcome)
+    trainings = tuple(training for result in results for training in result.trainings)
+    return TrainingResult(trainings, {k: v for result in results for k, v in result.folds.items()}, failures)
 
 
 def _label(job: _Job, jobs: Sequence[_Job]) -> str:
