@@ -31,6 +31,7 @@ from .statistics.comparisons import CELL_COLUMNS
 if TYPE_CHECKING:
     from .runs.execution.executor import Executor
     from .runs.run import Loaded
+    from .runs.store.records import OutputForm
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def evaluate(
     workers: int = 0,
     timeout: float | None = None,
     executor: Executor | None = None,
+    outputs: OutputForm | None = None,
     progress: bool | Listener = False,
 ) -> pd.DataFrame:
     """Compare generators on data sets: what ``bench run`` does, with the same defaults.
@@ -96,6 +98,8 @@ def evaluate(
             batch; None for 300.
         executor: Executes the work, such as ``fesbench.runs.execution.ray.RayExecutor``; None does so in
             this process.
+        outputs: ``files`` keeps each output as a file, ``shards`` 32 together in an archive; None takes
+            shards where there are more than 50,000.
         progress: True shows on stderr what the run does; a ``Listener`` is told; False shows nothing.
 
     Returns:
@@ -126,10 +130,13 @@ def evaluate(
     plan, store = plan_run(stated, out, "evaluate", log.warning)
     with _listening(progress) as listener:
         if plan.spec.part:
-            complete_part(plan, store, device, workers, listener, timeout, executor)
+            complete_part(plan, store, device, workers, listener, timeout, executor, output_form=outputs)
             cells = pd.DataFrame(columns=CELL_COLUMNS)
         else:
-            cells = complete_run(plan, store, device, workers, listener, timeout, executor).summary.cells
+            results = complete_run(
+                plan, store, device, workers, listener, timeout, executor, output_form=outputs
+            )
+            cells = results.summary.cells
     cells.attrs["run"] = store.location
     return cells
 
@@ -229,6 +236,8 @@ def complete_run(
     listener: Listener,
     timeout: float | None = None,
     executor: Executor | None = None,
+    complete: bool = False,
+    output_form: OutputForm | None = None,
 ) -> RunResults:
     """Compute what the run directory lacks, and return the results; of all shards, see ``complete_part``.
 
@@ -240,12 +249,14 @@ def complete_run(
         listener: Receives progress.
         timeout: Seconds that a model of a file or an installed package may take for a batch; None for 300.
         executor: Executes the work; None does so in this process.
+        complete: Whether ``is_complete`` has said so just now; else it is asked.
+        output_form: How to keep outputs; None in shards where there are many.
 
     Raises:
         BenchError: the device, the metrics or the models cannot be used, and nothing was written; or the
             directory is in use, its data or models changed, or it cannot be written.
     """
-    complete_part(plan, store, device, workers, listener, timeout, executor)
+    complete_part(plan, store, device, workers, listener, timeout, executor, complete, output_form)
     return RunResults.open(store.location)
 
 
@@ -257,6 +268,8 @@ def complete_part(
     listener: Listener,
     timeout: float | None = None,
     executor: Executor | None = None,
+    complete: bool = False,
+    output_form: OutputForm | None = None,
 ) -> None:
     """Compute what the run directory lacks of the plan, which may be a part of a run.
 
@@ -266,7 +279,7 @@ def complete_part(
 
     seconds, start = timeout or TIMEOUT, time.perf_counter()
     with ExitStack() as opened:
-        loaded, complete = None, is_complete(plan, store)
+        loaded, complete = None, complete or is_complete(plan, store)
         if not complete:  # what cannot be loaded is noticed before the folder is made
             listener.stage("load models and metrics")
             loaded = _load(plan, device, seconds)
@@ -278,14 +291,16 @@ def complete_part(
         check_unchanged(plan, store)
         found = identities(spec)
         check_identities(found, store, spec.checkpoints)
-        if not (complete or is_complete(plan, store)):
+        if complete or is_complete(plan, store):
+            store.update_index()
+        else:
             from .runs.run import finish, run_plan
 
             remove_altered(plan, store)
             store.update_identities(found)
             loaded = loaded or _load(plan, device, seconds)
             with _logged(store):
-                run_plan(plan, store, device, workers, listener, executor, loaded, seconds)
+                run_plan(plan, store, device, workers, listener, executor, loaded, seconds, output_form)
                 if not spec.part:
                     publish(plan, RunResults.read(store), listener)
                 finish(store)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from fesbench.runs.store.store import RunStore
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 
 
 def repeat_run(small_folder: Path, large_folder: Path, outputs: int) -> None:

@@ -39,7 +39,8 @@ def _names(samples: Iterable[Sample]) -> dict[str, str]:
     """Sample id to an id that is safe, and unique even where upper and lower case are the same."""
     distinct: dict[str, Sample] = {}
     for sample in samples:
-        if distinct.setdefault(sample.id, sample) != sample:
+        first = distinct.setdefault(sample.id, sample)
+        if first is not sample and first != sample:
             raise DatasetError(
                 f"two samples of the data set share the id {sample.id!r}: {distinct[sample.id]} and {sample}"
             )

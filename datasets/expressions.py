@@ -78,18 +78,20 @@ def canonical(name: str) -> str:
     Raises:
         UnknownName: no expression is called so; names the nearest.
     """
-    key = re.sub(r"[\s_-]+", "-", name.strip().lower())
-    if key not in ALIASES:
+    found = recognised(name)
+    if found is None:
         raise UnknownName("expression", name, EXPRESSIONS)
-    return ALIASES[key]
+    return found
+
+
+def recognised(name: str) -> str | None:
+    """Return the suite's name for an expression; None where the suite does not know it."""
+    return ALIASES.get(re.sub(r"[\s_-]+", "-", name.strip().lower()))
 
 
 def known_name(name: str) -> str:
     """Return the suite's name for an expression, or ``name`` itself where the suite does not know it."""
-    try:
-        return canonical(name)
-    except UnknownName:
-        return name
+    return recognised(name) or name
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

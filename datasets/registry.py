@@ -71,6 +71,16 @@ def load_dataset(name_or_path: str | Path = DEFAULT, split: str = "test") -> Dat
     raise UnknownName("data set", name, [*REGISTRY.names(), *registered])
 
 
+def load_split(dataset: Dataset, name_or_path: str | Path, split: str) -> Dataset:
+    """Return another split of a loaded data set, which ``load_dataset`` would return for the same name.
+
+    The images of a folder are not looked at again. Errors are those of ``load_dataset``.
+    """
+    return (
+        dataset.of_split(split) if isinstance(dataset, FolderDataset) else load_dataset(name_or_path, split)
+    )
+
+
 def _builtin_or_installed(name: str, split: str) -> Dataset:
     if name in REGISTRY.builtin:
         dataset: Dataset = REGISTRY.load(name)(split=split)

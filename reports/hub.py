@@ -21,8 +21,8 @@ from fesbench.core.version import __version__
 from fesbench.generators.registry import identifying_files, load_model
 from fesbench.review.submission import Scrubbed, submission_of
 from fesbench.runs.results import RunResults
+from fesbench.runs.store.outputs import output_place
 from fesbench.runs.store.storage import storage_at
-from fesbench.runs.store.store import output_place
 from fesbench.weights.tensors import read_checkpoint
 
 from .cards import origin_of

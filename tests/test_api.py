@@ -36,7 +36,7 @@ def test_what_others_asked_for_in_the_meantime_is_kept(tmp_path):
     assert (tmp_path / "summary.json").read_bytes() == before
 
 
-EXECUTION = {"out", "device", "workers", "timeout", "executor", "progress"}
+EXECUTION = {"out", "device", "workers", "timeout", "executor", "progress", "outputs"}
 PUBLIC = {"generators": "models", "datasets": "data"}
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .completion import complete_runs
 from .console import make_console
+from .options import Location
 
 if TYPE_CHECKING:
     from ..review.claims import Finding
@@ -34,7 +35,7 @@ STYLES = {"agrees": "green", "disagrees": "red", "undecided": "yellow", "not tes
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("run", type=Location(), shell_complete=complete_runs)
 @click.option(
     "--claims",
     "path",
@@ -42,7 +43,7 @@ STYLES = {"agrees": "green", "disagrees": "red", "undecided": "yellow", "not tes
     help="A YAML file of claims.  [default: RegGAN's abstract]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def claims(run: Path, path: Path | None, as_json: bool) -> None:
+def claims(run: Path | str, path: Path | None, as_json: bool) -> None:
     """Say for each claim whether the finished RUN agrees, disagrees or leaves it undecided, with the numbers.
 
     A claim in the file says of a model either its rank by a metric (rank, optionally among a list of models),

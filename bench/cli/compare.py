@@ -14,6 +14,7 @@ from rich.text import Text
 from ..core.plurals import counted
 from .completion import complete_runs
 from .console import make_console
+from .options import Location
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +26,11 @@ DIGITS = 4
 
 
 @click.command(epilog="Example:  bench compare runs/monday runs/friday")
-@click.argument("run_a", type=click.Path(path_type=Path), shell_complete=complete_runs)
-@click.argument("run_b", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("run_a", type=Location(), shell_complete=complete_runs)
+@click.argument("run_b", type=Location(), shell_complete=complete_runs)
 @click.option("--all", "everything", is_flag=True, help="Show every domain and column, changed or not.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def compare(run_a: Path, run_b: Path, everything: bool, as_json: bool) -> None:
+def compare(run_a: Path | str, run_b: Path | str, everything: bool, as_json: bool) -> None:
     """Compare RUN_B with RUN_A, edit by edit, on the edits that both asked for.
 
     Shows paired differences (B minus A) with 95% intervals clustered by subject, which cells changed, and

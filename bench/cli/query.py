@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .console import make_console
+from .options import Location
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +32,10 @@ Tables, each with a column run first:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("sql")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=Location())
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, one object for each row.")
-def query(sql: str, runs: tuple[Path, ...], form: str | None) -> None:
+def query(sql: str, runs: tuple[Path | str, ...], form: str | None) -> None:
     """Answer one SQL statement over the results of any number of RUNS, by DuckDB.
 
     Only reading is possible: the runs are copied into memory, and SQL reaches no file and no network.

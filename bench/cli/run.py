@@ -20,6 +20,7 @@ from ..metrics.registry import metric_id
 from ..runs.plan import Plan
 from ..runs.progress import Listener, shown_progress
 from ..runs.spec import BY_MODEL, Part, RunConfig, by_model, read_config
+from ..runs.store.records import OutputForm
 from .completion import complete_data, complete_models
 from .console import make_console, say
 from .options import Location, metric_option, timeout_option
@@ -119,6 +120,12 @@ Examples:
 )
 @click.option("--device", help="A torch device.  [default: cpu]")
 @click.option("--workers", type=click.IntRange(0), help="Processes that load images.  [default: the cores]")
+@click.option(
+    "--outputs",
+    "output_form",
+    type=click.Choice(get_args(OutputForm)),
+    help="Keep each output as a file, or 32 together in an archive.  [default: shards above 50,000]",
+)
 @timeout_option
 @click.option(
     "--executor",
@@ -148,6 +155,7 @@ def run(
     out: Path | str | None,
     device: str | None,
     workers: int | None,
+    output_form: OutputForm | None,
     timeout: float,
     place: str,
     address: str | None,
@@ -183,16 +191,21 @@ def run(
             record = _plan_record(plan, store, duration) | {"complete": was_complete}
             click.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
+    output_form = output_form or file.outputs
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     loaders = processes if place == "local" else 0
     executor = _executor(place, address, processes, gpus_per_worker)
     asked = [metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]
     if plan.spec.part:
         with shown_progress(console) as listener:
-            complete_part(plan, store, device, loaders, listener, timeout, executor)
+            complete_part(
+                plan, store, device, loaders, listener, timeout, executor, was_complete, output_form
+            )
         ctx.exit(_show_part(store, plan.spec.part, as_json, asked, console))
     with shown_progress(console) as listener:
-        results = complete_run(plan, store, device, loaders, listener, timeout, executor)
+        results = complete_run(
+            plan, store, device, loaders, listener, timeout, executor, was_complete, output_form
+        )
         written = _write_report(results, listener) if with_report else []
     pages = [path for path in written if path.endswith(".html")]
     for path in written:

@@ -62,16 +62,20 @@ def show(run: Path | str) -> None:
 
 
 @runs.command("pack", epilog="Example:  bench runs pack runs/demo --out demo.tar.gz")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("run", type=Location(), shell_complete=complete_runs)
 @click.option("--out", type=click.Path(path_type=Path), help="The archive.  [default: RUN.tar.gz]")
 @click.option("--no-images", is_flag=True, help="Leave out outputs and grids, which show people.")
-def pack_(run: Path, out: Path | None, no_images: bool) -> None:
+def pack_(run: Path | str, out: Path | None, no_images: bool) -> None:
     """Write RUN into one file, for another machine."""
     from ..runs.store.archive import SUFFIX, pack
     from ..runs.store.store import RunStore
 
-    archive = out or run.with_name(run.resolve().name + SUFFIX)
-    count = pack(RunStore(run), archive, images=not no_images)
+    store = RunStore(run)
+    beside = (
+        run.with_name(run.resolve().name + SUFFIX) if isinstance(run, Path) else Path(store.name + SUFFIX)
+    )
+    archive = out or beside
+    count = pack(store, archive, images=not no_images)
     click.echo(f"{archive}: {counted(count, 'file')}, {archive.stat().st_size / 1e6:.1f} MB")
 
 

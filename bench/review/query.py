@@ -7,7 +7,7 @@ statement that reads is accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import duckdb
 import pandas as pd
@@ -66,11 +66,16 @@ def _answer(sql: str, connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 
 def _names(runs: Sequence[RunResults]) -> list[str]:
-    paths = [Path(run.store.location).resolve() for run in runs]
-    if len(set(paths)) < len(paths):
+    places = [_place(run.location) for run in runs]
+    if len(set(places)) < len(places):
         raise BenchError("a run is given twice; its rows would count twice")
-    alike = len({path.name for path in paths}) < len(paths)
-    return [str(path) if alike else path.name for path in paths]
+    names = [PurePosixPath(place).name for place in places]
+    return places if len(set(names)) < len(names) else names
+
+
+def _place(location: str) -> str:
+    """Return a URL as it is, a folder as its absolute path."""
+    return location if "://" in location else Path(location).resolve().as_posix()
 
 
 def _failures(run: RunResults) -> pd.DataFrame:

@@ -41,7 +41,7 @@ from ..runs.results import RunResults
 from ..runs.scores.rows import collect_scores
 from ..runs.spec import RunSpec
 from ..runs.store.store import RunStore
-from ..scoring.shards import concatenate
+from ..scoring.score_rows import concatenate
 from ..statistics.breakdown import cells_by
 from ..statistics.measures import OUTPUT, Measure
 

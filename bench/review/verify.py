@@ -225,6 +225,15 @@ def _scores_in(plan: DatasetPlan, scorer: Scorer, results: RunResults, depth: De
         )
 
 
+class _StoredShard(NamedTuple):
+    """A shard of a generator's outputs."""
+
+    store: RunStore
+    generator: str
+    dataset: str
+    number: int
+
+
 class _Again(NamedTuple):
     """A shard's rows as computed now and as recorded, and what is wrong with its stored features."""
 
@@ -241,7 +250,8 @@ def _again(
     columns = [column for column in scorer.columns if column in set(recorded["metric"])]
     lost = recorded[have_reason(recorded["reason"], *WITHOUT_OUTPUT)]
     failed = dict(zip(lost["edit"], lost["reason"].str.removeprefix(FAILED), strict=True))
-    outputs = [_output(store, name, plan.name, edit, scorer.resolution, failed) for edit in references.edits]
+    stored = _StoredShard(store, name, plan.name, number)
+    outputs = [_output(stored, edit, scorer.resolution, failed) for edit in references.edits]
     scored = score_shard(outputs, references, scorer)
     found = scored.rows.assign(generator=name, dataset=plan.name)
     rows, stored = (part[part["metric"].isin(columns)] for part in (found, recorded))
@@ -269,14 +279,12 @@ def _alike(old: Features, new: Features) -> bool:
     )
 
 
-def _output(
-    store: RunStore, name: str, dataset: str, edit: Edit, size: int, failed: Mapping[str, str]
-) -> Image | Failure:
+def _output(stored: _StoredShard, edit: Edit, size: int, failed: Mapping[str, str]) -> Image | Failure:
     """Return the stored image; an answer that is missing or of another size counts as none, and so shows."""
     if edit.id in failed:
         return Failure(failed[edit.id])
     try:
-        image = store.read_output(name, dataset, edit.id)
+        image = stored.store.read_output(stored.generator, stored.dataset, edit.id, stored.number)
     except ImageError as error:
         return Failure(str(error))
     return image if image.shape == (size, size, 3) else Failure(f"its stored image is {image.shape}")

@@ -8,8 +8,9 @@ from ..core.errors import BenchError, SpecError
 from ..core.names import file_name
 from .plan import Plan
 from .results import RunResults
+from .store.outputs import output_place, shard_number
 from .store.records import REMEDY
-from .store.store import IDENTITIES, RECORD, SCORED, SUMMARY, RunStore, output_place
+from .store.store import IDENTITIES, RECORD, SCORED, SUMMARY, RunStore
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def _remove_parts(altered: list[str], plan: Plan, store: RunStore) -> None:
         for number, edits in enumerate(item.shards)
         for edit in edits
     }
-    for generator, dataset, edit in filter(None, map(output_place, altered)):
-        if (dataset, edit) in shards:
-            store.parts.remove_rows(generator, dataset, shards[dataset, edit])
+    for generator, dataset, name in filter(None, map(output_place, altered)):
+        number = shards.get((dataset, name), shard_number(name))
+        if number is not None:
+            store.parts.remove_rows(generator, dataset, number)

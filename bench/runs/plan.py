@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fesbench.datasets.edits import safe_edits
-from fesbench.datasets.registry import load_dataset
+from fesbench.datasets.registry import load_dataset, load_split
 from fesbench.datasets.selection import limit_subjects, select_targets
 
 from ..core.contracts import NEUTRAL, SHARD, Dataset, Edit, Sample
@@ -246,10 +246,11 @@ class _Use(NamedTuple):
 
 
 def _use(reference: str) -> _Use:
-    test, train = load_dataset(reference, "test"), load_dataset(reference, "train")
+    test = load_dataset(reference, "test")
+    train = load_split(test, reference, "train")
     if train.pairs() and len({edit.source.subject for edit in test.edits()}) >= ENOUGH_TEST_SUBJECTS:
         return _Use(test, "split", train)
-    everything = load_dataset(reference, "all")
+    everything = load_split(test, reference, "all")
     return (
         _Use(everything, "cross-fit", everything)
         if everything.pairs()

@@ -49,8 +49,12 @@ def repeatability(store: RunStore, cells: Sequence[Cell], loader: ImageLoader) -
 def _answered(store: RunStore, cell: Cell) -> list[Edit]:
     """Return the first edits of the first shard that have an output."""
     numbers, name, dataset = cell.dataset.own_shards[:1], cell.card.name, cell.dataset.name
-    edits = [edit for number in numbers for edit in cell.dataset.shards[number]]
-    return [edit for edit in edits if store.has_output(name, dataset, edit.id)][:EDITS]
+    return [
+        edit
+        for number in numbers
+        for edit in cell.dataset.shards[number]
+        if store.has_output(name, dataset, edit.id, number)
+    ][:EDITS]
 
 
 def asked_again(cell: Cell, edits: Sequence[Edit], loader: ImageLoader) -> str:

@@ -153,7 +153,7 @@ class RunResults:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The rows of ``scores.parquet``, with the columns of ``scoring.shards.SCORES``."""
+        """The rows of ``scores.parquet``, with the columns of ``scoring.score_rows.SCORES``."""
         rows = self.store.read_scores()
         answered = rows[rows["metric"] == OUTPUT].groupby(["dataset", "generator"]).size()
         for dataset, generators in self.record.outputs.items():

@@ -42,12 +42,17 @@ from .store.records import (
     MetricRecord,
     ModelRecord,
     NetworkRecord,
+    OutputForm,
     OutputsRecord,
+    RunRecord,
     SynthesisRecord,
 )
 from .store.store import RunStore
 
 log = logging.getLogger(__name__)
+
+MOST_FILES = 50_000
+"""A run of more outputs keeps them in shards, unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ def run_plan(
     executor: Executor | None = None,
     loaded: Loaded | None = None,
     timeout: float = TIMEOUT,
+    output_form: OutputForm | None = None,
 ) -> None:
     """Compute everything that the run does not hold yet, and write scores, summary and record.
 
@@ -116,15 +122,36 @@ def run_plan(
         executor: Executes the tasks; None does so in this process.
         loaded: What ``load`` returned; None loads it now. Its models are closed at the end.
         timeout: Seconds that a model or metric with a process of its own may take for a batch.
+        output_form: How to keep outputs; None as ``chosen_form`` says.
 
     Raises:
-        BenchError: as for ``load``.
+        BenchError: as for ``load``, or for ``chosen_form``.
     """
+    form = chosen_form(plan, store.record, output_form)
     loaded = loaded or load(plan, device, timeout)
     for name, error in loaded.models.errors.items():
         log.warning("%s cannot be loaded", name, exc_info=error)
     with closing(loaded.models):
+        _begin(plan, store, loaded, device, form)
         _run(plan, store, loaded, device, workers, listener, executor or LocalExecutor(), timeout)
+
+
+def chosen_form(plan: Plan, record: RunRecord, asked: OutputForm | None) -> OutputForm:
+    """Return how a run keeps its outputs: as it began, else as asked, else in shards where there are many.
+
+    Raises:
+        SpecError: it began in another form than is asked for.
+    """
+    begun = bool(record.models) or record.counts is not None
+    if begun and asked not in (None, record.output_form):
+        raise SpecError(
+            f"this run keeps its outputs in {record.output_form}; leave --outputs out, or choose another "
+            "folder with --out"
+        )
+    if begun:
+        return record.output_form
+    outputs = len(plan.spec.models) * sum(len(item.edits) for item in plan.datasets)
+    return asked or ("shards" if outputs > MOST_FILES else "files")
 
 
 def _run(
@@ -139,7 +166,6 @@ def _run(
 ) -> None:
     """Compute and write with loaded metrics and models; see ``run_plan``."""
     stopwatch = loaded.stopwatch
-    _begin(plan, store, loaded, device)
     scorer = loaded.scorer
     with closing(ImageLoader(workers)) as loader:
         listener.stage("prepare models", len(plan.datasets) * len(loaded.models.models))
@@ -148,7 +174,8 @@ def _run(
         _record_fits(plan, store, cells)
         progress = RecordedProgress(store, sum(cell.dataset.own_edits for cell in cells), listener)
         worker = ShardWorker(WorkerDescription(plan.spec, device, timeout=timeout), cells, scorer, loader)
-        RunWriter(store, scorer, stopwatch, progress).complete(cells, executor, worker)
+        in_shards = store.record.output_form == "shards"
+        RunWriter(store, scorer, stopwatch, progress, in_shards).complete(cells, executor, worker)
         progress.write()
         unavailable = loaded.unavailable | loaded.models.unavailable | unfitted
         varying = repeatability(store, cells, loader)
@@ -219,7 +246,7 @@ def _preparing(listener: Listener, stopwatch: Stopwatch, cell: str) -> Iterator[
         yield
 
 
-def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
+def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str, form: OutputForm) -> None:
     """Check the networks against earlier results, and record what the run is made with."""
     networks = network_identities(loaded.scorer.networks)
     check_identities(networks, store)
@@ -234,6 +261,7 @@ def _begin(plan: Plan, store: RunStore, loaded: Loaded, device: str) -> None:
         datasets=dataset_records(plan),
         names=store.record.names | names,
         checkpoints=_checkpoints(store),
+        **({"output_form": form} if form != "files" else {}),
     )
 
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -182,6 +182,7 @@ class RunConfig(RunSpec):
     out: str | None = None
     device: str | None = None
     workers: int | None = Field(default=None, ge=0)
+    outputs: Literal["files", "shards"] | None = None
 
     @property
     def stated(self) -> dict[str, Any]:

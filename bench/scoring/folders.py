@@ -35,9 +35,10 @@ from ..statistics.summary import summarise
 from .feature_cache import default_cache
 from .reference_images import OF_IMAGES as OF_SETS
 from .reference_images import ReferenceFeatures, ReferenceImages, save_statistics
+from .score_rows import concatenate
 from .scorer import Scorer
 from .sets import COLUMNS, SMALLEST_SET, SetScore, set_score
-from .shards import References, concatenate, score_shard, shard_references
+from .shards import References, score_shard, shard_references
 
 SCHEMA_VERSION = 1
 NAME = "images"

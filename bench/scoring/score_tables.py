@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .shards import SCORES
+from .score_rows import SCORES
 
 MOST_ROWS = 20_000_000
 """A run of 100,000 outputs and ten columns of scores has a million."""

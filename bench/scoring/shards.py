@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from fesbench.datasets.images import image_to_mask, mask_to_image, resize
@@ -27,6 +26,7 @@ from ..core.contracts import (
 from ..core.errors import ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
 from ..statistics.measures import OUTPUT
+from .score_rows import concatenate
 from .scorer import Array, Scorer, T
 
 log = logging.getLogger(__name__)
@@ -294,18 +294,3 @@ def _why_missing(metric: ImageMetric, column: str, edit: Edit, truth: Image | No
     if metric.card.needs_truth and truth is None:
         return "the image of the true target cannot be read"
     return f"{column} is not defined for this edit"
-
-
-SCORES = pa.schema(
-    [
-        (name, pa.string())
-        for name in ("generator", "dataset", "domain", "subject", "edit", "source", "target", "metric")
-    ]
-    + [("value", pa.float64()), ("reason", pa.string())]
-)
-
-
-def concatenate(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of several parts in order, with the columns of ``SCORES``."""
-    filled = [part for part in parts if len(part)]
-    return pd.concat(filled, ignore_index=True) if filled else SCORES.empty_table().to_pandas()

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ..core.contracts import Floats
 from .measures import SEEN, Measure, auc_measure, backend, macro_measure, stem
@@ -144,6 +143,8 @@ def auc_values(seen: Floats, shown: NDArray[np.bool_]) -> Floats:
     Returns:
         (N,) whose mean is the area: the share of pairs in which the one that should show it shows it more.
     """
+    from scipy.stats import rankdata  # takes a second to import
+
     filled = np.where(np.isnan(seen), np.where(shown, -np.inf, np.inf), seen)
     own = np.empty(len(seen))
     for side in (shown, ~shown):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from ..core.contracts import Floats
 from .clusters import Layout, sum_by
@@ -195,7 +195,7 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
 
 def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
     """The t interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
-    quantile: Floats = np.asarray(stats.t.ppf((1 + LEVEL) / 2, np.maximum(moments.dof, 1)))
+    quantile: Floats = np.asarray(special.stdtrit(np.maximum(moments.dof, 1), (1 + LEVEL) / 2))
     error = np.sqrt(moments.variance)
     to_low, to_high = error * _unskew(quantile, moments), -error * _unskew(-quantile, moments)
     to_low = np.where(moments.skewness < 0, np.maximum(quantile * error, to_low), quantile * error)
@@ -228,8 +228,8 @@ def _graded_p(moments: _Moments, null: float) -> Floats:
     """Two-sided p of mean = null, by inverting ``_graded_interval``."""
     dof = np.maximum(moments.dof, 1)
     t = (moments.mean - null) / np.sqrt(moments.variance)
-    p = 2 * stats.t.sf(np.abs(t), dof)
+    p = 2 * special.stdtr(dof, -np.abs(t))
     on_tail = moments.skewness * (null - moments.mean) > 0
     corrected = np.maximum(_skew_corrected(t, moments) * np.sign(t), 0.0)
-    result: Floats = np.where(on_tail, np.maximum(p, 2 * stats.t.sf(corrected, dof)), p)
+    result: Floats = np.where(on_tail, np.maximum(p, 2 * special.stdtr(dof, -corrected)), p)
     return result

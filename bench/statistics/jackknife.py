@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ..core.contracts import Floats
 
@@ -59,8 +59,8 @@ class Replicates:
         if count < FEWEST_GROUPS:
             return SetEstimate(self.value, np.nan, np.nan, np.nan)
         error = self._error()
-        half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * error
-        p = float(2 * stats.t.sf(abs(self.value) / error, count - 1)) if error > 0 else np.nan
+        half = float(special.stdtrit(count - 1, (1 + LEVEL) / 2)) * error
+        p = float(2 * special.stdtr(count - 1, -abs(self.value) / error)) if error > 0 else np.nan
         return SetEstimate(self.value, self.value - half, self.value + half, p)
 
     def _error(self) -> float:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ..core.contracts import Floats
 from .intervals import LEVEL
@@ -127,8 +127,8 @@ def smooth(value: float, influence: Floats, clusters: Clusters, null: float = 0.
     error = clusters.error(influence)
     if error <= _TINY:
         return Estimate(value, np.nan, np.nan, np.nan, *counts, "all answers agree: no variation to judge by")
-    half = float(stats.t.ppf((1 + LEVEL) / 2, clusters.dof)) * error
-    p = 2 * float(stats.t.sf(abs(value - null) / error, clusters.dof))
+    half = float(special.stdtrit(clusters.dof, (1 + LEVEL) / 2)) * error
+    p = 2 * float(special.stdtr(clusters.dof, -abs(value - null) / error))
     return Estimate(value, value - half, value + half, p, *counts)
 
 
@@ -176,11 +176,11 @@ def _scored(
     variance = clusters.error((successes - found.value) / len(successes)) ** 2
     if variance <= _TINY:
         return found.value, found.value, 0.0
-    t = float(stats.t.ppf((1 + LEVEL) / 2, clusters.dof))
+    t = float(special.stdtrit(clusters.dof, (1 + LEVEL) / 2))
     spread = found.value * (1 - found.value)
     low, high = score_interval(found.value, variance, t)
     score = abs(found.value - null) / np.sqrt(variance * null * (1 - null) / spread)
-    return low, high, 2 * float(stats.t.sf(score, clusters.dof))
+    return low, high, 2 * float(special.stdtr(clusters.dof, -score))
 
 
 def score_interval(share: float, variance: float, quantile: float) -> tuple[float, float]:

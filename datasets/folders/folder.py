@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -94,6 +95,18 @@ class FolderDataset(Dataset):
         shown = in_order(row.expression for row in self._rows if row.expression)
         self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
 
+    def of_split(self, split: str) -> FolderDataset:
+        """Return another split of the same images, which are not looked at again.
+
+        Raises:
+            UnknownName: there is no such split.
+        """
+        other = copy(self)
+        other.split = check_split(split)
+        for name in ("digest", "domains", "_by_shot", "_edits"):
+            vars(other).pop(name, None)
+        return other
+
     def _guessed(self, listing: Listing) -> str:
         has_manifest = (self.root / manifest.NAME).is_file()
         of_sequences = None if has_manifest else sequences.recognised(listing.images, listing.ignored)
@@ -111,13 +124,14 @@ class FolderDataset(Dataset):
         return targets | samples
 
     def _sample(self, row: Row, path: str, ids: dict[str, str]) -> Sample:
+        place = self.root / path
         return Sample(
             id=ids[path],
             subject=row.subject,
             expression=row.expression,
             domain=row.domain or self.spec.domain,
-            load=partial(load_image, self.root / path),
-            path=self.root / path,
+            load=partial(load_image, place),
+            path=place,
         )
 
     @property
@@ -148,11 +162,17 @@ class FolderDataset(Dataset):
 
     def edits(self) -> Sequence[Edit]:
         """As for every data set; the truth is the row's ``target_path`` where a manifest states one."""
+        return self._edits
+
+    @cached_property
+    def _edits(self) -> Sequence[Edit]:
         exact = {self._samples[row.path].id: self._samples[row.target] for row in self._rows if row.target}
-        return [
+        if not exact:
+            return tuple(super().edits())
+        return tuple(
             replace(edit, truth=exact.get(edit.truth.id, edit.truth)) if edit.truth else edit
             for edit in super().edits()
-        ]
+        )
 
     def references(self) -> Sequence[Sample]:
         """For the test split, the images of all other subjects that show an expression; else none."""

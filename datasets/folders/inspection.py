@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +47,7 @@ def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
         home() / "cache" / "images" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
     )
     known = _read(cache)
-    findings = {path: _inspect(root / path, known.get(path)) for path in paths}
+    findings = {path: _inspect(root, path, known.get(path)) for path in paths}
     if any(known.get(path) != finding for path, finding in findings.items()):
         _write(cache, known | findings)
     return findings
@@ -77,16 +78,16 @@ def _read(cache: Path) -> dict[str, Finding]:
         return {}
 
 
-def _inspect(path: Path, known: Finding | None) -> Finding:
+def _inspect(root: Path, relative: str, known: Finding | None) -> Finding:
     """Return the known finding if the file is unchanged, else inspect it; passing failures are not kept."""
     try:
-        status = path.stat()
+        status = os.stat(f"{root}/{relative}")
     except OSError as error:
         return Finding(0, 0, "", f"the file cannot be read: {error.strerror}")
     if known and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
         return known
     try:
-        data = read_bytes(path)
+        data = read_bytes(root / relative)
     except ImageError as error:
         return Finding(0, 0, "", str(error))
     try:

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from fesbench.core.errors import DatasetError, UnknownName
+from fesbench.core.errors import DatasetError
 from fesbench.core.plurals import counted
 
-from ..expressions import canonical
+from ..expressions import recognised
 
 SHOWN = 3
 MOST_SHOTS = 30
@@ -79,7 +79,7 @@ def _words(shot: Shot) -> Words:
     words = rest = _split(shot.name)
     kept: Words = ()
     while rest:
-        length = next((n for n in (2, 1) if _means("-".join(rest[:n]), shot.expression)), 0)
+        length = next((n for n in (2, 1) if recognised("-".join(rest[:n])) == shot.expression), 0)
         kept += () if length else rest[:1]
         rest = rest[length or 1 :]
     return kept or words[:1]
@@ -87,13 +87,6 @@ def _words(shot: Shot) -> Words:
 
 def _split(name: str) -> Words:
     return tuple(re.split(r"[/_\-\s.]+", name.strip("/_-. ")))
-
-
-def _means(word: str, expression: str) -> bool:
-    try:
-        return canonical(word) == expression
-    except UnknownName:
-        return False
 
 
 def _without_codes(shots: Mapping[str, Shot], words: Mapping[str, Words]) -> dict[str, Words]:

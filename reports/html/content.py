@@ -93,6 +93,7 @@ class Sheet:
         scores: Long-form, of this data set: generator, domain, subject, edit, target, metric, value, reason;
             rows of the metric 'output' say which edits have one.
         output_path: (generator, edit) to the image of an output.
+        output_bytes: The same to the content of a PNG file; None where there is no output.
         problems: Inputs that were left out: (path, reason).
         copied: Whether images are copied into the report, instead of linked from the run.
         credit: The line that has to stand where its images are shown; may be empty.
@@ -109,6 +110,7 @@ class Sheet:
     measured: Sequence[Measured]
     scores: pd.DataFrame
     output_path: Callable[[str, str], Path]
+    output_bytes: Callable[[str, str], bytes | None]
     problems: Sequence[tuple[str, str]] = ()
     copied: bool = False
     credit: str = ""

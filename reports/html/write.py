@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fesbench.core.contracts import COPY
 from fesbench.core.errors import BenchError
-from fesbench.core.files import copy_whole, write_text
+from fesbench.core.files import copy_whole, write_text, written_whole
 from fesbench.core.reasons import FAILED
 from fesbench.statistics.measures import OUTPUT
 
@@ -103,10 +103,11 @@ def _copy_images(data: SheetData, folder: Path) -> None:
     edits = [edit for part in data.edits.values() for edit in part["edit"]]
     for model in data.sheet.cards:
         for edit in edits:
-            source = data.sheet.output_path(model, edit)
-            target = folder.joinpath(*source.parts[-3:])
-            if source.is_file():
-                copy_whole(source, target)
+            content = data.sheet.output_bytes(model, edit)
+            if content is not None:
+                target = folder.joinpath(*data.sheet.output_path(model, edit).parts[-3:])
+                with written_whole(target) as temporary:
+                    temporary.write_bytes(content)
 
 
 def _page(data: Sequence[SheetData], version: str) -> str:

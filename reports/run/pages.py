@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from fesbench.core.contracts import SHARE, MetricCard
+from fesbench.core.errors import ImageError
 from fesbench.core.plurals import counted
 from fesbench.runs.results import DatasetResults, RunResults
 from fesbench.runs.spec import RunSpec
@@ -96,11 +97,15 @@ def sheets_of(
             measured=list(_measured(results)),
             scores=results.scores,
             output_path=partial(_output_path, results),
+            output_bytes=partial(_output_bytes, results),
             problems=[(item.path, item.reason) for item in results.record.problems],
             copied=results.dataset in copied,
             credit=origin_of(results.dataset).credit,
             figures=figures.get(results.dataset, ()),
-            cautions=list(islice(reading_notes(results), CAUTIONS)),
+            cautions=[
+                *_without_images(results, results.dataset in copied),
+                *islice(reading_notes(results), CAUTIONS),
+            ],
         )
         for results in run.results.datasets
     ]
@@ -108,6 +113,22 @@ def sheets_of(
 
 def _output_path(results: DatasetResults, generator: str, edit: str) -> Path:
     return results.run.store.output_path(generator, results.dataset, edit)
+
+
+def _output_bytes(results: DatasetResults, generator: str, edit: str) -> bytes | None:
+    try:
+        return results.run.store.outputs.read_bytes(generator, results.dataset, edit)
+    except ImageError:
+        return None
+
+
+def _without_images(results: DatasetResults, copied: bool) -> Iterator[str]:
+    """Say where the images are that a page cannot show."""
+    if results.run.record.output_form == "shards" and not copied:
+        yield (
+            "The outputs of this run are kept in archives, which a page cannot show: see them with "
+            f"bench report --include-images {results.dataset}."
+        )
 
 
 def _further(named: Iterable[NamedTables]) -> Iterator[Further]:

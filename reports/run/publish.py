@@ -15,12 +15,13 @@ from fesbench.runs.store.store import FAILURES, GRIDS, LOG, REPORT
 from ..formats.delimited import csv_text
 from ..formats.headline import Headline
 from ..formats.terminal import TerminalTable
-from .grids import write_grids
 from .main_tables import lost_edits, main_table, main_tables, reading_notes, times, write_main_tables
 
 
 def publish(plan: Plan, run: RunResults, listener: Listener = SILENT) -> None:
     """Write ``summary.csv``, the main tables and the grids of a run whose results are written."""
+    from .grids import write_grids  # imports matplotlib
+
     listener.stage("tables and pictures", 2)
     listener.step("tables")
     run.store.write_cells(csv_text(run.summary.cells))

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fesbench.runs.store.store import RunStore
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 
 AXE = "axe-core@4.14.1"
 HOSTILE = '<img src=x onerror="window.pwned=1">'

@@ -92,13 +92,23 @@ def test_a_full_home_costs_a_run_nothing(call_bench, faces, small_disk, tmp_path
     assert not [name for name in small_disk.files() if ".tmp-" in name]
 
 
-def test_a_report_is_written_once_there_is_room(call, finished_run, small_disk):
-    command = ("report", finished_run, "--format", "csv", "--out", small_disk.folder / "report")
-    small_disk.leave(4)
+@pytest.mark.parametrize(
+    ("form", "kilobytes", "last"),
+    [
+        ("csv", 4, "*.csv"),
+        pytest.param("html", 4, "html/index.html", id="first file of a page"),
+        pytest.param("html", 160, "html/index.html", id="half a page"),
+        ("figures", 24, "figures/captions.md"),
+    ],
+)
+def test_a_report_is_written_once_there_is_room(form, kilobytes, last, call, finished_run, small_disk):
+    command = ("report", finished_run, "--format", form, "--out", small_disk.folder / "report")
+    small_disk.leave(kilobytes)
     assert_clear(call(*command), small_disk)
+    assert not list((small_disk.folder / "report").rglob(last))
     small_disk.clear()
     assert call(*command).exit_code == 0
-    assert list((small_disk.folder / "report").rglob("*.csv"))
+    assert list((small_disk.folder / "report").rglob(last))
 
 
 def test_a_packet_is_written_once_there_is_room(call, finished_run, small_disk, tmp_path):

@@ -20,7 +20,7 @@ from fesbench.runs.store.records import (
     TrainingSetRecord,
 )
 from fesbench.runs.store.store import RunStore
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 from fesbench.statistics.summary import summarise
 
 SUBJECTS = [f"s{i:02}" for i in range(12)]

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fesbench.scoring import score_tables
+from fesbench.scoring.score_rows import SCORES
 from fesbench.scoring.score_tables import read_score_table
-from fesbench.scoring.shards import SCORES
 
 
 def content_of(text, rows):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fesbench.core.contracts import Column, MetricCard
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 from fesbench.statistics import summarise
 
 DOMAINS = ("studio", "celebrity", "portrait", "statue", "avatar")

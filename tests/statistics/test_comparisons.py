@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from fesbench.core.contracts import MetricCard
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 from fesbench.statistics import gain_over, holm, joint_success, measures_of, paired_differences, ranks
 
 ECS = "ecs@embedded"

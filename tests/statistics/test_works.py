@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 from fesbench.statistics.measures import measures_of
 from fesbench.statistics.summary import with_joint
 from fesbench.statistics.works import floors_note, quality_floors

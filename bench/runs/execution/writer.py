@@ -12,8 +12,8 @@ import pandas as pd
 from ...core.contracts import Edit, Failure, Image
 from ...core.errors import ImageError
 from ...core.reasons import FAILED, WITHOUT_OUTPUT, have_reason
+from ...scoring.score_rows import concatenate
 from ...scoring.scorer import Scorer
-from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
 from ..progress import Listener
@@ -36,12 +36,14 @@ class RunWriter:
         scorer: The metrics of the run.
         stopwatch: Receives the time that each stage takes; of storing only what was waited for.
         listener: Receives progress.
+        in_shards: Whether to keep the outputs of a shard in one archive, rather than in a file for each.
     """
 
     store: RunStore
     scorer: Scorer
     stopwatch: Stopwatch
     listener: Listener
+    in_shards: bool = False
     _with_references: set[tuple[str, int]] = field(default_factory=set)
 
     def complete(self, cells: Sequence[Cell], executor: Executor, worker: Worker) -> None:
@@ -109,7 +111,7 @@ class RunWriter:
             return [
                 Failure(reasons[edit.id])
                 if edit.id in reasons
-                else self.store.read_output(generator, dataset, edit.id)
+                else self.store.read_output(generator, dataset, edit.id, shard)
                 for edit in edits
             ]
         except ImageError as error:
@@ -124,7 +126,7 @@ class RunWriter:
             parts.write_reference_features(dataset, shard, dict(done.reference_features))
             self._with_references.add((dataset, shard))
         if done.outputs is not None:
-            self._write_outputs(generator, dataset, done.rows["edit"].drop_duplicates(), done.outputs)
+            self._write_outputs(done.task, done.rows["edit"].drop_duplicates(), done.outputs)
         features = parts.read_features(generator, dataset, shard) | dict(done.features)
         if features:
             parts.write_features(generator, dataset, shard, features)
@@ -134,11 +136,15 @@ class RunWriter:
         parts.write_rows(generator, dataset, shard, self._in_order(earlier, done.rows), scored | present)
 
     def _write_outputs(
-        self, generator: str, dataset: str, edits: Iterable[str], outputs: Sequence[Image | Failure]
+        self, task: ShardTask, edits: Iterable[str], outputs: Sequence[Image | Failure]
     ) -> None:
-        for edit, output in zip(edits, outputs, strict=True):
-            if not isinstance(output, Failure):
-                self.store.write_output(generator, dataset, edit, output)
+        pairs = zip(edits, outputs, strict=True)
+        answered = {edit: output for edit, output in pairs if not isinstance(output, Failure)}
+        if self.in_shards:
+            self.store.outputs.write_shard(task.generator, task.dataset, task.shard, answered)
+            return
+        for edit, output in answered.items():
+            self.store.write_output(task.generator, task.dataset, edit, output)
 
     def _in_order(self, earlier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         """Return all rows of a shard, in the order in which a single run of all metrics has them."""

@@ -14,8 +14,8 @@ from ...core.errors import BenchError, explain
 from ...metrics.calibration import Calibration
 from ...metrics.ecs import ExpressionConsistency
 from ...metrics.fss import FaceSimilarity
+from ...scoring.score_rows import concatenate
 from ...scoring.scorer import Scorer
-from ...scoring.shards import concatenate
 from ..models import Cell
 from ..plan import DatasetPlan
 from ..progress import SILENT, Listener

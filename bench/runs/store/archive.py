@@ -10,11 +10,12 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
-from typing import IO, Self
+from typing import IO
 
 from ...core.errors import BenchError
 from ...core.files import TEMPORARY, write_error, written_whole
 from ...core.plurals import counted
+from .outputs import BoundedEntry
 from .storage import Storage, storage_at
 from .store import DIGESTED, DIGESTS, GRIDS, LOG, RECORD, REPORT, RunStore
 
@@ -25,7 +26,6 @@ LIMIT = 50 * 2**30
 _FILES = frozenset((*DIGESTED, DIGESTS, LOG))
 _FOLDERS = frozenset(("outputs", "scores", REPORT, GRIDS))
 _CHUNK = 1 << 20
-_LARGEST_HEADER = 1 << 20
 
 
 def pack(store: RunStore, archive: Path, images: bool = True) -> int:
@@ -109,7 +109,7 @@ def _extract(archive: Path, folder: Path, limit: int) -> dict[str, str]:
     """Write the files of an archive below a folder; return the sha256 of each by its key."""
     digests: dict[str, str] = {}
     try:
-        with tarfile.open(archive, "r|gz", tarinfo=_Entry) as tar:
+        with tarfile.open(archive, "r|gz", tarinfo=BoundedEntry) as tar:
             for entry in tar:
                 key = _key(archive, entry)
                 if key in digests:
@@ -127,18 +127,6 @@ def _extract(archive: Path, folder: Path, limit: int) -> dict[str, str]:
     if RECORD not in digests:
         raise BenchError(f"{archive} holds no run: there is no {RECORD} in it")
     return digests
-
-
-class _Entry(tarfile.TarInfo):
-    """An entry whose headers, which tarfile reads into memory, are of a bounded size."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Return the entry that a header describes."""
-        entry = super().frombuf(buf, encoding, errors)
-        if not entry.isreg() and entry.size > _LARGEST_HEADER:
-            raise BenchError(f"the archive holds a header of {entry.size} bytes; ask for another copy")
-        return entry
 
 
 def _key(archive: Path, entry: tarfile.TarInfo) -> str:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from ...core.arrays import read_arrays
 from ...core.names import safe_name
 from ...core.reasons import WITHOUT_OUTPUT, have_reason
+from ...scoring.score_rows import SCORES, concatenate
 from ...scoring.score_tables import read_score_table
-from ...scoring.shards import SCORES, concatenate
 from .storage import Storage
 
 Features = dict[str, NDArray[np.float32]]

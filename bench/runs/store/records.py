@@ -35,6 +35,9 @@ SCHEMA_VERSION: Literal[1] = 1
 
 REMEDY = "restore it, or choose another --out"
 
+OutputForm = Literal["files", "shards"]
+"""How a run keeps its outputs: a file for each, or an archive for each shard; see ``store.outputs``."""
+
 Status = Literal["started", "partial", "complete"]
 
 
@@ -327,6 +330,7 @@ class RunRecord(_File):
         checkpoints: Model to the sha256 of the checkpoint that was given for it.
         edits: Of a robustness run: how many edits of each data set are perturbed.
         fits: Closed-form model to data set to the sha256 of its fits, one for each fold.
+        output_form: How the run keeps its outputs; left out, each is a file.
         varying: Model of other people's code to data set to what its outputs depend on beside the edit, a
             clause; empty where it was asked again and gave the same.
     """
@@ -356,6 +360,7 @@ class RunRecord(_File):
     checkpoints: dict[str, str] = {}
     edits: int | None = None
     fits: dict[str, dict[str, tuple[str, ...]]] = {}
+    output_form: OutputForm = "files"
     varying: dict[str, dict[str, str]] = {}
 
     @field_serializer("metrics", mode="wrap")

@@ -9,10 +9,12 @@ import errno
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
@@ -28,6 +30,9 @@ EXTRAS = {"s3": "s3", "s3a": "s3"}
 
 OPTIONS = {kind: {"max_concurrency": 1, "use_listings_cache": False} for kind in ("s3", "s3a")}
 """Kind of URL to options of its file system: a file is one request, and listings show what others wrote."""
+
+CHANGES = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created")
+"""What file systems of fsspec call the content or the time of change of a file."""
 
 WITHOUT_FOLDERS = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
 """Kinds of URL whose folders exist as soon as a file is in them; making one would make a bucket."""
@@ -89,6 +94,18 @@ class Storage:
         with self._reached(OSError):
             return bytes(self._files.cat_file(self._path(key)))
 
+    @contextmanager
+    def opened(self, key: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading a part of it.
+
+        Raises:
+            OSError: it is missing (``FileNotFoundError``) or cannot be read.
+        """
+        with self._reached(OSError):
+            file = self._files.open(self._path(key), "rb")
+        with closing(file):
+            yield file
+
     def digest(self, key: str) -> str:
         """Return the sha256 of a file in hexadecimal.
 
@@ -132,6 +149,28 @@ class Storage:
             f"{path.removeprefix(self._root).lstrip('/')}{'/' if entry['type'] == 'directory' else ''}"
             for path, entry in found.items()
         )
+
+    def stamps(self, places: Iterable[str]) -> dict[str, str]:
+        """Return what tells whether files were written again, without reading them.
+
+        Args:
+            places: Keys of files and of folders; those that do not exist are left out.
+
+        Returns:
+            The key of each file there, and of all files below a folder there, in order, to its size and what
+            the file system knows of its last change.
+        """
+        found: dict[str, str] = {}
+        self._files.invalidate_cache(self._root)  # others may have written there
+        for place in places:
+            with suppress(FileNotFoundError), self._reached(FileNotFoundError):
+                entry = self._files.info(self._path(place))
+                if entry["type"] == "file":
+                    found[place] = _stamp_of_entry(entry)
+                    continue
+                for path, below in self._files.find(self._path(place), detail=True).items():
+                    found[path.removeprefix(self._root).lstrip("/")] = _stamp_of_entry(below)
+        return {key: found[key] for key in _in_order(found)}
 
     def remove(self, key: str) -> None:
         """Remove a file; one that is missing is no error."""
@@ -218,6 +257,12 @@ class LocalStorage(Storage):
         """
         return (self._folder / key).read_bytes()
 
+    @contextmanager
+    def opened(self, key: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading a part of it; errors are those of ``read``."""
+        with (self._folder / key).open("rb") as file:
+            yield file
+
     def digest(self, key: str) -> str:
         """Return the sha256 of a file in hexadecimal.
 
@@ -255,6 +300,18 @@ class LocalStorage(Storage):
             f"{path.relative_to(self._folder).as_posix()}{'/' if path.is_dir() else ''}"
             for path in self._folder.glob(pattern)
         )
+
+    def stamps(self, places: Iterable[str]) -> dict[str, str]:
+        """Return the size and the time of change, in nanoseconds, of each file; see ``Storage.stamps``."""
+        found: dict[str, str] = {}
+        for place in places:
+            path = self._folder / place
+            if path.is_dir():
+                _stamp_folder(path, place, found)
+            else:
+                with suppress(OSError):
+                    found[place] = _stamp(path.stat())
+        return {key: found[key] for key in _in_order(found)}
 
     def remove(self, key: str) -> None:
         """Remove a file; one that is missing is no error."""
@@ -302,6 +359,28 @@ def _held(path: Path, location: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _stamp_folder(folder: Path | str, key: str, found: dict[str, str]) -> None:
+    """Add the stamps of all files below a folder; folders that are links are not entered."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{key}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                _stamp_folder(entry.path, name, found)
+            elif not entry.is_dir():
+                with suppress(OSError):
+                    found[name] = _stamp(entry.stat())
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _stamp_of_entry(entry: Mapping[str, object]) -> str:
+    """Return the stamp in what fsspec tells of a file, without white space."""
+    known = (entry.get("size"), *(entry[name] for name in CHANGES if entry.get(name)))
+    return re.sub(r"\s", "_", "/".join(map(str, known)))
 
 
 def _in_order(keys: Iterable[str]) -> Sequence[str]:

@@ -1,35 +1,31 @@
 """The folder of a run: what it is asked for, what it holds, and the results of its end.
 
 ``run.json`` is the run's record, ``identities.json`` lists the files and networks that its results come from,
-``outputs/<generator>/<dataset>/<edit>.png`` are the images, ``scores/`` the results of shards (see
-``parts``). ``scores.parquet``, ``summary.*``, ``report/`` and ``grids/`` are written when the run ends. Every
-file appears whole or not at all, so that a kill loses no finished work.
+``outputs/`` holds the images (see ``outputs``), ``scores/`` the results of shards (see ``parts``).
+``scores.parquet``, ``summary.*``, ``report/`` and ``grids/`` are written when the run ends. Every file
+appears whole or not at all, so that a kill loses no finished work.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from io import BytesIO
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-from PIL import Image as PillowImage
-
-from fesbench.datasets.images import decode_image, read_bytes
 
 from ...core.contracts import Image
 from ...core.errors import BenchError, SpecError
 from ...core.files import TEMPORARY
-from ...core.names import file_name, safe_name
 from ...core.reasons import WITHOUT_OUTPUT, Reason, have_reason
+from ...scoring.score_rows import SCORES
 from ...scoring.score_tables import read_score_table
-from ...scoring.shards import SCORES
 from ..spec import Part, RunSpec
+from .outputs import StoredOutputs
 from .parts import ShardParts, parquet_bytes
 from .records import REMEDY, Identities, RunRecord
 from .storage import Storage, storage_at
@@ -58,8 +54,19 @@ BEFORE_RECORD = (IDENTITIES, LOG, PARTS)
 DIGESTS = "sha256sums.txt"
 
 
+INDEX = ".files"
+"""Sizes and times of change of the files in ``sha256sums.txt``, and of that list; see ``update_index``."""
+
+
 DIGESTED = (RECORD, IDENTITIES, SCORED, SUMMARY, TABLE, FAILURES)
 """Files outside ``outputs`` and ``scores`` that results rest on."""
+
+
+class _StampedDigests(NamedTuple):
+    """The content of ``sha256sums.txt`` as it was when the file had a stamp."""
+
+    stamp: str
+    by_key: dict[str, str]
 
 
 class RunStore:
@@ -71,7 +78,9 @@ class RunStore:
 
     def __init__(self, location: Path | str | Storage) -> None:
         self._storage = location if isinstance(location, Storage) else storage_at(location)
-        self.parts = ShardParts(self._storage)
+        self.parts, self.outputs = ShardParts(self._storage), StoredOutputs(self._storage)
+        self._digests = _StampedDigests("", {})
+        self._newer_index = ""
 
     @property
     def location(self) -> str:
@@ -195,27 +204,27 @@ class RunStore:
     # Outputs
 
     def output_path(self, generator: str, dataset: str, edit: str) -> Path:
-        """Return the path of an output, for links; a run on another file system has no file there."""
-        return Path(self.place(_output_key(generator, dataset, edit)))
+        """Return the path of an output, for links.
 
-    def has_output(self, generator: str, dataset: str, edit: str) -> bool:
-        """Return whether an output is stored."""
-        return self._storage.exists(_output_key(generator, dataset, edit))
+        A run on another file system, or one that keeps its outputs in shards, has no file there.
+        """
+        return Path(self.place(self.outputs.key(generator, dataset, edit)))
+
+    def has_output(self, generator: str, dataset: str, edit: str, shard: int | None = None) -> bool:
+        """Return whether an output is stored; see ``StoredOutputs.has``."""
+        return self.outputs.has(generator, dataset, edit, shard)
 
     def write_output(self, generator: str, dataset: str, edit: str, image: Image) -> None:
-        """Store an output, (R, R, 3) uint8, as PNG."""
-        content = BytesIO()
-        PillowImage.fromarray(image).save(content, format="PNG", compress_level=1)
-        self._storage.write_whole(_output_key(generator, dataset, edit), content.getvalue())
+        """Store an output, (R, R, 3) uint8, as a PNG file."""
+        self.outputs.write(generator, dataset, edit, image)
 
-    def read_output(self, generator: str, dataset: str, edit: str) -> Image:
-        """Return an output that was stored: (R, R, 3) uint8.
+    def read_output(self, generator: str, dataset: str, edit: str, shard: int | None = None) -> Image:
+        """Return an output that was stored: (R, R, 3) uint8; see ``StoredOutputs.read``.
 
         Raises:
             ImageError: it is missing or damaged.
         """
-        with self._storage.local_copy(_output_key(generator, dataset, edit)) as path:
-            return decode_image(read_bytes(path))
+        return self.outputs.read(generator, dataset, edit, shard)
 
     # The end of a run
 
@@ -312,10 +321,12 @@ class RunStore:
 
     def digested_files(self) -> list[str]:
         """Return the keys of all files that results rest on or consist of, in order."""
-        single = [key for key in DIGESTED if self._storage.exists(key)]
-        found = [key for folder in ("outputs", "scores") for key in self._storage.list(f"{folder}/**/*")]
-        kept = [key for key in found if not key.endswith("/") and f"/{TEMPORARY}" not in key]
-        return sorted((*single, *kept), key=lambda key: key.split("/"))
+        return list(self._stamps())
+
+    def _stamps(self, *others: str) -> dict[str, str]:
+        """Return the keys of these files, and of others, each with its size and time of change."""
+        found = self._storage.stamps((*others, *DIGESTED, "outputs", "scores"))
+        return {key: stamp for key, stamp in found.items() if f"/{TEMPORARY}" not in key}
 
     def digest(self, key: str) -> str:
         """Return the sha256 of a file."""
@@ -325,12 +336,44 @@ class RunStore:
         """List the sha256 of each of these files in ``sha256sums.txt``, in the format of ``sha256sum``."""
         lines = [f"{self.digest(key)}  {key}\n" for key in self.digested_files()]
         self._write_text(DIGESTS, "".join(lines))
+        self._newer_index = _index_text(self._stamps(DIGESTS))
+        self.update_index()
+
+    def update_index(self) -> None:
+        """Note sizes and times of change as they were when ``altered_files`` found nothing last.
+
+        It reads a file again only where they changed since. Where this cannot be written, it takes longer.
+        """
+        if self._newer_index:
+            with suppress(BenchError):
+                self._storage.write_whole(INDEX, self._newer_index.encode("utf-8", "surrogateescape"))
+            self._newer_index = ""
+
+    def _read_index(self) -> str:
+        """Return the text of the index; empty where there is none."""
+        try:
+            return self._storage.read(INDEX).decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
 
     def altered_files(self) -> list[str]:
-        """Return the keys of files that are missing or have another digest than the recorded one."""
-        present = set(self.digested_files())
-        recorded = self.read_digests()
-        return [key for key, digest in recorded.items() if key not in present or self.digest(key) != digest]
+        """Return the keys of files that are missing or have another digest than the recorded one.
+
+        A file whose size and time of change are those that the index notes is not read.
+        """
+        index, now = self._read_index(), self._stamps(DIGESTS)
+        text = _index_text(now)
+        if index == text:
+            return []
+        noted = _index_stamps(index)
+        known = noted if noted.get(DIGESTS) == now.get(DIGESTS) else {}
+        altered = [
+            key
+            for key, digest in self.read_digests().items()
+            if key not in now or (known.get(key) != now[key] and self.digest(key) != digest)
+        ]
+        self._newer_index = "" if altered else text
+        return altered
 
     def take_over(self, key: str, digest: str, source: RunStore) -> None:
         """Copy a file of another run, unless it is here already; on one disk it is linked.
@@ -358,15 +401,21 @@ class RunStore:
             BenchError: the list is damaged.
         """
         try:
-            lines = self._storage.read(DIGESTS).decode("utf-8").splitlines()
-            pairs = [line.split("  ", 1) for line in lines]
-            return {name: digest for digest, name in pairs}
+            stamp = self._storage.stamps([DIGESTS]).get(DIGESTS, "")
+            if stamp and stamp != self._digests.stamp:
+                self._digests = _StampedDigests(stamp, self._parsed_digests())
+            return self._digests.by_key if stamp else {}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise BenchError(
                 f"{self.place(DIGESTS)} is damaged ({error}); remove it, and run the same command again"
             ) from error
+
+    def _parsed_digests(self) -> dict[str, str]:
+        lines = self._storage.read(DIGESTS).decode("utf-8").splitlines()
+        pairs = [line.split("  ", 1) for line in lines]
+        return {name: digest for digest, name in pairs}
 
 
 class UncheckedStore(RunStore):
@@ -376,20 +425,16 @@ class UncheckedStore(RunStore):
         return self._storage.read(key)
 
 
-def output_place(key: str) -> tuple[str, str, str] | None:
-    """Return the folders of generator and data set, and the file name of an output without its suffix.
+def _index_text(stamps: Mapping[str, str]) -> str:
+    """Return the text of the index: a line for each file, its stamp and its key."""
+    return "".join(f"{stamp}  {key}\n" for key, stamp in stamps.items())
 
-    None where a key is none of an output.
-    """
-    folder, *rest = key.split("/")
-    if folder != "outputs" or len(rest) != 3:
-        return None
-    return rest[0], rest[1], rest[2].removesuffix(".png")
+
+def _index_stamps(text: str) -> dict[str, str]:
+    """Return key to stamp; nothing where the text is damaged."""
+    pairs = [line.split("  ", 1) for line in text.splitlines()]
+    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
 
 
 def _part_folder(part: Part) -> str:
     return f"{PARTS}/{part.number}-of-{part.total}"
-
-
-def _output_key(generator: str, dataset: str, edit: str) -> str:
-    return f"outputs/{safe_name(generator)}/{safe_name(dataset)}/{file_name(edit)}.png"

@@ -54,6 +54,7 @@ def sheet_of(full_table, tmp_path):
             measured=MEASURED,
             scores=scores,
             output_path=lambda model, edit: tmp_path / "outputs" / model / "set" / f"{edit}.png",
+            output_bytes=lambda model, edit: None,
         )
 
     return make

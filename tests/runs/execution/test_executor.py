@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fesbench.core.contracts import Failure
 from fesbench.core.errors import BenchError
 from fesbench.runs.execution.executor import ShardTask
 from fesbench.runs.execution.local import LocalExecutor
-from fesbench.runs.execution.ray import RayExecutor
+from fesbench.runs.execution.ray import RESULTS_AHEAD, RayExecutor
 from fesbench.runs.plan import make_plan, resolve
 from fesbench.runs.progress import Listener
 from fesbench.runs.run import run_plan
@@ -168,6 +169,38 @@ def test_a_task_that_kills_its_worker_three_times_fails_and_the_others_are_done(
     assert all("died 3 times" in reason for _, reason in failed)
     done = [item[1:3] for item in results if isinstance(item, ShardTask)]
     assert sorted(done) == [("a", 0), ("a", 2), ("b", 0), ("b", 2)]
+
+
+class Counted:
+    """A worker of tiny tasks, which notes each in a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def execute(self, tasks):
+        for task in tasks:
+            with self.path.open("ab") as file:
+                file.write(b".")
+            yield task
+
+
+@pytest.mark.parametrize("of_shard", [1, 200])
+def test_only_a_few_results_wait_to_be_taken(of_shard, nodes, tmp_path):
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    made, asked, taken, count, workers = tmp_path / "made", [], 0, 400, 2
+    made.touch()
+
+    def tasks():
+        for number in range(count):
+            asked.append(number)
+            yield ShardTask("copy", "faces", number // of_shard, frozenset())
+
+    for taken, _ in enumerate(RayExecutor(workers=workers).execute(tasks(), Counted(made)), 1):
+        if taken == 1:
+            time.sleep(1)  # time for a worker that does not wait to run ahead
+        assert made.stat().st_size - taken <= workers * (RESULTS_AHEAD + 1)
+        assert len(asked) - taken <= (workers + 1) * of_shard
+    assert taken == made.stat().st_size == count
 
 
 def test_ray_gives_the_same_bytes_though_a_worker_and_a_node_are_lost(local, faces, tmp_path, nodes):

@@ -12,9 +12,9 @@ from fesbench.metrics.kid import KernelDistance, kernel_distance
 from fesbench.runs.plan import INPUTS_TOO, ReferenceSet
 from fesbench.runs.scores.references import DomainReferences
 from fesbench.runs.scores.sets import AMONG_REFERENCES, set_results
+from fesbench.scoring.score_rows import SCORES
 from fesbench.scoring.scorer import Scorer
 from fesbench.scoring.sets import set_score
-from fesbench.scoring.shards import SCORES
 from fesbench.statistics import summarise
 from fesbench.statistics.measures import OUTPUT
 

@@ -77,6 +77,23 @@ def test_every_reader_takes_its_url(run, local, call_bench):
     assert {check["outcome"] for check in checks} == {"ok"}
 
 
+def test_reviewers_take_its_url_too(run, local, call_bench, tmp_path):
+    for command in (("compare", local), ("claims",), ("query", "SELECT count(*) AS n FROM scores")):
+        here, there = (call_bench(*command, place).stdout for place in (local, run))
+        assert here.replace(str(local), run) == there, command
+    rows = json.loads(call_bench("query", "SELECT DISTINCT run FROM scores", run, local, "--json").stdout)
+    assert {row["run"] for row in rows} == {run, str(local)}
+    for place, name in ((run, "there.tar.gz"), (local, "here.tar.gz")):
+        call_bench("runs", "pack", place, "--out", tmp_path / name)
+    call_bench("runs", "unpack", tmp_path / "there.tar.gz", "--out", tmp_path / "one")
+    call_bench("verify", tmp_path / "one")
+
+
+def test_nothing_left_is_seen_in_a_bucket(run, words, call_bench):
+    command = (*words, "--resolution", 32, "--out", run)
+    assert "nothing left to do" in call_bench(*command).stderr
+
+
 def test_a_report_lies_in_the_bucket_too(run, local, bucket, call_bench, tmp_path):
     shown = call_bench("report", run, "--format", "md").stdout.split()
     assert shown == [f"{run}/report/tables"]

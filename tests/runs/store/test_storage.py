@@ -48,6 +48,41 @@ def test_keys_are_listed_in_the_order_of_their_folders(storage):
     assert storage.list("nowhere/*") == []
 
 
+def test_a_file_that_is_written_again_has_another_stamp(storage):
+    for key in ("scores/a-b/x", "scores/a/y", "top"):
+        storage.write_whole(key, b"old")
+    before = storage.stamps(["top", "scores", "nowhere"])
+    assert list(before) == ["scores/a/y", "scores/a-b/x", "top"]
+    assert storage.stamps(["top", "scores"]) == before
+    storage.write_whole("scores/a/y", b"newer")
+    storage.remove("top")
+    after = storage.stamps(["top", "scores"])
+    assert list(after) == ["scores/a/y", "scores/a-b/x"]
+    assert after["scores/a/y"] != before["scores/a/y"]
+    assert after["scores/a-b/x"] == before["scores/a-b/x"]
+    assert not [stamp for stamp in after.values() if "\n" in stamp or "  " in stamp]
+
+
+def test_changed_files_are_found_with_and_without_the_index(storage):
+    keys = ["scores/a/x", "scores/a/y", "scores/a/z"]
+    for key in keys:
+        storage.write_whole(key, b"old")
+    RunStore(storage).write_digests()
+    assert RunStore(storage).altered_files() == []
+    storage.write_whole(keys[0], b"newer")
+    storage.remove(keys[1])
+    storage.write_whole(keys[2], b"old")
+    assert RunStore(storage).altered_files() == keys[:2]
+    storage.remove(".files")
+    assert RunStore(storage).altered_files() == keys[:2]
+    storage.write_whole(keys[0], b"old")
+    storage.write_whole(keys[1], b"old")
+    store = RunStore(storage)
+    assert store.altered_files() == []
+    store.update_index()
+    assert storage.exists(".files")
+
+
 def test_removing_twice_is_no_error(storage):
     storage.write_whole("a", b"x")
     storage.remove("a")

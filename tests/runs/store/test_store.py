@@ -15,7 +15,7 @@ from fesbench.core.names import safe_name
 from fesbench.runs.spec import RunSpec
 from fesbench.runs.store.records import Identities
 from fesbench.runs.store.store import RunStore
-from fesbench.scoring.shards import SCORES
+from fesbench.scoring.score_rows import SCORES
 
 
 def rows(value: float, metric: str = "ecs@x") -> pd.DataFrame:
