@@ -92,12 +92,24 @@ def errors(output: Image, source: Image, truth: Image | None, mask: Mask | None)
     if truth is None:
         return (float("nan"),) * len(COLUMNS)
     face = face_ellipse(*truth.shape[:2]) if mask is None else mask
-    target = truth.astype(np.float64)
-    error = output.astype(np.float64) - target
-    change = np.abs(source.astype(np.float64) - target).mean(axis=-1) > CHANGED_ABOVE
+    if not face.any():
+        return (float("nan"),) * len(COLUMNS)
+    box = _around(face)
+    output, source, truth, face = output[box], source[box], truth[box], face[box]
+    target = truth.astype(np.int32)
+    error, difference = output - target, np.abs(source - target)
+    change = difference[..., 0] + difference[..., 1] + difference[..., 2] > 3 * CHANGED_ABOVE
     inside, changed, unchanged = error[face], error[face & change], error[face & ~change]
-    similarity = float(structural_similarity(output, truth)[face].mean()) if face.any() else float("nan")
+    similarity = float(structural_similarity(output, truth)[face].mean())
     return _mae(inside), _psnr(inside), _mae(changed), _psnr(changed), _mae(unchanged), similarity
+
+
+def _around(region: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that the structural similarity of a region depends on."""
+    margin = WINDOW // 2
+    found = [np.flatnonzero(region.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(max(0, int(at[0]) - margin), int(at[-1]) + 1 + margin) for at in found)
+    return rows, columns
 
 
 def structural_similarity(first: Image, second: Image) -> NDArray[np.float64]:
@@ -119,11 +131,11 @@ def structural_similarity(first: Image, second: Image) -> NDArray[np.float64]:
     return similarity
 
 
-def _mae(error: NDArray[np.float64]) -> float:
+def _mae(error: NDArray[np.int32]) -> float:
     return float(np.abs(error).mean()) if error.size else float("nan")
 
 
-def _psnr(error: NDArray[np.float64]) -> float:
+def _psnr(error: NDArray[np.int32]) -> float:
     if not error.size:
         return float("nan")
     return float(10 * np.log10(255**2 / max((error**2).mean(), ROUNDING_ERROR)))

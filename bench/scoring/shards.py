@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -133,8 +134,9 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
     )
     failures = [output.reason if isinstance(output, Failure) else None for output in outputs]
     attempts = {metric.card.id: _attempt_unless(lost, metric, batch) for metric in scorer.image_metrics}
-    rows = [_output_rows(batch, failures)]
-    rows += [_metric_rows(m, attempts[m.card.id], batch, failures) for m in scorer.image_metrics]
+    columns = [_output_column(failures)]
+    for metric in scorer.image_metrics:
+        columns += _metric_columns(metric, attempts[metric.card.id], batch, failures)
     kept = {metric.network.card.name for metric in scorer.set_metrics}
     failed = np.array([reason is not None for reason in failures])
     for name in kept - lost.keys():
@@ -143,7 +145,7 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
     unscored = frozenset(
         name for name, attempt in attempts.items() if any(np.array(attempt.errors)[~failed] != "")
     ) | {metric.card.id for metric in scorer.set_metrics if metric.network.card.name in lost}
-    scores = ShardScores(concatenate(rows), features, unscored)
+    scores = ShardScores(_rows(batch.edits, columns), features, unscored)
     _return_memory()
     return scores
 
@@ -222,19 +224,27 @@ def _alone(batch: Batch, index: int) -> Batch:
     return Batch(batch.edits[row], *images, features)
 
 
-def _output_rows(batch: Batch, failures: Sequence[str | None]) -> pd.DataFrame:
-    """Return the rows that tell which edits have an output; they do not depend on the metrics."""
+class _Column(NamedTuple):
+    """The values of a column for each edit of a batch, and why each is missing, if it is."""
+
+    name: str
+    values: Sequence[float] | NDArray[np.float64]
+    reasons: Sequence[str | None]
+
+
+def _output_column(failures: Sequence[str | None]) -> _Column:
+    """Return the column that tells which edits have an output; it does not depend on the metrics."""
     answered = [float(failure is None) for failure in failures]
-    return _rows(batch, OUTPUT, answered, _reasons(failures, [""] * len(failures)))
+    return _Column(OUTPUT, answered, _reasons(failures, [""] * len(failures)))
 
 
-def _metric_rows(
+def _metric_columns(
     metric: ImageMetric, attempt: _Attempt, batch: Batch, failures: Sequence[str | None]
-) -> pd.DataFrame:
+) -> list[_Column]:
     failed, fallback = np.array([reason is not None for reason in failures]), _fallback(metric)
     reasons = _reasons(failures, [""] * len(failures))
     left_out = np.array([reason_kind(reason or "") is Reason.NO_TRUTH for reason in reasons])
-    parts = []
+    columns = []
     for column, values in attempt.values.items():
         possible = np.array([not metric.reason(edit, column) for edit in batch.edits])
         filled = np.where(failed & possible, fallback[column], values)
@@ -245,8 +255,8 @@ def _metric_rows(
                 filled, attempt.errors, batch.edits, batch.truths, strict=True
             )
         ]
-        parts.append(_rows(batch, column, filled, _reasons(failures, gaps)))
-    return concatenate(parts)
+        columns.append(_Column(column, filled, _reasons(failures, gaps)))
+    return columns
 
 
 def _fallback(metric: ImageMetric) -> dict[str, float]:
@@ -268,22 +278,20 @@ def _reasons(failures: Sequence[str | None], gaps: Sequence[str]) -> list[str | 
     ]
 
 
-def _rows(
-    batch: Batch,
-    column: str,
-    values: Sequence[float] | NDArray[np.float64],
-    reasons: Sequence[str | None],
-) -> pd.DataFrame:
+def _rows(edits: Sequence[Edit], columns: Sequence[_Column]) -> pd.DataFrame:
+    """Return a row for each column and edit, the edits of a column together; one frame, made at once."""
+    repeated = [edit for _ in columns for edit in edits]
+    reasons = [reason for column in columns for reason in column.reasons]
     return pd.DataFrame(
         {
-            "domain": [edit.source.domain for edit in batch.edits],
-            "subject": [edit.source.subject for edit in batch.edits],
-            "edit": [edit.id for edit in batch.edits],
-            "source": [edit.source.expression for edit in batch.edits],
-            "target": [edit.target for edit in batch.edits],
-            "metric": column,
-            "value": values,
-            "reason": reasons,
+            "domain": [edit.source.domain for edit in repeated],
+            "subject": [edit.source.subject for edit in repeated],
+            "edit": [edit.id for edit in repeated],
+            "source": [edit.source.expression for edit in repeated],
+            "target": [edit.target for edit in repeated],
+            "metric": [column.name for column in columns for _ in edits],
+            "value": np.concatenate([np.asarray(column.values, np.float64) for column in columns]),
+            "reason": pd.Series(reasons, dtype=object),
         }
     )
 

@@ -1,10 +1,8 @@
 """A small run, its report, and a real browser to look at it; nothing it asks for may come from a network."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -22,37 +20,27 @@ ARGUMENTS = ["--model", "copy", "--model", "truth", "--model", "stargan", "--lim
 METRICS = ["--metric", "ecs", "--metric", "fss", "--metric", "kid"]
 
 
-def run_bench(*arguments):
-    """Run the command line in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "fesbench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+@pytest.fixture(scope="session")
+def written_page(call_bench):
+    """Writes the page of a run; its path."""
 
+    def report(run):
+        return Path(call_bench("report", run, "--format", "html").stdout.splitlines()[0])
 
-def report(run, *options):
-    """Write the page of a run; its path."""
-    done = run_bench("report", run, "--format", "html", *options)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[0])
+    return report
 
 
 @pytest.fixture(scope="session")
-def bench():
-    return run_bench
-
-
-@pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
+def small_run(call_bench, tmp_path_factory):
     """Two controls and a network on one subject of each domain."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    done = run_bench("run", *ARGUMENTS, *METRICS, "--workers", "0", "--out", folder)
-    assert done.returncode == 0, done.stderr
+    call_bench("run", *ARGUMENTS, *METRICS, "--workers", "0", "--out", folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def small_page(small_run):
-    return report(small_run)
+def small_page(small_run, written_page):
+    return written_page(small_run)
 
 
 @pytest.fixture(scope="session")
@@ -90,8 +78,8 @@ def _hostile(scores):
 
 
 @pytest.fixture(scope="session")
-def hostile_page(hostile_run):
-    return report(hostile_run)
+def hostile_page(hostile_run, written_page):
+    return written_page(hostile_run)
 
 
 @pytest.fixture(scope="module")

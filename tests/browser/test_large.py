@@ -21,10 +21,8 @@ def large_run(small_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def large_page(large_run, bench):
-    done = bench("report", large_run, "--format", "html")
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+def large_page(large_run, written_page):
+    return written_page(large_run)
 
 
 def test_opening_loads_no_data_of_single_outputs(visit, large_page):

@@ -14,25 +14,24 @@ STUDY = ["--model", "copy", "--model", "truth", "--model", "stargan", "--items",
 
 
 @pytest.fixture(scope="module")
-def packet(bench, small_run, tmp_path_factory):
+def packet(call_bench, small_run, tmp_path_factory):
     """One item, two questions: a short form of every kind of trial."""
     folder = tmp_path_factory.mktemp("study")
     choices = ["--questions", "expression,realism", "--output", "web", "--output", "lab"]
-    done = bench(
+    call_bench(
         "study", "make", small_run, *STUDY, *choices, "--private", folder / "key", "--out", folder / "a/p"
     )
-    assert done.returncode == 0, done.stderr
     return folder / "a/p"
 
 
 @pytest.fixture
-def imported(bench, packet, tmp_path):
+def imported(call_bench, packet, tmp_path):
     """Answers of a file, as the importer sees them."""
 
     def read(platform, path):
         private = ["--private", packet.parents[1] / "key", "--out", tmp_path / platform]
-        done = bench("study", "import", "--packet", packet, *private, "--platform", platform, path, "--json")
-        assert done.returncode == 0, done.stderr
+        arguments = ("--packet", packet, *private, "--platform", platform, path, "--json")
+        done = call_bench("study", "import", *arguments)
         assert json.loads(done.stdout)["problems"] == {}
         with (tmp_path / platform / "responses.csv").open(newline="") as file:
             return {row["trial_id"]: row["answer"] for row in csv.DictReader(file)}
@@ -215,7 +214,7 @@ def test_a_small_window_hides_the_study_and_takes_no_answer(packet, window):
     assert answer(page, 1) == ["A"]
 
 
-def test_answers_are_posted_before_the_way_back_is_shown(bench, small_run, browser, tmp_path):
+def test_answers_are_posted_before_the_way_back_is_shown(call_bench, small_run, browser, tmp_path):
     """A page for Prolific with an address that fails once; then the participant is sent back."""
     options = [
         "--post-url",
@@ -235,8 +234,7 @@ def test_answers_are_posted_before_the_way_back_is_shown(bench, small_run, brows
         "--questions",
         "realism",
     ]
-    done = bench("study", "make", small_run, *STUDY, *options, *where)
-    assert done.returncode == 0, done.stderr
+    call_bench("study", "make", small_run, *STUDY, *options, *where)
     posted, visited = [], []
 
     def collect(route):

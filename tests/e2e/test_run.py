@@ -19,7 +19,7 @@ def run(out: Path, *more: object) -> tuple[object, ...]:
 def finished(bench, tmp_path_factory):
     """A small finished run of every model."""
     out = tmp_path_factory.mktemp("runs") / "all"
-    done = bench("run", "--model", "all", "--limit", 3, "--out", out, "--json")
+    done = bench("run", "--model", "all", "--limit", 3, "--resolution", 64, "--out", out, "--json")
     return out, json.loads(done.stdout)
 
 
@@ -52,7 +52,7 @@ def test_every_edit_has_an_output_of_the_run_resolution(finished):
         files = {path.stem: path for path in (out / "outputs" / generator / "rendered").glob("*.png")}
         assert set(files) == set(edits)
         with Image.open(next(iter(files.values()))) as image:
-            assert image.size == (128, 128)
+            assert image.size == (64, 64)
 
 
 def test_truth_is_the_ceiling_and_copy_the_floor(finished):
@@ -81,7 +81,7 @@ def test_the_summary_has_no_nan_and_counts_everything(finished):
 def test_nothing_left_to_do(bench, finished):
     out, summary = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
-    done = bench("run", "--model", "all", "--limit", 3, "--out", out, "--json")
+    done = bench("run", "--model", "all", "--limit", 3, "--resolution", 64, "--out", out, "--json")
     assert "nothing left to do" in done.stderr
     assert json.loads(done.stdout) == summary
     assert {path: path.stat().st_mtime_ns for path in out.rglob("part-*")} == before
