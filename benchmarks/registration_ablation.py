@@ -1,20 +1,25 @@
 """What each part of registered RegGAN earns: on London in folds, and on rendered faces whose truth is known.
 
 London must be registered (docs/london.md) and the portable weights fetched. On rendered faces models are
-fitted on studio people of the train split, and edit people of the test split. Writes its tables into
-docs/registered.md:
+fitted on studio people of the train split, and edit people of the test split. Scores of every edit are kept
+in --scores, and what is there is not computed again. Writes its tables into docs/registered.md:
 
     python benchmarks/registration_ablation.py
+
+Networks are evaluated where their checkpoints are given, trained by ``bench train`` on the same split:
+
+    python benchmarks/registration_ablation.py --data rendered --refined CHECKPOINT
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pages import write_table
@@ -27,6 +32,7 @@ from fesbench.core.contracts import (
     Edit,
     Failure,
     FeatureExtractor,
+    Generator,
     Image,
     Synthesizer,
 )
@@ -38,6 +44,7 @@ from fesbench.datasets.registration.frame import eye_centres
 from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.rendered import RenderedDataset
 from fesbench.datasets.selection import folds
+from fesbench.generators.controls import Copy, Truth
 from fesbench.generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
 from fesbench.generators.registration import Registration
 from fesbench.generators.synthesis import GeneratorSynthesizer
@@ -45,7 +52,9 @@ from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
 from fesbench.reggan.model import RegressionStage
 from fesbench.reggan.registered import RegisteredRegression
+from fesbench.reggan.registered_refinement import RegisteredRegGAN
 from fesbench.runs.fitting import Preloaded
+from fesbench.statistics.intervals import UNBOUNDED, clustered_mean, clustered_means, of_differences
 
 PAGE = Path(__file__).parents[1] / "docs" / "registered.md"
 SIZE, FOLDS, SEED = 128, 5, 0
@@ -61,71 +70,100 @@ OTHERS: Mapping[str, Callable[[], ClosedForm]] = {
     "masked regression": MaskedRegression,
 }
 
-Outputs = dict[str, dict[str, Image | Failure]]
-"""By variant and edit."""
+WHOLE = "**registered**"
+LANDMARKS, ERROR, FAILED = "error of landmarks", "error, face", "failed"
+BOUNDS = {metric: (0.0, 1.0) for judges in JUDGES.values() for metric in judges if metric.startswith("ecs")}
+"""Of shares."""
+LIMITS = {**dict.fromkeys(BOUNDS, (0.0, 1.0)), "fss@dlib": (-1.0, 1.0), "fss@embedded": (-1.0, 1.0)}
+LIMITS |= {LANDMARKS: (0.0, np.inf), ERROR: (0.0, 255.0)}
+"""Ends of the ranges."""
+DIGITS = {**dict.fromkeys(BOUNDS, 2), "fss@dlib": 3, "fss@embedded": 3, LANDMARKS: 3, ERROR: 2}
+COLUMNS = ("variant", "edit", "subject", "metric", "value")
+
+Outputs = Mapping[str, Image | Failure]
+"""By edit."""
+Variants = Mapping[str, Callable[[], Synthesizer]]
+"""Variants, which are fitted when they are called, so that few are in memory at a time."""
 
 
 def main() -> None:
-    """Measure both data sets, write the tables."""
+    """Measure what was not measured before, write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", choices=JUDGES, action="append", help="both by default")
     parser.add_argument("--fitted-on", type=int, default=60, help="rendered people of the train split")
     parser.add_argument("--subjects", type=int, default=20, help="rendered people of the test split")
+    parser.add_argument("--refined", type=Path, help="checkpoint of a refinement trained on rendered faces")
+    parser.add_argument("--scores", type=Path, default=Path("runs", "registration-ablation"))
     args = parser.parse_args()
-    write_table(PAGE, "ablation: london", table("london", *on_london()))
-    write_table(PAGE, "ablation: rendered", table("rendered", *on_rendered(args.fitted_on, args.subjects)))
+    args.scores.mkdir(parents=True, exist_ok=True)
+    for data in args.data or JUDGES:
+        cuts = on_london() if data == "london" else on_rendered(args.fitted_on, args.subjects)
+        kept = Scores(args.scores / f"{data}.csv")
+        for train, edits in cuts:
+            measure(kept, data, edits, variants(train, args.refined))
+        write_table(PAGE, f"ablation: {data}", means(data, kept.read()))
+        write_table(PAGE, f"differences: {data}", differences(data, kept.read()))
 
 
-def on_london() -> tuple[Sequence[Edit], Outputs]:
-    """London's edits, each by fits on the other folds."""
-    data, found = load_dataset("london", "all"), {}
-    loader = ImageLoader(0)
+def on_london() -> Iterator[tuple[Dataset, Sequence[Edit]]]:
+    """London's folds: the edits of each, and the people of the others."""
+    data, loader = load_dataset("london", "all"), ImageLoader(0)
     for held, rest in folds(data, FOLDS, SEED):
-        own = [edit for edit in data.edits() if edit.source.subject in held]
-        for name, outputs in outputs_of(Preloaded(rest, loader, SIZE), own).items():
-            found.setdefault(name, {}).update(outputs)
-    (batch,) = load_ahead([data.edits()], loader)
+        edits = [edit for edit in data.edits() if edit.source.subject in held]
+        (batch,) = load_ahead([edits], loader)
+        yield Preloaded(rest, loader, SIZE), batch.edits
     loader.close()
-    return batch.edits, found
 
 
-def on_rendered(fitted_on: int, subjects: int) -> tuple[Sequence[Edit], Outputs]:
-    """Edits of rendered test people by fits on train people, all in the studio."""
+def on_rendered(fitted_on: int, subjects: int) -> Iterator[tuple[Dataset, Sequence[Edit]]]:
+    """Edits of rendered test people, and the train people, all in the studio."""
     loader = ImageLoader(0)
     train = Preloaded(RenderedDataset("train", ["studio"], fitted_on, SIZE), loader, SIZE)
     (batch,) = load_ahead([RenderedDataset("test", ["studio"], subjects, SIZE).edits()], loader)
     loader.close()
-    return batch.edits, outputs_of(train, batch.edits)
+    yield train, batch.edits
 
 
-def outputs_of(train: Dataset, edits: Sequence[Edit]) -> Outputs:
-    """What every variant makes of the edits."""
-    answers = {name: make().answer(edits) for name, make in variants(train).items()}
-    return {
-        name: dict(zip((edit.id for edit in edits), images, strict=True)) for name, images in answers.items()
-    }
+def measure(kept: Scores, data: str, edits: Sequence[Edit], made: Variants) -> None:
+    """Score the edits of a cut by every variant that has not been scored, and keep the scores."""
+    for name, make in made.items():
+        if not kept.has(name, edits):
+            answers = make().answer(edits)
+            outputs = dict(zip((edit.id for edit in edits), answers, strict=True))
+            kept.add(scored(data, name, edits, outputs))
+            print(f"{data}: {name}, {len(edits)} edits", flush=True)
 
 
-def variants(train: Dataset) -> Mapping[str, Callable[[], Synthesizer]]:
-    """The variants, which are fitted when they are called, so that few are in memory at a time."""
+def variants(train: Dataset, refined: Path | None) -> Variants:
+    """The variants, and the input and the truth."""
     registration = Registration(mean_frame(train), SIZE)
-    pairs = RegisteredPairs(train, registration)
-    whole = fitted(RegisteredRegression(), train)
+    pairs, whole = RegisteredPairs(train, registration), cache(partial(fitted, RegisteredRegression(), train))
 
     def plain(make: Callable[[], ClosedForm]) -> Synthesizer:
         return answering(fitted(make(), train), train)
 
+    def changed(make: Callable[[], RegisteredRegression], emptied: Sequence[str] = ()) -> Synthesizer:
+        state, model = whole().state(), make()
+        model.load_state({name: array * 0 if name in emptied else array for name, array in state.items()})
+        return answering(model, train)
+
     def registered(make: Callable[[], ClosedForm]) -> Synthesizer:
         return RegisteredInputs(answering(fitted(make(), pairs), train), registration)
 
+    checkpoints = {} if refined is None else {"with refinement": refined}
     return {
-        "**registered**": lambda: answering(whole, train),
-        **{title: partial(answering, emptied(whole, names), train) for title, names in PARTS.items()},
-        "without calibration": partial(plain, partial(RegisteredRegression, calibrate=False)),
-        "without mask": partial(plain, Unmasked),
+        WHOLE: lambda: answering(whole(), train),
         **{
-            title: lambda make=make: answering(fitted(make(), train), train) for title, make in OTHERS.items()
+            title: lambda path=path: answering(RegisteredRegGAN.from_checkpoint(path), train)
+            for title, path in checkpoints.items()
         },
+        **{title: partial(changed, RegisteredRegression, names) for title, names in PARTS.items()},
+        "without calibration": partial(plain, partial(RegisteredRegression, calibrate=False)),
+        "without mask": partial(changed, Unmasked),
+        **{title: partial(plain, make) for title, make in OTHERS.items()},
         **{f"{title}, `--registered`": partial(registered, make) for title, make in OTHERS.items()},
+        "input": lambda: answering(Copy(), train),
+        "truth": Truth,
     }
 
 
@@ -135,61 +173,70 @@ def fitted(model: ClosedForm, train: Dataset) -> ClosedForm:
     return model
 
 
-def answering(model: ClosedForm, train: Dataset) -> Synthesizer:
+def answering(model: Generator, train: Dataset) -> Synthesizer:
     """A fitted model that answers edits."""
     return GeneratorSynthesizer(model, train.expressions, SIZE)
-
-
-def emptied(model: ClosedForm, names: Sequence[str]) -> RegisteredRegression:
-    """A fitted model without some of its arrays."""
-    state = model.state()
-    rest = RegisteredRegression()
-    rest.load_state({name: array * 0 if name in names else array for name, array in state.items()})
-    return rest
 
 
 class Unmasked(RegisteredRegression):
     """Changes of texture everywhere in the mesh; strengths are those inside the mask."""
 
-    def fit(self, train: Dataset, val: Dataset | None, seed: int) -> None:
-        """Fit as ever, then forget the mask."""
-        super().fit(train, val, seed)
-        self._fitted().registration.mask.fill_(1)
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Load as ever, then forget the mask."""
+        super().load_state(state)
+        self._fitted().editing.registration.mask.fill_(1)
 
 
-def table(data: str, edits: Sequence[Edit], outputs: Outputs) -> str:
-    """A row for each variant, the input and the truth, as Markdown."""
-    known = {edit.id: edit for edit in edits}
-    rows = {
-        **outputs,
-        "input": {edit.id: edit.source.load() for edit in edits},
-        "truth": {edit.id: edit.truth.load() for edit in edits if edit.truth},
-    }
-    lines = [["", *JUDGES[data], "error of landmarks", "error, face", "failed"]]
-    lines.append(["---"] * len(lines[0]))
-    for name, images in rows.items():
-        made = {key: resize(image, SIZE) for key, image in images.items() if not isinstance(image, Failure)}
-        cells = measured(data, [known[key] for key in made], np.stack(list(made.values())))
-        lines.append([name, *cells, str(len(images) - len(made))])
-        print(" | ".join(lines[-1]), flush=True)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+class Scores:
+    """The scores of edits in a CSV file with ``COLUMNS``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> pd.DataFrame:
+        """All scores; NaN where an output has none."""
+        return pd.read_csv(self.path) if self.path.exists() else pd.DataFrame(columns=list(COLUMNS))
+
+    def has(self, variant: str, edits: Sequence[Edit]) -> bool:
+        """Whether the edits of a variant were scored before."""
+        rows = self.read()
+        return {edit.id for edit in edits} <= set(rows.loc[rows["variant"] == variant, "edit"])
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Append scores."""
+        rows.to_csv(self.path, mode="a", header=not self.path.exists(), index=False)
 
 
-def measured(data: str, edits: Sequence[Edit], outputs: NDArray[np.uint8]) -> list[str]:
-    """Means over the outputs: of the judges, of the landmarks' error and of the error to the truth."""
+def scored(data: str, variant: str, edits: Sequence[Edit], outputs: Outputs) -> pd.DataFrame:
+    """Rows of scores: those of the judges, the errors, and whether the edit has no output."""
+    usable = [edit for edit in edits if not isinstance(outputs[edit.id], Failure)]
+    images = [resize(image, SIZE) for edit in usable if not isinstance(image := outputs[edit.id], Failure)]
+    values = measured(data, usable, np.stack(images)) if images else {}
+    values[FAILED] = {edit.id: float(isinstance(outputs[edit.id], Failure)) for edit in edits}
+    rows = [
+        (variant, edit.id, edit.source.subject, metric, found.get(edit.id, np.nan))
+        for metric, found in values.items()
+        for edit in edits
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def measured(data: str, edits: Sequence[Edit], outputs: NDArray[np.uint8]) -> dict[str, Mapping[str, float]]:
+    """By metric and edit: scores of the judges, error of the landmarks, error to the truth."""
     sources = np.stack([resize(edit.source.load(), SIZE) for edit in edits])
     truths = [resize(edit.truth.load(), SIZE) for edit in edits if edit.truth]
     masks = [edit.source.load_mask() if edit.source.load_mask else None for edit in edits]
     roles = {"output": outputs, "source": sources, "truth": np.stack(truths)}
-    cells = []
+    found: dict[str, Sequence[float]] = {}
     for identifier in JUDGES[data]:
         metric = load_metric(identifier)
         features = {network.card.name: described(network, roles) for network in metric.networks}
         scores = metric.score(Batch(edits, outputs, sources, truths, masks, features))
-        cells.append(f"{np.nanmean(scores[metric.card.column_names[0]]):.3f}")
-    apart = [landmarks_apart(*pair) for pair in zip(outputs, truths, strict=True)]
-    errors = Fidelity().score(Batch(edits, outputs, sources, truths, masks, {}))
-    return [*cells, f"{np.nanmean(apart):.3f}", f"{np.nanmean(errors['mae.face']):.2f}"]
+        found[identifier] = scores[metric.card.column_names[0]]
+    found[LANDMARKS] = [landmarks_apart(*pair) for pair in zip(outputs, truths, strict=True)]
+    found[ERROR] = Fidelity().score(Batch(edits, outputs, sources, truths, masks, {}))["mae.face"]
+    ids = [edit.id for edit in edits]
+    return {name: dict(zip(ids, map(float, values), strict=True)) for name, values in found.items()}
 
 
 def described(
@@ -210,6 +257,53 @@ def landmarks_apart(output: Image, truth: Image) -> float:
         return np.nan
     eyes = eye_centres(expected)
     return float(np.linalg.norm(found - expected, axis=1).mean() / np.linalg.norm(eyes[1] - eyes[0]))
+
+
+def means(data: str, scores: pd.DataFrame) -> str:
+    """A row of means with 95% intervals for each variant, clustered by person, as Markdown."""
+    lines = [["", *JUDGES[data], LANDMARKS, ERROR, FAILED], ["---"] * (len(JUDGES[data]) + 4)]
+    for name, rows in scores.groupby("variant", sort=False):
+        parts = dict(iter(rows.groupby("metric")))
+        cells = [mean(parts[metric], metric) for metric in lines[0][1:-1]]
+        lines.append([str(name), *cells, f"{parts[FAILED]['value'].sum():.0f}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean(rows: pd.DataFrame, metric: str) -> str:
+    """The mean of a metric with its interval, where there is one."""
+    bounds, digits = BOUNDS.get(metric, UNBOUNDED), DIGITS[metric]
+    found = clustered_mean(rows["value"], list(rows["subject"]), bounds, LIMITS[metric])
+    if found.mean is None or found.low is None or found.high is None:
+        return "–" if found.mean is None else f"{found.mean:.{digits}f}"
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def differences(data: str, scores: pd.DataFrame) -> str:
+    """A row for each variant: what it scores above the whole model on the same edits, as Markdown."""
+    metrics = [*JUDGES[data], LANDMARKS, ERROR]
+    lines = [["", *metrics], ["---"] * (len(metrics) + 1)]
+    tables = {
+        metric: scores[scores["metric"] == metric].pivot(
+            index=["subject", "edit"], columns="variant", values="value"
+        )
+        for metric in metrics
+    }
+    for name in scores["variant"].drop_duplicates():
+        if name != WHOLE:
+            lines.append([f"{name} −", *(difference(tables[metric], name, metric) for metric in metrics)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def difference(values: pd.DataFrame, name: str, metric: str) -> str:
+    """The mean of a variant minus the whole model, with its interval."""
+    gaps = (values[name] - values[WHOLE]).to_numpy(dtype=np.float64)[:, None]
+    subjects = values.index.get_level_values("subject").to_numpy(dtype=object)
+    bounds = of_differences(BOUNDS[metric]) if metric in BOUNDS else UNBOUNDED
+    found = clustered_means(gaps, subjects, bounds, null=0.0, limits=of_differences(LIMITS[metric]))
+    digits, shown = DIGITS[metric], float(found.mean[0])
+    if np.isnan(found.low[0]):
+        return f"{shown:+.{digits}f}"
+    return f"{shown:+.{digits}f} ({found.low[0]:+.{digits}f} to {found.high[0]:+.{digits}f})"
 
 
 if __name__ == "__main__":

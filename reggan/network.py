@@ -50,7 +50,10 @@ class RegGANNetwork(nn.Module):
 
     def edit(self, images: Tensor, condition: Tensor) -> Edited:
         """Edit (B, 3, R, R) images in [-1, 1] towards (B, E) one-hot float32 targets."""
-        intermediate = self.intermediate(images, condition)
+        return self.refine(images, self.intermediate(images, condition), condition)
+
+    def refine(self, images: Tensor, intermediate: Tensor, condition: Tensor) -> Edited:
+        """Return the edit for a given output of the first stage, (B, 3, R, R) in [-1, 1]; see ``edit``."""
         if self.refinement is None:
             return Edited(intermediate, torch.ones_like(images[:, :1]))
         correction: Correction = self.refinement(images, intermediate, condition)

@@ -37,10 +37,18 @@ class PairedObjective(LabelObjective):
     generator: RegGANNetwork
 
     def edit_neutrals(self, batch: Batch) -> Edited:
-        """Return the neutral faces of a batch with the expressions of its images; float32."""
+        """Return the neutral faces of a batch with the expressions of its images; float32.
+
+        The first stage's outputs are those of the batch, where it has any.
+        """
         neutral = batch.neutrals
         with torch.autocast(neutral.device.type, torch.bfloat16, enabled=self.mixed):
-            edited = self.generator.edit(neutral, self.condition(batch.labels, batch.labels))
+            condition = self.condition(batch.labels, batch.labels)
+            edited = (
+                self.generator.edit(neutral, condition)
+                if batch.intermediates is None
+                else self.generator.refine(neutral, batch.intermediates, condition)
+            )
         return Edited(edited.outputs.float(), edited.mask.float())
 
     def fakes(self, batch: Batch, draws: Draws) -> Tensor:

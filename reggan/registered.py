@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fesbench.core.contracts import ClosedForm, Dataset, GeneratorCard, Image, LandmarkGenerator, Sample
-from fesbench.core.errors import BenchError, CheckpointError, DatasetError, LandmarkError, UnsupportedEdit
-from fesbench.core.plurals import counted
-from fesbench.datasets.registration import find_landmarks
-from fesbench.datasets.registration.frame import COUNT, Points
-from fesbench.generators.registration import Registration, stacked
-from fesbench.generators.synthesis import output_to_image
+from fesbench.core.contracts import ClosedForm, Dataset, GeneratorCard, LandmarkGenerator
+from fesbench.core.errors import BenchError, CheckpointError, LandmarkError, UnsupportedEdit
+from fesbench.datasets.registration.frame import Points
+from fesbench.generators.registration import Registration
 
-from .calibration import STRONGEST, folds_of
+from .calibration import STRONGEST
 from .model import RegressionStage
 from .paired import parsed
+from .registered_editing import LocatedPairs, Meshes, MovedFaces, RegisteredEditing, check_square, points_of
 from .regression import LocalRidge, apply_windows
-from .shape_regression import Moves, ShapeRegression
-from .texture_regression import Face, TextureFit, located, unit_range
+from .shape_regression import ShapeRegression
+from .texture_regression import TextureFit, unit_range
 
 FALLBACK = "fallback."
 """Prefix of the fallback's arrays in a state."""
-
-
-class _Meshes(NamedTuple):
-    """The mesh of a face in its picture, (V, 2), and where the expression moves it."""
-
-    before: Points
-    after: Points
 
 
 @dataclass(frozen=True)
 class _Fit:
     """What a fit gives: ``weights`` are (K, p, 3, R, R) float32, of the change of texture in the frame."""
 
-    shapes: ShapeRegression
+    editing: RegisteredEditing
     weights: Tensor
-    registration: Registration
 
 
 class RegisteredRegression(ClosedForm, LandmarkGenerator):
@@ -118,22 +107,15 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             DatasetError: there are no pairs, or none whose landmarks are known.
             BenchError: landmarks have to be found, and dlib or its predictor is not there.
         """
-        pairs = train.pairs()
-        if not pairs:
-            raise DatasetError(f"{train.name} ({train.split}) has no pairs of neutral and other expressions")
-        size = self.resolution or min(pairs[0][0].load().shape[:2])
-        faces = located([sample for pair in pairs for sample in pair])
-        usable = [(x, y) for x, y in pairs if x.id in faces and y.id in faces]
-        if not usable:
-            raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
-        expressions = [name for name in train.expressions if any(y.expression == name for _, y in usable)]
-        shapes = _fit_shapes(usable, expressions, faces, self.calibrate)
+        known = LocatedPairs.of(train)
+        size = self.resolution or min(train.pairs()[0][0].load().shape[:2])
+        shapes = known.shapes(self.calibrate)
         registration = Registration(shapes.frame, size, self._device)
         ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
-        textures = TextureFit(ridge, faces, registration, self.calibrate)
-        weights = textures.weights(usable, expressions)
-        self._fit = _Fit(shapes, weights, registration)
-        self._describe(expressions, _trained_on(train, usable, len(pairs) - len(usable)))
+        textures = TextureFit(ridge, known.faces, registration, self.calibrate)
+        weights = textures.weights(known.pairs, known.expressions)
+        self._fit = _Fit(RegisteredEditing(shapes, registration), weights)
+        self._describe(known.expressions, known.trained_on)
         if self._stage is not None:
             self._stage.fit(train, val, seed)
 
@@ -149,7 +131,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             BenchError: the model is not fitted, or images are not square.
         """
         self._check(images, target)
-        points = _found(images) if landmarks is None else landmarks.detach().cpu().double().numpy()
+        points = points_of(images, landmarks)
         meshes = [self._meshes(face, int(label)) for face, label in zip(points, target, strict=True)]
         known = torch.tensor([mesh is not None for mesh in meshes], device=images.device)
         outputs = torch.empty_like(images)
@@ -161,39 +143,30 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
 
     def _check(self, images: Tensor, target: Tensor) -> None:
         expressions = len(self._fitted().weights)
-        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
-            raise BenchError(f"images must be (N, 3, R, R), not {tuple(images.shape)}")
+        check_square(images)
         for label in torch.unique(target).tolist():
             if not 0 <= label < expressions:
                 raise UnsupportedEdit(f"{self.card.name} knows targets 0 to {expressions - 1}, not {label}")
 
-    def _meshes(self, landmarks: Points, label: int) -> _Meshes | None:
+    def _meshes(self, landmarks: Points, label: int) -> Meshes | None:
         """Where a face is and where it goes; None where nobody knows and there is a fallback."""
-        shapes = self._fitted().shapes
         try:
-            pose = shapes.frame.pose(landmarks)
-            shape = pose.normalise(landmarks)
-            shapes.check(shape)
-            before = shapes.frame.mesh(shape)
-            moved = shapes.moved(before[:COUNT], label, self.intensity)
-            after = shapes.frame.mesh(moved, before[:COUNT])
+            return self._fitted().editing.meshes(landmarks, label, self.intensity)
         except LandmarkError:
             if self._stage is None:
                 raise
             return None
-        return _Meshes(pose.place(before), pose.place(after))
 
-    def _changed(self, images: Tensor, target: Tensor, meshes: Sequence[_Meshes]) -> Tensor:
-        weights, registration = self._fitted().weights, self._fitted().registration
-        before = stacked([mesh.before for mesh in meshes], images.device)
-        after = stacked([mesh.after for mesh in meshes], images.device)
-        registered = unit_range(registration.to_frame(images, before))
+    def _changed(self, images: Tensor, target: Tensor, meshes: Sequence[Meshes]) -> Tensor:
+        fit = self._fitted()
+        faces = MovedFaces(fit.editing.registration, images, meshes)
+        registered = unit_range(faces.registered())
         change = torch.empty_like(registered)
         for label in torch.unique(target).tolist():
             chosen = target == label
-            change[chosen] = apply_windows(registered[chosen], weights[label], "same", residual=False)
-        change *= 2 * self.intensity * registration.mask
-        return registration.move(images, before, after, change).clamp(-1, 1)
+            change[chosen] = apply_windows(registered[chosen], fit.weights[label], "same", residual=False)
+        change *= 2 * self.intensity * fit.editing.registration.mask
+        return faces.edited(change)
 
     def _fitted(self) -> _Fit:
         if self._fit is None:
@@ -202,7 +175,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
 
     def _describe(self, expressions: Sequence[str], trained_on: str) -> None:
         fit = self._fitted()
-        numbers = fit.weights.numel() + sum(array.size for array in fit.shapes.state().values())
+        numbers = fit.weights.numel() + sum(array.size for array in fit.editing.shapes.state().values())
         self.card = replace(
             self.card, expressions=tuple(expressions), trained_on=trained_on, parameters=numbers
         )
@@ -213,8 +186,9 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         if self._stage is not None:
             self._stage.to(device)
         if (fit := self._fit) is not None:
-            moved = Registration(fit.shapes.frame, fit.registration.size, device)
-            self._fit = _Fit(fit.shapes, fit.weights.to(device), moved)
+            shapes = fit.editing.shapes
+            moved = Registration(shapes.frame, fit.editing.registration.size, device)
+            self._fit = _Fit(RegisteredEditing(shapes, moved), fit.weights.to(device))
         return self
 
     def state(self) -> Mapping[str, NDArray[np.generic]]:
@@ -224,7 +198,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         return {
             "texture": fit.weights.cpu().numpy(),
             "about": np.frombuffer(about.encode(), dtype=np.uint8),
-            **fit.shapes.state(),
+            **fit.editing.shapes.state(),
             **{f"{FALLBACK}{name}": array for name, array in fallback.items()},
         }
 
@@ -250,36 +224,5 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
             parts = {name.removeprefix(FALLBACK): a for name, a in state.items() if name.startswith(FALLBACK)}
             self._stage.load_state(parts)
         registration = Registration(shapes.frame, weights.shape[-1], self._device)
-        self._fit = _Fit(shapes, weights.to(self._device), registration)
+        self._fit = _Fit(RegisteredEditing(shapes, registration), weights.to(self._device))
         self._describe(expressions, trained_on)
-
-
-def _fit_shapes(
-    pairs: Sequence[tuple[Sample, Sample]],
-    expressions: Sequence[str],
-    faces: Mapping[str, Face],
-    calibrate: bool,
-) -> ShapeRegression:
-    def points(samples: Iterable[Sample]) -> Points:
-        return np.stack([faces[sample.id].landmarks for sample in samples])
-
-    sources = {source.id: source for source, _ in pairs}
-    folds = folds_of(source.subject for source, _ in pairs)
-    moves = []
-    for name in expressions:
-        before, after = zip(*(pair for pair in pairs if pair[1].expression == name), strict=True)
-        numbers = np.array([folds[sample.subject] for sample in before])
-        moves.append(Moves(points(before), points(after), numbers))
-    return ShapeRegression.fit(points(sources.values()), moves, calibrate)
-
-
-def _trained_on(train: Dataset, pairs: Sequence[tuple[Sample, Sample]], left_out: int) -> str:
-    subjects = len({source.subject for source, _ in pairs})
-    lacking = f", {counted(left_out, 'pair')} without landmarks left out" if left_out else ""
-    return f"{train.name} {train.split}, {subjects} subjects{lacking}"
-
-
-def _found(images: Tensor) -> Points:
-    """The landmarks found in (B, 3, R, R) images: (B, 68, 2) float64."""
-    pixels: list[Image] = [output_to_image(image) for image in images]
-    return np.stack([find_landmarks(image) for image in pixels]).astype(np.float64)

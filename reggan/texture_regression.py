@@ -27,12 +27,40 @@ from .regression import LocalRidge
 Rows = Sequence[Sequence[Sample]]
 """Each a source and its targets, one for each of K expressions."""
 
+Blocks = Iterable[tuple[Rows, Tensor]]
+"""Rows and their images in the frame: (n, 1 + K, 3, R, R) float32 in [0, 1]."""
+
 
 class Face(NamedTuple):
     """A training image and its landmarks, (68, 2) float64."""
 
     sample: Sample
     landmarks: Points
+
+
+class RegisteredEdit(NamedTuple):
+    """A pair in the frame, and what a regression makes of its source.
+
+    Attributes:
+        pair: Source and target.
+        source: (3, R, R) float32 in [0, 1]; so are ``truth`` and, but for its range, ``predicted``.
+        truth: The target, by its own landmarks.
+        predicted: The source with the predicted change of texture, everywhere in the frame.
+    """
+
+    pair: tuple[Sample, Sample]
+    source: Tensor
+    truth: Tensor
+    predicted: Tensor
+
+
+class _Group(NamedTuple):
+    """Expressions that exist for the same sources, their rows, these cut by fold, and the fit to all."""
+
+    names: Sequence[str]
+    rows: Rows
+    parts: Sequence[Rows]
+    ridge: LocalRidge
 
 
 @dataclass(frozen=True)
@@ -53,24 +81,51 @@ class TextureFit:
 
     def weights(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Tensor:
         """Return the weights of the change of each expression: (K, features, 3, R, R) float32."""
-        folds = folds_of(source.subject for source, _ in pairs)
         found: dict[str, Tensor] = {}
-        for names, rows in jointly_solvable(pairs, expressions):
-            ridge = self._fitted(self._blocks(rows))
-            coef = ridge.coef_.movedim(-1, 1)
-            strengths = self._strengths(ridge, _parts(rows, folds)) if self.calibrate else [1.0] * len(names)
-            found |= {name: w * s for name, w, s in zip(names, coef, strengths, strict=True)}
+        for group in self._groups(pairs, expressions):
+            coef = group.ridge.coef_.movedim(-1, 1)
+            strengths = self._strengths(group)
+            found |= {name: w * s for name, w, s in zip(group.names, coef, strengths, strict=True)}
         return torch.stack([found[name] for name in expressions]).contiguous()
 
-    def _strengths(self, ridge: LocalRidge, parts: Sequence[Rows]) -> list[float]:
-        """The strength of each expression, by predictions of each part by ``ridge`` without that part."""
-        projections = []
-        for part in parts if len(parts) > 1 else ():
-            blocks = list(self._blocks(part))
-            others = ridge.without(self._fitted(blocks))
-            projections += [self._projections(others, block) for block in blocks]
+    def held_out(
+        self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
+    ) -> Iterator[RegisteredEdit]:
+        """Yield every pair in the frame, with what fits without its person make of the source.
+
+        Changes have the strength that they have in ``weights``. Where nobody can be held out, the fit is that
+        of all people.
+        """
+        for group in self._groups(pairs, expressions):
+            strengths = torch.tensor(self._strengths(group))[:, None, None, None]
+            for ridge, blocks in self._held_out(group) or [(group.ridge, self._blocks(group.rows))]:
+                for rows, block in blocks:
+                    change = (ridge.predict(block[:, 0]) - block[:, :1]) * strengths.to(block)
+                    for row, images, changes in zip(rows, block, change, strict=True):
+                        yield from (
+                            RegisteredEdit((row[0], target), images[0], truth, images[0] + made)
+                            for target, truth, made in zip(row[1:], images[1:], changes, strict=True)
+                        )
+
+    def _groups(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Iterator[_Group]:
+        folds = folds_of(source.subject for source, _ in pairs)
+        for names, rows in jointly_solvable(pairs, expressions):
+            ridge = self._fitted(block for _, block in self._blocks(rows))
+            yield _Group(names, rows, _parts(rows, folds), ridge)
+
+    def _held_out(self, group: _Group) -> Iterable[tuple[LocalRidge, Blocks]]:
+        """The images of each part, after a fit to the others; nothing where there is one part only."""
+        if len(group.parts) < 2:
+            return ()
+        parts = (list(self._blocks(part)) for part in group.parts)
+        return ((group.ridge.without(self._fitted(block for _, block in part)), part) for part in parts)
+
+    def _strengths(self, group: _Group) -> list[float]:
+        """The strength of each expression, by predictions of people who are held out."""
+        held_out = self._held_out(group) if self.calibrate else ()
+        projections = [self._projections(ridge, block) for ridge, blocks in held_out for _, block in blocks]
         if not projections:
-            return [1.0] * (len(parts[0][0]) - 1)
+            return [1.0] * len(group.names)
         products, squares = torch.cat(projections, dim=1).cpu().numpy()
         return [strength_of(*columns) for columns in zip(products.T, squares.T, strict=True)]
 
@@ -88,13 +143,13 @@ class TextureFit:
         )
         return torch.stack([(change * predicted).sum(dim=(2, 3, 4)) for change in (true, predicted)])
 
-    def _blocks(self, rows: Rows) -> Iterator[Tensor]:
-        """The images of the rows in the frame, batch by batch: (n, 1 + K, 3, R, R) float32 in [0, 1]."""
+    def _blocks(self, rows: Rows) -> Blocks:
+        """The rows, batch by batch, with their images in the frame: (n, 1 + K, 3, R, R) float32 in [0, 1]."""
         batch = max(1, BATCH_BYTES // (8 * 3 * self.registration.size**2 * len(rows[0])))
         for start in range(0, len(rows), batch):
             chosen = rows[start : start + batch]
             images = self._registered([self.faces[sample.id] for row in chosen for sample in row])
-            yield images.reshape(len(chosen), -1, *images.shape[1:])
+            yield chosen, images.reshape(len(chosen), -1, *images.shape[1:])
 
     def _registered(self, faces: Sequence[Face]) -> Tensor:
         size, device = self.registration.size, self.registration.mask.device

@@ -28,7 +28,7 @@ def save_checkpoint(
         path: Of the weights; must end in ``.safetensors``. The card is written beside it.
         training: Record of the training, kept in the card file.
         half: Store float16, half the size, for shipping; loading gives float32 again. Running statistics keep
-            their type, as they may exceed the range of float16.
+            their type, as they may exceed the range of float16; so do tensors of other types than float32.
 
     Raises:
         CheckpointError: ``path`` ends otherwise.
@@ -36,7 +36,11 @@ def save_checkpoint(
     if path.suffix != ".safetensors":
         raise CheckpointError(f"a checkpoint of the suite is named NAME.safetensors, not {path.name}")
     state = generator.network.state_dict()
-    halved = {name for name in state if half and not is_statistic(name)}
+    halved = {
+        name
+        for name, value in state.items()
+        if half and value.dtype == torch.float32 and not is_statistic(name)
+    }
     tensors = {name: value.half() if name in halved else value for name, value in state.items()}
     generator.write_beside(path)
     write_tensors(path, tensors, _record(generator, training))

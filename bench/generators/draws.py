@@ -17,6 +17,7 @@ class Batch(NamedTuple):
         subjects: (B,) int64, the people on them.
         neutrals: Like ``images``: neutral faces of the same people, mirrored and shifted with them.
         paired: (B,) bool; false where a person has no neutral face, and ``neutrals`` holds the image itself.
+        intermediates: Like ``neutrals``: what a first stage makes of them; None without such a stage.
     """
 
     images: Tensor
@@ -24,6 +25,7 @@ class Batch(NamedTuple):
     subjects: Tensor
     neutrals: Tensor
     paired: Tensor
+    intermediates: Tensor | None = None
 
 
 class Draws:
@@ -58,7 +60,7 @@ class Draws:
     def batch(self) -> Batch:
         """The images that this device trains on."""
         rows = self.rows.to(self.whole.labels.device)
-        return Batch(*(values[rows] for values in self.whole))
+        return Batch(*(values if values is None else values[rows] for values in self.whole))
 
     def exemplars(self) -> Tensor:
         """Draw a permutation of the whole batch.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fesbench.datasets.expressions import known_name
 
-from ..core.contracts import Generator, GeneratorCard
+from ..core.contracts import Dataset, Generator, GeneratorCard
 from ..core.errors import CheckpointError, UnsupportedEdit
 from ..core.plurals import counted
 from ..weights.tensors import read_checkpoint, with_statistics
@@ -142,6 +142,16 @@ class NeuralGenerator(Generator):
         """
         state = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
         return state if self.tracked_layers is None else with_statistics(state, self.tracked_layers)
+
+    @classmethod
+    def prepared(cls, train: Dataset, images: TrainingImages) -> TrainingImages:
+        """Return what the training learns from; a model with a stage that is fitted first does that here.
+
+        Args:
+            train: The training data.
+            images: Its images, as ``load_images`` returns them.
+        """
+        return images
 
     @staticmethod
     @abstractmethod
@@ -286,14 +296,22 @@ class NeuralGenerator(Generator):
         Raises:
             UnsupportedEdit: a target label outside ``card.expressions``.
         """
-        wrong = [label for label in target.tolist() if not 0 <= label < len(self.card.expressions)]
+        self.check_labels(target)
+        outputs: Tensor = self.network(images, self.condition(source, target))
+        return outputs.clamp(-1.0, 1.0)
+
+    def check_labels(self, labels: Tensor) -> None:
+        """Refuse target labels that the network does not know.
+
+        Raises:
+            UnsupportedEdit: a label outside ``card.expressions``.
+        """
+        wrong = [label for label in labels.tolist() if not 0 <= label < len(self.card.expressions)]
         if wrong:
             raise UnsupportedEdit(
                 f"{self.card.name} has no label {wrong[0]}: its labels are those of "
                 f"{', '.join(self.card.expressions)}"
             )
-        outputs: Tensor = self.network(images, self.condition(source, target))
-        return outputs.clamp(-1.0, 1.0)
 
     def to(self, device: str) -> Self:
         """Move the network."""

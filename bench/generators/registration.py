@@ -29,19 +29,36 @@ class Places(NamedTuple):
     """The place of each pixel in a mesh.
 
     Attributes:
-        corners: (B, R, R, 3) int64, vertices of its triangle; 0 outside the mesh.
-        weights: (B, R, R, 3) float32, its barycentric coordinates.
-        inside: (B, R, R) bool, whether it lies in the mesh.
+        owner: (B, R, R) int64, its triangle; T outside the mesh.
+        planes: (B, T, 3, 3) float64, the barycentric coordinates in each triangle as functions of the pixel:
+            for each corner the factors of x, y and 1.
+        triangles: (T, 3) int64, the corners.
     """
 
-    corners: Tensor
-    weights: Tensor
-    inside: Tensor
+    owner: Tensor
+    planes: Tensor
+    triangles: Tensor
+
+    @property
+    def inside(self) -> Tensor:
+        """Whether each pixel lies in the mesh: (B, R, R) bool."""
+        return self.owner < len(self.triangles)
 
     def carry(self, vertices: Tensor) -> Tensor:
-        """Return where the pixels lie when the vertices move to (B, V, 2): (B, R, R, 2)."""
-        batch = torch.arange(len(vertices), device=vertices.device)[:, None, None, None]
-        return (vertices[batch, self.corners] * self.weights[..., None]).sum(dim=-2)
+        """Return where the pixels lie when the vertices move to (B, V, 2): (B, R, R, 2) float32.
+
+        Pixels outside the mesh stay. Every triangle moves by an affine map, of which a pixel reads one.
+        """
+        corners = vertices[:, self.triangles].double()
+        maps = corners.mT @ self.planes
+        size = self.owner.shape[-1]
+        still = maps.new_tensor([[1 / size, 0, 0.5 / size], [0, 1 / size, 0.5 / size]])
+        maps = torch.cat([maps, still.expand(len(maps), 1, 2, 3)], dim=1)
+        first = torch.arange(len(maps), device=maps.device)[:, None, None] * maps.shape[1]
+        own = maps.flatten(2).flatten(0, 1).index_select(0, (self.owner + first).flatten())
+        x, y, one = own.reshape(*self.owner.shape, 2, 3).unbind(-1)
+        column = torch.arange(size, device=maps.device, dtype=maps.dtype)
+        return (x * column[:, None] + y * column[:, None, None] + one).float()
 
 
 class Registration:
@@ -73,7 +90,8 @@ class Registration:
         if images.shape[-1] > self.size:
             images = interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         count = len(images)
-        places = Places(*(part.expand(count, *part.shape[1:]) for part in self._places))
+        owner, planes, triangles = self._places
+        places = Places(owner.expand(count, -1, -1), planes.expand(count, -1, -1, -1), triangles)
         return sample(images, places.carry(meshes), "bicubic")
 
     def from_frame(self, images: Tensor, meshes: Tensor, size: int) -> Tensor:
@@ -96,8 +114,7 @@ class Registration:
             change: (B, C, size, size) float32, smooth, or None.
         """
         places = locate(after, self.triangles, images.shape[-1])
-        origin = torch.where(places.inside[..., None], places.carry(before), _centres(images))
-        moved = sample(images, origin, "bicubic")
+        moved = sample(images, places.carry(before), "bicubic")
         return moved if change is None else moved + self._unregistered(change, places, "bilinear")
 
     def _unregistered(self, images: Tensor, places: Places, mode: Mode) -> Tensor:
@@ -125,13 +142,6 @@ def sample(images: Tensor, places: Tensor, mode: Mode) -> Tensor:
     return grid_sample(images, places * 2 - 1, mode=mode, padding_mode="border", align_corners=False)
 
 
-def _centres(images: Tensor) -> Tensor:
-    """Return the place of each pixel of square images: (R, R, 2)."""
-    size = images.shape[-1]
-    centres = (torch.arange(size, device=images.device, dtype=images.dtype) + 0.5) / size
-    return torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
-
-
 def locate(vertices: Tensor, triangles: Tensor, size: int) -> Places:
     """Return the place of each pixel of ``size`` x ``size`` images in meshes.
 
@@ -145,13 +155,12 @@ def locate(vertices: Tensor, triangles: Tensor, size: int) -> Places:
     """
     planes = _edge_planes(vertices.double() * size - 0.5, triangles)
     owner, row = _rows(vertices * size - 0.5, triangles, size)
-    first, last = _intervals(planes.flatten(0, 1)[owner], row, size)
-    line, column = _expanded(first, last)
+    first, last = _intervals(planes.flatten(0, 1).index_select(0, owner), row, size)
     count = len(triangles)
-    pixel = (owner[line] // count * size + row[line]) * size + column
+    line, pixel = _expanded(first, last, (owner // count * size + row) * size)
     found = torch.full((len(vertices) * size * size,), count, device=vertices.device)
-    found.scatter_reduce_(0, pixel, owner[line] % count, "amin")
-    return _placed(found.reshape(len(vertices), size, size), planes, triangles)
+    found.scatter_reduce_(0, pixel, (owner % count).index_select(0, line), "amin")
+    return Places(found.reshape(len(vertices), size, size), planes, triangles)
 
 
 def _edge_planes(points: Tensor, triangles: Tensor) -> Tensor:
@@ -186,23 +195,13 @@ def _intervals(planes: Tensor, row: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return first, last
 
 
-def _expanded(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    """Return every whole number from ``first`` to ``last``, (N,) each, after the index of its interval."""
+def _expanded(first: Tensor, last: Tensor, offset: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return every whole number from ``first`` to ``last``, (N,) each, after the index of its interval.
+
+    ``offset``, (N,), is added to the numbers of each interval.
+    """
     counts = (last - first + 1).clamp(min=0)
+    start = first - (counts.cumsum(0) - counts)
+    start = start if offset is None else start + offset
     owner = torch.repeat_interleave(torch.arange(len(first), device=first.device), counts)
-    before = counts.cumsum(0) - counts
-    return owner, first[owner] + torch.arange(len(owner), device=first.device) - before[owner]
-
-
-def _placed(found: Tensor, planes: Tensor, triangles: Tensor) -> Places:
-    """Return corners and weights of each pixel from the index of its triangle, T outside the mesh."""
-    inside = found < len(triangles)
-    found = found.masked_fill(~inside, 0)
-    y, x = (
-        torch.arange(side, device=found.device, dtype=planes.dtype).reshape(shape)
-        for side, shape in ((found.shape[1], (-1, 1, 1)), (found.shape[2], (1, -1, 1)))
-    )
-    batch = torch.arange(len(found), device=found.device)[:, None, None]
-    plane = planes[batch, found]
-    weights = plane[..., 0] * x + plane[..., 1] * y + plane[..., 2]
-    return Places(triangles[found], weights.float(), inside)
+    return owner, start.index_select(0, owner).add_(torch.arange(len(owner), device=first.device))

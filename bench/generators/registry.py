@@ -28,6 +28,7 @@ GENERATORS = Registry(
     {
         "reggan": "fesbench.reggan.model:RegGAN",
         "reggan-registered": "fesbench.reggan.registered:RegisteredRegression",
+        "reggan-registered-refined": "fesbench.reggan.registered_refinement:RegisteredRegGAN",
         "reggan-regression": "fesbench.reggan.model:RegressionStage",
         "masked-regression": "fesbench.baselines.masked_regression:MaskedRegression",
         "stargan": "fesbench.baselines.stargan:StarGAN",
@@ -53,7 +54,7 @@ CHECKPOINT = "checkpoint"
 Model = Generator | Synthesizer | CrossTrained
 """What a model spec loads as."""
 
-NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut"})
+NEEDS_CHECKPOINT = frozenset({"attgan", "ganmut", "reggan-registered-refined"})
 """Models that ship without trained weights: they need a checkpoint, and ``all`` leaves them out."""
 
 

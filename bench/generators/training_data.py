@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import cache, partial
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -15,14 +16,29 @@ from torch import Tensor
 
 from fesbench.datasets.action_units import means
 from fesbench.datasets.images import resize
+from fesbench.datasets.registration import landmarks_of
+from fesbench.datasets.registration.frame import COUNT
 from fesbench.datasets.workers import picklable, serve_parent_only
 
 from ..core.contracts import NEUTRAL, STUDIO, Dataset, Image, Problem, Sample
-from ..core.errors import DatasetError, ImageError
+from ..core.errors import DatasetError, ImageError, LandmarkError
 from ..core.plurals import counted
 
 SMALL = 64
 """Fewer images than this load faster without worker processes."""
+
+
+class FirstStage(NamedTuple):
+    """A stage in closed form that was fitted before the training of a second one.
+
+    Attributes:
+        state: Its arrays, by name.
+        intermediates: (N, 3, R, R) uint8, what it makes of ``TrainingImages.neutrals``, by fits without these
+            people.
+    """
+
+    state: Mapping[str, Tensor]
+    intermediates: Tensor
 
 
 class TrainingImages(NamedTuple):
@@ -42,6 +58,7 @@ class TrainingImages(NamedTuple):
         ids: Of the N samples.
         expression_units: The units that ask for each expression where they were measured, (17,) each.
         registered: Where the images are registered faces, the digest of how they are; else empty.
+        first_stage: What was fitted to the images beforehand; None where the model has no such stage.
     """
 
     images: Tensor
@@ -56,6 +73,7 @@ class TrainingImages(NamedTuple):
     ids: tuple[str, ...] = ()
     expression_units: Mapping[str, NDArray[np.float32]] | None = None
     registered: str = ""
+    first_stage: FirstStage | None = None
 
     @property
     def truths(self) -> Tensor:
@@ -120,14 +138,37 @@ def with_units(images: TrainingImages, measured: Mapping[str, NDArray[np.float32
 
 def preview_images(dataset: Dataset, resolution: int, count: int = 6) -> Tensor:
     """Return neutral studio images of the first ``count`` subjects: (count or fewer, 3, R, R) uint8."""
+    pixels = _load_all(_neutral(dataset)[:count], resolution, workers=1)
+    found = [image for image in pixels if not isinstance(image, str)]
+    return _stacked(found) if found else torch.zeros(0, 3, resolution, resolution, dtype=torch.uint8)
+
+
+def located_preview(dataset: Dataset, resolution: int, count: int = 6) -> tuple[Tensor, Tensor]:
+    """Return ``preview_images`` of subjects whose landmarks are known, and the landmarks: (N, 68, 2) float32.
+
+    Raises:
+        BenchError: landmarks have to be found, and dlib or its predictor is not there.
+    """
+    pixels, landmarks = [], []
+    for sample in _neutral(dataset):
+        if len(pixels) == count:
+            break
+        with suppress(LandmarkError, ImageError):
+            landmarks.append(torch.from_numpy(landmarks_of(sample)))
+            pixels.append(resize(sample.load(), resolution))
+    if not pixels:
+        return preview_images(dataset, resolution, 0), torch.zeros(0, COUNT, 2)
+    return _stacked(pixels), torch.stack(landmarks)
+
+
+def _neutral(dataset: Dataset) -> list[Sample]:
+    """A neutral studio image of each subject."""
     neutral = {
         sample.subject: sample
         for sample in reversed(dataset.samples())
         if sample.domain == STUDIO and sample.expression == NEUTRAL
     }
-    chosen = sorted(neutral.values(), key=lambda sample: sample.id)[:count]
-    pixels = [image for image in _load_all(chosen, resolution, workers=1) if not isinstance(image, str)]
-    return _stacked(pixels) if pixels else torch.zeros(0, 3, resolution, resolution, dtype=torch.uint8)
+    return sorted(neutral.values(), key=lambda sample: sample.id)
 
 
 def _stacked(pixels: Sequence[Image]) -> Tensor:

@@ -71,6 +71,7 @@ class TrainingRun:
         notes: Further entries of the training record in the model's card, such as the protocol.
         code: The commit that this part of the training is made with; see ``environment.commit``.
         validation: Scores the candidates that the settings name; without it the last weights are kept.
+        landmarks: (N, 68, 2) float32, of the faces in ``preview``, for a ``LandmarkGenerator``.
 
     Raises:
         DatasetError: there are no images to train on.
@@ -90,13 +91,15 @@ class TrainingRun:
         notes: Mapping[str, Any] = MappingProxyType({}),
         code: Mapping[str, str | bool | None] = MappingProxyType({}),
         validation: Validation | None = None,
+        landmarks: Tensor | None = None,
     ) -> None:
         self.model, self.settings, self.folder, self.save_every = model, settings, folder, save_every
+        self.landmarks = landmarks
         self.preview, self.trained_on = preview, f"{train.name} ({train.split}, {STUDIO})"
         self.record = {"data": train.name, "split": train.split, "data_digest": train.digest}
         self.notes, self.selection = notes, Selection(validation, folder)
         self.code, self.commits = dict(code), list[dict[str, Any]]()
-        self.data = images or load_images(train, settings.resolution)
+        self.data = model.prepared(train, images or load_images(train, settings.resolution))
         if self.data.expression_units is not None and self.data.action_units is not None:
             self.record["action_units"] = _digest(self.data.action_units)
         if self.data.registered:
@@ -280,7 +283,7 @@ class TrainingRun:
 
     def _save_samples(self, log: TrainingLog) -> None:
         if len(self.preview):
-            grid = sample_grid(self._averaged(), self.preview)
+            grid = sample_grid(self._averaged(), self.preview, self.landmarks)
             log.write_samples(self.trainer.step, grid)
             with written_whole(self.folder / "samples" / f"{self.trainer.step:06d}.png") as unfinished:
                 PILImage.fromarray(grid).save(unfinished, format="PNG")
@@ -367,12 +370,13 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def sample_grid(generator: NeuralGenerator, images: Tensor) -> Image:
+def sample_grid(generator: NeuralGenerator, images: Tensor, landmarks: Tensor | None = None) -> Image:
     """Draw one row for each neutral image: the image, then its synthesis for every expression.
 
     Args:
         generator: With C expressions.
         images: (N, 3, R, R) uint8.
+        landmarks: (N, 68, 2) float32, which a ``LandmarkGenerator`` is told.
 
     Returns:
         (N * R, (1 + C) * R, 3) uint8; only the images where the generator needs the source expression and
@@ -386,7 +390,8 @@ def sample_grid(generator: NeuralGenerator, images: Tensor) -> Image:
     answerable = neutral != UNKNOWN_LABEL or not generator.card.needs_source
     for label in range(len(labels) if answerable else 0):
         targets = torch.full((len(inputs),), label, device=device)
-        columns.append(generator.synthesize(inputs, torch.full_like(targets, neutral), targets))
+        known = () if landmarks is None else (landmarks,)
+        columns.append(generator.synthesize(inputs, torch.full_like(targets, neutral), targets, *known))
     pixels = ((torch.stack(columns, 1) + 1) * 127.5).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
     rows, across, height, width, _ = pixels.shape
     grid = ImageGrid(across, rows, (width, height))

@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from fesbench.datasets.action_units import of_samples, read_measurements
 from fesbench.datasets.workers import available_cores
 
-from ..core.contracts import Dataset
+from ..core.contracts import Dataset, LandmarkGenerator
 from ..core.environment import commit
 from ..core.errors import BenchError, SpecError
 from ..generators.checkpoints import save_official
@@ -26,7 +26,7 @@ from ..generators.cross_trained import SUFFIX, write_folds
 from ..generators.hyperparameters import Settings, changed, read_changes
 from ..generators.neural import NeuralGenerator
 from ..generators.registry import GENERATORS
-from ..generators.training_data import TrainingImages, with_units
+from ..generators.training_data import TrainingImages, located_preview, with_units
 from ..runs.store.storage import LOCK, storage_at
 from .checkpoint_selection import Validation
 from .devices import SharedFailure, fail_together, is_joined, start_fabric
@@ -452,10 +452,12 @@ def _prepared(
     if request.action_units and kind.learns_from_units:
         images, left_out = _measured(split, request.action_units, request.listener)
         notes["action_units_left_out"] = left_out
+    located = issubclass(kind, LandmarkGenerator)
+    preview = located_preview(split.unseen, settings.resolution) if located else (split.preview, None)
     run = TrainingRun(
         kind,
         split.train,
-        split.preview,
+        preview[0],
         settings,
         folder,
         request.save_every,
@@ -464,6 +466,7 @@ def _prepared(
         notes,
         request.code,
         request.validation(split.unseen) if request.validation else None,
+        preview[1],
     )
     if request.resume:
         run.resume()

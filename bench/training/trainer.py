@@ -60,6 +60,7 @@ class Trainer:
         self.data, self.settings, self.device = data, settings, self.fabric.device
         self.images = (data.truths if objective.paired else data.images).to(self.device)
         self.neutrals = data.images.to(self.device) if objective.paired else self.images
+        self.intermediates = data.first_stage.intermediates.to(self.device) if data.first_stage else None
         self.objective = objective.to(self.device).train()
         self._average = _running_average(self.objective.generator, settings.average)
         adam = partial(torch.optim.Adam, lr=settings.learning_rate, betas=settings.betas)
@@ -172,18 +173,20 @@ class Trainer:
         """Return the images of these rows of the data, mirrored and shifted."""
         size, settings = len(chosen), self.settings
         images = self.images[chosen.to(self.device)].float() / 127.5 - 1
-        neutrals = self.neutrals[self.data.neutrals[chosen].to(self.device)].float() / 127.5 - 1
+        sources = [self.neutrals[self.data.neutrals[chosen].to(self.device)].float() / 127.5 - 1]
+        if self.intermediates is not None:
+            sources.append(self.intermediates[chosen.to(self.device)].float() / 127.5 - 1)
         if settings.flip:
             mirrored = (torch.rand(size, generator=random) < 0.5).to(self.device)[:, None, None, None]
-            images = torch.where(mirrored, images.flip(3), images)
-            neutrals = torch.where(mirrored, neutrals.flip(3), neutrals)
+            images, *sources = (torch.where(mirrored, x.flip(3), x) for x in (images, *sources))
         if settings.jitter or settings.jitter_apart:
             together = _shifts(size, settings.jitter, random)
             images = _shifted(images, together)
-            neutrals = _shifted(neutrals, together + _shifts(size, settings.jitter_apart, random))
+            apart = together + _shifts(size, settings.jitter_apart, random)
+            sources = [_shifted(source, apart) for source in sources]
         columns = self.data.labels, self.data.subjects, self.data.paired
         labels, subjects, paired = (values[chosen].to(self.device) for values in columns)
-        return Batch(images, labels, subjects, neutrals, paired)
+        return Batch(images, labels, subjects, sources[0], paired, *sources[1:])
 
     def _update(self, optimizer: torch.optim.Optimizer, terms: Iterable[Tensor], rate: float) -> None:
         optimizer.zero_grad()
