@@ -1,14 +1,16 @@
 """How often the 95% intervals of ``fesbench.statistics`` hold the true mean; prints a Markdown table.
 
-Run ``python benchmarks/coverage_simulation.py`` (two minutes on one core). Columns are numbers of subjects;
+Run ``python benchmarks/coverage_simulation.py`` (three minutes on one core). Columns are numbers of subjects;
 beside the interval in use stand, at one number of them, the plain cluster-robust t interval, the percentile
 and the BCa bootstrap over subjects, then the mean widths of the interval in use and of the one that fesbench
-used before. The last lines count.
+used before. The last lines count, and compare with a score interval of shares that is told the true ICC, and
+with the exact binomial interval of one edit of each subject, whose coverage is computed, not simulated.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from fesbench.statistics.binomial import score_interval
 from fesbench.statistics.intervals import UNBOUNDED, Bounds, clustered_means
 
 Floats = NDArray[np.float64]
@@ -126,6 +129,8 @@ def scenarios() -> Iterator[Scenario]:
 
 
 Method = Callable[[Floats, Scenario], Limits]
+Found = dict[int, list[float]]
+"""Number of subjects to the coverages of all settings with so many."""
 
 
 def in_use(values: Floats, scenario: Scenario) -> Limits:
@@ -170,6 +175,24 @@ def wilson(mean: Floats, error: Floats, t: float, bounds: Bounds) -> Limits:
     k = (t * error / (high - low)) ** 2 / spread
     centre, half = (share + k / 2) / (1 + k), np.sqrt(k * spread + k**2 / 4) / (1 + k)
     return low + (high - low) * (centre - half), low + (high - low) * (centre + half)
+
+
+def told_the_icc(values: Floats, scenario: Scenario) -> Limits:
+    """The score interval of a share with the true design effect: what no sample can know."""
+    repeats, subjects, edits = values.shape
+    share, size = values.mean((1, 2)), subjects * edits / (1 + (edits - 1) * scenario.icc)
+    found = score_interval(share, np.full(repeats, size), np.full(repeats, stats.norm.ppf(0.975)))
+    return found.low, found.high
+
+
+def coverage_of_exact(mean: float, subjects: int) -> float:
+    """The percentage of exact binomial intervals, one edit of each subject, that hold the true share."""
+    counts = np.arange(subjects + 1)
+    columns = (counts[None, :] > np.arange(subjects)[:, None]).astype(np.float64)
+    names = np.array([f"s{index}" for index in range(subjects)], dtype=object)
+    found = clustered_means(columns, names, UNIT)
+    held = (found.low <= mean) & (mean <= found.high)
+    return 100 * float(stats.binom.pmf(counts, subjects, mean)[held].sum())
 
 
 def plain_t(values: Floats, scenario: Scenario) -> Limits:
@@ -245,6 +268,16 @@ def counted(family: str, found: Mapping[int, Sequence[float]]) -> str:
     )
 
 
+def row(scenario: Scenario, used: Mapping[int, Coverage], repeats: int, seed: int) -> str:
+    """A row of the table."""
+    others = [coverage(scenario, method, COMPARED, repeats, seed) for method in COMPARISONS.values()]
+    before = coverage(scenario, former, COMPARED, repeats, seed)
+    about = [scenario.family, scenario.detail, f"{scenario.icc:g}"]
+    numbers = [f"{cell.held:.1f}" for cell in (*used.values(), *others)]
+    widths = [f"{cell.width:.3f}" for cell in (used[COMPARED], before)]
+    return f"| {' | '.join(about + numbers + widths)} |"
+
+
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -255,20 +288,21 @@ def main() -> None:
     heads = ["values", "mean", "ICC", *(f"{count}" for count in SUBJECTS)]
     heads += [f"{name}, {COMPARED}" for name in (*COMPARISONS, "width", "width before")]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
-    asked: dict[str, dict[int, list[float]]] = {}
+    asked: dict[str, Found] = defaultdict(lambda: {count: [] for count in SUBJECTS})
     for scenario in scenarios():
         used = {count: coverage(scenario, in_use, count, *fixed) for count in SUBJECTS}
-        others = [coverage(scenario, method, COMPARED, *fixed) for method in COMPARISONS.values()]
-        numbers = [f"{cell.held:.1f}" for cell in (*used.values(), *others)]
-        about = [scenario.family, scenario.detail, f"{scenario.icc:g}"]
-        before = coverage(scenario, former, COMPARED, *fixed)
-        widths = f"{used[COMPARED].width:.3f} | {before.width:.3f}"
-        print(f"| {' | '.join(about + numbers)} | {widths} |", flush=True)
-        if scenario.mean != scenario.bounds[1]:
-            for count in SUBJECTS:
-                family = asked.setdefault(scenario.family.partition(",")[0], {})
-                family.setdefault(count, []).append(used[count].held)
+        print(row(scenario, used, *fixed), flush=True)
+        if scenario.mean == scenario.bounds[1]:
+            continue
+        for count in SUBJECTS:
+            asked[scenario.family.partition(",")[0]][count].append(used[count].held)
+            if scenario.family == "share":
+                told = coverage(scenario, told_the_icc, count, *fixed).held
+                asked["share, ICC told"][count].append(told)
     print("\n" + "\n".join(counted(family, found) for family, found in asked.items()))
+    for mean in MEANS[:-1]:
+        exact = [f"{coverage_of_exact(mean, count):.1f}" for count in SUBJECTS]
+        print(f"exact binomial, one edit of each subject, share {mean:g}: {', '.join(exact)}")
 
 
 if __name__ == "__main__":

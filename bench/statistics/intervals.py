@@ -1,13 +1,14 @@
 """Means with 95% intervals for values that come in clusters: several outputs of each subject.
 
 Outputs of one subject resemble each other, so the subject is what counts as independent. A share, and the
-difference of two, gets a Jeffreys interval with an effective sample size (``proportions``); the mean of a
-graded score a cluster-robust t interval, widened on the side of the long tail by the cubic transformation
-that corrects a mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation',
-JRSS B 54, 1992) and cut at the ends of the score's range. Where that range is finite, each end also allows
-for failures that the sample has not met: an eighth of a subject at that end of the range adds to the
-variance, as the prior of a Jeffreys interval adds half a failure. Where all subjects agree on a graded score
-there is no variance to go by, and no interval. How often the intervals cover is measured by
+difference of two, gets a Wilson interval with an effective sample size, and a share of subjects with one
+output each the exact binomial one (``proportions``). The mean of a graded score gets a cluster-robust t
+interval, and where the score's range is finite the score (Wilson) interval of the same variance, which bends
+it into the range. Either is widened on the side of the long tail by the cubic transformation that corrects a
+mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation', JRSS B 54, 1992). In
+a finite range each end also allows for failures that the sample has not met: a fifth of a subject at that end
+of the range, divided by the number of subjects. Where all subjects agree on a graded score there is no
+variance to go by, and no interval. How often the intervals cover is measured by
 ``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
 """
 
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from ..core.contracts import Floats
+from .binomial import score_interval
 from .clusters import Layout, sum_by
 from .proportions import Proportions
 
@@ -30,12 +32,13 @@ Bounds = tuple[float, float]
 LEVEL = 0.95
 UNBOUNDED: Bounds = (-np.inf, np.inf)
 
-JEFFREYS = "clustered Jeffreys"
+WILSON = "clustered Wilson"
+EXACT = "exact binomial"
 T = "clustered t"
 NONE = "none"
 
-UNSEEN = 0.125
-"""How many subjects at the end of a finite range add to the variance of a graded score's mean."""
+UNSEEN = 0.2
+"""How many subjects at the end of a finite range are allowed for in a graded score, over the subjects seen."""
 
 _TINY = 1e-10
 _SKEWNESS_DECIMALS = 8
@@ -147,13 +150,14 @@ def clustered_means(
         if bounded:
             shares = Proportions.of(values, Layout.of(subjects, strata), bounds)
             (low, high), p = shares.limits(1 - LEVEL), shares.p(null)
+            methods = [EXACT if weight == 1 else WILSON for weight in shares.gains.exact]
         else:
             low, high = _graded_interval(moments, limits if np.isnan(null) else UNBOUNDED)
             low, high = np.clip(low, *limits), np.clip(high, *limits)
-            p = _graded_p(moments, null)
+            p, methods = _graded_p(moments, null), [T] * len(moments.n)
     agree = np.sqrt(moments.variance) <= _TINY * np.maximum(np.abs(moments.mean), 1.0)
     usable = (moments.dof > 0) & (bounded | ~agree)
-    labels = [_label(*case, bounded) for case in zip(moments.n, moments.dof > 0, usable, strict=True)]
+    labels = [_label(*case) for case in zip(moments.n, moments.dof > 0, usable, methods, strict=True)]
     return Estimates(
         moments.mean,
         np.where(usable, low, np.nan),
@@ -166,14 +170,14 @@ def clustered_means(
     )
 
 
-def _label(n: int, several: bool, usable: bool, bounded: bool) -> tuple[str, str]:
+def _label(n: int, several: bool, usable: bool, method: str) -> tuple[str, str]:
     if n == 0:
         return NONE, "no value"
     if not several:
         return NONE, "an interval needs at least 2 subjects"
     if not usable:
         return NONE, "all subjects agree: no variation to judge by"
-    return (JEFFREYS if bounded else T), ""
+    return method, ""
 
 
 def _moments(values: Floats, layout: Layout) -> _Moments:
@@ -194,19 +198,27 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
 
 
 def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
-    """The t interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
+    """The t or score interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
     quantile: Floats = np.asarray(special.stdtrit(np.maximum(moments.dof, 1), (1 + LEVEL) / 2))
-    error = np.sqrt(moments.variance)
-    to_low, to_high = error * _unskew(quantile, moments), -error * _unskew(-quantile, moments)
-    to_low = np.where(moments.skewness < 0, np.maximum(quantile * error, to_low), quantile * error)
-    to_high = np.where(moments.skewness > 0, np.maximum(quantile * error, to_high), quantile * error)
+    error, mean = np.sqrt(moments.variance), moments.mean
     finite = bool(np.isfinite(limits).all())
-    least, most = limits if finite else (0.0, 0.0)
-    unseen = finite * np.sqrt(UNSEEN) * quantile / np.maximum(moments.clusters, 1)
-    return (
-        moments.mean - np.hypot(to_low, unseen * (moments.mean - least)),
-        moments.mean + np.hypot(to_high, unseen * (most - moments.mean)),
-    )
+    low, high = _bent(moments, quantile, limits) if finite else (mean - quantile * error, mean + quantile * error)
+    low = np.where(moments.skewness < 0, np.minimum(low, mean - error * _unskew(quantile, moments)), low)
+    high = np.where(moments.skewness > 0, np.maximum(high, mean - error * _unskew(-quantile, moments)), high)
+    if not finite:
+        return low, high
+    clusters = np.maximum(moments.clusters, 1)
+    unseen = quantile * np.sqrt(UNSEEN / clusters) / clusters
+    return low - unseen * (mean - limits[0]), high + unseen * (limits[1] - mean)
+
+
+def _bent(moments: _Moments, quantile: Floats, limits: Bounds) -> tuple[Floats, Floats]:
+    """The score interval of the mean of values in a finite range, as if that were a share of it."""
+    least, width = limits[0], limits[1] - limits[0]
+    share = np.clip((moments.mean - least) / width, 0, 1)
+    size = share * (1 - share) * width**2 / np.maximum(moments.variance, _TINY**2)
+    ends = score_interval(share, np.maximum(size, _TINY), quantile)
+    return least + width * ends.low, least + width * ends.high
 
 
 def _unskew(y: Floats, moments: _Moments) -> Floats:
@@ -225,7 +237,7 @@ def _skew_corrected(t: Floats, moments: _Moments) -> Floats:
 
 
 def _graded_p(moments: _Moments, null: float) -> Floats:
-    """Two-sided p of mean = null, by inverting ``_graded_interval``."""
+    """Two-sided p of mean = null, by inverting ``_graded_interval`` without limits."""
     dof = np.maximum(moments.dof, 1)
     t = (moments.mean - null) / np.sqrt(moments.variance)
     p = 2 * special.stdtr(dof, -np.abs(t))

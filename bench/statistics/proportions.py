@@ -1,46 +1,42 @@
 """Intervals of shares, and of differences of two shares, whose successes come in clusters.
 
-The interval of a share is that of Jeffreys for a binomial proportion (L. D. Brown, T. T. Cai and A. DasGupta,
-'Interval estimation for a binomial proportion', Statistical Science 16, 2001), with the effective sample size
-in the place of the number of values: that number divided by the design effect 1 + (m − 1) ρ, where m is the
-number of values of a subject and ρ their correlation within subjects, estimated over all subjects (L. Kish,
-'Survey Sampling', 1965; E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998, for the degrees of
-freedom). With one value of each subject the design effect is 1, and the interval that of Jeffreys itself.
+The interval of a share is Wilson's score interval with the effective sample size in the place of the number of
+values: that number divided by the design effect 1 + (m − 1) ρ, where m is the number of values of a subject
+and ρ their correlation within subjects, estimated over all subjects (L. Kish, 'Survey Sampling', 1965). The
+t quantile stands for the normal one, as in Korn and Graubard (``binomial``), with degrees of freedom that say
+how far the design effect is an estimate.
 
-A difference is the share of gains less the share of losses; its interval joins theirs by the method of
-variance estimates recovery (G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008; R. G. Newcombe,
-Statistics in Medicine 17, 1998).
+With one value of each subject nothing of that is estimated, and the interval is the exact binomial one. With
+m values the exact one counts 1 / m² and Wilson's the rest: the square of the step of a subject's mean. Of the
+two, the exact interval allows for a step as large as one value, the score interval for none.
+
+A difference is the share of gains less the share of losses; its interval joins Wilson's intervals of the two
+by the method of variance estimates recovery (R. G. Newcombe, Statistics in Medicine 17, 1998; G. Y. Zou and
+A. Donner, Statistics in Medicine 27, 2008).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from ..core.contracts import Floats
+from .binomial import Limits, exact_interval, score_interval
 from .clusters import Codes, Layout, sum_by
 
-PRIOR_PAIRS = 1.0
-"""ρ is estimated as if so much variation of pairs of values had been seen before, correlated by a prior."""
-PRIOR_OF_SHARES, PRIOR_OF_DIFFERENCES = 1.0, 0.5
-"""The prior correlations: where nothing varies, nothing else is known.
+PRIOR_PAIRS, PRIOR_CORRELATION = 0.5, 0.5
+"""ρ is estimated as if so much variation of pairs of values had been seen before, so much of it shared."""
+LEAST_UNCERTAIN = 0.3
+"""The part of the uncertainty of a design effect that stays where ρ is 0; the rest grows with ρ.
 
-With the first, the values of a subject count as one; which edits tell two models apart depends less on the
-subject.
+Where ρ is 1, subjects are all that counts, and the degrees of freedom are theirs.
 """
 _TINY = 1e-12
 _STEPS = 40
 _SMALLEST_P, _LARGEST_P = 1e-12, 0.9999
-
-
-class Limits(NamedTuple):
-    """The ends of intervals, each (K,) float64."""
-
-    low: Floats
-    high: Floats
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,7 @@ class Share:
         dof: The degrees of freedom of the design effect; infinite where it is no estimate.
         size_unanimous: The effective sample size if all values were equal.
         dof_unanimous: The same for ``dof``.
+        exact: The weight of the exact interval, between 0 and 1.
     """
 
     value: Floats
@@ -60,6 +57,7 @@ class Share:
     dof: Floats
     size_unanimous: Floats
     dof_unanimous: Floats
+    exact: Floats
 
     def limits(self, alpha: Floats) -> Limits:
         """Return the equal-tailed intervals of level 1 − ``alpha``, (K,).
@@ -67,20 +65,27 @@ class Share:
         They are nowhere tighter than they would be if all values were equal: few failures say little about
         how they cluster, and no sample says more of a share near 1 than one without any.
         """
-        found = _jeffreys(self.value, self.size * _shrinkage(alpha, self.dof), alpha)
-        unanimous = self.size_unanimous * _shrinkage(alpha, self.dof_unanimous)
-        best = _jeffreys(np.ones_like(self.value), unanimous, alpha).low
-        low, high = np.minimum(found.low, best), np.maximum(found.high, 1 - best)
-        return Limits(np.minimum(low, self.value), np.maximum(high, self.value))
+        found = self._limits(self.value, self.size, self.dof, alpha)
+        best = self._limits(np.ones_like(self.value), self.size_unanimous, self.dof_unanimous, alpha).low
+        return Limits(np.minimum(found.low, best), np.maximum(found.high, 1 - best))
+
+    def _limits(self, value: Floats, size: Floats, dof: Floats, alpha: Floats) -> Limits:
+        normal = -special.ndtri(alpha / 2)
+        quantile = np.where(np.isfinite(dof), -special.stdtrit(dof, alpha / 2), normal)
+        score = score_interval(value, size, quantile)
+        if not self.exact.any():
+            return score
+        exact = exact_interval(value, size * (normal / quantile) ** 2, alpha)
+        low, high = (a + self.exact * (b - a) for a, b in zip(score, exact, strict=True))
+        return Limits(low, high)
 
 
-def share_of(values: Floats, layout: Layout, prior: float) -> Share:
+def share_of(values: Floats, layout: Layout) -> Share:
     """Return the share of successes of each column.
 
     Args:
         values: (N, K) float64 between 0 and 1, NaN where missing.
         layout: The subject and the stratum of each row.
-        prior: The correlation within subjects that counts where values do not vary.
     """
     weights, seen = layout.weights(values), ~np.isnan(values)
     filled = np.where(seen, values, 0.0)
@@ -88,16 +93,17 @@ def share_of(values: Floats, layout: Layout, prior: float) -> Share:
     shares = (successes / np.maximum(sizes, 1))[layout.strata]
     smoothed = ((successes + 0.5) / (sizes + 1))[layout.strata]
     mean, smooth_mean = ((weights * part).sum(0) for part in (filled, smoothed))
-    rho = _correlation(layout.subjects, weights, filled - shares, np.sqrt(shares * (1 - shares)), prior)
+    rho = _correlation(layout.subjects, weights, filled - shares, np.sqrt(shares * (1 - shares)))
     variation = _variation(layout.subjects, weights, np.sqrt(smoothed * (1 - smoothed)))
     unanimous = _variation(layout.subjects, weights, np.ones_like(weights))
-    dof = layout.dof(values).astype(np.float64)
+    dof, prior = layout.dof(values).astype(np.float64), np.full_like(rho, PRIOR_CORRELATION)
     return Share(
         value=np.where(np.abs(mean - np.round(mean)) < _TINY, np.round(mean), mean),
         size=smooth_mean * (1 - smooth_mean) / variation.with_correlation(rho),
         dof=_degrees(dof, variation.values_of_subject, rho),
-        size_unanimous=1 / unanimous.with_correlation(np.full_like(rho, prior)),
-        dof_unanimous=_degrees(dof, unanimous.values_of_subject, np.full_like(rho, prior)),
+        size_unanimous=1 / unanimous.with_correlation(prior),
+        dof_unanimous=_degrees(dof, unanimous.values_of_subject, prior),
+        exact=unanimous.values_of_subject**-2.0,
     )
 
 
@@ -117,9 +123,12 @@ class Proportions:
     def of(cls, values: Floats, layout: Layout, bounds: tuple[float, float]) -> Proportions:
         """Return the proportions of (N, K) values between ``bounds``, (0, 1) or (-1, 1), NaN if missing."""
         low, high = bounds
-        prior = PRIOR_OF_DIFFERENCES if low else PRIOR_OF_SHARES
-        gains, losses = (np.clip(values / end, 0, 1) if end else 0 * values for end in (high, low))
-        return cls(share_of(gains, layout, prior), share_of(losses, layout, prior), high, low)
+        gains, losses = (
+            share_of(np.clip(values / end, 0, 1) if end else 0 * values, layout) for end in (high, low)
+        )
+        if low:
+            gains, losses = (replace(part, exact=np.zeros_like(part.exact)) for part in (gains, losses))
+        return cls(gains, losses, high, low)
 
     def limits(self, alpha: float | Floats) -> Limits:
         """Return the ends of the intervals of level 1 − ``alpha``."""
@@ -156,19 +165,6 @@ def _joined(first: Floats, second: Floats, correlation: Floats) -> Floats:
     return joined
 
 
-def _jeffreys(value: Floats, size: Floats, alpha: Floats) -> Limits:
-    low = special.betaincinv(size * value + 0.5, size * (1 - value) + 0.5, alpha / 2)
-    high = special.betaincinv(size * value + 0.5, size * (1 - value) + 0.5, 1 - alpha / 2)
-    return Limits(np.where(value <= 0, 0.0, low), np.where(value >= 1, 1.0, high))
-
-
-def _shrinkage(alpha: Floats, dof: Floats) -> Floats:
-    """Return the factor of the sample size that stands for the t in the place of the normal quantile."""
-    normal, t = -special.ndtri(alpha / 2), -special.stdtrit(dof, alpha / 2)
-    factor: Floats = np.where(np.isfinite(dof), (normal / t) ** 2, 1.0)
-    return factor
-
-
 class _Variation(NamedTuple):
     """What the variance of a weighted mean is made of, each (K,): single values, and pairs of a subject."""
 
@@ -191,26 +187,24 @@ def _variation(subjects: Codes, weights: Floats, deviations: Floats) -> _Variati
     return _Variation(single, np.maximum((sum_by(subjects, rows) ** 2).sum(0) - single, 0.0))
 
 
-def _correlation(
-    subjects: Codes, weights: Floats, residuals: Floats, deviations: Floats, prior: float
-) -> Floats:
+def _correlation(subjects: Codes, weights: Floats, residuals: Floats, deviations: Floats) -> Floats:
     """Return the correlation within subjects, pooled over all of them, between 0 and 1."""
     count = np.maximum((weights > 0).sum(0), 1)
     rows = weights * residuals
     found = (sum_by(subjects, rows) ** 2).sum(0) - (rows**2).sum(0)
     most = _variation(subjects, weights, deviations).pairs
-    shared = (found + most / count) * count**2
-    rho: Floats = np.clip((shared + PRIOR_PAIRS * prior) / (most * count**2 + PRIOR_PAIRS), 0.0, 1.0)
+    shared = (found + most / count) * count**2 + PRIOR_PAIRS * PRIOR_CORRELATION
+    rho: Floats = np.clip(shared / (most * count**2 + PRIOR_PAIRS), 0.0, 1.0)
     return rho
 
 
 def _degrees(dof: Floats, values: Floats, rho: Floats) -> Floats:
-    """Return the degrees of freedom of a design effect: Fisher's variance of an intraclass correlation.
+    """Return the degrees of freedom of a design effect.
 
     Args:
         dof: Those of the variance between subjects.
         values: The number of values of a subject.
         rho: Their correlation.
     """
-    share_estimated = (values - 1) / values * (1 - rho) ** 2
-    return np.where(share_estimated > _TINY, dof / np.maximum(share_estimated, _TINY), np.inf)
+    uncertain = (values - 1) / values * (LEAST_UNCERTAIN + (1 - LEAST_UNCERTAIN) * rho)
+    return np.where(uncertain > _TINY, dof / np.maximum(uncertain, _TINY), np.inf)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..core.contracts import Floats
+from .binomial import score_interval
 from .intervals import LEVEL
 
 Codes = NDArray[np.int64]
@@ -178,25 +179,9 @@ def _scored(
         return found.value, found.value, 0.0
     t = float(special.stdtrit(clusters.dof, (1 + LEVEL) / 2))
     spread = found.value * (1 - found.value)
-    low, high = score_interval(found.value, variance, t)
+    low, high = score_interval(*map(np.asarray, (found.value, spread / variance, t)))
     score = abs(found.value - null) / np.sqrt(variance * null * (1 - null) / spread)
-    return low, high, 2 * float(special.stdtr(clusters.dof, -score))
-
-
-def score_interval(share: float, variance: float, quantile: float) -> tuple[float, float]:
-    """Return the ends of the score (Wilson) interval of a share, scaled to any variance.
-
-    E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 22, 1927.
-
-    Args:
-        share: Between 0 and 1, both excluded.
-        variance: The cluster-robust variance of ``share``.
-        quantile: The two-sided quantile of the normal or t distribution.
-    """
-    spread = share * (1 - share)
-    k = quantile**2 * variance / spread
-    centre, half = (share + k / 2) / (1 + k), float(np.sqrt(k * spread + k**2 / 4)) / (1 + k)
-    return centre - half, centre + half
+    return float(low), float(high), 2 * float(special.stdtr(clusters.dof, -score))
 
 
 def zero_count_limit(n: int) -> float:
