@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from ..core.contracts import Floats
 from .comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS
@@ -42,7 +42,7 @@ METHOD = "people and trainings"
 PLACE = ["dataset", "domain", "metric"]
 UNKNOWN = "no interval: one of a training is missing"
 
-_NORMAL = float(stats.norm.ppf((1 + LEVEL) / 2))
+_NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def _interval(means: pd.DataFrame) -> tuple[Floats, Floats]:
 def _distance(people: pd.Series[float], means: pd.DataFrame) -> Floats:
     """Return the distance of an end from the mean, given the one that holds for other people only."""
     errors, dof = _errors(people, means)
-    found: Floats = stats.t.ppf((1 + LEVEL) / 2, dof) * np.sqrt(errors)
+    found: Floats = special.stdtrit(dof, (1 + LEVEL) / 2) * np.sqrt(errors)
     return found
 
 
@@ -256,7 +256,7 @@ def _p(means: pd.DataFrame) -> Floats:
     difference = means["difference"].to_numpy(np.float64)
     errors, dof = _errors(means["below"].where(means["difference"] > 0, means["above"]), means)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(difference) / np.sqrt(errors), dof)
+        p = 2 * special.stdtr(dof, -np.abs(difference) / np.sqrt(errors))
     p = np.where((errors == 0) & (difference == 0), 1.0, p)
     found: Floats = np.where(means["p"].isna(), np.nan, p)
     return found
