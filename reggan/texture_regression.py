@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ from fesbench.generators.synthesis import image_to_input
 from .calibration import folds_of, strength_of
 from .paired import BATCH_BYTES, jointly_solvable
 from .regression import LocalRidge
+
+KEPT_BYTES = 512 * 2**20
+"""Most bytes of registered images that stay in memory for the second use."""
 
 Rows = Sequence[Sequence[Sample]]
 """Each a source and its targets, one for each of K expressions."""
@@ -56,23 +60,34 @@ class TextureFit:
         folds = folds_of(source.subject for source, _ in pairs)
         found: dict[str, Tensor] = {}
         for names, rows in jointly_solvable(pairs, expressions):
-            ridge = self._fitted(self._blocks(rows))
+            parts = self._read(_parts(rows, folds) if self.calibrate else [rows])
+            first, *rest = fits = [self._fitted(blocks) for blocks in parts]
+            ridge = first.joined(rest) if rest else first
             coef = ridge.coef_.movedim(-1, 1)
-            strengths = self._strengths(ridge, _parts(rows, folds)) if self.calibrate else [1.0] * len(names)
+            strengths = self._strengths(ridge, parts, fits) if rest else [1.0] * len(names)
             found |= {name: w * s for name, w, s in zip(names, coef, strengths, strict=True)}
         return torch.stack([found[name] for name in expressions]).contiguous()
 
-    def _strengths(self, ridge: LocalRidge, parts: Sequence[Rows]) -> list[float]:
-        """The strength of each expression, by predictions of each part by ``ridge`` without that part."""
+    def _strengths(
+        self, ridge: LocalRidge, parts: Sequence[Iterable[Tensor]], fits: Sequence[LocalRidge]
+    ) -> list[float]:
+        """The strength of each expression, by predictions of each part by ``ridge`` without that part.
+
+        ``fits`` are the regressions on the parts, which ``ridge`` joins.
+        """
         projections = []
-        for part in parts if len(parts) > 1 else ():
-            blocks = list(self._blocks(part))
-            others = ridge.without(self._fitted(blocks))
+        for blocks, own in zip(parts, fits, strict=True):
+            others = ridge.without(own)
             projections += [self._projections(others, block) for block in blocks]
-        if not projections:
-            return [1.0] * (len(parts[0][0]) - 1)
         products, squares = torch.cat(projections, dim=1).cpu().numpy()
         return [strength_of(*columns) for columns in zip(products.T, squares.T, strict=True)]
+
+    def _read(self, parts: Sequence[Rows]) -> list[Iterable[Tensor]]:
+        """Return the images of each part in the frame, as ``_blocks`` does; if they are few, in memory."""
+        images = sum(len(part) * len(part[0]) for part in parts)
+        if len(parts) > 1 and images * 4 * 3 * self.registration.size**2 <= KEPT_BYTES:
+            return [list(self._blocks(part)) for part in parts]
+        return [_Repeatable(partial(self._blocks, part)) for part in parts]
 
     def _fitted(self, blocks: Iterable[Tensor]) -> LocalRidge:
         ridge = copy.copy(self.ridge)
@@ -101,6 +116,16 @@ class TextureFit:
         images = torch.stack([image_to_input(resize(face.sample.load(), size)) for face in faces])
         meshes = stacked([pictured(self.registration.frame, face.landmarks) for face in faces], device)
         return unit_range(self.registration.to_frame(images.to(device), meshes))
+
+
+@dataclass(frozen=True)
+class _Repeatable:
+    """Blocks that are made again by each loop over them."""
+
+    make: Callable[[], Iterator[Tensor]]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self.make()
 
 
 def located(samples: Sequence[Sample]) -> dict[str, Face]:

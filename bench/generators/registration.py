@@ -40,8 +40,12 @@ class Places(NamedTuple):
 
     def carry(self, vertices: Tensor) -> Tensor:
         """Return where the pixels lie when the vertices move to (B, V, 2): (B, R, R, 2)."""
-        batch = torch.arange(len(vertices), device=vertices.device)[:, None, None, None]
-        return (vertices[batch, self.corners] * self.weights[..., None]).sum(dim=-2)
+        batch = torch.arange(len(vertices), device=vertices.device)[:, None, None]
+        first, second, third = (
+            vertices[batch, self.corners[..., corner]] * self.weights[..., corner, None]
+            for corner in range(3)
+        )
+        return first.add_(second).add_(third)
 
 
 class Registration:
