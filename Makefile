@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 WORKERS ?= 2
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 EVERYTHING := dev,docs,hub,paper,portable,prepare,ray,s3,study,train
 SITE := build/site
@@ -20,16 +21,16 @@ demo: core ## set up, then compare all models on rendered faces
 	$(BIN)/bench run --model all --report --out runs/demo
 
 test: everything ## set up, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(SPREAD)
 
 quick: everything ## set up, then run the tests of single parts that need no torch, without long simulations, in a minute
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/core tests/statistics tests/datasets/folders \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SPREAD) tests/core tests/statistics tests/datasets/folders \
 	  tests/reports/tables tests/reports/formats \
 	  --deselect tests/statistics/test_comparisons.py::test_false_alarms_stay_rare \
 	  --deselect tests/statistics/test_comparisons.py::test_true_ranks_are_inside_for_equal_models
 
 coverage: everything ## set up, run the tests, and list the lines that they do not reach in process
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --cov
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(SPREAD) --cov
 
 lint: site ## style, formatting, and which part may import which
 	$(BIN)/ruff check .

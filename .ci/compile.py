@@ -1,4 +1,4 @@
-"""Import every module of the suite, so that Python compiles them and what they import once, not in each process."""
+"""Import every module of the suite: Python compiles them and what they import once, for all processes."""
 
 import importlib
 import pkgutil

@@ -18,6 +18,9 @@ TILE = 8
 BATCH_BYTES = 4 * 2**20
 """Size of the float64 planes taken into one matrix multiplication."""
 
+SUMS = ("gram", "cross", "source_sum", "target_sum")
+"""The attributes of ``Correlations`` that are sums over images."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -148,10 +151,16 @@ class Correlations:
                 for k in range(p.targets):
                     self._add_target(group, k, buffers[1].hold(y[:, group, k : k + 1])[:, 0], flat)
 
+    def include(self, other: Correlations) -> None:
+        """Add the statistics of other images."""
+        self.count += other.count
+        for name in SUMS:
+            getattr(self, name).add_(getattr(other, name))
+
     def complement(self, total: Correlations) -> None:
         """Replace the statistics of some images by those of all others, given those of all."""
         self.count = total.count - self.count
-        for name in ("gram", "cross", "source_sum", "target_sum"):
+        for name in SUMS:
             getattr(self, name).neg_().add_(getattr(total, name))
 
     def _add_sources(self, group: int, flat: Tensor) -> None:

@@ -189,13 +189,33 @@ class LocalRidge:
         Raises:
             BenchError: one of the two keeps no statistics, or they are of other shapes.
         """
-        if self._statistics is None or held._statistics is None or self._problem != held._problem:
-            raise BenchError("without needs two regressions of the same shapes, both by partial_fit")
         others = copy.copy(self)
-        others._statistics = copy.deepcopy(held._statistics)
-        others._statistics.complement(self._statistics)
+        others._statistics = copy.deepcopy(held._comparable(self))
+        others._statistics.complement(self._comparable(held))
         others._solver, others._coef = partial(primal, others._statistics), None
         return others
+
+    def joined(self, others: Iterable[LocalRidge]) -> LocalRidge:
+        """Return the regression on all images of this one and of others.
+
+        Args:
+            others: Regressions with the same settings on other images, given by ``partial_fit`` as here.
+
+        Raises:
+            BenchError: as for ``without``.
+        """
+        whole = copy.copy(self)
+        whole._statistics = copy.deepcopy(self._comparable(self))
+        for other in others:
+            whole._statistics.include(other._comparable(self))
+        whole._solver, whole._coef = partial(primal, whole._statistics), None
+        return whole
+
+    def _comparable(self, other: LocalRidge) -> Correlations:
+        """Return the statistics, if they can be added to those of another regression."""
+        if self._statistics is None or other._statistics is None or self._problem != other._problem:
+            raise BenchError("this needs two regressions of the same shapes, both by partial_fit")
+        return self._statistics
 
     def select_alpha(self, alphas: Iterable[float], groups: Sequence[Hashable]) -> LocalRidge:
         """Choose the penalty by exact leave-subjects-out cross-validation on the images given to ``fit``.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ from fesbench.generators.synthesis import image_to_input
 from .calibration import folds_of, strength_of
 from .paired import BATCH_BYTES, jointly_solvable
 from .regression import LocalRidge
+
+KEPT_BYTES = 512 * 2**20
+"""Most bytes of registered images that stay in memory for the second use."""
 
 Rows = Sequence[Sequence[Sample]]
 """Each a source and its targets, one for each of K expressions."""
@@ -54,13 +58,24 @@ class RegisteredEdit(NamedTuple):
     predicted: Tensor
 
 
+class _Part(NamedTuple):
+    """The rows of a fold with their images, and the regression on them alone."""
+
+    blocks: Blocks
+    fit: LocalRidge
+
+
 class _Group(NamedTuple):
-    """Expressions that exist for the same sources, their rows, these cut by fold, and the fit to all."""
+    """Expressions that exist for the same sources, the folds of these, and the regression on all of them."""
 
     names: Sequence[str]
-    rows: Rows
-    parts: Sequence[Rows]
+    parts: Sequence[_Part]
     ridge: LocalRidge
+
+    def held_out(self) -> Iterator[tuple[LocalRidge, Blocks]]:
+        """Yield the images of each fold after the regression on the others, or on all if there is one fold."""
+        for part in self.parts:
+            yield self.ridge.without(part.fit) if len(self.parts) > 1 else self.ridge, part.blocks
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class TextureFit:
         """
         for group in self._groups(pairs, expressions):
             strengths = torch.tensor(self._strengths(group))[:, None, None, None]
-            for ridge, blocks in self._held_out(group) or [(group.ridge, self._blocks(group.rows))]:
+            for ridge, blocks in group.held_out():
                 for rows, block in blocks:
                     change = (ridge.predict(block[:, 0]) - block[:, :1]) * strengths.to(block)
                     for row, images, changes in zip(rows, block, change, strict=True):
@@ -110,28 +125,30 @@ class TextureFit:
     def _groups(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Iterator[_Group]:
         folds = folds_of(source.subject for source, _ in pairs)
         for names, rows in jointly_solvable(pairs, expressions):
-            ridge = self._fitted(block for _, block in self._blocks(rows))
-            yield _Group(names, rows, _parts(rows, folds), ridge)
-
-    def _held_out(self, group: _Group) -> Iterable[tuple[LocalRidge, Blocks]]:
-        """The images of each part, after a fit to the others; nothing where there is one part only."""
-        if len(group.parts) < 2:
-            return ()
-        parts = (list(self._blocks(part)) for part in group.parts)
-        return ((group.ridge.without(self._fitted(block for _, block in part)), part) for part in parts)
+            parts = [_Part(blocks, self._fitted(blocks)) for blocks in self._read(_parts(rows, folds))]
+            first, *rest = (part.fit for part in parts)
+            yield _Group(names, parts, first.joined(rest) if rest else first)
 
     def _strengths(self, group: _Group) -> list[float]:
         """The strength of each expression, by predictions of people who are held out."""
-        held_out = self._held_out(group) if self.calibrate else ()
-        projections = [self._projections(ridge, block) for ridge, blocks in held_out for _, block in blocks]
-        if not projections:
+        if not self.calibrate or len(group.parts) < 2:
             return [1.0] * len(group.names)
+        projections = [
+            self._projections(ridge, block) for ridge, blocks in group.held_out() for _, block in blocks
+        ]
         products, squares = torch.cat(projections, dim=1).cpu().numpy()
         return [strength_of(*columns) for columns in zip(products.T, squares.T, strict=True)]
 
-    def _fitted(self, blocks: Iterable[Tensor]) -> LocalRidge:
+    def _read(self, parts: Sequence[Rows]) -> list[Blocks]:
+        """Return the rows of each part with their images; if they are few, in memory."""
+        images = sum(len(part) * len(part[0]) for part in parts)
+        if images * 4 * 3 * self.registration.size**2 <= KEPT_BYTES:
+            return [list(self._blocks(part)) for part in parts]
+        return [_Repeatable(partial(self._blocks, part)) for part in parts]
+
+    def _fitted(self, blocks: Blocks) -> LocalRidge:
         ridge = copy.copy(self.ridge)
-        for block in blocks:
+        for _, block in blocks:
             ridge.partial_fit(block[:, 0], block[:, 1:])
         return ridge
 
@@ -143,7 +160,7 @@ class TextureFit:
         )
         return torch.stack([(change * predicted).sum(dim=(2, 3, 4)) for change in (true, predicted)])
 
-    def _blocks(self, rows: Rows) -> Blocks:
+    def _blocks(self, rows: Rows) -> Iterator[tuple[Rows, Tensor]]:
         """The rows, batch by batch, with their images in the frame: (n, 1 + K, 3, R, R) float32 in [0, 1]."""
         batch = max(1, BATCH_BYTES // (8 * 3 * self.registration.size**2 * len(rows[0])))
         for start in range(0, len(rows), batch):
@@ -156,6 +173,16 @@ class TextureFit:
         images = torch.stack([image_to_input(resize(face.sample.load(), size)) for face in faces])
         meshes = stacked([pictured(self.registration.frame, face.landmarks) for face in faces], device)
         return unit_range(self.registration.to_frame(images.to(device), meshes))
+
+
+@dataclass(frozen=True)
+class _Repeatable:
+    """Rows and images that are made again by each loop over them."""
+
+    make: Callable[[], Iterator[tuple[Rows, Tensor]]]
+
+    def __iter__(self) -> Iterator[tuple[Rows, Tensor]]:
+        return self.make()
 
 
 def located(samples: Sequence[Sample]) -> dict[str, Face]:

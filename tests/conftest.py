@@ -22,6 +22,7 @@ from fesbench.cli import cli
 from fesbench.core.errors import WeightsMissing
 
 DATA = Path(__file__).with_name("data")
+SLOW = {"browser", "docs", "e2e", "training"}
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -238,3 +239,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Watch skips on CI only: elsewhere a tool may be missing."""
     if ON_CI:
         config.pluginmanager.register(SkipWatch(), "skip-watch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders of the longest files, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.relative_to(DATA.parent).parts[0] not in SLOW)

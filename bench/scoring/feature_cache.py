@@ -13,10 +13,10 @@ import hashlib
 import logging
 import os
 import platform
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +121,19 @@ def _identity(network: FeatureExtractor, device: str) -> str:
 
 @cache
 def _environment(device: str) -> tuple[object, ...]:
-    """Return the versions of all installed packages, and the hardware."""
-    installed = sorted({f"{package.name} {package.version}" for package in distributions()})
+    """Return the names and versions of all installed packages, and the hardware."""
+    installed = sorted({name for place in sys.path for name in _packages_in(place)})
     precision = torch.get_float32_matmul_precision()
     capability = torch.backends.cpu.get_cpu_capability()
     return platform.python_version(), installed, device_description(device)["name"], capability, precision
+
+
+def _packages_in(folder: str) -> list[str]:
+    """Return the names of the metadata of packages, which hold their versions: nothing is read."""
+    try:
+        return [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]
+    except OSError:  # a zip file, or nothing
+        return []
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Array | None:

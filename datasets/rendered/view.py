@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -92,20 +92,51 @@ class Crop:
 
 @dataclass(frozen=True)
 class View:
-    """A grid of ``size`` x ``size`` pixels in face coordinates; ``pixel`` is their size in face units."""
+    """A grid of ``size`` x ``size`` pixels in face coordinates; ``pixel`` is their size in face units.
+
+    The grid is computed when it is first needed; landmarks do not need it.
+    """
 
     size: int
     pixel: float
     head: Head3D
     crop: Crop
-    x: Plane
-    y: Plane
-    across: Plane
-    side: Plane
+
+    @cached_property
+    def _grid(self) -> tuple[Plane, Plane]:
+        centres = (np.arange(self.size, dtype=np.float32) + 0.5) * np.float32(1 / self.size)
+        column, row = np.meshgrid(centres, centres)
+        return self.head.unproject(*self.crop.to_plane(column, row))
+
+    @property
+    def x(self) -> Plane:
+        """Across the face, of every pixel."""
+        return self._grid[0]
+
+    @property
+    def y(self) -> Plane:
+        """Down the face, of every pixel."""
+        return self._grid[1]
+
+    @cached_property
+    def across(self) -> Plane:
+        """``|x|``."""
+        return np.abs(self.x)
+
+    @cached_property
+    def side(self) -> Plane:
+        """The sign of x."""
+        return np.sign(self.x)
+
+    @cached_property
+    def _heights(self) -> tuple[Plane, Plane]:
+        """The largest and the smallest y of each row."""
+        return self.y.max(axis=1), self.y.min(axis=1)
 
     def band(self, low: float, high: float) -> Band:
         """Return the rows that show anything between two heights of the face."""
-        shown = np.flatnonzero((self.y.max(axis=1) >= low) & (self.y.min(axis=1) <= high))
+        lowest, highest = self._heights
+        shown = np.flatnonzero((lowest >= low) & (highest <= high))
         rows = slice(int(shown[0]), int(shown[-1]) + 1) if len(shown) else slice(0, 0)
         return Band(rows, self.x[rows], self.y[rows], self.across[rows], self.side[rows], self.pixel)
 
@@ -125,10 +156,7 @@ def view(person: Identity, scene: Scene, size: int) -> View:
     eyes = eye_shape(person, RELAXED, float(scene.domain == "avatar"))
     head = Head3D(person.nose, scene.yaw, scene.pitch)
     crop = _crop(head, eyes.iris_x, eyes.y, scene)
-    centres = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(1 / size)
-    column, row = np.meshgrid(centres, centres)
-    x, y = head.unproject(*crop.to_plane(column, row))
-    return View(size, 1 / (size * crop.zoom), head, crop, x, y, np.abs(x), np.sign(x))
+    return View(size, 1 / (size * crop.zoom), head, crop)
 
 
 def _crop(head: Head3D, eye_x: float, eye_y: float, scene: Scene) -> Crop:

@@ -253,7 +253,7 @@ def cost_table(seconds: Mapping[str, float], context: TableContext, device: str)
     ]
     units = {"parameters": "millions", "time an image": "ms"}
     costs = replace(context, measures=_measures(units, "lower"), cards=shown)
-    note = f"Times are of synthesis alone, loading and scoring left out, on {device}."
+    note = f"Times are of synthesis, beside the scoring of other outputs, on {device}."
     table = build_table(_plain_cells(values, context.dataset), costs).with_notes([note])
     return replace(table, title=f"{context.dataset}, cost")
 

@@ -149,6 +149,19 @@ def test_a_regression_without_some_images_is_that_on_the_others():
         ridges[0].without(LocalRidge(3, 0.5, residual=True))
 
 
+def test_regressions_on_parts_join_to_that_on_all_images():
+    x, y = images(9, 2, 6, 6), images(9, 2, 2, 6, 6)
+    parts = [
+        LocalRidge(3, 0.5).partial_fit(x[part], y[part]) for part in (slice(4), slice(4, 7), slice(7, 9))
+    ]
+    first = parts[0].coef_
+    expected = LocalRidge(3, 0.5).partial_fit(x, y).coef_
+    torch.testing.assert_close(parts[0].joined(parts[1:]).coef_, expected, atol=1e-11, rtol=1e-9)
+    assert torch.equal(parts[0].coef_, first)
+    with pytest.raises(BenchError, match="partial_fit"):
+        parts[0].joined([LocalRidge(3, 0.5)])
+
+
 def test_copies_of_a_person_do_not_shrink_the_penalty():
     """Leaving out single images of a jittered person would choose a smaller alpha than leaving out people."""
     rng = np.random.default_rng(3)

@@ -87,6 +87,12 @@ class Worker(Protocol):
         another.
         """
 
+    def execute_ahead(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
+        """Return the same; the next task may have begun when a result is returned.
+
+        So it is not for callers that ask at which task a worker died.
+        """
+
     def failed(self, task: ShardTask, reason: str) -> ShardDone:
         """Return the result of a task that no worker can execute: each of its edits fails with the reason."""
 

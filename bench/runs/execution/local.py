@@ -8,8 +8,8 @@ from .executor import ShardDone, ShardTask, Worker
 
 
 class LocalExecutor:
-    """An ``Executor`` that works in this process, one task after the other."""
+    """An ``Executor`` that works in this process."""
 
     def execute(self, tasks: Iterable[ShardTask], worker: Worker) -> Iterator[ShardDone]:
         """Return the result of each task, in order."""
-        return worker.execute(tasks)
+        return worker.execute_ahead(tasks)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import groupby, tee
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +21,20 @@ from ...generators.synthesis import at_size
 from ...metrics.ecs import ExpressionConsistency
 from ...metrics.fss import FaceSimilarity
 from ...scoring.scorer import Scorer
-from ...scoring.shards import References, score_shard, shard_references
+from ...scoring.shards import References, ShardScores, score_shard, shard_references
 from ..models import Cell, load_models, load_scorer, make_cells
 from ..plan import Plan, make_plan
 from ..spec import RunSpec
 from .executor import ShardDone, ShardTask
 from .progress import SYNTHESIZE, Stopwatch
+
+T = TypeVar("T")
+
+Result = Callable[[], T]
+"""Returns something that may be computed only now, or is waited for; each call returns the same."""
+
+Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
+"""Takes a computation and returns its result; decides when and where it is computed."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,32 @@ class ShardWorker:
 
     def execute(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
         """Return the result of each task, in order; images of the next shards are loaded meanwhile."""
+        for result in self._begun(tasks, _at_need):
+            yield result()
+
+    def execute_ahead(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
+        """Return the same results; a thread scores a task while the generator of the next one answers."""
+        with ThreadPoolExecutor(1, "score") as thread:
+            try:
+                yield from _one_behind(self._begun(tasks, lambda call: thread.submit(call).result))
+            finally:
+                thread.shutdown(wait=False, cancel_futures=True)
+
+    def _begun(self, tasks: Iterable[ShardTask], submit: Submit) -> Iterator[Result[ShardDone]]:
+        """Yield the result of each task once its generator has answered, whether it is scored or not."""
         by_shard = groupby(tasks, key=lambda task: (task.dataset, task.shard))
         groups, ahead = tee(list(group) for _, group in by_shard)
         loaded_shards = load_ahead((self._edits(group[0]) for group in ahead), self.loader)
         for group in groups:
-            yield from self._execute_shard(group, loaded_shards)
+            stopwatch = Stopwatch()
+            with stopwatch("load images"):
+                loaded = next(loaded_shards)
+            references = submit(partial(shard_references, loaded.edits, loaded.failures, self.scorer))
+            for task in group:
+                outputs = task.outputs or self._synthesize(task, loaded, stopwatch)
+                scores = submit(partial(self._scores, task, outputs, references))
+                yield partial(self._done, task, loaded, outputs, references, scores, stopwatch)
+                stopwatch = Stopwatch()
 
     def failed(self, task: ShardTask, reason: str) -> ShardDone:
         """Return the result of a task that no worker can execute: each of its edits fails with the reason."""
@@ -96,24 +128,22 @@ class ShardWorker:
     def _edits(self, task: ShardTask) -> Sequence[Edit]:
         return self._cell(task).dataset.shards[task.shard]
 
-    def _execute_shard(
-        self, tasks: Sequence[ShardTask], loaded_shards: Iterator[LoadedEdits]
-    ) -> Iterator[ShardDone]:
-        stopwatch = Stopwatch()
-        with stopwatch("load images"):
-            loaded = next(loaded_shards)
-        with stopwatch("score"):
-            references = shard_references(loaded.edits, loaded.failures, self.scorer)
-        for task in tasks:
-            yield self._execute_task(task, loaded, references, stopwatch)
-            stopwatch = Stopwatch()
+    def _scores(
+        self, task: ShardTask, outputs: Sequence[Image | Failure], references: Result[References]
+    ) -> ShardScores:
+        return score_shard(outputs, references(), self.scorer.only(task.metrics))
 
-    def _execute_task(
-        self, task: ShardTask, loaded: LoadedEdits, references: References, stopwatch: Stopwatch
+    def _done(
+        self,
+        task: ShardTask,
+        loaded: LoadedEdits,
+        outputs: Sequence[Image | Failure],
+        references: Result[References],
+        scores: Result[ShardScores],
+        stopwatch: Stopwatch,
     ) -> ShardDone:
-        outputs = task.outputs or self._synthesize(task, loaded, stopwatch)
-        with stopwatch("score"):
-            scored = score_shard(outputs, references, self.scorer.only(task.metrics))
+        with stopwatch("score"):  # of scoring beside a generator only what is waited for
+            scored = scores()
         return ShardDone(
             task=task._replace(outputs=None),
             outputs=None if task.outputs else outputs,
@@ -121,7 +151,7 @@ class ShardWorker:
             rows=scored.rows.assign(generator=task.generator, dataset=task.dataset),
             features=scored.features,
             unscored=scored.unscored,
-            reference_features=self._stored_features(references),
+            reference_features=self._stored_features(references()),
             seconds=dict(stopwatch.seconds),
         )
 
@@ -150,3 +180,19 @@ class ShardWorker:
             for role in metric.compared_with
             if network.card.name not in references.lost
         }
+
+
+def _at_need(compute: Callable[[], T]) -> Result[T]:
+    """Return a result that is computed by its first call."""
+    return cache(compute)
+
+
+def _one_behind(results: Iterable[Result[T]]) -> Iterator[T]:
+    """Yield each result after the next one was begun."""
+    before: Result[T] | None = None
+    for result in results:
+        if before is not None:
+            yield before()
+        before = result
+    if before is not None:
+        yield before()
