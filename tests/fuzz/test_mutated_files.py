@@ -28,12 +28,16 @@ from fesbench.core.files import file_digest
 from fesbench.core.yaml_files import read_yaml
 from fesbench.datasets.action_units import COLUMNS, read_openface
 from fesbench.datasets.folders.folder import folder_dataset
+from fesbench.datasets.folders.labels import parse_labels
 from fesbench.datasets.images import load_image
 from fesbench.datasets.registry import registrations
 from fesbench.generators.external import FolderOutputs
 from fesbench.metrics.frechet import read_statistics, write_statistics
 from fesbench.reports.study.collection.importers import READERS
+from fesbench.reports.study.collection.prolific import linkage_csv
+from fesbench.reports.study.collection.responses import read_responses
 from fesbench.reports.study.collection.server.collection import Collection
+from fesbench.reports.study.packet.details import Details, details_yaml, read_details
 from fesbench.reports.study.schema import Form, Trial
 from fesbench.reports.study.storage import read_forms, read_study
 from fesbench.review import claims as claims_module
@@ -89,6 +93,10 @@ def text(name, content):
         return folder / name
 
     return make
+
+
+def workbook(folder, _):
+    return Path(shutil.copy(WORKBOOK, folder / "classes.xls"))
 
 
 def faces(folder, _):
@@ -173,6 +181,17 @@ def read_packet(path):
     read_forms(folder, read_study(folder))
 
 
+def imported(folder, run):
+    """The answers of an earlier import, in the folder of a packet."""
+    packet(folder, run)
+    return text("responses.csv", IMPORTED)(folder, run)
+
+
+def read_imported(path):
+    study = read_study(path.parent)
+    read_responses(path, study, read_forms(path.parent, study))
+
+
 def read_registered(path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FESBENCH_HOME", str(path.parent))
@@ -211,6 +230,12 @@ ANSWERS = (
 QUALTRICS = 'ResponseId,Status,t000000000000\n"Response ID","Type","Q"\n"{}","{}","{}"\nR_1,IP Address,A\n'
 TURK = "WorkerId,HITId,AssignmentStatus,Answer.t000000000000\nW,H,Approved,A\n"
 SHEET = "Timestamp,Participant,[t000000000000] Which?\n2025-01-01,p,A\n"
+IMPORTED = (
+    "study_id,participant,form_id,trial_id,answer,rt_ms,timestamp,screen,platform\n"
+    f"{STUDY},p,F0000,t000000000000,A,900,2025-01-01T00:00:00+00:00,9x9,web\n"
+)
+PROLIFIC = "Submission id,Participant id,Status,Time taken\ns1,p1,APPROVED,61\n"
+WORKBOOK = Path(__file__).parents[1] / "data" / "tables" / "classes.xls"
 UNITS = ",".join(["image", "success", *COLUMNS])
 CONFIG = "model: [copy, truth]\ndata: rendered\nlimit: 2\nlabels: {m: [happy, sad]}\nseed: 3\n"
 CLAIMS = Path(claims_module.__file__).with_name("claims.yaml").read_text()
@@ -266,11 +291,20 @@ PARSERS = {
     "answers, mturk": (text("a.csv", TURK), READERS["mturk"]),
     "answers, qualtrics": (text("a.csv", QUALTRICS), READERS["qualtrics"]),
     "answers, gforms": (text("a.csv", SHEET), READERS["gforms"]),
+    "answers imported before": (imported, read_imported),
+    "submissions, Prolific": (text("a.csv", PROLIFIC), lambda path: linkage_csv(path, "secret", ())),
+    "details of a study": (text("a.yaml", details_yaml(Details())), read_details),
+    "labels, CSV": (text("a.csv", "code,expression\n01,neutral\n02,happy\n"), lambda path: parse_labels((), path)),
+    "labels, .xls": (workbook, lambda path: parse_labels((), path)),
     "answers, potato": (
         text("a.jsonl", '{"id": "t000000000000", "label_annotations": {"q": {"A": "1"}}}\n'),
         READERS["potato"],
     ),
 }
+
+
+def test_the_parsers_of_every_platform_are_tried():
+    assert {name.split(", ")[1] for name in PARSERS if name.startswith("answers, ")} == set(READERS)
 
 
 def mutated(content, random):

@@ -27,18 +27,46 @@ def test_symmetric_subject_means_give_the_textbook_t_interval():
     assert (found.n, found.clusters, found.method) == (6, 3, "clustered t")
 
 
-@pytest.mark.parametrize("subjects", [3, 10, 15, 20])
-def test_one_edit_of_each_subject_gives_the_jeffreys_interval(subjects):
-    for right in range(1, subjects):
-        values = [1.0] * right + [0.0] * (subjects - right)
-        found = clustered_mean(values, names(subjects, 1), SHARE)
-        exact = stats.beta.ppf([0.025, 0.975], right + 0.5, subjects - right + 0.5)
-        np.testing.assert_allclose(ends(found)[1:], exact, atol=1e-9)
-        assert found.method == "clustered Jeffreys"
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 60), st.data())
+def test_one_edit_of_each_subject_gives_the_exact_binomial_interval(subjects, data):
+    right = data.draw(st.integers(0, subjects))
+    found = clustered_mean([1.0] * right + [0.0] * (subjects - right), names(subjects, 1), SHARE)
+    exact = stats.binomtest(right, subjects).proportion_ci()
+    np.testing.assert_allclose(ends(found)[1:], [exact.low, exact.high], atol=1e-9)
+    assert found.method == "exact binomial"
+
+
+def test_a_second_edit_of_one_subject_hardly_moves_the_exact_interval():
+    values = np.array([1.0] * 18 + [0.0] * 2)
+    first = clustered_mean(values, names(20, 1), SHARE)
+    second = clustered_mean([1.0, *values], ["s0", *names(20, 1)], SHARE)
+    np.testing.assert_allclose(ends(second), ends(first), atol=0.01)
+    assert second.method == "clustered Wilson"
+
+
+def wilson(share, size, quantile):
+    """The two shares that are ``quantile`` standard errors of their own away: roots of a square equation."""
+    k = quantile**2 / size
+    return np.sort(np.roots([1 + k, -2 * share - k, share**2]).real)
+
+
+@pytest.mark.parametrize(("shape", "rho"), [("subjects alike", 1.0), ("no pattern", 0.0)])
+def test_a_share_has_the_limits_counted_by_hand(shape, rho):
+    """6 of 12 right, 2 edits of each subject: the exact interval counts a quarter, Wilson's three."""
+    pairs = [(1, 1)] * 3 + [(0, 0)] * 3 if shape == "subjects alike" else [(0, 1)] * 6
+    found = clustered_mean(np.ravel(pairs).astype(float), names(6, 2), SHARE)
+    # 12 pairs vary by 1/4 each, all of it shared or, with one for the mean, all of it opposed
+    rho = np.clip(((12 if rho else -12) / 4 + 12 / 4 / 12 + 0.25) / (12 / 4 + 0.5), 0, 1)
+    t = stats.t.ppf(0.975, 5 / ((0.3 + 0.7 * rho) / 2))
+    size = 12 / (1 + rho)
+    shrunk = size * (stats.norm.ppf(0.975) / t) ** 2
+    exact = stats.beta.ppf([0.025, 0.975], [shrunk / 2, shrunk / 2 + 1], [shrunk / 2 + 1, shrunk / 2])
+    np.testing.assert_allclose(ends(found)[1:], exact / 4 + 3 / 4 * wilson(0.5, size, t), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("worst", "bounds"), [(0.0, SHARE), (0.0, (-1.0, 1.0)), (-1.0, (-1.0, 1.0))])
-@pytest.mark.parametrize(("subjects", "edits"), [(5, 1), (15, 1), (3, 6), (10, 6), (20, 4)])
+@pytest.mark.parametrize(("subjects", "edits"), [(5, 1), (15, 1), (3, 6), (10, 6), (20, 4), (40, 2)])
 def test_one_success_more_lowers_neither_end(subjects, edits, worst, bounds):
     order = np.arange(subjects * edits).reshape(subjects, edits).T.ravel()
     values = np.full((subjects * edits, subjects * edits + 1), worst)
@@ -56,6 +84,7 @@ def test_the_last_failure_changes_an_interval_by_little():
     values[0, 1] = 0.0
     none, one = np.transpose(clustered_means(values, names(20, 6), SHARE)[1:3])
     np.testing.assert_allclose(none, one, atol=0.01)
+    np.testing.assert_allclose(none, [0.89, 1.0], atol=0.005)
 
 
 def test_means_of_graded_scores_stay_inside_their_range():
@@ -68,12 +97,14 @@ def test_means_of_graded_scores_stay_inside_their_range():
 
 
 def test_graded_scores_allow_for_failures_that_the_sample_has_not_met():
-    values, subjects = [0.8, 0.9, 0.9, 1.0], ["a", "b", "c", "d"]
-    free = clustered_mean(values, subjects)
-    bounded = clustered_mean(values, subjects, limits=(0.0, 1.0))
-    unseen = stats.t.ppf(0.975, 3) * np.sqrt(0.125) * 0.9 / 4
-    np.testing.assert_allclose(bounded.low, 0.9 - np.hypot(0.9 - free.low, unseen), rtol=1e-9)
-    assert bounded.high == 1
+    """Four subjects that differ evenly: Wilson's interval of that variance, and a fifth of a fourth of one."""
+    values, t = [0.6, 0.7, 0.8, 0.9], stats.t.ppf(0.975, 3)
+    found = clustered_mean(values, list("abcd"), limits=(0.0, 1.0))
+    low, high = wilson(0.75, 0.75 * 0.25 / (np.var(values, ddof=1) / 4), t)
+    unseen = t * np.sqrt(0.2 / 4) / 4
+    np.testing.assert_allclose(ends(found)[1:], [low - unseen * 0.75, high + unseen * 0.25], rtol=1e-9)
+    scaled = clustered_mean(2 * np.array(values) - 1, list("abcd"), limits=(-1.0, 1.0))
+    np.testing.assert_allclose(ends(scaled), 2 * ends(found) - 1, rtol=1e-9)
 
 
 def test_one_failing_subject_widens_the_interval_more_than_scattered_failures():
@@ -86,9 +117,12 @@ def test_one_failing_subject_widens_the_interval_more_than_scattered_failures():
 
 
 @pytest.mark.parametrize("subjects", [2, 3, 10, 60])
-def test_all_right_gives_the_binomial_bound_on_subjects(subjects):
+def test_where_all_are_right_edits_of_a_subject_are_correlated_by_a_half(subjects):
     found = clustered_mean(np.ones(subjects * 6), names(subjects, 6), SHARE)
-    low = stats.beta.ppf(0.025, subjects + 0.5, 0.5)
+    t = stats.t.ppf(0.975, (subjects - 1) / (0.65 * 5 / 6))
+    size = subjects * 6 / 3.5
+    exact = 0.025 ** (t**2 / stats.norm.ppf(0.975) ** 2 / size)
+    low = exact / 36 + 35 / 36 * size / (size + t**2)
     np.testing.assert_allclose([found.low, found.high], [low, 1.0], rtol=1e-9)
     wrong = clustered_mean(np.zeros(subjects * 6), names(subjects, 6), SHARE)
     np.testing.assert_allclose([wrong.low, wrong.high], [0.0, 1 - low], atol=1e-9)
@@ -97,9 +131,8 @@ def test_all_right_gives_the_binomial_bound_on_subjects(subjects):
 def test_no_difference_between_shares_is_not_certainty():
     found = clustered_means(np.zeros((120, 1)), names(20, 6), (-1.0, 1.0), null=0.0)
     # 6 edits of a subject, correlated by 0.5, are worth 6 / 3.5
-    dof = 19 * 6 / (5 * 0.5**2)
-    size = 120 / 3.5 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, dof)) ** 2
-    reach = stats.beta.ppf(0.975, 0.5, size + 0.5)
+    t = stats.t.ppf(0.975, 19 / (0.65 * 5 / 6))
+    reach = t**2 / (120 / 3.5 + t**2)
     np.testing.assert_allclose([found.low[0], found.high[0]], [-reach, reach], rtol=1e-9)
     assert found.p[0] == 1.0
 
@@ -210,7 +243,7 @@ def test_coverage_with_twenty_subjects(mean, icc):
 
 
 def textbook_share(values, subjects, domains):
-    """Mean of domains' shares with its 95% limits, value by value: Kish's design effect, Jeffreys' limits."""
+    """Mean of domains' shares with its 95% limits, value by value: Kish's design effect, Wilson's limits."""
     members = {name: [i for i, one in enumerate(domains) if one == name] for name in dict.fromkeys(domains)}
     weight = [1 / len(members[name]) / len(members) for name in domains]
     own = {name: np.mean([values[i] for i in rows]) for name, rows in members.items()}
@@ -223,10 +256,10 @@ def textbook_share(values, subjects, domains):
     def over_pairs(of):
         return sum(weight[i] * weight[j] * of(i) * of(j) for i, j in pairs)
 
-    # one pair of values of the weight 1 / N is added as a prior, and every domain's mean is an estimate
+    # half a pair of values of the weight 1 / N, half shared, is added; every domain's mean is an estimate
     count, most = len(values), over_pairs(lambda i: spread(own, i))
     shared = over_pairs(lambda i: values[i] - own[domains[i]]) + most / count
-    rho = np.clip((shared * count**2 + 1) / (most * count**2 + 1), 0, 1)
+    rho = np.clip((shared * count**2 + 0.25) / (most * count**2 + 0.5), 0, 1)
     single = sum((weight[i] * spread(smooth, i)) ** 2 for i in range(count))
     together = over_pairs(lambda i: spread(smooth, i))
     middle, smoothed = np.mean(list(own.values())), np.mean(list(smooth.values()))
@@ -235,9 +268,12 @@ def textbook_share(values, subjects, domains):
     nested = len(set(zip(subjects, domains, strict=True))) == people
     dof = people - (len(members) if nested else 1)
     each = 1 + together / single
-    estimated = (each - 1) / each * (1 - rho) ** 2
-    size *= (stats.norm.ppf(0.975) / stats.t.ppf(0.975, dof / estimated)) ** 2
-    return middle, *stats.beta.ppf([0.025, 0.975], size * middle + 0.5, size * (1 - middle) + 0.5)
+    t = stats.t.ppf(0.975, dof / ((each - 1) / each * (0.3 + 0.7 * rho)))
+    shrunk = size * (stats.norm.ppf(0.975) / t) ** 2
+    right, wrong = shrunk * middle, shrunk * (1 - middle)
+    exact = stats.beta.ppf([0.025, 0.975], [right, right + 1], [wrong + 1, wrong])
+    of_exact = 1 / (1 + over_pairs(lambda i: 1) / sum(one**2 for one in weight)) ** 2
+    return middle, *(of_exact * exact + (1 - of_exact) * wilson(middle, size, t))
 
 
 @pytest.mark.parametrize("design", ["nested", "crossed"])
