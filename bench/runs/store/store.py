@@ -334,9 +334,10 @@ class RunStore:
 
     def write_digests(self) -> None:
         """List the sha256 of each of these files in ``sha256sums.txt``, in the format of ``sha256sum``."""
-        lines = [f"{self.digest(key)}  {key}\n" for key in self.digested_files()]
+        before = self._stamps()
+        lines = [f"{self.digest(key)}  {key}\n" for key in before]
         self._write_text(DIGESTS, "".join(lines))
-        self._newer_index = _index_text(self._stamps(DIGESTS))
+        self._newer_index = _index_text(self._stamps(DIGESTS) | before)
         self.update_index()
 
     def update_index(self) -> None:
