@@ -1,4 +1,4 @@
-"""Run by test_devices, alone and by torchrun: the same few steps, whose weights each process then saves."""
+"""Run by test_devices, in its process and by torchrun: the same few steps, whose weights each then saves."""
 
 import sys
 from pathlib import Path
