@@ -14,7 +14,7 @@ def ablation(monkeypatch, request):
 
 @pytest.fixture
 def scores(ablation):
-    """Five people with two edits each; the whole model shows all expressions, the other none, and half failed."""
+    """Five people with two edits each; the whole model shows all expressions, the other none."""
     errors = dict.fromkeys((ablation.LANDMARKS, ablation.ERROR), 0.5)
     values = {
         ablation.WHOLE: {"ecs@embedded": 1.0, "fss@embedded": 0.9, ablation.FAILED: 0.0, **errors},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import fesbench
 from fesbench.core.errors import CheckpointError, SpecError
 from fesbench.datasets.rendered import RenderedDataset
 from fesbench.generators.checkpoints import save_checkpoint
@@ -184,3 +185,8 @@ def test_sizes_that_the_refinement_cannot_halve_are_refused_before_training():
     check_training_size(RegisteredRegGAN, SMALL)
     with pytest.raises(SpecError, match="48 or 52"):
         check_training_size(RegisteredRegGAN, Settings(resolution=50))
+
+
+def test_it_takes_no_faces_that_are_registered_already(tmp_path):
+    with pytest.raises(SpecError, match="leave --registered out"):
+        fesbench.train("reggan-registered-refined", steps=1, registered=True, out=tmp_path / "out")
