@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -45,14 +46,19 @@ from fesbench.datasets.registry import load_dataset
 from fesbench.datasets.rendered import RenderedDataset
 from fesbench.datasets.selection import folds
 from fesbench.generators.controls import Copy, Truth
+from fesbench.generators.cross_trained import SUFFIX, read_folds
 from fesbench.generators.registered_inputs import RegisteredInputs, RegisteredPairs, mean_frame
 from fesbench.generators.registration import Registration
 from fesbench.generators.synthesis import GeneratorSynthesizer
 from fesbench.metrics.fidelity import Fidelity
 from fesbench.metrics.registry import load_metric
+from fesbench.reggan import LocalRidge
+from fesbench.reggan.calibration import folds_of, strength
 from fesbench.reggan.model import RegressionStage
 from fesbench.reggan.registered import RegisteredRegression
+from fesbench.reggan.registered_editing import LocatedPairs
 from fesbench.reggan.registered_refinement import RegisteredRegGAN
+from fesbench.reggan.texture_regression import TextureFit
 from fesbench.runs.fitting import Preloaded
 from fesbench.statistics.intervals import UNBOUNDED, clustered_mean, clustered_means, of_differences
 
@@ -70,7 +76,7 @@ OTHERS: Mapping[str, Callable[[], ClosedForm]] = {
     "masked regression": MaskedRegression,
 }
 
-WHOLE = "**registered**"
+WHOLE, FIRST, REFINED = "**registered**", "first stage of the refinement", "with refinement"
 LANDMARKS, ERROR, FAILED = "error of landmarks", "error, face", "failed"
 BOUNDS = {metric: (0.0, 1.0) for judges in JUDGES.values() for metric in judges if metric.startswith("ecs")}
 """Of shares."""
@@ -92,9 +98,13 @@ def main() -> None:
     parser.add_argument("--data", choices=JUDGES, action="append", help="both by default")
     parser.add_argument("--fitted-on", type=int, default=60, help="rendered people of the train split")
     parser.add_argument("--subjects", type=int, default=20, help="rendered people of the test split")
-    parser.add_argument("--refined", type=Path, help="checkpoint of a refinement trained on rendered faces")
+    parser.add_argument("--refined", type=Path, help="checkpoint of a refinement, or list of those of folds")
+    parser.add_argument("--energies", action="store_true", help="print only how strong London's changes are")
     parser.add_argument("--scores", type=Path, default=Path("runs", "registration-ablation"))
     args = parser.parse_args()
+    if args.energies:
+        print(energies())
+        return
     args.scores.mkdir(parents=True, exist_ok=True)
     for data in args.data or JUDGES:
         cuts = on_london() if data == "london" else on_rendered(args.fitted_on, args.subjects)
@@ -150,13 +160,13 @@ def variants(train: Dataset, refined: Path | None) -> Variants:
     def registered(make: Callable[[], ClosedForm]) -> Synthesizer:
         return RegisteredInputs(answering(fitted(make(), pairs), train), registration)
 
-    checkpoints = {} if refined is None else {"with refinement": refined}
+    def of_checkpoint(stages: int) -> Synthesizer:
+        return answering(trained(refined, train, stages), train)
+
+    networks = {FIRST: partial(of_checkpoint, 1), REFINED: partial(of_checkpoint, 2)}
     return {
         WHOLE: lambda: answering(whole(), train),
-        **{
-            title: lambda path=path: answering(RegisteredRegGAN.from_checkpoint(path), train)
-            for title, path in checkpoints.items()
-        },
+        **(networks if refined else {}),
         **{title: partial(changed, RegisteredRegression, names) for title, names in PARTS.items()},
         "without calibration": partial(plain, partial(RegisteredRegression, calibrate=False)),
         "without mask": partial(changed, Unmasked),
@@ -165,6 +175,19 @@ def variants(train: Dataset, refined: Path | None) -> Variants:
         "input": lambda: answering(Copy(), train),
         "truth": Truth,
     }
+
+
+def trained(checkpoint: Path, train: Dataset, stages: int) -> Generator:
+    """A trained refinement with its first stage, or that alone; of several in folds, that for ``train``."""
+    load = RegisteredRegGAN.from_checkpoint
+    if checkpoint.name.endswith(SUFFIX):
+        model = read_folds(checkpoint, load).trained_on(train)
+    else:
+        model = load(checkpoint)
+    assert isinstance(model, RegisteredRegGAN)
+    if stages == 1:
+        model.network.refinement = None
+    return model
 
 
 def fitted(model: ClosedForm, train: Dataset) -> ClosedForm:
@@ -279,7 +302,7 @@ def mean(rows: pd.DataFrame, metric: str) -> str:
 
 
 def differences(data: str, scores: pd.DataFrame) -> str:
-    """A row for each variant: what it scores above the whole model on the same edits, as Markdown."""
+    """A row for each pair of variants: what one scores above the other on the same edits, as Markdown."""
     metrics = [*JUDGES[data], LANDMARKS, ERROR]
     lines = [["", *metrics], ["---"] * (len(metrics) + 1)]
     tables = {
@@ -288,15 +311,18 @@ def differences(data: str, scores: pd.DataFrame) -> str:
         )
         for metric in metrics
     }
-    for name in scores["variant"].drop_duplicates():
-        if name != WHOLE:
-            lines.append([f"{name} −", *(difference(tables[metric], name, metric) for metric in metrics)])
+    names = list(scores["variant"].drop_duplicates())
+    pairs = [(name, WHOLE) for name in names if name != WHOLE]
+    pairs += [(REFINED, FIRST)] if {REFINED, FIRST} <= set(names) else []
+    for pair in pairs:
+        gaps = [difference(tables[metric][list(pair)], metric) for metric in metrics]
+        lines.append([f"{pair[0]} − {pair[1]}", *gaps])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def difference(values: pd.DataFrame, name: str, metric: str) -> str:
-    """The mean of a variant minus the whole model, with its interval."""
-    gaps = (values[name] - values[WHOLE]).to_numpy(dtype=np.float64)[:, None]
+def difference(values: pd.DataFrame, metric: str) -> str:
+    """The mean of the first column minus the second, with its interval."""
+    gaps = (values.iloc[:, 0] - values.iloc[:, 1]).to_numpy(dtype=np.float64)[:, None]
     subjects = values.index.get_level_values("subject").to_numpy(dtype=object)
     bounds = of_differences(BOUNDS[metric]) if metric in BOUNDS else UNBOUNDED
     found = clustered_means(gaps, subjects, bounds, null=0.0, limits=of_differences(LIMITS[metric]))
@@ -304,6 +330,43 @@ def difference(values: pd.DataFrame, name: str, metric: str) -> str:
     if np.isnan(found.low[0]):
         return f"{shown:+.{digits}f}"
     return f"{shown:+.{digits}f} ({found.low[0]:+.{digits}f} to {found.high[0]:+.{digits}f})"
+
+
+def energies() -> str:
+    """What factor would give London's predicted changes the strength of true ones, or all of their energy."""
+    loader = ImageLoader(0)
+    known = LocatedPairs.of(Preloaded(load_dataset("london", "all"), loader, SIZE))
+    loader.close()
+    registration = Registration(known.shapes(calibrate=False).frame, SIZE)
+    ridge = LocalRidge(3, 0.4, residual=True)
+    textures = TextureFit(ridge, known.faces, registration, calibrate=False)
+    mask = registration.mask.numpy()
+    changes = [
+        [((image - edit.source).numpy() * mask).ravel() for image in (edit.truth, edit.predicted)]
+        for edit in textures.held_out(known.pairs, known.expressions)
+    ]
+    found = {"shape": held_out_shapes(known), "texture": np.array(changes).transpose(1, 0, 2)}
+    return "\n".join(
+        f"{name}: strength {strength(true, predicted):.2f}, "
+        f"energy {np.sqrt((true**2).sum() / (predicted**2).sum()):.2f}"
+        for name, (true, predicted) in found.items()
+    )
+
+
+def held_out_shapes(known: LocatedPairs) -> NDArray[np.float64]:
+    """True displacements and those that fits without a person's fold predict: (2, n, 136)."""
+    parts = folds_of(source.subject for source, _ in known.pairs)
+    moves = []
+    for fold in set(parts.values()):
+        rest = [pair for pair in known.pairs if parts[pair[0].subject] != fold]
+        shapes = replace(known, pairs=rest).shapes(calibrate=False)
+        for source, target in known.pairs:
+            if parts[source.subject] == fold:
+                before, after = (known.faces[sample.id].landmarks for sample in (source, target))
+                shape = shapes.frame.pose(before).normalise(before)
+                true = shapes.frame.pose(after).normalise(after) - shape
+                moves.append([true.ravel(), (shapes.moved(shape, 0, 1.0) - shape).ravel()])
+    return np.array(moves).transpose(1, 0, 2)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from fesbench.core.contracts import Dataset, Image, Sample
-from fesbench.core.errors import BenchError, DatasetError
+from fesbench.core.errors import BenchError, DatasetError, ImageError
 from fesbench.core.plurals import counted
+from fesbench.datasets.images import resize
+from fesbench.datasets.loading import in_memory
 from fesbench.datasets.registration import find_landmarks
 from fesbench.datasets.registration.frame import COUNT, Points
 from fesbench.generators.registration import Registration, stacked
@@ -107,6 +110,24 @@ class LocatedPairs:
             raise DatasetError(f"no pair of {train.name} ({train.split}) has landmarks on both of its images")
         expressions = [name for name in train.expressions if any(y.expression == name for _, y in usable)]
         return cls(usable, expressions, faces, _trained_on(train, usable, len(pairs) - len(usable)))
+
+    def in_memory(self, size: int) -> LocatedPairs:
+        """Return the same with every image loaded once, at ``size`` pixels, without unreadable ones.
+
+        Raises:
+            DatasetError: no pair is left.
+        """
+        faces = {}
+        for name, face in self.faces.items():
+            with suppress(ImageError):
+                pixels = resize(face.sample.load(), size)
+                faces[name] = face._replace(sample=in_memory(face.sample, (pixels, None)))
+        usable = [(x, y) for x, y in self.pairs if x.id in faces and y.id in faces]
+        if not usable:
+            raise DatasetError("no pair whose landmarks are known can be read")
+        shown = {y.expression for _, y in usable}
+        expressions = [name for name in self.expressions if name in shown]
+        return replace(self, pairs=usable, expressions=expressions, faces=faces)
 
     def shapes(self, calibrate: bool) -> ShapeRegression:
         """Return the fitted maps of the expressions; see ``ShapeRegression.fit``."""

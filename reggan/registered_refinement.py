@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from fesbench.core.contracts import NEUTRAL, Dataset, GeneratorCard, LandmarkGenerator, Sample
-from fesbench.core.errors import BenchError
+from fesbench.core.errors import BenchError, CheckpointError, LandmarkError
 from fesbench.generators.architecture import Architecture, Shapes
 from fesbench.generators.discriminator import new_discriminator
 from fesbench.generators.hyperparameters import Settings
 from fesbench.generators.layers import one_hot
+from fesbench.generators.neural import DEFAULT_RESOLUTION
 from fesbench.generators.registration import Registration
 from fesbench.generators.training_data import FirstStage, TrainingImages
 
@@ -27,7 +28,7 @@ from .objectives import PairedObjective
 from .refinement import Refinement, RefinementOptions
 from .registered_editing import LocatedPairs, MovedFaces, RegisteredEditing, check_square, points_of
 from .regression import LocalRidge
-from .shape_regression import ShapeRegression
+from .shape_regression import AXES, ShapeRegression
 from .texture_regression import RegisteredEdit, TextureFit
 
 RIDGE = RegressionOptions(receptive_field=3, alpha=0.4, mirror=False)
@@ -85,6 +86,18 @@ class RegisteredNetwork(RegGANNetwork):
         outputs[part] = self.edit(images[part], condition).outputs
         return outputs
 
+    def check(self, labels: int, displacements: int) -> None:
+        """Check that labels, displacements, mask and first stage fit each other.
+
+        Raises:
+            ValueError: they do not.
+        """
+        size, box = self.inside.shape, self.regression.resolution
+        if displacements != labels:
+            raise ValueError(f"it has {displacements} displacements for {labels} expressions")
+        if size[0] != size[1] or size[0] < box or not self.inside.any():
+            raise ValueError(f"its mask of {size[0]} x {size[1]} pixels does not fit a box of {box}")
+
     @property
     def box(self) -> Box:
         """The box of the mask, of the size that the first stage has."""
@@ -124,7 +137,7 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
         source="own extension of our reading of the abstract",
         licence="MIT; its landmarks of photos are by a predictor that learned from data for research only",
         supervision="paired",
-        guided_by=(),
+        guided_by=("embedded-judge1",),
         choices=(
             "our extension, not the paper's: faces are registered to 68 landmarks",
             "first stage: that of reggan-registered, closed form, then frozen",
@@ -133,7 +146,6 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
         registered=True,
     )
 
-    trials = 0
     training_choices = (
         "trained on pairs only, neutral to expression: an advantage over unpaired methods",
         "learns from predictions of the first stage for people whom its fit has not seen",
@@ -161,31 +173,53 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
         return Architecture(partial(_registered, shapes), _classes, official_classes=0)
 
     @classmethod
+    def from_official(
+        cls,
+        state: Mapping[str, Tensor],
+        expressions: Sequence[str] | None = None,
+        resolution: int = DEFAULT_RESOLUTION,
+    ) -> Self:
+        """Build the generator; see ``NeuralGenerator.from_official``.
+
+        Raises:
+            CheckpointError: see there; or the tensors of the first stage are not those of a fit.
+        """
+        generator = super().from_official(state, expressions, resolution)
+        try:
+            generator.network.check(len(generator.card.expressions), len(generator._editing.shapes.maps))
+        except (KeyError, ValueError, LandmarkError) as error:
+            raise CheckpointError(
+                f"the checkpoint of {cls.template.name} has no usable first stage: {error}; train it again"
+            ) from error
+        return generator
+
+    @classmethod
     def prepared(cls, train: Dataset, images: TrainingImages) -> TrainingImages:
         """Fit the first stage to the pairs of ``train``; return their faces in the box, with its outputs.
 
-        The box is that of the frame's mask. Targets are registered by their own landmarks, and are the source outside the frame's mask. Pairs
-        without landmarks are left out.
+        The box is that of the frame's mask, outside which targets, registered by their own landmarks, are
+        the source. Pairs without landmarks are left out.
 
         Raises:
             DatasetError: there are no pairs, or none whose landmarks are known.
             BenchError: landmarks have to be found, and dlib or its predictor is not there.
         """
-        known, size = LocatedPairs.of(train), images.images.shape[-1]
+        size = images.images.shape[-1]
+        known = LocatedPairs.of(train).in_memory(size)
         shapes = known.shapes(calibrate=True)
         registration = Registration(shapes.frame, size)
         ridge = LocalRidge(RIDGE.receptive_field, RIDGE.alpha, RIDGE.channels, RIDGE.residual)
         fit = TextureFit(ridge, known.faces, registration, calibrate=True)
         box = box_of(registration.mask)
-        weights = _masked(fit.weights(known.pairs, known.expressions), registration.mask)[..., *box]
+        weights = _rescaled(fit.weights(known.pairs, known.expressions))[..., *box]
         labels = [images.expressions.index(name) for name in known.expressions]
         state = {
             COEFFICIENTS: _spread(weights, labels, len(images.expressions), 1),
             MASK: registration.mask,
             **_shape_tensors(shapes, labels, len(images.expressions)),
         }
-        edits = fit.held_out(known.pairs, known.expressions)
-        return _images(edits, registration.mask, box, images, state)
+        rows = _rows(fit.held_out(known.pairs, known.expressions), registration.mask, box)
+        return _training_images(rows, images, state)
 
     @classmethod
     def objective(cls, data: TrainingImages, settings: Settings) -> PairedObjective:
@@ -220,7 +254,7 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
         points = points_of(images, landmarks)
         meshes = [editing.meshes(face, int(label)) for face, label in zip(points, target, strict=True)]
         faces = MovedFaces(editing.registration, images, meshes)
-        registered = faces.registered()
+        registered = faces.registered().clamp(-1, 1)
         return faces.edited(self.network(registered, self.condition(source, target)) - registered)
 
     def to(self, device: str) -> Self:
@@ -232,14 +266,11 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
 def _registered(shapes: Shapes, classes: int) -> RegisteredNetwork:
     """The network with tensors of these names and shapes."""
     whole = _network(shapes, classes)
-    if whole.regression is None or whole.refinement is None or MASK not in shapes:
+    inside = shapes.get(MASK, torch.Size())
+    if whole.regression is None or whole.refinement is None or len(inside) != 2:
         raise BenchError("it lacks a stage, or the mask of the frame")
-    arrays = {
-        name.removeprefix(SHAPES): torch.empty(shape, dtype=torch.float64)
-        for name, shape in shapes.items()
-        if name.startswith(SHAPES)
-    }
-    return RegisteredNetwork(whole.regression, whole.refinement, torch.empty(shapes[MASK]), arrays)
+    arrays = {name: torch.empty(shapes.get(SHAPES + name, ()), dtype=torch.float64) for name in AXES}
+    return RegisteredNetwork(whole.regression, whole.refinement, torch.empty(inside), arrays)
 
 
 def _nothing(classes: int, size: int) -> Mapping[str, Tensor]:
@@ -248,11 +279,11 @@ def _nothing(classes: int, size: int) -> Mapping[str, Tensor]:
     return {COEFFICIENTS: layer.coef, MASK: torch.ones(size, size)}
 
 
-def _masked(weights: Tensor, mask: Tensor) -> Tensor:
-    """Turn (K, p, 3, R, R) weights for [0, 1] into (p, K, 3, R, R) for [-1, 1], 0 outside a mask."""
+def _rescaled(weights: Tensor) -> Tensor:
+    """Turn (K, p, 3, R, R) weights for values in [0, 1] into (p, K, 3, R, R) weights for [-1, 1]."""
     rescaled = weights.clone()
     rescaled[:, -1] = weights[:, :-1].sum(dim=1) + 2 * weights[:, -1]
-    return (rescaled * mask).transpose(0, 1).contiguous()
+    return rescaled.transpose(0, 1).contiguous()
 
 
 def _spread(values: Tensor, labels: Sequence[int], count: int, axis: int) -> Tensor:
@@ -269,43 +300,44 @@ def _shape_tensors(shapes: ShapeRegression, labels: Sequence[int], count: int) -
     return {f"{SHAPES}{name}": values for name, values in arrays.items()}
 
 
-def _images(
-    edits: Iterator[RegisteredEdit],
-    mask: Tensor,
-    box: Box,
-    images: TrainingImages,
-    state: Mapping[str, Tensor],
-) -> TrainingImages:
-    """The images of edits: every source, as its own target, and every target after its source."""
-    rows: list[tuple[Tensor, Tensor]] = []
-    samples: list[Sample] = []
-    sources: dict[str, int] = {}
-    neutrals: list[int] = []
+class _Row(NamedTuple):
+    """A training image, (3, R, R) uint8, the first stage's output for it, and the row of its neutral face."""
+
+    sample: Sample
+    truth: Tensor
+    intermediate: Tensor
+    neutral: int
+
+
+def _rows(edits: Iterator[RegisteredEdit], mask: Tensor, box: Box) -> list[_Row]:
+    """Every source, as its own target, and every target after its source."""
+    rows: list[_Row] = []
+    places: dict[str, int] = {}
     for edit in edits:
-        (source, target), photo = edit.pair, _bytes(edit.source[:, *box])
-        if source.id not in sources:
-            sources[source.id] = len(rows)
-            rows.append((photo, photo))
-            samples.append(source)
-            neutrals.append(sources[source.id])
-        truth, predicted = (
-            _bytes((edit.source + mask * (image - edit.source))[:, *box])
-            for image in (edit.truth, edit.predicted)
-        )
-        rows.append((truth, predicted))
-        samples.append(target)
-        neutrals.append(sources[source.id])
-    names = list(dict.fromkeys(sample.subject for sample in samples))
+        source, target = edit.pair
+        if source.id not in places:
+            places[source.id], photo = len(rows), _bytes(edit.source[:, *box])
+            rows.append(_Row(source, photo, photo, places[source.id]))
+        truth = edit.source + mask * (edit.truth - edit.source)
+        made = (_bytes(image[:, *box]) for image in (truth, edit.predicted))
+        rows.append(_Row(target, *made, places[source.id]))
+    return rows
+
+
+def _training_images(
+    rows: Sequence[_Row], images: TrainingImages, state: Mapping[str, Tensor]
+) -> TrainingImages:
+    subjects = list(dict.fromkeys(row.sample.subject for row in rows))
     return TrainingImages(
-        torch.stack([truth for truth, _ in rows]),
-        torch.tensor([images.expressions.index(sample.expression or NEUTRAL) for sample in samples]),
-        torch.tensor([names.index(sample.subject) for sample in samples]),
-        torch.tensor(neutrals),
+        torch.stack([row.truth for row in rows]),
+        torch.tensor([images.expressions.index(row.sample.expression or NEUTRAL) for row in rows]),
+        torch.tensor([subjects.index(row.sample.subject) for row in rows]),
+        torch.tensor([row.neutral for row in rows]),
         torch.ones(len(rows), dtype=torch.bool),
         images.expressions,
         images.problems,
-        ids=tuple(sample.id for sample in samples),
-        first_stage=FirstStage(state, torch.stack([predicted for _, predicted in rows])),
+        ids=tuple(row.sample.id for row in rows),
+        first_stage=FirstStage(state, torch.stack([row.intermediate for row in rows])),
     )
 
 

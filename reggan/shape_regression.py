@@ -150,7 +150,7 @@ class ShapeRegression:
             KeyError: an array is missing.
             ValueError: shapes do not fit each other.
         """
-        arrays = {name: np.array(state[name], dtype=np.float64) for name in _SHAPES}
+        arrays = {name: np.array(state[name], dtype=np.float64) for name in AXES}
         sizes = {
             "K": len(arrays["displacements"]),
             "k": len(arrays["basis"]),
@@ -158,14 +158,14 @@ class ShapeRegression:
             "f": 2 * COUNT,
             "2": 2,
         }
-        for name, axes in _SHAPES.items():
+        for name, axes in AXES.items():
             expected = tuple(sizes[axis] for axis in axes)
             if arrays[name].shape != expected or not np.isfinite(arrays[name]).all():
                 raise ValueError(f"{name} must be finite and of shape {expected}, not {arrays[name].shape}")
         return cls(frame=Frame(arrays.pop("frame")), **arrays)
 
 
-_SHAPES = {
+AXES = {
     "frame": "n2",
     "mean": "f",
     "basis": "kf",

@@ -17,6 +17,7 @@ from fesbench.metrics.registry import ROWS
 MODELS = {
     "reggan": ("reggan2026",),
     "reggan-registered": ("reggan2026", "fesbench"),
+    "reggan-registered-refined": ("reggan2026", "fesbench"),
     "reggan-regression": ("reggan2026",),
     "masked-regression": ("khan2020masked",),
     "stargan": ("choi2018stargan",),

@@ -103,6 +103,7 @@ class _Request:
     fabric: Fabric
     listener: TrainingListener
     action_units: Path | None
+    registered: bool
 
 
 def train(
@@ -205,6 +206,7 @@ def train(
         fabric,
         (listener or NoListener()) if fabric.is_global_zero else NoListener(),
         Path(action_units) if action_units else None,
+        registered,
     )
     if not has_tensorboard():
         request.listener.note(
@@ -443,6 +445,8 @@ def _prepared(
         raise BenchError(
             f"{name} is not trained by 'bench train': it has no network; bench run uses it as it is"
         )
+    if request.registered and kind.template.registered:
+        raise SpecError(f"{name} registers faces by itself; leave --registered out")
     settings, notes = _settings(kind, request, record)
     limit = _limit(settings, request)
     check_training_size(kind, settings)

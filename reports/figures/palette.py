@@ -31,6 +31,7 @@ _KNOWN = {
     "attgan": Look("#882255", "<"),
     "ganmut": Look("#44AA99", ">"),
     "reggan-registered": Look("#88CCEE", "8"),
+    "reggan-registered-refined": Look("#117733", "p"),
     "reggan-regression": Look("#CC6677", "p"),
     "masked-regression": Look("#999933", "h"),
     TRUTH: Look("#4D4D4D", "*"),
