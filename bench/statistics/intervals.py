@@ -37,7 +37,7 @@ EXACT = "exact binomial"
 T = "clustered t"
 NONE = "none"
 
-UNSEEN = 0.2
+UNSEEN = 0.25
 """How many subjects at the end of a finite range are allowed for in a graded score, over the subjects seen."""
 
 _TINY = 1e-10
