@@ -132,7 +132,7 @@ def test_no_difference_between_shares_is_not_certainty():
     found = clustered_means(np.zeros((120, 1)), names(20, 6), (-1.0, 1.0), null=0.0)
     # 6 edits of a subject, correlated by 0.5, are worth 6 / 3.5
     t = stats.t.ppf(0.975, 19 / (0.65 * 5 / 6))
-    reach = t**2 / (120 / 3.5 + t**2)
+    reach = stats.beta.ppf(0.975, 0.5, 120 / 3.5 * (stats.norm.ppf(0.975) / t) ** 2 + 0.5)
     np.testing.assert_allclose([found.low[0], found.high[0]], [-reach, reach], rtol=1e-9)
     assert found.p[0] == 1.0
 
