@@ -3,8 +3,8 @@
 The score interval: E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA
 22, 1927. The exact one: C. J. Clopper and E. S. Pearson, Biometrika 26, 1934; for sizes that are no whole
 numbers E. L. Korn and B. I. Graubard, 'Confidence intervals for proportions with small expected number of
-positive counts estimated from survey data', Survey Methodology 24, 1998. Jeffreys' one: L. D. Brown, T. T. Cai and
-A. DasGupta, 'Interval estimation for a binomial proportion', Statistical Science 16, 2001.
+positive counts estimated from survey data', Survey Methodology 24, 1998. Jeffreys' one: L. D. Brown, T. T.
+Cai and A. DasGupta, 'Interval estimation for a binomial proportion', Statistical Science 16, 2001.
 """
 
 from __future__ import annotations

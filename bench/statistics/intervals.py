@@ -1,15 +1,15 @@
 """Means with 95% intervals for values that come in clusters: several outputs of each subject.
 
-Outputs of one subject resemble each other, so the subject is what counts as independent. A share gets a Wilson
-interval with an effective sample size, one of subjects with one output each the exact binomial interval, and
-the difference of two shares is made of Jeffreys intervals (``proportions``). The mean of a graded score gets a cluster-robust t
-interval, and where the score's range is finite the score (Wilson) interval of the same variance, which bends
-it into the range. Either is widened on the side of the long tail by the cubic transformation that corrects a
-mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation', JRSS B 54, 1992). In
-a finite range each end also allows for failures that the sample has not met: a fifth of a subject at that end
-of the range, divided by the number of subjects. Where all subjects agree on a graded score there is no
-variance to go by, and no interval. How often the intervals cover is measured by
-``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
+Outputs of one subject resemble each other, so the subject is what counts as independent. A share gets a
+Wilson interval with an effective sample size, one of subjects with one output each the exact binomial
+interval, and the difference of two shares is made of Jeffreys intervals (``proportions``). The mean of a
+graded score gets a cluster-robust t interval, and where the score's range is finite the score (Wilson)
+interval of the same variance, which bends it into the range. Either is widened on the side of the long tail
+by the cubic transformation that corrects a mean's t statistic for skewness (P. Hall, 'On the removal of
+skewness by transformation', JRSS B 54, 1992). In a finite range each end also allows for failures that the
+sample has not met: a quarter of a subject at that end of the range, divided by the number of subjects. Where
+all subjects agree on a graded score there is no variance to go by, and no interval. How often the intervals
+cover is measured by ``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ T = "clustered t"
 NONE = "none"
 
 UNSEEN = 0.25
-"""How many subjects at the end of a finite range are allowed for in a graded score, over the subjects seen."""
+"""How many subjects at the end of a finite range a graded score allows for, over the subjects seen."""
 
 _TINY = 1e-10
 _SKEWNESS_DECIMALS = 8
@@ -196,7 +196,7 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
 
 
 def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
-    """The t or score interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
+    """The t or score interval, widened for skewness and for subjects at finite ``limits``."""
     quantile: Floats = np.asarray(stats.t.ppf((1 + LEVEL) / 2, np.maximum(moments.dof, 1)))
     error, mean = np.sqrt(moments.variance), moments.mean
     finite = bool(np.isfinite(limits).all())

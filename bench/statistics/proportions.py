@@ -1,10 +1,10 @@
 """Intervals of shares, and of differences of two shares, whose successes come in clusters.
 
-The interval of a share is Wilson's score interval with the effective sample size in the place of the number of
-values: that number divided by the design effect 1 + (m − 1) ρ, where m is the number of values of a subject
-and ρ their correlation within subjects, estimated over all subjects (L. Kish, 'Survey Sampling', 1965). The
-t quantile stands for the normal one, as in Korn and Graubard (``binomial``), with degrees of freedom that say
-how far the design effect is an estimate.
+The interval of a share is Wilson's score interval with the effective sample size in the place of the number
+of values: that number divided by the design effect 1 + (m − 1) ρ, where m is the number of values of a
+subject and ρ their correlation within subjects, estimated over all subjects (L. Kish, 'Survey Sampling',
+1965). The t quantile stands for the normal one, as in Korn and Graubard (``binomial``), with degrees of
+freedom that say how far the design effect is an estimate.
 
 With one value of each subject nothing of that is estimated, and the interval is the exact binomial one. With
 m values the exact one counts 1 / m² and Wilson's the rest: the square of the step of a subject's mean. Of the

@@ -97,7 +97,7 @@ def test_means_of_graded_scores_stay_inside_their_range():
 
 
 def test_graded_scores_allow_for_failures_that_the_sample_has_not_met():
-    """Four subjects that differ evenly: Wilson's interval of that variance, and a quarter of a fourth of one."""
+    """Of four subjects: Wilson's interval of that variance, and a fourth of a quarter of one."""
     values, t = [0.6, 0.7, 0.8, 0.9], stats.t.ppf(0.975, 3)
     found = clustered_mean(values, list("abcd"), limits=(0.0, 1.0))
     low, high = wilson(0.75, 0.75 * 0.25 / (np.var(values, ddof=1) / 4), t)
