@@ -1,15 +1,15 @@
 """Means with 95% intervals for values that come in clusters: several outputs of each subject.
 
-Outputs of one subject resemble each other, so the subject is what counts as independent. A share, and the
-difference of two, gets a Wilson interval with an effective sample size, and a share of subjects with one
-output each the exact binomial one (``proportions``). The mean of a graded score gets a cluster-robust t
-interval, and where the score's range is finite the score (Wilson) interval of the same variance, which bends
-it into the range. Either is widened on the side of the long tail by the cubic transformation that corrects a
-mean's t statistic for skewness (P. Hall, 'On the removal of skewness by transformation', JRSS B 54, 1992). In
-a finite range each end also allows for failures that the sample has not met: a fifth of a subject at that end
-of the range, divided by the number of subjects. Where all subjects agree on a graded score there is no
-variance to go by, and no interval. How often the intervals cover is measured by
-``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
+Outputs of one subject resemble each other, so the subject is what counts as independent. A share gets a
+Wilson interval with an effective sample size, one of subjects with one output each the exact binomial
+interval, and the difference of two shares is made of Jeffreys intervals (``proportions``). The mean of a
+graded score gets a cluster-robust t interval, and where the score's range is finite the score (Wilson)
+interval of the same variance, which bends it into the range. Either is widened on the side of the long tail
+by the cubic transformation that corrects a mean's t statistic for skewness (P. Hall, 'On the removal of
+skewness by transformation', JRSS B 54, 1992). In a finite range each end also allows for failures that the
+sample has not met: a quarter of a subject at that end of the range, divided by the number of subjects. Where
+all subjects agree on a graded score there is no variance to go by, and no interval. How often the intervals
+cover is measured by ``benchmarks/coverage_simulation.py``; the table is in ``docs/intervals.md``.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ Bounds = tuple[float, float]
 LEVEL = 0.95
 UNBOUNDED: Bounds = (-np.inf, np.inf)
 
-WILSON = "clustered Wilson"
-EXACT = "exact binomial"
 T = "clustered t"
 NONE = "none"
 
-UNSEEN = 0.2
-"""How many subjects at the end of a finite range are allowed for in a graded score, over the subjects seen."""
+UNSEEN = 0.25
+"""How many subjects at the end of a finite range a graded score allows for, over the subjects seen."""
 
 _TINY = 1e-10
 _SKEWNESS_DECIMALS = 8
@@ -150,7 +148,7 @@ def clustered_means(
         if bounded:
             shares = Proportions.of(values, Layout.of(subjects, strata), bounds)
             (low, high), p = shares.limits(1 - LEVEL), shares.p(null)
-            methods = [EXACT if weight == 1 else WILSON for weight in shares.gains.exact]
+            methods = shares.methods
         else:
             low, high = _graded_interval(moments, limits if np.isnan(null) else UNBOUNDED)
             low, high = np.clip(low, *limits), np.clip(high, *limits)
@@ -198,11 +196,13 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
 
 
 def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
-    """The t or score interval, widened for skewness on the long tail and for subjects at finite ``limits``."""
+    """The t or score interval, widened for skewness and for subjects at finite ``limits``."""
     quantile: Floats = np.asarray(special.stdtrit(np.maximum(moments.dof, 1), (1 + LEVEL) / 2))
     error, mean = np.sqrt(moments.variance), moments.mean
     finite = bool(np.isfinite(limits).all())
-    low, high = _bent(moments, quantile, limits) if finite else (mean - quantile * error, mean + quantile * error)
+    low, high = (
+        _bent(moments, quantile, limits) if finite else (mean - quantile * error, mean + quantile * error)
+    )
     low = np.where(moments.skewness < 0, np.minimum(low, mean - error * _unskew(quantile, moments)), low)
     high = np.where(moments.skewness > 0, np.maximum(high, mean - error * _unskew(-quantile, moments)), high)
     if not finite:

@@ -1,31 +1,34 @@
 """Intervals of shares, and of differences of two shares, whose successes come in clusters.
 
-The interval of a share is Wilson's score interval with the effective sample size in the place of the number of
-values: that number divided by the design effect 1 + (m − 1) ρ, where m is the number of values of a subject
-and ρ their correlation within subjects, estimated over all subjects (L. Kish, 'Survey Sampling', 1965). The
-t quantile stands for the normal one, as in Korn and Graubard (``binomial``), with degrees of freedom that say
-how far the design effect is an estimate.
+The interval of a share is Wilson's score interval with the effective sample size in the place of the number
+of values: that number divided by the design effect 1 + (m − 1) ρ, where m is the number of values of a
+subject and ρ their correlation within subjects, estimated over all subjects (L. Kish, 'Survey Sampling',
+1965). The t quantile stands for the normal one, as in Korn and Graubard (``binomial``), with degrees of
+freedom that say how far the design effect is an estimate.
 
 With one value of each subject nothing of that is estimated, and the interval is the exact binomial one. With
 m values the exact one counts 1 / m² and Wilson's the rest: the square of the step of a subject's mean. Of the
 two, the exact interval allows for a step as large as one value, the score interval for none.
 
-A difference is the share of gains less the share of losses; its interval joins Wilson's intervals of the two
+A difference is the share of gains less the share of losses; its interval joins Jeffreys' intervals of the two
 by the method of variance estimates recovery (R. G. Newcombe, Statistics in Medicine 17, 1998; G. Y. Zou and
-A. Donner, Statistics in Medicine 27, 2008).
+A. Donner, Statistics in Medicine 27, 2008). Wilson's would be wider where few edits tell two models apart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from ..core.contracts import Floats
-from .binomial import Limits, exact_interval, score_interval
+from .binomial import Limits, exact_interval, jeffreys_interval, score_interval
 from .clusters import Codes, Layout, sum_by
+
+WILSON, JEFFREYS, EXACT = "clustered Wilson", "clustered Jeffreys", "exact binomial"
 
 PRIOR_PAIRS, PRIOR_CORRELATION = 0.5, 0.5
 """ρ is estimated as if so much variation of pairs of values had been seen before, so much of it shared."""
@@ -60,24 +63,29 @@ class Share:
     exact: Floats
 
     def limits(self, alpha: Floats) -> Limits:
-        """Return the equal-tailed intervals of level 1 − ``alpha``, (K,).
+        """Return the equal-tailed intervals of level 1 − ``alpha``, (K,)."""
 
-        They are nowhere tighter than they would be if all values were equal: few failures say little about
-        how they cluster, and no sample says more of a share near 1 than one without any.
+        def limits_of(value: Floats, size: Floats, alpha: Floats) -> Limits:
+            score = score_interval(value, size, -special.ndtri(alpha / 2))
+            exact = exact_interval(value, size, alpha)
+            return Limits(*(a + self.exact * (b - a) for a, b in zip(score, exact, strict=True)))
+
+        return self._limits(limits_of, alpha)
+
+    def limits_in_difference(self, alpha: Floats) -> Limits:
+        """Return the same for a share that is a part of a difference."""
+        return self._limits(jeffreys_interval, alpha)
+
+    def _limits(self, limits_of: Callable[[Floats, Floats, Floats], Limits], alpha: Floats) -> Limits:
+        """Return intervals that are nowhere tighter than they would be if all values were equal.
+
+        Few failures say little about how they cluster, and no sample says more of a share near 1 than one
+        without any.
         """
-        found = self._limits(self.value, self.size, self.dof, alpha)
-        best = self._limits(np.ones_like(self.value), self.size_unanimous, self.dof_unanimous, alpha).low
+        found = limits_of(self.value, self.size * _shrinkage(alpha, self.dof), alpha)
+        unanimous = self.size_unanimous * _shrinkage(alpha, self.dof_unanimous)
+        best = limits_of(np.ones_like(self.value), unanimous, alpha).low
         return Limits(np.minimum(found.low, best), np.maximum(found.high, 1 - best))
-
-    def _limits(self, value: Floats, size: Floats, dof: Floats, alpha: Floats) -> Limits:
-        normal = -special.ndtri(alpha / 2)
-        quantile = np.where(np.isfinite(dof), -special.stdtrit(dof, alpha / 2), normal)
-        score = score_interval(value, size, quantile)
-        if not self.exact.any():
-            return score
-        exact = exact_interval(value, size * (normal / quantile) ** 2, alpha)
-        low, high = (a + self.exact * (b - a) for a, b in zip(score, exact, strict=True))
-        return Limits(low, high)
 
 
 def share_of(values: Floats, layout: Layout) -> Share:
@@ -126,9 +134,14 @@ class Proportions:
         gains, losses = (
             share_of(np.clip(values / end, 0, 1) if end else 0 * values, layout) for end in (high, low)
         )
-        if low:
-            gains, losses = (replace(part, exact=np.zeros_like(part.exact)) for part in (gains, losses))
         return cls(gains, losses, high, low)
+
+    @property
+    def methods(self) -> list[str]:
+        """How the interval of each column is made."""
+        if self.loss:
+            return [JEFFREYS] * len(self.gains.value)
+        return [EXACT if weight == 1 else WILSON for weight in self.gains.exact]
 
     def limits(self, alpha: float | Floats) -> Limits:
         """Return the ends of the intervals of level 1 − ``alpha``."""
@@ -136,7 +149,7 @@ class Proportions:
         if not self.loss:
             found = self.gains.limits(levels)
             return Limits(self.gain * found.low, self.gain * found.high)
-        return self._difference(self.gains.limits(levels), self.losses.limits(levels))
+        return self._difference(*(part.limits_in_difference(levels) for part in (self.gains, self.losses)))
 
     def _difference(self, up: Limits, down: Limits) -> Limits:
         won, lost = self.gains.value, self.losses.value
@@ -163,6 +176,13 @@ class Proportions:
 def _joined(first: Floats, second: Floats, correlation: Floats) -> Floats:
     joined: Floats = np.sqrt(np.maximum(first**2 + second**2 - 2 * correlation * first * second, 0.0))
     return joined
+
+
+def _shrinkage(alpha: Floats, dof: Floats) -> Floats:
+    """Return the factor of the sample size that stands for the t in the place of the normal quantile."""
+    normal, t = -special.ndtri(alpha / 2), -special.stdtrit(dof, alpha / 2)
+    factor: Floats = np.where(np.isfinite(dof), (normal / t) ** 2, 1.0)
+    return factor
 
 
 class _Variation(NamedTuple):

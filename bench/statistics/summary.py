@@ -53,9 +53,10 @@ RELIABLE_FID = 2048
 """Fréchet distances of fewer images than this mostly measure the number of images."""
 
 _METHOD_NOTES = (
-    "Intervals are 95%, clustered by subject: for shares Jeffreys intervals with the effective sample size "
-    "(outputs over the design effect), for graded scores a t interval, widened for skewness and cut at the "
-    "ends of the range; none where all subjects agree on a graded score.",
+    "Intervals are 95%, clustered by subject: for shares Wilson intervals with the effective sample size "
+    "(outputs over the design effect), exact binomial ones where each subject has one output; for graded "
+    "scores a t interval, bent into the range, widened for skewness and for failures that few subjects do "
+    "not show; none where all subjects agree on a graded score.",
     "Scores of sets (FID, KID) and their differences on the same edits: a t interval by a jackknife that "
     "leaves out groups of subjects in turn, cut at 0 for FID. The bias of small sets is in the value. They "
     "are conditional on the reference images: how much others would move the scores is not in them.",

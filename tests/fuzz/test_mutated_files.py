@@ -292,9 +292,12 @@ PARSERS = {
     "answers, qualtrics": (text("a.csv", QUALTRICS), READERS["qualtrics"]),
     "answers, gforms": (text("a.csv", SHEET), READERS["gforms"]),
     "answers imported before": (imported, read_imported),
-    "submissions, Prolific": (text("a.csv", PROLIFIC), lambda path: linkage_csv(path, "secret", ())),
+    "submissions, Prolific": (text("a.csv", PROLIFIC), lambda path: linkage_csv(path, "0" * 64, ())),
     "details of a study": (text("a.yaml", details_yaml(Details())), read_details),
-    "labels, CSV": (text("a.csv", "code,expression\n01,neutral\n02,happy\n"), lambda path: parse_labels((), path)),
+    "labels, CSV": (
+        text("a.csv", "code,expression\n01,neutral\n02,happy\n"),
+        lambda path: parse_labels((), path),
+    ),
     "labels, .xls": (workbook, lambda path: parse_labels((), path)),
     "answers, potato": (
         text("a.jsonl", '{"id": "t000000000000", "label_annotations": {"q": {"A": "1"}}}\n'),

@@ -97,11 +97,11 @@ def test_means_of_graded_scores_stay_inside_their_range():
 
 
 def test_graded_scores_allow_for_failures_that_the_sample_has_not_met():
-    """Four subjects that differ evenly: Wilson's interval of that variance, and a fifth of a fourth of one."""
+    """Of four subjects: Wilson's interval of that variance, and a fourth of a quarter of one."""
     values, t = [0.6, 0.7, 0.8, 0.9], stats.t.ppf(0.975, 3)
     found = clustered_mean(values, list("abcd"), limits=(0.0, 1.0))
     low, high = wilson(0.75, 0.75 * 0.25 / (np.var(values, ddof=1) / 4), t)
-    unseen = t * np.sqrt(0.2 / 4) / 4
+    unseen = t * np.sqrt(0.25 / 4) / 4
     np.testing.assert_allclose(ends(found)[1:], [low - unseen * 0.75, high + unseen * 0.25], rtol=1e-9)
     scaled = clustered_mean(2 * np.array(values) - 1, list("abcd"), limits=(-1.0, 1.0))
     np.testing.assert_allclose(ends(scaled), 2 * ends(found) - 1, rtol=1e-9)
@@ -132,7 +132,7 @@ def test_no_difference_between_shares_is_not_certainty():
     found = clustered_means(np.zeros((120, 1)), names(20, 6), (-1.0, 1.0), null=0.0)
     # 6 edits of a subject, correlated by 0.5, are worth 6 / 3.5
     t = stats.t.ppf(0.975, 19 / (0.65 * 5 / 6))
-    reach = t**2 / (120 / 3.5 + t**2)
+    reach = stats.beta.ppf(0.975, 0.5, 120 / 3.5 * (stats.norm.ppf(0.975) / t) ** 2 + 0.5)
     np.testing.assert_allclose([found.low[0], found.high[0]], [-reach, reach], rtol=1e-9)
     assert found.p[0] == 1.0
 
