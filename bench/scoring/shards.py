@@ -27,7 +27,6 @@ from ..core.contracts import (
 from ..core.errors import ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
 from ..statistics.measures import OUTPUT
-from .score_rows import concatenate
 from .scorer import Array, Scorer, T
 
 log = logging.getLogger(__name__)
