@@ -73,7 +73,7 @@ class _Group(NamedTuple):
     ridge: LocalRidge
 
     def held_out(self) -> Iterator[tuple[LocalRidge, Blocks]]:
-        """Yield the images of each fold after the regression on the others, or on all if there is one fold."""
+        """Yield the images of each fold after the regression on the others; on all if there is one fold."""
         for part in self.parts:
             yield self.ridge.without(part.fit) if len(self.parts) > 1 else self.ridge, part.blocks
 
