@@ -119,9 +119,10 @@ def mean_differences(
     apart = turned["first"] != turned["second"]
     means = _means(turned[apart], ["first", "second"], "difference")
     spreads = _spreads(cells, differences, measures, trainings)
+    places = means.reset_index()
     first, second = (
-        spreads.reindex(means.index.droplevel([other]).set_names([*PLACE, "model"])).set_axis(means.index)
-        for other in ("second", "first")
+        spreads.reindex(pd.MultiIndex.from_frame(places[[*PLACE, side]])).set_axis(means.index)
+        for side in ("first", "second")
     )
     means = means.assign(
         between=first["between"] + second["between"],
@@ -236,8 +237,8 @@ def _interval(means: pd.DataFrame) -> tuple[Floats, Floats]:
 def _distance(people: pd.Series[float], means: pd.DataFrame) -> Floats:
     """Return the distance of an end from the mean, given the one that holds for other people only."""
     errors, dof = _errors(people, means)
-    found: Floats = special.stdtrit(dof, (1 + LEVEL) / 2) * np.sqrt(errors)
-    return found
+    quantile: Floats = special.stdtrit(dof, (1 + LEVEL) / 2).astype(np.float64)
+    return quantile * np.sqrt(errors)
 
 
 def _errors(people: pd.Series[float], means: pd.DataFrame) -> tuple[Floats, Floats]:
