@@ -316,7 +316,7 @@ def differences(data: str, scores: pd.DataFrame) -> str:
     pairs += [(REFINED, FIRST)] if {REFINED, FIRST} <= set(names) else []
     for pair in pairs:
         gaps = [difference(tables[metric][list(pair)], metric) for metric in metrics]
-        lines.append([f"{pair[0]} − {pair[1]}", *gaps])
+        lines.append([f"{pair[0]} − {pair[1].strip('*')}", *gaps])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

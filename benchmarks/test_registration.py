@@ -53,6 +53,13 @@ def test_move_a_photo(benchmark, faces):
     assert moved.isfinite().all()
 
 
+def test_move_a_photo_and_change_its_texture(benchmark, faces):
+    registration, images, before, after = faces
+    change = torch.rand(1, 3, SIZE, SIZE)
+    moved = benchmark(lambda: registration.move(images[:1], before[:1], after[:1], change))
+    assert moved.isfinite().all()
+
+
 def test_edit_eight_images_with_known_landmarks(benchmark):
     model = RegisteredRegression()
     model.fit(RenderedDataset("train", subjects=10), None, 0)

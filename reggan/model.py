@@ -132,7 +132,7 @@ class RegGAN(NeuralGenerator):
 
     trials = 5
     learns_from = "pairs of a neutral and another face of one person, and their expressions"
-    training_choices = (
+    training_choices: tuple[str, ...] = (
         "trained on pairs only, neutral to expression: an advantage over unpaired methods",
         "discriminator and adversarial losses are StarGAN's",
         "weights are an exponential moving average over training",

@@ -319,8 +319,8 @@ def _rows(edits: Iterator[RegisteredEdit], mask: Tensor, box: Box) -> list[_Row]
             places[source.id], photo = len(rows), _bytes(edit.source[:, *box])
             rows.append(_Row(source, photo, photo, places[source.id]))
         truth = edit.source + mask * (edit.truth - edit.source)
-        made = (_bytes(image[:, *box]) for image in (truth, edit.predicted))
-        rows.append(_Row(target, *made, places[source.id]))
+        seen, made = _bytes(truth[:, *box]), _bytes(edit.predicted[:, *box])
+        rows.append(_Row(target, seen, made, places[source.id]))
     return rows
 
 

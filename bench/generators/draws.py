@@ -59,8 +59,9 @@ class Draws:
     @property
     def batch(self) -> Batch:
         """The images that this device trains on."""
-        rows = self.rows.to(self.whole.labels.device)
-        return Batch(*(values if values is None else values[rows] for values in self.whole))
+        rows, whole = self.rows.to(self.whole.labels.device), self.whole
+        chosen = (values[rows] for values in whole[:5])
+        return Batch(*chosen, None if whole.intermediates is None else whole.intermediates[rows])
 
     def exemplars(self) -> Tensor:
         """Draw a permutation of the whole batch.

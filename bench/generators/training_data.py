@@ -149,7 +149,8 @@ def located_preview(dataset: Dataset, resolution: int, count: int = 6) -> tuple[
     Raises:
         BenchError: landmarks have to be found, and dlib or its predictor is not there.
     """
-    pixels, landmarks = [], []
+    pixels: list[Image] = []
+    landmarks: list[Tensor] = []
     for sample in _neutral(dataset):
         if len(pixels) == count:
             break
