@@ -250,8 +250,8 @@ def _again(
     columns = [column for column in scorer.columns if column in set(recorded["metric"])]
     lost = recorded[have_reason(recorded["reason"], *WITHOUT_OUTPUT)]
     failed = dict(zip(lost["edit"], lost["reason"].str.removeprefix(FAILED), strict=True))
-    stored = _StoredShard(store, name, plan.name, number)
-    outputs = [_output(stored, edit, scorer.resolution, failed) for edit in references.edits]
+    shard = _StoredShard(store, name, plan.name, number)
+    outputs = [_output(shard, edit, scorer.resolution, failed) for edit in references.edits]
     scored = score_shard(outputs, references, scorer)
     found = scored.rows.assign(generator=name, dataset=plan.name)
     rows, stored = (part[part["metric"].isin(columns)] for part in (found, recorded))

@@ -61,6 +61,7 @@ def test_metrics_that_are_added_score_the_archives(arguments, runs, call_bench):
 
 def test_a_changed_or_missing_archive_is_made_again(arguments, runs, call_bench):
     command = ("run", *arguments, "--metric", "ecs", "--out", runs / "shards")
+    call_bench(*command)
     assert "nothing left to do" in call_bench(*command).stderr
     paths = [runs / "shards" / name for name in archives(runs / "shards")]
     before = [path.read_bytes() for path in paths]
@@ -106,6 +107,7 @@ def test_parts_and_archives_of_runs_keep_the_form(arguments, runs, call_bench, t
 def test_nothing_left_is_seen_without_networks_and_without_reading_outputs(arguments, runs, call_bench):
     folder = runs / "files"
     command = ("run", *arguments, "--metric", "ecs", "--out", folder)
+    call_bench(*command)
     output = next((folder / "outputs/copy").rglob("*.png"))
     content, times = output.read_bytes(), output.stat()
     output.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -123,6 +125,7 @@ def test_nothing_left_is_seen_without_networks_and_without_reading_outputs(argum
 def test_files_that_were_touched_or_moved_are_read_once(arguments, runs, call_bench):
     folder = runs / "files"
     command = ("run", *arguments, "--metric", "ecs", "--out", folder)
+    call_bench(*command)
     index = (folder / ".files").read_bytes()
     for path in folder.rglob("*.parquet"):
         os.utime(path)
