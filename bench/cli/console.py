@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 PLAIN_WIDTH = 110
 """Characters in a line of a file or a pipe, unless ``COLUMNS`` is set in the environment."""
-_LONGEST = 24
+_LONGEST = 25
 """Characters of the longest name in a list."""
 
 

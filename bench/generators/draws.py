@@ -60,8 +60,10 @@ class Draws:
     def batch(self) -> Batch:
         """The images that this device trains on."""
         rows, whole = self.rows.to(self.whole.labels.device), self.whole
-        chosen = (values[rows] for values in whole[:5])
-        return Batch(*chosen, None if whole.intermediates is None else whole.intermediates[rows])
+        chosen = Batch(*(values[rows] for values in whole[:5]))
+        if whole.intermediates is None:
+            return chosen
+        return chosen._replace(intermediates=whole.intermediates[rows])
 
     def exemplars(self) -> Tensor:
         """Draw a permutation of the whole batch.
