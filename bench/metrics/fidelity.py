@@ -28,7 +28,8 @@ K1, K2, LEVELS = 0.01, 0.03, 255.0
 """Its constants: they keep it steady where mean or variance are near 0, in units of the grey levels."""
 
 _Scale = tuple[Direction, float, float, str]
-_MAE: _Scale = ("lower", 0.0, LEVELS, "grey levels")
+# No output is 255 from the truth, so intervals need not allow for such ones.
+_MAE: _Scale = ("lower", 0.0, inf, "grey levels")
 _DB: _Scale = ("higher", 0.0, inf, "dB")
 COLUMNS = (
     Column("mae.face", "absolute error to the truth, face", *_MAE),
@@ -56,7 +57,7 @@ class Fidelity(ImageMetric):
         title="Fidelity to the truth",
         direction="lower",
         low=0.0,
-        high=255.0,
+        high=inf,
         unit="grey levels",
         meaning="Mean absolute error to the true target in the face region.",
         columns=COLUMNS,
