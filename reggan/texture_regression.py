@@ -122,9 +122,7 @@ class TextureFit:
                             for target, truth, made in zip(row[1:], images[1:], changes, strict=True)
                         )
 
-    def _groups(
-        self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
-    ) -> Iterator[_Group]:
+    def _groups(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Iterator[_Group]:
         folds = folds_of(source.subject for source, _ in pairs)
         for names, rows in jointly_solvable(pairs, expressions):
             parts = [_Part(blocks, self._fitted(blocks)) for blocks in self._read(_parts(rows, folds))]
