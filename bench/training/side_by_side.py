@@ -74,8 +74,8 @@ def train_side_by_side(
             while waiting and len(running) < workers:
                 connection, child = _start(train, waiting.popleft())
                 running[connection] = child
-            for connection in wait(list(running)):
-                assert isinstance(connection, Connection)
+            ready = wait(list(running))
+            for connection in [one for one in running if one in ready]:
                 label = running[connection].call.label
                 try:
                     event, *content = connection.recv()
