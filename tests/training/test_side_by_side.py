@@ -92,6 +92,7 @@ def test_ctrl_c_ends_every_process(faces, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         _wait_for(lambda: len(list(tmp_path.glob("*/state.pt"))) == 2)
