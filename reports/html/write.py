@@ -72,13 +72,14 @@ def write_html(sheets: Sequence[Sheet], folder: Path, version: str) -> Path:
 
 
 def _clear(folder: Path) -> None:
-    """Remove an earlier report.
+    """Remove an earlier report; one that could not write its first file has left folders without files.
 
     Raises:
         BenchError: the folder holds something else.
     """
     earlier = (folder / "data" / f"{MANIFEST}.js").is_file()
-    if not earlier and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    holds_files = not folder.is_dir() or any(not path.is_dir() for path in folder.rglob("*"))
+    if not earlier and folder.exists() and holds_files:
         raise BenchError(f"{folder} holds something that is no report; choose another --out, or empty it")
     (folder / INDEX).unlink(missing_ok=True)
     for name in _OWN:

@@ -107,7 +107,8 @@ def test_a_report_is_written_once_there_is_room(form, kilobytes, last, call, fin
     assert_clear(call(*command), small_disk)
     assert not list((small_disk.folder / "report").rglob(last))
     small_disk.clear()
-    assert call(*command).exit_code == 0
+    done = call(*command)
+    assert done.exit_code == 0, done.output
     assert list((small_disk.folder / "report").rglob(last))
 
 
@@ -118,7 +119,8 @@ def test_a_packet_is_written_once_there_is_room(call, finished_run, small_disk, 
     small_disk.leave(16)
     assert_clear(call(*command), small_disk)
     small_disk.clear()
-    assert call(*command).exit_code == 0
+    done = call(*command)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize(
