@@ -58,7 +58,7 @@ from fesbench.reggan.model import RegressionStage
 from fesbench.reggan.registered import RegisteredRegression
 from fesbench.reggan.registered_editing import LocatedPairs
 from fesbench.reggan.registered_refinement import RegisteredRegGAN
-from fesbench.reggan.texture_regression import TextureFit
+from fesbench.reggan.texture_regression import TextureFit, held_out_edits
 from fesbench.runs.fitting import Preloaded
 from fesbench.statistics.intervals import UNBOUNDED, clustered_mean, clustered_means, of_differences
 
@@ -343,7 +343,7 @@ def energies() -> str:
     mask = registration.mask.numpy()
     changes = [
         [((image - edit.source).numpy() * mask).ravel() for image in (edit.truth, edit.predicted)]
-        for edit in textures.held_out(known.pairs, known.expressions)
+        for edit in held_out_edits(textures.groups(known.pairs, known.expressions))
     ]
     found = {"shape": held_out_shapes(known), "texture": np.array(changes).transpose(1, 0, 2)}
     return "\n".join(

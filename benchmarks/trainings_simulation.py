@@ -23,7 +23,7 @@ from fesbench.core.contracts import MetricCard
 from fesbench.statistics import measures_of
 from fesbench.statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS
 from fesbench.statistics.intervals import clustered_means
-from fesbench.statistics.trainings import Trainings, mean_cells, mean_differences
+from fesbench.statistics.trainings import Trainings, over_trainings
 
 ECS = "ecs@simulated"
 MEASURES = measures_of([MetricCard(ECS, "Expression", "higher", 0.0, 1.0, "share", "", (ECS,))])
@@ -106,8 +106,7 @@ def row(setting: Setting, repeats: int, seed: int) -> str:
     truth = expectation(setting, rng)
     cells, differences = frames(setting, repeats, rng)
     trainings = Trainings({name: name.partition(".")[0] for name in cells["generator"].unique()})
-    means = mean_cells(cells, differences, MEASURES, trainings)
-    pairs = mean_differences(differences, cells, MEASURES, trainings)
+    means, pairs = over_trainings(cells, differences, MEASURES, trainings)
     single = cells[cells["generator"].str.endswith(".0")]
     alone = differences[
         differences["generator"].str.endswith(".0") & differences["versus"].str.endswith(".0")

@@ -22,7 +22,7 @@ from .paired import parsed
 from .registered_editing import LocatedPairs, Meshes, MovedFaces, RegisteredEditing, check_square, points_of
 from .regression import LocalRidge, apply_windows
 from .shape_regression import ShapeRegression
-from .texture_regression import TextureFit, unit_range
+from .texture_regression import TextureFit, unit_range, weights_of
 
 FALLBACK = "fallback."
 """Prefix of the fallback's arrays in a state."""
@@ -113,7 +113,7 @@ class RegisteredRegression(ClosedForm, LandmarkGenerator):
         registration = Registration(shapes.frame, size, self._device)
         ridge = LocalRidge(self.receptive_field, self.alpha, residual=True)
         textures = TextureFit(ridge, known.faces, registration, self.calibrate)
-        weights = textures.weights(known.pairs, known.expressions)
+        weights = weights_of(textures.groups(known.pairs, known.expressions), known.expressions)
         self._fit = _Fit(RegisteredEditing(shapes, registration), weights)
         self._describe(known.expressions, known.trained_on)
         if self._stage is not None:

@@ -29,7 +29,7 @@ from .refinement import Refinement, RefinementOptions
 from .registered_editing import LocatedPairs, MovedFaces, RegisteredEditing, check_square, points_of
 from .regression import LocalRidge
 from .shape_regression import AXES, ShapeRegression
-from .texture_regression import RegisteredEdit, TextureFit
+from .texture_regression import RegisteredEdit, TextureFit, held_out_edits, weights_of
 
 RIDGE = RegressionOptions(receptive_field=3, alpha=0.4, mirror=False)
 """Of the regression of texture: that of ``RegisteredRegression``."""
@@ -210,15 +210,16 @@ class RegisteredRegGAN(RegGAN, LandmarkGenerator):
         registration = Registration(shapes.frame, size)
         ridge = LocalRidge(RIDGE.receptive_field, RIDGE.alpha, RIDGE.channels, RIDGE.residual)
         fit = TextureFit(ridge, known.faces, registration, calibrate=True)
+        groups = list(fit.groups(known.pairs, known.expressions))
         box = box_of(registration.mask)
-        weights = _rescaled(fit.weights(known.pairs, known.expressions))[..., *box]
+        weights = _rescaled(weights_of(groups, known.expressions))[..., *box]
         labels = [images.expressions.index(name) for name in known.expressions]
         state = {
             COEFFICIENTS: _spread(weights, labels, len(images.expressions), 1),
             MASK: registration.mask,
             **_shape_tensors(shapes, labels, len(images.expressions)),
         }
-        rows = _rows(fit.held_out(known.pairs, known.expressions), registration.mask, box)
+        rows = _rows(held_out_edits(groups), registration.mask, box)
         return _training_images(rows, images, state)
 
     @classmethod

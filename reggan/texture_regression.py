@@ -65,17 +65,16 @@ class _Part(NamedTuple):
     fit: LocalRidge
 
 
-class _Group(NamedTuple):
-    """Expressions that exist for the same sources, the folds of these, and the regression on all of them."""
+class FittedGroup(NamedTuple):
+    """Expressions that exist for the same sources, the folds of these, and the regression on all of them.
+
+    ``strengths`` are those of the predicted changes of each expression.
+    """
 
     names: Sequence[str]
     parts: Sequence[_Part]
     ridge: LocalRidge
-
-    def held_out(self) -> Iterator[tuple[LocalRidge, Blocks]]:
-        """Yield the images of each fold after the regression on the others; on all if there is one fold."""
-        for part in self.parts:
-            yield self.ridge.without(part.fit) if len(self.parts) > 1 else self.ridge, part.blocks
+    strengths: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -94,47 +93,25 @@ class TextureFit:
     registration: Registration
     calibrate: bool
 
-    def weights(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Tensor:
-        """Return the weights of the change of each expression: (K, features, 3, R, R) float32."""
-        found: dict[str, Tensor] = {}
-        for group in self._groups(pairs, expressions):
-            coef = group.ridge.coef_.movedim(-1, 1)
-            strengths = self._strengths(group)
-            found |= {name: w * s for name, w, s in zip(group.names, coef, strengths, strict=True)}
-        return torch.stack([found[name] for name in expressions]).contiguous()
-
-    def held_out(
+    def groups(
         self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]
-    ) -> Iterator[RegisteredEdit]:
-        """Yield every pair in the frame, with what fits without its person make of the source.
-
-        Changes have the strength that they have in ``weights``. Where nobody can be held out, the fit is that
-        of all people.
-        """
-        for group in self._groups(pairs, expressions):
-            strengths = torch.tensor(self._strengths(group))[:, None, None, None]
-            for ridge, blocks in group.held_out():
-                for rows, block in blocks:
-                    change = (ridge.predict(block[:, 0]) - block[:, :1]) * strengths.to(block)
-                    for row, images, changes in zip(rows, block, change, strict=True):
-                        yield from (
-                            RegisteredEdit((row[0], target), images[0], truth, images[0] + made)
-                            for target, truth, made in zip(row[1:], images[1:], changes, strict=True)
-                        )
-
-    def _groups(self, pairs: Sequence[tuple[Sample, Sample]], expressions: Sequence[str]) -> Iterator[_Group]:
+    ) -> Iterator[FittedGroup]:
+        """Yield the fits of expressions that exist for the same sources."""
         folds = folds_of(source.subject for source, _ in pairs)
         for names, rows in jointly_solvable(pairs, expressions):
             parts = [_Part(blocks, self._fitted(blocks)) for blocks in self._read(_parts(rows, folds))]
             first, *rest = (part.fit for part in parts)
-            yield _Group(names, parts, first.joined(rest) if rest else first)
+            ridge = first.joined(rest) if rest else first
+            calibrated = self.calibrate and len(parts) > 1
+            strengths = self._strengths(parts, ridge) if calibrated else [1.0] * len(names)
+            yield FittedGroup(names, parts, ridge, strengths)
 
-    def _strengths(self, group: _Group) -> list[float]:
+    def _strengths(self, parts: Sequence[_Part], ridge: LocalRidge) -> list[float]:
         """The strength of each expression, by predictions of people who are held out."""
-        if not self.calibrate or len(group.parts) < 2:
-            return [1.0] * len(group.names)
         projections = [
-            self._projections(ridge, block) for ridge, blocks in group.held_out() for _, block in blocks
+            self._projections(others, block)
+            for others, blocks in _held_out(parts, ridge)
+            for _, block in blocks
         ]
         products, squares = torch.cat(projections, dim=1).cpu().numpy()
         return [strength_of(*columns) for columns in zip(products.T, squares.T, strict=True)]
@@ -173,6 +150,39 @@ class TextureFit:
         images = torch.stack([image_to_input(resize(face.sample.load(), size)) for face in faces])
         meshes = stacked([pictured(self.registration.frame, face.landmarks) for face in faces], device)
         return unit_range(self.registration.to_frame(images.to(device), meshes))
+
+
+def weights_of(groups: Iterable[FittedGroup], expressions: Sequence[str]) -> Tensor:
+    """Return the weights of the change of each expression: (K, features, 3, R, R) float32."""
+    found: dict[str, Tensor] = {}
+    for group in groups:
+        coef = group.ridge.coef_.movedim(-1, 1)
+        found |= {name: w * s for name, w, s in zip(group.names, coef, group.strengths, strict=True)}
+    return torch.stack([found[name] for name in expressions]).contiguous()
+
+
+def held_out_edits(groups: Iterable[FittedGroup]) -> Iterator[RegisteredEdit]:
+    """Yield every pair in the frame, with what fits without its person make of the source.
+
+    Changes have the strength that they have in ``weights_of``. Where nobody can be held out, the fit is that
+    of all people.
+    """
+    for group in groups:
+        strengths = torch.tensor(group.strengths)[:, None, None, None]
+        for ridge, blocks in _held_out(group.parts, group.ridge):
+            for rows, block in blocks:
+                change = (ridge.predict(block[:, 0]) - block[:, :1]) * strengths.to(block)
+                for row, images, changes in zip(rows, block, change, strict=True):
+                    yield from (
+                        RegisteredEdit((row[0], target), images[0], truth, images[0] + made)
+                        for target, truth, made in zip(row[1:], images[1:], changes, strict=True)
+                    )
+
+
+def _held_out(parts: Sequence[_Part], ridge: LocalRidge) -> Iterator[tuple[LocalRidge, Blocks]]:
+    """Yield the images of each fold after the regression on the others; on all if there is one fold."""
+    for part in parts:
+        yield ridge.without(part.fit) if len(parts) > 1 else ridge, part.blocks
 
 
 @dataclass(frozen=True)

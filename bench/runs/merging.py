@@ -212,13 +212,9 @@ def _begin(parts: Sequence[FinishedPart], plan: Plan, store: RunStore) -> None:
         fits=first.fits,
         counts=_counts(parts),
         synthesis=_synthesis(parts),
-        **({"output_form": "shards"} if any(_in_shards(part) for part in parts) else {}),
+        **({"output_form": "shards"} if any(part.record.output_form == "shards" for part in parts) else {}),
         **({"varying": varying} if (varying := _varying(parts)) else {}),
     )
-
-
-def _in_shards(part: FinishedPart) -> bool:
-    return part.record.output_form == "shards"
 
 
 def _device(parts: Sequence[FinishedPart]) -> DeviceRecord:

@@ -21,7 +21,7 @@ from ..statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS, RANK_COLU
 from ..statistics.measures import OUTPUT, PREDICTED, Measure, backend, stem
 from ..statistics.metric_agreement import agreement
 from ..statistics.summary import FRAMES, Summary, with_joint
-from ..statistics.trainings import Trainings, mean_cells, mean_differences
+from ..statistics.trainings import Trainings, over_trainings
 from .spec import RunSpec
 from .store.records import (
     CalibrationRecord,
@@ -228,8 +228,7 @@ class RunResults:
         """
         if not self.trainings.several:
             return self
-        cells = mean_cells(self.cells, self.differences, self.measures, self.trainings)
-        differences = mean_differences(self.differences, self.cells, self.measures, self.trainings)
+        cells, differences = over_trainings(self.cells, self.differences, self.measures, self.trainings)
         models = {
             self.trainings.model_of[name]: {data: _model_of(entry) for data, entry in entries.items()}
             for name, entries in self.record.models.items()

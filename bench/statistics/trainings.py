@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -69,56 +70,51 @@ class Trainings:
         return any(count > 1 for count in self.counts.values())
 
 
-def mean_cells(
+class OverTrainings(NamedTuple):
+    """The results of models, each the mean over its trainings.
+
+    Attributes:
+        cells: ``CELL_COLUMNS`` with the model in the place of the generator; a value or an interval is
+            missing where that of a training is.
+        differences: ``DIFFERENCE_COLUMNS``, each the mean over all pairs of trainings of two models, with p
+            values adjusted by Holm's method over the pairs of models in a place. There is no p where a pair
+            of trainings has none, as for sets that cannot rank.
+    """
+
+    cells: pd.DataFrame
+    differences: pd.DataFrame
+
+
+def over_trainings(
     cells: pd.DataFrame, differences: pd.DataFrame, measures: Mapping[str, Measure], trainings: Trainings
-) -> pd.DataFrame:
-    """Return the cells of models, each the mean over its trainings.
+) -> OverTrainings:
+    """Return the results of models from those of their trainings.
 
     Args:
         cells: ``CELL_COLUMNS`` of the trainings.
         differences: ``DIFFERENCE_COLUMNS`` of the trainings.
         measures: Column id to measure.
         trainings: Which generators are trainings of which model; at least one model has several.
-
-    Returns:
-        ``CELL_COLUMNS`` with the model in the place of the generator; a value or an interval is missing where
-        that of a training is.
     """
-    means = _means(cells.assign(model=cells["generator"].map(trainings.model_of)), ["model"], "value")
-    means = means.join(_spreads(cells, differences, measures, trainings))
-    limits = means.index.get_level_values("metric").map(measures)
-    low, high = _interval(means)
-    return (
-        means.assign(
-            low=np.clip(low, [measure.low for measure in limits], None),
-            high=np.clip(high, None, [measure.high for measure in limits]),
-            method=np.where(np.isnan(low), NONE, METHOD),
-            reason=_reasons(means, np.isnan(low)),
-        )
-        .reset_index()
-        .rename(columns={"model": "generator"})[CELL_COLUMNS]
-    )
-
-
-def mean_differences(
-    differences: pd.DataFrame, cells: pd.DataFrame, measures: Mapping[str, Measure], trainings: Trainings
-) -> pd.DataFrame:
-    """Return the differences of models, each the mean over all pairs of their trainings.
-
-    Args:
-        differences: ``DIFFERENCE_COLUMNS`` of the trainings.
-        cells: ``CELL_COLUMNS`` of the trainings.
-        measures: Column id to measure.
-        trainings: Which generators are trainings of which model; at least one model has several.
-
-    Returns:
-        ``DIFFERENCE_COLUMNS``, with p values adjusted by Holm's method over the pairs of models in a place.
-        There is no p where a pair of trainings has none, as for sets that cannot rank.
-    """
+    named = cells.assign(model=cells["generator"].map(trainings.model_of))
     turned = _turned(differences, trainings)
-    apart = turned["first"] != turned["second"]
-    means = _means(turned[apart], ["first", "second"], "difference")
-    spreads = _spreads(cells, differences, measures, trainings)
+    spreads = _spreads(named, turned, measures, trainings)
+    return OverTrainings(_mean_cells(named, spreads, measures), _mean_differences(turned, spreads))
+
+
+def _mean_cells(cells: pd.DataFrame, spreads: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    means = _with_interval(_means(cells, ["model"], "value").join(spreads), "value")
+    limits = means.index.get_level_values("metric").map(measures)
+    clipped = means.assign(
+        low=means["low"].clip(lower=np.array([measure.low for measure in limits])),
+        high=means["high"].clip(upper=np.array([measure.high for measure in limits])),
+    )
+    return clipped.reset_index().rename(columns={"model": "generator"})[CELL_COLUMNS]
+
+
+def _mean_differences(differences: pd.DataFrame, spreads: pd.DataFrame) -> pd.DataFrame:
+    apart = differences[differences["first"] != differences["second"]]
+    means = _means(apart, ["first", "second"], "difference")
     places = means.reset_index()
     first, second = (
         spreads.reindex(pd.MultiIndex.from_frame(places[[*PLACE, side]])).set_axis(means.index)
@@ -130,18 +126,10 @@ def mean_differences(
         trainings=np.maximum(first["trainings"], second["trainings"]),
         dof=first["dof"],
     )
-    low, high = _interval(means)
-    found = means.assign(
-        low=low,
-        high=high,
-        p=_p(means),
-        method=np.where(np.isnan(low), NONE, METHOD),
-        reason=_reasons(means, np.isnan(low)),
-    ).reset_index()
+    found = _with_interval(means.assign(p=_p(means)), "difference").reset_index()
     adjusted = found.groupby(PLACE, sort=False)["p"].transform(lambda p: holm(p.to_numpy(np.float64)))
-    return found.assign(p_holm=adjusted).rename(columns={"first": "generator", "second": "versus"})[
-        DIFFERENCE_COLUMNS
-    ]
+    named = found.assign(p_holm=adjusted).rename(columns={"first": "generator", "second": "versus"})
+    return named[DIFFERENCE_COLUMNS]
 
 
 def _turned(differences: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
@@ -185,7 +173,7 @@ def _means(rows: pd.DataFrame, names: list[str], value: str) -> pd.DataFrame:
 def _spreads(
     cells: pd.DataFrame, differences: pd.DataFrame, measures: Mapping[str, Measure], trainings: Trainings
 ) -> pd.DataFrame:
-    """Return by place and model how its trainings vary.
+    """Return by place and model how its trainings vary; cells have a ``model``, differences are ``_turned``.
 
     ``between`` is the variance of the mean over ``trainings`` of them, with ``dof`` degrees of freedom;
     ``repeated`` the part of it that the intervals for other people hold too (B in the text above).
@@ -193,9 +181,7 @@ def _spreads(
     share = cells["metric"].map({name: bool(np.isfinite(one.bounds).all()) for name, one in measures.items()})
     values = cells["value"].astype(np.float64)
     scaled = pd.Series(np.where(share, np.arcsin(np.sqrt(values.clip(0, 1))), values), index=values.index)
-    named = cells[PLACE].assign(
-        model=cells["generator"].map(trainings.model_of), value=values, scaled=scaled, share=share
-    )
+    named = cells[[*PLACE, "model"]].assign(value=values, scaled=scaled, share=share)
     groups = named.groupby([*PLACE, "model"], sort=False)
     apart = scaled - groups["scaled"].transform("mean")
     by_place = named.assign(squares=np.square(apart)).groupby(PLACE, sort=False)
@@ -214,24 +200,30 @@ def _spreads(
     random = ~found.index.get_level_values("model").isin(list(trainings.fixed))
     return found.assign(
         between=np.where(random, found[["pooled", "own"]].max(axis=1) * slope / found["trainings"], 0.0),
-        repeated=_repeated(differences, trainings).reindex(found.index).fillna(0.0),
+        repeated=_repeated(differences).reindex(found.index).fillna(0.0),
     )[["between", "repeated", "trainings", "dof"]]
 
 
-def _repeated(differences: pd.DataFrame, trainings: Trainings) -> pd.Series[float]:
+def _repeated(differences: pd.DataFrame) -> pd.Series[float]:
     """Return by place and model half the variance of the difference of two of its trainings."""
-    named = _turned(differences, trainings)
-    inside = named[named["first"] == named["second"]]
+    inside = differences[differences["first"] == differences["second"]]
     halves = np.square((inside["high"] - inside["low"]) / (2 * _NORMAL)) / 2
     keys = [*(inside[name] for name in PLACE), inside["first"].rename("model")]
     found: pd.Series[float] = halves.groupby(keys).mean()
     return found
 
 
-def _interval(means: pd.DataFrame) -> tuple[Floats, Floats]:
-    value = means["value" if "value" in means else "difference"].to_numpy(np.float64)
+def _with_interval(means: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return means of ``value`` with the ends of their intervals, the method, and why one is missing."""
     below, above = (_distance(means[name], means) for name in ("below", "above"))
-    return value - below, value + above
+    low, high = means[value] - below, means[value] + above
+    missing = low.isna()
+    return means.assign(
+        low=low,
+        high=high,
+        method=np.where(missing, NONE, METHOD),
+        reason=np.where((means["reason"] == "") & missing, UNKNOWN, means["reason"]),
+    )
 
 
 def _distance(people: pd.Series[float], means: pd.DataFrame) -> Floats:
@@ -261,7 +253,3 @@ def _p(means: pd.DataFrame) -> Floats:
     p = np.where((errors == 0) & (difference == 0), 1.0, p)
     found: Floats = np.where(means["p"].isna(), np.nan, p)
     return found
-
-
-def _reasons(means: pd.DataFrame, missing: Floats) -> Floats:
-    return np.where((means["reason"] == "") & missing, UNKNOWN, means["reason"])

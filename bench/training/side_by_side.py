@@ -27,11 +27,6 @@ class Call(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-class _Child(NamedTuple):
-    call: Call
-    process: BaseProcess
-
-
 class _Sender:
     """A listener in the process of a training, which hands on all that it receives."""
 
@@ -68,37 +63,37 @@ def train_side_by_side(
         Label to what the call returned, or to the exception that it raised; in the order of the calls.
     """
     waiting, outcomes = deque(calls), dict[str, Any]()
-    running: dict[Connection, _Child] = {}
+    running: dict[Connection, BaseProcess] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                connection, child = _start(train, waiting.popleft())
-                running[connection] = child
+                connection, process = _start(train, waiting.popleft())
+                running[connection] = process
             ready = wait(list(running))
             for connection in [one for one in running if one in ready]:
-                label = running[connection].call.label
+                label = running[connection].name
                 try:
                     event, *content = connection.recv()
                 except EOFError:
-                    outcomes.setdefault(label, _ended(running.pop(connection).process))
+                    outcomes.setdefault(label, _ended(running.pop(connection)))
                     continue
                 if event in (RETURNED, RAISED):
                     (outcomes[label],) = content
                 else:
                     getattr(listener, event)(*content)
     finally:
-        for child in running.values():
-            child.process.kill()
+        for process in running.values():
+            process.kill()
     return {call.label: outcomes[call.label] for call in calls}
 
 
-def _start(train: Callable[..., Any], call: Call) -> tuple[Connection, _Child]:
+def _start(train: Callable[..., Any], call: Call) -> tuple[Connection, BaseProcess]:
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(there, train, call), name=call.label)
     process.start()
     there.close()
-    return here, _Child(call, process)
+    return here, process
 
 
 def _serve(connection: Connection, train: Callable[..., Any], call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -324,24 +324,20 @@ def _train_all(jobs: Sequence[_Job], load: Load, parts: Sequence[Fold]) -> Train
             continue
         if not all(training.finished for training in results[job.folder].trainings):
             waiting.append(job)
-    return TrainingResult(
-        tuple(training for result in results.values() for training in result.trainings),
-        {name: path for result in results.values() for name, path in result.folds.items()},
-        failures,
-    )
+    return _joined(results.values(), failures)
 
 
 def _call(job: _Job, jobs: Sequence[_Job], shared: Mapping[str, Any]) -> Call:
     """Return the call of ``train`` that makes one of several trainings."""
-    resume = job.request.resume if shared["folds"] else (job.folder / STATE_FILE).is_file()
+    request = job.request if shared["folds"] else _resuming(job.request, job.folder)
     units = None
     with suppress(BenchError):  # of a model that cannot be loaded, which its own call says
-        units = job.request.action_units if _learns_from_units(job.name) else None
+        units = request.action_units if _learns_from_units(job.name) else None
     own = {
         "model": job.name,
-        "seed": job.request.changes.get("seed"),
+        "seed": request.changes.get("seed"),
         "out": job.folder,
-        "resume": resume and job.request.resume,
+        "resume": request.resume,
         "action_units": units,
     }
     return Call(_label(job, jobs), {**shared, **own})
@@ -356,8 +352,14 @@ def _gathered(outcomes: Mapping[str, Any], listener: TrainingListener) -> Traini
         else:
             failures[label] = str(outcome) or type(outcome).__name__
             listener.failed(label, outcome)
+    return _joined(results, failures)
+
+
+def _joined(results: Collection[TrainingResult], failures: Mapping[str, str]) -> TrainingResult:
+    """Return the results of several trainings as one."""
     trainings = tuple(training for result in results for training in result.trainings)
-    return TrainingResult(trainings, {k: v for result in results for k, v in result.folds.items()}, failures)
+    folds = {name: path for result in results for name, path in result.folds.items()}
+    return TrainingResult(trainings, folds, failures)
 
 
 def _label(job: _Job, jobs: Sequence[_Job]) -> str:

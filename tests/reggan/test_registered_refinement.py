@@ -17,7 +17,7 @@ from fesbench.reggan.calibration import folds_of
 from fesbench.reggan.registered import RegisteredRegression
 from fesbench.reggan.registered_editing import LocatedPairs
 from fesbench.reggan.registered_refinement import RegisteredRegGAN, box_of
-from fesbench.reggan.texture_regression import TextureFit
+from fesbench.reggan.texture_regression import TextureFit, held_out_edits
 from fesbench.testing.generators import check_generator
 from fesbench.training.loop import Limit, TrainingRun
 from fesbench.training.sizes import check_training_size
@@ -89,7 +89,7 @@ def test_it_learns_from_what_fits_without_a_person_make_of_him(train):
     known = LocatedPairs.of(train).in_memory(SIZE)
     registration = Registration(known.shapes(True).frame, SIZE)
     whole = TextureFit(LocalRidge(3, 0.4, residual=True), known.faces, registration, calibrate=False)
-    edits = list(whole.held_out(known.pairs, known.expressions))
+    edits = list(held_out_edits(whole.groups(known.pairs, known.expressions)))
     assert len(edits) == len(known.pairs)
     subject = known.pairs[0][0].subject
     folds = folds_of(source.subject for source, _ in known.pairs)

@@ -9,7 +9,7 @@ from fesbench.core.contracts import MetricCard
 from fesbench.statistics import measures_of
 from fesbench.statistics.comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS
 from fesbench.statistics.intervals import NONE
-from fesbench.statistics.trainings import METHOD, UNKNOWN, Trainings, mean_cells, mean_differences
+from fesbench.statistics.trainings import METHOD, UNKNOWN, Trainings, over_trainings
 
 ECS, MAE = "ecs@embedded", "mae.face"
 MEASURES = measures_of(
@@ -54,6 +54,14 @@ def differences(values, metric=MAE, half=1.0):
 NO_DIFFERENCES = differences({})
 
 
+def mean_cells(cells, differences, trainings):
+    return over_trainings(cells, differences, MEASURES, trainings).cells
+
+
+def mean_differences(differences, cells, trainings):
+    return over_trainings(cells, differences, MEASURES, trainings).differences
+
+
 def by_name(frame, name="generator"):
     return frame.set_index(name)
 
@@ -72,7 +80,7 @@ def half_width(variance, people=(1 / NORMAL) ** 2):
 
 
 def test_mean_over_trainings_with_people_and_pooled_trainings_in_its_interval():
-    found = by_name(mean_cells(cells(VALUES), NO_DIFFERENCES, MEASURES, TRAININGS))
+    found = by_name(mean_cells(cells(VALUES), NO_DIFFERENCES, TRAININGS))
     half = half_width(OWN / 2)
     assert found.loc["a", ["value", "low", "high"]].tolist() == pytest.approx(
         [12.0, 12.0 - half, 12.0 + half]
@@ -83,7 +91,7 @@ def test_mean_over_trainings_with_people_and_pooled_trainings_in_its_interval():
 
 
 def test_what_people_say_of_one_training_only_counts_once():
-    found = by_name(mean_cells(cells(VALUES), differences(VALUES, half=0.5), MEASURES, TRAININGS))
+    found = by_name(mean_cells(cells(VALUES), differences(VALUES, half=0.5), TRAININGS))
     half = half_width(OWN / 2, (1 / NORMAL) ** 2 - (0.5 / NORMAL) ** 2 / 2)
     assert found.loc["a", "high"] == pytest.approx(12.0 + half)
 
@@ -91,23 +99,23 @@ def test_what_people_say_of_one_training_only_counts_once():
 def test_trainings_that_agree_are_as_good_as_people_of_their_own_at_most():
     same = {"a.1": 10.0, "a.2": 10.0, "b.1": 20.0, "b.2": 20.0}
     trainings = Trainings({"a.1": "a", "a.2": "a", "b.1": "b", "b.2": "b"})
-    found = by_name(mean_cells(cells(same), differences(same, half=3.0), MEASURES, trainings))
+    found = by_name(mean_cells(cells(same), differences(same, half=3.0), trainings))
     assert found.loc["a", "high"] == pytest.approx(10.0 + 1 / np.sqrt(2))
 
 
 def test_a_model_without_random_choices_keeps_its_interval():
-    found = by_name(mean_cells(cells(VALUES), NO_DIFFERENCES, MEASURES, TRAININGS))
+    found = by_name(mean_cells(cells(VALUES), NO_DIFFERENCES, TRAININGS))
     assert found.loc["ridge", ["low", "high"]].tolist() == pytest.approx([29.0, 31.0])
 
 
 def test_a_single_training_gets_the_variance_of_the_others():
     single = Trainings({**TRAININGS.model_of, "c": "c"}, TRAININGS.fixed)
-    found = by_name(mean_cells(cells(VALUES | {"c": 12.0}), NO_DIFFERENCES, MEASURES, single))
+    found = by_name(mean_cells(cells(VALUES | {"c": 12.0}), NO_DIFFERENCES, single))
     assert found.loc["c", "high"] == pytest.approx(12.0 + half_width(POOLED))
 
 
 def test_differences_hold_both_models_trainings_and_are_adjusted_over_models():
-    found = mean_differences(differences(VALUES), cells(VALUES), MEASURES, TRAININGS)
+    found = mean_differences(differences(VALUES), cells(VALUES), TRAININGS)
     assert list(zip(found["generator"], found["versus"], strict=True)) == [
         ("a", "b"), ("a", "ridge"), ("b", "ridge"),
     ]  # fmt: skip
@@ -122,7 +130,7 @@ def test_differences_hold_both_models_trainings_and_are_adjusted_over_models():
 
 def test_an_order_of_trainings_that_seeds_leave_open_is_open():
     apart = {"a.1": 10.0, "a.2": 22.0, "b.1": 19.0, "b.2": 31.0, "ridge": 30.0}
-    found = mean_differences(differences(apart, half=0.5), cells(apart), MEASURES, TRAININGS)
+    found = mean_differences(differences(apart, half=0.5), cells(apart), TRAININGS)
     row = found.set_index(["generator", "versus"]).loc[("a", "b")]
     assert row["low"] < 0 < row["high"], "each pair of trainings differs by far more than people do"
 
@@ -130,7 +138,7 @@ def test_an_order_of_trainings_that_seeds_leave_open_is_open():
 def test_names_that_sort_the_other_way_turn_the_difference_only():
     other = {"z.1": 10.0, "z.2": 14.0, "b.1": 20.0, "b.2": 18.0}
     trainings = Trainings({"z.1": "z", "z.2": "z", "b.1": "b", "b.2": "b"})
-    (row,) = mean_differences(differences(other), cells(other), MEASURES, trainings).to_dict("records")
+    (row,) = mean_differences(differences(other), cells(other), trainings).to_dict("records")
     assert (row["generator"], row["versus"], row["difference"]) == ("z", "b", -7.0)
     assert row["low"] < -7.0 < row["high"] < 0 or row["low"] < 0 < row["high"]
 
@@ -138,7 +146,7 @@ def test_names_that_sort_the_other_way_turn_the_difference_only():
 def test_shares_at_the_end_of_their_range_vary_less():
     values = {"a.1": 1.0, "a.2": 1.0, "b.1": 0.4, "b.2": 0.6}
     trainings = Trainings({"a.1": "a", "a.2": "a", "b.1": "b", "b.2": "b"})
-    found = by_name(mean_cells(cells(values, ECS, 0.02), NO_DIFFERENCES, MEASURES, trainings))
+    found = by_name(mean_cells(cells(values, ECS, 0.02), NO_DIFFERENCES, trainings))
     assert found.loc["a", ["low", "high"]].tolist() == pytest.approx([0.98, 1.0])
     assert found.loc["b", "low"] < 0.4 - 0.02
     assert 0 <= found.loc["b", "low"] <= found.loc["b", "high"] <= 1
@@ -148,7 +156,7 @@ def test_shares_at_the_end_of_their_range_vary_less():
 def test_what_a_training_lacks_the_mean_lacks(column, kept):
     table = cells(VALUES)
     table.loc[table["generator"] == "a.2", column] = np.nan
-    found = by_name(mean_cells(table, NO_DIFFERENCES, MEASURES, TRAININGS))
+    found = by_name(mean_cells(table, NO_DIFFERENCES, TRAININGS))
     assert found.loc["a", "value"] == 12.0 if kept else np.isnan(found.loc["a", "value"])
     assert found.loc["a", ["low", "method", "reason"]].tolist()[1:] == [NONE, UNKNOWN]
     assert found.loc["b", "method"] == METHOD
@@ -156,7 +164,7 @@ def test_what_a_training_lacks_the_mean_lacks(column, kept):
 
 def test_no_test_where_the_trainings_have_none():
     rows = differences(VALUES).assign(p=np.nan, reason="cannot rank")
-    found = mean_differences(rows, cells(VALUES), MEASURES, TRAININGS)
+    found = mean_differences(rows, cells(VALUES), TRAININGS)
     assert found["p"].isna().all()
     assert set(found["reason"]) == {"cannot rank"}
 
@@ -169,8 +177,6 @@ def test_no_test_where_the_trainings_have_none():
 def test_p_is_below_a_twentieth_exactly_where_the_interval_excludes_no_difference(numbers, half):
     values = dict(zip(("a.1", "a.2", "b.1", "b.2"), numbers, strict=True))
     trainings = Trainings({"a.1": "a", "a.2": "a", "b.1": "b", "b.2": "b"})
-    (row,) = mean_differences(differences(values, half=half), cells(values), MEASURES, trainings).to_dict(
-        "records"
-    )
+    (row,) = mean_differences(differences(values, half=half), cells(values), trainings).to_dict("records")
     assert (row["p"] < 0.05 - 1e-9) <= (row["low"] > -1e-6 or row["high"] < 1e-6)
     assert (row["p"] > 0.05 + 1e-9) <= (row["low"] < 1e-6 and row["high"] > -1e-6)
