@@ -6,6 +6,7 @@ installed are named (Debian: texlive-publishers, texlive-lang-european, -french,
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def outcomes(table: Path) -> Iterator[tuple[str, str]]:
             command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper"]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         errors = [line for line in done.stdout.splitlines() if line.startswith("!")]
-        wide = sum(line.startswith(r"Overfull \hbox") for line in done.stdout.splitlines())
+        # elsarticle's own page footer is 2.2 pt too wide, in a paper without a table too
+        wide = sum(bool(re.match(r"Overfull \\hbox.* at lines? ", line)) for line in done.stdout.splitlines())
         yield place, errors[0] if done.returncode else f"{wide} lines too wide" if wide else "good"
 
 
