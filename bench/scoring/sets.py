@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from ..core.contracts import SetMetric
 from ..core.errors import BenchError, explain
@@ -25,6 +27,9 @@ Array = NDArray[np.float32]
 
 SMALLEST_SET = 16
 """The fewest outputs and reference images that a set metric is computed of."""
+
+ONE_THREAD = 512
+"""Features up to which linear algebra is done in one thread: several would wait longer than they compute."""
 
 
 COLUMNS = [
@@ -83,13 +88,24 @@ def set_score(
     if not isinstance(references, Gaussian) and not np.isfinite(references).all():
         return SetScore(*counts, reason=f"{UNSCORED}its network failed on reference images")
     try:
-        found = _replicates(metric, outputs, groups, references)
+        with _threads(outputs.shape[1]):
+            found = _replicates(metric, outputs, groups, references)
     except MemoryError:
         raise
     except Exception as error:
         log.warning("%s", metric.card.id, exc_info=error)
         return SetScore(*counts, reason=f"{UNSCORED}{explain(error)}")
     return SetScore(*counts, replicates=found, limits=(metric.card.low, metric.card.high))
+
+
+def _threads(dimension: int) -> AbstractContextManager[object]:
+    """Return the context in which matrices of this dimension are computed."""
+    return _libraries().limit(limits=1, user_api="blas") if dimension <= ONE_THREAD else nullcontext()
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _count(references: Array | Gaussian) -> int | None:

@@ -143,15 +143,18 @@ def auc_values(seen: Floats, shown: NDArray[np.bool_]) -> Floats:
     Returns:
         (N,) whose mean is the area: the share of pairs in which the one that should show it shows it more.
     """
-    from scipy.stats import rankdata  # takes a second to import
-
     filled = np.where(np.isnan(seen), np.where(shown, -np.inf, np.inf), seen)
     own = np.empty(len(seen))
     for side in (shown, ~shown):
-        own[side] = rankdata(filled[side])
-    below = rankdata(filled) - own
+        own[side] = _ranks(filled[side])
+    below = _ranks(filled) - own
     size = np.where(shown, shown.sum(), (~shown).sum())
     placement = np.where(shown, below / (~shown).sum(), 1 - below / shown.sum())
     area = placement[shown].mean()
     values: Floats = area + len(seen) * (placement - area) / size
     return values
+
+
+def _ranks(values: Floats) -> Floats:
+    """(N,) ranks from 1, equal values sharing their mean (scipy.stats would take a second to import)."""
+    return np.asarray(pd.Series(values).rank(), np.float64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from fesbench.metrics.frechet import FrechetDistance
 from fesbench.metrics.kid import KernelDistance
@@ -17,3 +18,25 @@ def test_an_interval_ends_where_the_range_of_the_metric_does(metric, negative):
     assert (columns["low"] < 0) == negative
     assert columns["low"] <= columns["value"] <= columns["high"]
     assert found.replicates.estimate().low < 0
+
+
+class Watched(FrechetDistance):
+    """Notes how many threads linear algebra has while it computes."""
+
+    def on_subsets(self, outputs, references, subsets):
+        self.threads = threads()
+        return super().on_subsets(outputs, references, subsets)
+
+
+def threads():
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize(("dimension", "in_one"), [(3, True), (600, False)])
+def test_small_matrices_are_computed_in_one_thread(dimension, in_one):
+    """Threads that wait for each other take longer than the whole computation in one."""
+    values = np.random.default_rng(0).normal(size=(20, dimension)).astype(np.float32)
+    metric, before = Watched(None, "test"), threads()
+    set_score(metric, values, np.arange(20) // 2, values)
+    assert metric.threads == ({1} if in_one else before)
+    assert threads() == before
