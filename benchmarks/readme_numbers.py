@@ -36,6 +36,11 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "FSS@dlib ↑": ("fss@dlib", "studio"),
         "error, face ↓": ("mae.face", "studio"),
     },
+    "readme": {
+        "ECS@fer ↑": ("ecs@fer", "studio"),
+        "FSS@dlib ↑": ("fss@dlib", "studio"),
+        "error to the truth, grey levels ↓": ("mae.face", "studio"),
+    },
     "ood-real": {
         "ECS@fer ↑": ("ecs@fer", "all"),
         "ECS@face-api ↑": ("ecs@face-api", "all"),
@@ -44,17 +49,20 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 }
 """Name of a table to heading to (metric, domain)."""
 REGISTERED, OTHERS = "reggan-registered", ("reggan-regression", "reggan", "truth")
+IN_README = (REGISTERED, "reggan-regression", "copy", "truth")
 
 
-def markdown(run: Run, dataset: str, columns: Mapping[str, tuple[str, str]]) -> str:
-    """Return a table of all models of a run on a data set, best first, the controls last."""
+def markdown(
+    run: Run, dataset: str, columns: Mapping[str, tuple[str, str]], shown: Sequence[str] = ()
+) -> str:
+    """Return a table of the models of a run, or of those ``shown``: best first, controls last."""
     results = run.results.dataset(dataset)
     places = list(columns.values())
-    order = {name: _order(results.cells, name, *places[0]) for name in results.models}
+    order = {name: _order(results.cells, name, *places[0]) for name in shown or results.models}
     lines = [["model", *columns], ["---"] * (len(columns) + 1)]
     for name in sorted(order, key=lambda name: (results.cards[name].control, order[name])):
-        shown = [_text(results.cells, name, *place) for place in places]
-        lines.append([_label(results.cards[name], results.models[name].block), *shown])
+        cells = [_text(results.cells, name, *place) for place in places]
+        lines.append([_label(results.cards[name], results.models[name].block), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -122,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tables["differences"] = differences(run, "london", COLUMNS["london"])
         for name, table in tables.items():
             write_table(LONDON, f"numbers: {name}", table)
+        write_table(README, "numbers: london", markdown(run, "london", COLUMNS["readme"], IN_README))
 
 
 if __name__ == "__main__":
