@@ -143,11 +143,11 @@ def disturbed(work, place, whole, moments, kills, random_):
     place.clear()
     while killed < kills or begun:
         process, begun = place.start(work), True
-        if killed < kills:
-            time.sleep(random_.uniform(*moments))
-            if process.poll() is None:
-                process.kill()
-                killed += 1
+        try:
+            process.wait(random_.uniform(*moments) if killed < kills else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
         code = process.wait()
         if code >= 0:
             wrong += problems(work, place, whole, code)
