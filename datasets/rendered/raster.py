@@ -131,9 +131,7 @@ def blend(image: Planes, paint: Planes, mask: Plane) -> None:
     part = image[:, rows, columns]
     if paint.shape[1:] != (1, 1):
         paint = paint[:, rows, columns]
-    change = paint - part
-    change *= mask[rows, columns]
-    part += change
+    part += (paint - part) * mask[rows, columns]  # not in parts: a mask may be of double precision
 
 
 def _extent(marked: NDArray[np.bool_]) -> slice:

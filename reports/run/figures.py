@@ -13,6 +13,7 @@ import pandas as pd
 from fesbench.core.contracts import NO_TRUTH, Edit, Failure, Image
 from fesbench.core.names import safe_name
 from fesbench.datasets.loading import load_sample
+from fesbench.datasets.workers import available_cores
 from fesbench.runs.plan import DatasetPlan
 from fesbench.runs.progress import SILENT, Listener
 from fesbench.runs.results import DatasetResults
@@ -20,13 +21,14 @@ from fesbench.statistics.breakdown import confusion
 from fesbench.statistics.comparisons import ALL, IN_DISTRIBUTION, OOD
 from fesbench.statistics.measures import backend, stem
 
-from ..figures.canvas import Axis, Model, models_of, save
+from ..figures.canvas import Axis, Model, models_of
 from ..figures.grid import GridRow
 from ..figures.images import image_grid
 from ..figures.matrices import confusions, metric_agreement
 from ..figures.perturbations import perturbation_curves
 from ..figures.scores import dots, rank_lines, slopes, trade_off
 from ..figures.truth import metric_truth
+from ..figures.writer import FigureWriter
 from ..html.content import Picture
 from .captions import caption_of, file_name
 from .further_tables import robustness_cells
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GRID_ROWS = 8
+MANY_SCORES = 20_000
+"""Scores of a run whose figures several processes write: its figures show several models and domains."""
 
 
 def write_figures(
@@ -56,25 +60,32 @@ def write_figures(
         Data set to its figures.
     """
     listener.stage("figures")
-    return {
-        one.dataset: list(_saved(one, plans.get(one.dataset), folder, _prefix(results, one), listener))
-        for one in results
-    }
+    with FigureWriter(folder, _workers(results)) as writer:
+        return {
+            one.dataset: list(_written(one, plans.get(one.dataset), writer, _prefix(results, one), listener))
+            for one in results
+        }
 
 
-def _saved(
-    results: DatasetResults, plan: DatasetPlan | None, folder: Path, prefix: str, listener: Listener
+def _workers(results: Sequence[DatasetResults]) -> int:
+    """Return how many processes write: one for each core, and none for a run that is as quick without."""
+    many = sum(len(one.scores) for one in results) >= MANY_SCORES
+    return available_cores() if many and available_cores() > 1 else 0
+
+
+def _written(
+    results: DatasetResults, plan: DatasetPlan | None, writer: FigureWriter, prefix: str, listener: Listener
 ) -> Iterator[Picture]:
     for stem_, figure in score_figures(results):
         listener.step(stem_)
-        _, png = save(figure, folder, prefix + stem_)
-        yield Picture(folder / png, caption_of(results, stem_), of_images=False)
+        file = writer.write(figure, prefix + stem_)
+        yield Picture(file, caption_of(results, stem_), of_images=False)
     if plan:
         seed = results.run.spec.seed
         for stem_, figure in image_figures(results, plan.edits, seed):
             listener.step(stem_)
-            _, png = save(figure, folder, prefix + stem_)
-            yield Picture(folder / png, caption_of(results, stem_), of_images=True)
+            file = writer.write(figure, prefix + stem_)
+            yield Picture(file, caption_of(results, stem_), of_images=True)
 
 
 def _prefix(results: Sequence[DatasetResults], one: DatasetResults) -> str:
