@@ -10,7 +10,8 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUN, NOT_RUN, PAGE = "<!-- run -->", "<!-- not run: ", "<!-- commands on this page are not run by tests: "
-BLOCK = re.compile(r"(?P<before>[^\n]*)\n```(?P<language>sh|python|)\n(?P<code>.*?)\n```", re.DOTALL)
+BLOCK = re.compile(r"(?P<before>[^\n]*)\n```(?P<language>[^\n]*)\n(?P<code>.*?)\n```", re.DOTALL)
+LANGUAGES = ("sh", "python", "")
 FIRST_WORDS = ("bench", "python", "pip", "make", "torchrun")
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
@@ -23,7 +24,8 @@ class Block(NamedTuple):
 
 def blocks(page):
     found = [Block(*match.groups()) for match in BLOCK.finditer((DOCS / page).read_text(encoding="utf-8"))]
-    return [block for block in found if block.language or block.code.startswith(FIRST_WORDS)]
+    commands = [block for block in found if block.language in LANGUAGES]
+    return [block for block in commands if block.language or block.code.startswith(FIRST_WORDS)]
 
 
 def commands(code):
@@ -40,6 +42,7 @@ def test_every_command_is_run_or_marked_as_not(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     marked = [block.mark.startswith((RUN, NOT_RUN)) for block in blocks(page)]
     assert all(marked) or PAGE in text
+    assert sum(block.mark.startswith(RUN) for block in blocks(page)) == text.count(RUN)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN in (DOCS / page).read_text(encoding="utf-8")])
