@@ -183,9 +183,8 @@ def main():
             ends, wrong = disturbed(work, place, whole, (first, end), options.kills, random_)
             failed |= bool(wrong) or not whole
             counts = f"{first:.0f} to {end:.0f} | {options.kills} | {ends} | {len(whole)}"
-            print(
-                f"| {name} | {counts} | {', '.join(list(dict.fromkeys(wrong))[:5]) or 'none'} |", flush=True
-            )
+            listed = ", ".join(list(dict.fromkeys(wrong))[:5])
+            print(f"| {name} | {counts} | {listed or 'none'} |", flush=True)
     sys.exit(failed)
 
 

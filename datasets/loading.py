@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
@@ -16,7 +15,7 @@ import numpy as np
 from fesbench.core.contracts import Edit, Failure, Image, Mask, Sample
 from fesbench.core.errors import ImageError
 
-from .workers import picklable, serve_parent_only
+from .workers import picklable, worker_pool
 
 LoadedImage = tuple[Image, Mask | None] | Failure
 Pending = Callable[[], LoadedImage]
@@ -69,8 +68,7 @@ class ImageLoader:
     """
 
     def __init__(self, workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, context, serve_parent_only) if workers else None
+        self._pool = worker_pool(workers) if workers else None
 
     def submit(self, sample: Sample) -> Pending:
         """Start to load a sample; return a function that waits for the image."""

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -54,6 +55,11 @@ def serve_parent_only() -> None:
     """Make a worker ignore Ctrl-C, which its parent handles, and end when its parent does, even by a kill."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def worker_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of so many new processes that serve this one only."""
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), serve_parent_only)
 
 
 def picklable(task: object) -> bool:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +16,7 @@ from fesbench.datasets.action_units import means
 from fesbench.datasets.images import resize
 from fesbench.datasets.registration import landmarks_of
 from fesbench.datasets.registration.frame import COUNT
-from fesbench.datasets.workers import picklable, serve_parent_only
+from fesbench.datasets.workers import picklable, worker_pool
 
 from ..core.contracts import NEUTRAL, STUDIO, Dataset, Image, Problem, Sample
 from ..core.errors import DatasetError, ImageError, LandmarkError
@@ -207,7 +205,7 @@ def _load_all(samples: Sequence[Sample], resolution: int, workers: int) -> list[
     tasks = [partial(_pixels, sample.load, resolution) for sample in samples]
     if workers < 2 or len(tasks) < SMALL or not picklable(tasks[0]):
         return [task() for task in tasks]
-    with ProcessPoolExecutor(workers, get_context("spawn"), serve_parent_only) as pool:
+    with worker_pool(workers) as pool:
         return list(pool.map(_call, tasks, chunksize=16))
 
 

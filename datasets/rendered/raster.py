@@ -21,21 +21,17 @@ Planes = NDArray[np.floating[Any]]
 LATTICE = 64
 
 
-def within(values: Plane, low: float, high: float) -> Plane:
-    """Return ``np.clip`` of the values, which takes three times as long for small planes."""
-    return np.minimum(np.maximum(values, low), high)
-
-
 def smoothstep(low: float, high: float, value: Plane) -> Plane:
     """0 at ``low``, 1 at ``high``, smooth between and constant outside; ``low > high`` falls instead."""
-    t = within((value - low) * (1.0 / (high - low)), 0, 1)
+    t = np.clip((value - low) * (1.0 / (high - low)), 0, 1)
     smooth: Plane = t * t * (3 - 2 * t)
     return smooth
 
 
 def coverage(distance: Plane, width: float) -> Plane:
     """Share of a pixel of size ``width`` that lies inside (``distance`` is negative inside)."""
-    return within(0.5 - distance * (1.0 / width), 0, 1)
+    share: Plane = np.clip(0.5 - distance * (1.0 / width), 0, 1)
+    return share
 
 
 def bell(distance: Plane, spread: float) -> Plane:

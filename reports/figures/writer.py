@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from fesbench.datasets.workers import picklable, serve_parent_only
+from fesbench.datasets.workers import picklable, worker_pool
 
 from .canvas import save
 
@@ -33,8 +32,7 @@ class FigureWriter:
 
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder, self.workers = folder, workers
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, context, serve_parent_only) if workers else None
+        self._pool = worker_pool(workers) if workers else None
         self._waiting: deque[tuple[Future[list[str]], Write]] = deque()
 
     def write(self, figure: Figure, stem: str) -> Path:

@@ -69,23 +69,19 @@ def write_figures(
 
 def _workers(results: Sequence[DatasetResults]) -> int:
     """Return how many processes write: one for each core, and none for a run that is as quick without."""
-    many = sum(len(one.scores) for one in results) >= MANY_SCORES
-    return available_cores() if many and available_cores() > 1 else 0
+    many, cores = sum(len(one.scores) for one in results) >= MANY_SCORES, available_cores()
+    return cores if many and cores > 1 else 0
 
 
 def _written(
     results: DatasetResults, plan: DatasetPlan | None, writer: FigureWriter, prefix: str, listener: Listener
 ) -> Iterator[Picture]:
-    for stem_, figure in score_figures(results):
-        listener.step(stem_)
-        file = writer.write(figure, prefix + stem_)
-        yield Picture(file, caption_of(results, stem_), of_images=False)
-    if plan:
-        seed = results.run.spec.seed
-        for stem_, figure in image_figures(results, plan.edits, seed):
+    of_images = image_figures(results, plan.edits, results.run.spec.seed) if plan else ()
+    for figures, images in ((score_figures(results), False), (of_images, True)):
+        for stem_, figure in figures:
             listener.step(stem_)
             file = writer.write(figure, prefix + stem_)
-            yield Picture(file, caption_of(results, stem_), of_images=True)
+            yield Picture(file, caption_of(results, stem_), of_images=images)
 
 
 def _prefix(results: Sequence[DatasetResults], one: DatasetResults) -> str:

@@ -142,7 +142,7 @@ def test_a_kill_while_a_metric_is_added(start, tmp_path):
 
 
 def test_kills_at_any_moment_change_nothing(start, tmp_path):
-    # benchmarks/kills.py does this 50 times
+    # `make faults` kills more often
     killed, whole, more = (
         tmp_path / "killed",
         tmp_path / "whole",

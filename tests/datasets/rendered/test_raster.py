@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fesbench.datasets.rendered.raster import blend, box_blur, within
+from fesbench.datasets.rendered.raster import blend, box_blur
 
 RANDOM = np.random.default_rng(0)
 
@@ -29,10 +29,3 @@ def test_a_box_blur_is_the_mean_of_a_window_whose_edges_are_repeated(radius):
     padded = np.pad(image, [(0, 0), (radius, radius), (radius, radius)], mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1), axis=(1, 2))
     np.testing.assert_allclose(box_blur(image, radius), windows.mean((-2, -1)), atol=2e-5)
-
-
-def test_within_is_clip():
-    values = RANDOM.normal(size=(5, 7)).astype(np.float32)
-    found = within(values, 0, 1)
-    np.testing.assert_array_equal(found, np.clip(values, 0, 1))
-    assert found.dtype == np.float32
