@@ -98,11 +98,27 @@ def errors(output: Image, source: Image, truth: Image | None, mask: Mask | None)
     box = _around(face)
     output, source, truth, face = output[box], source[box], truth[box], face[box]
     target = truth.astype(np.int32)
-    error, difference = output - target, np.abs(source - target)
-    change = difference[..., 0] + difference[..., 1] + difference[..., 2] > 3 * CHANGED_ABOVE
-    inside, changed, unchanged = error[face], error[face & change], error[face & ~change]
+    error = np.abs(output - target)
+    changed = _over_channels(np.abs(source - target)) > 3 * CHANGED_ABOVE
+    region = np.where(face, np.where(changed, 2, 1), 0).ravel()  # outside, unchanged, changed
+    _, *count = 3 * np.bincount(region, minlength=3)
+    _, *absolute = np.bincount(region, _over_channels(error).ravel(), 3)
+    _, *squared = np.bincount(region, _over_channels(error**2).ravel(), 3)
     similarity = float(structural_similarity(output, truth)[face].mean())
-    return _mae(inside), _psnr(inside), _mae(changed), _psnr(changed), _mae(unchanged), similarity
+    return (
+        _mean(sum(absolute), sum(count)),
+        _decibels(sum(squared), sum(count)),
+        _mean(absolute[1], count[1]),
+        _decibels(squared[1], count[1]),
+        _mean(absolute[0], count[0]),
+        similarity,
+    )
+
+
+def _over_channels(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the sums over the last axis, of length 3; several times faster than ``sum``."""
+    sums: NDArray[np.int32] = values[..., 0] + values[..., 1] + values[..., 2]
+    return sums
 
 
 def _around(region: Mask) -> tuple[slice, slice]:
@@ -132,11 +148,12 @@ def structural_similarity(first: Image, second: Image) -> NDArray[np.float64]:
     return similarity
 
 
-def _mae(error: NDArray[np.int32]) -> float:
-    return float(np.abs(error).mean()) if error.size else float("nan")
+def _mean(total: float, count: int) -> float:
+    return float(total / count) if count else float("nan")
 
 
-def _psnr(error: NDArray[np.int32]) -> float:
-    if not error.size:
+def _decibels(squared: float, count: int) -> float:
+    """Return the peak signal-to-noise ratio for a sum of squared errors; NaN for a count of 0."""
+    if not count:
         return float("nan")
-    return float(10 * np.log10(255**2 / max((error**2).mean(), ROUNDING_ERROR)))
+    return float(10 * np.log10(255**2 / max(_mean(squared, count), ROUNDING_ERROR)))

@@ -13,6 +13,7 @@ import torch
 
 from fesbench.datasets.loading import ImageLoader
 
+from ..core.allocator import keep_freed_memory
 from ..core.device import check_device, device_description
 from ..core.environment import commit, versions
 from ..core.errors import BenchError, SpecError, WeightsMissing
@@ -127,6 +128,7 @@ def run_plan(
     Raises:
         BenchError: as for ``load``, or for ``chosen_form``.
     """
+    keep_freed_memory()
     form = chosen_form(plan, store.record, output_form)
     loaded = loaded or load(plan, device, timeout)
     for name, error in loaded.models.errors.items():

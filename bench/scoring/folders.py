@@ -18,6 +18,7 @@ from fesbench.datasets.pairs import DOMAIN, PATTERN, Pairing, pair_images
 from fesbench.datasets.survey import Survey, survey
 
 from .. import weights
+from ..core.allocator import return_freed_memory
 from ..core.contracts import SHARD, Failure, Image, SetMetric
 from ..core.environment import versions
 from ..core.errors import DatasetError, ImageError, WeightsMissing
@@ -187,6 +188,7 @@ def _score_images(
         references = shard_references([edit for _, edit in shard], {}, scorer)
         photos.append(references)
         scored.append(score_shard(outputs, references, scorer))
+        return_freed_memory()
     rows = concatenate([part.rows for part in scored]).assign(generator=NAME, dataset=NAME)
     networks = set.intersection(*(set(part.features) for part in scored))
     features = {name: np.concatenate([part.features[name] for part in scored]) for name in sorted(networks)}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -144,19 +142,7 @@ def score_shard(outputs: Sequence[Image | Failure], references: References, scor
     unscored = frozenset(
         name for name, attempt in attempts.items() if any(np.array(attempt.errors)[~failed] != "")
     ) | {metric.card.id for metric in scorer.set_metrics if metric.network.card.name in lost}
-    scores = ShardScores(_rows(batch.edits, columns), features, unscored)
-    _return_memory()
-    return scores
-
-
-def _return_memory() -> None:
-    """Return freed memory to the system.
-
-    The rows that stay would otherwise fragment the heap of glibc, so that memory grows with each shard. With
-    other C libraries this does nothing.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return ShardScores(_rows(batch.edits, columns), features, unscored)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import groupby, tee
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.loading import ImageLoader, LoadedEdits, load_ahead
 
+from ...core.allocator import return_freed_memory
 from ...core.contracts import Edit, Failure, Image
 from ...core.host_process import TIMEOUT
 from ...generators.synthesis import at_size
@@ -96,8 +98,11 @@ class ShardWorker:
             yield result()
 
     def execute_ahead(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
-        """Return the same results; a thread scores a task while the generator of the next one answers."""
-        with ThreadPoolExecutor(1, "score") as thread:
+        """Return the same results; a thread scores a task while the generator of the next one answers.
+
+        The two share the cores: with all of them for each, they would wait for each other.
+        """
+        with _threads_of_each(2), ThreadPoolExecutor(1, "score") as thread:
             try:
                 yield from _one_behind(self._begun(tasks, lambda call: thread.submit(call).result))
             finally:
@@ -118,6 +123,7 @@ class ShardWorker:
                 scores = submit(partial(self._scores, task, outputs, references))
                 yield partial(self._done, task, loaded, outputs, references, scores, stopwatch)
                 stopwatch = Stopwatch()
+            return_freed_memory()
 
     def failed(self, task: ShardTask, reason: str) -> ShardDone:
         """Return the result of a task that no worker can execute: each of its edits fails with the reason."""
@@ -180,6 +186,17 @@ class ShardWorker:
             for role in metric.compared_with
             if network.card.name not in references.lost
         }
+
+
+@contextmanager
+def _threads_of_each(workers: int) -> Iterator[None]:
+    """Divide the threads of PyTorch among ``workers`` threads that compute at the same time."""
+    all_threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, all_threads // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(all_threads)
 
 
 def _at_need(compute: Callable[[], T]) -> Result[T]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from PIL import Image as PillowImage
 
@@ -186,7 +187,8 @@ def shard_number(name: str) -> int | None:
 
 def _png(image: Image) -> bytes:
     content = BytesIO()
-    PillowImage.fromarray(image).save(content, format="PNG", compress_level=1)
+    fast: dict[str, Any] = {"compress_level": 1, "compress_type": zlib.Z_RLE}  # photos get no larger by it
+    PillowImage.fromarray(image).save(content, format="PNG", **fast)
     return content.getvalue()
 
 

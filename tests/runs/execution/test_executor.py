@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import ray
+import torch
 from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
@@ -105,6 +106,19 @@ def test_progress_counts_every_task_and_nothing_is_done_twice(faces, tmp_path):
     assert sum(done.edits for done in first.finished) == 2 * PEOPLE
     _, second = run(tmp_path / "run", faces, LocalExecutor(), "ecs")
     assert second.begun == (0, 0)
+
+
+def test_a_generator_and_the_metrics_beside_it_share_the_cores(faces, tmp_path, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(Counting, "done", lambda self, done: seen.add(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        run(tmp_path / "run", faces, LocalExecutor(), "ecs")
+        assert 2 in seen  # the last result is reported when the thread of the metrics has ended
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_stored_outputs_travel_with_a_task():
