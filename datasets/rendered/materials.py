@@ -30,6 +30,7 @@ from .raster import (
     value_noise,
 )
 from .scene import Scene
+from .skin import albedo
 from .view import view
 
 DYES = (colour(0.55, 0.30, 0.75), colour(0.20, 0.55, 0.65), colour(0.85, 0.35, 0.55))
@@ -84,18 +85,17 @@ def paint_stone(figure: Figure) -> Planes:
     height = _carve(figure)
     light = light_on(height, figure.view.pixel, figure.scene)
     strength, exponent = STONE_GLOSS[figure.scene.style]
-    stone = _stone_surface(figure, light)
-    diffuse = light.diffuse()
+    lit = _stone_surface(figure, light) * light.diffuse()
     occlusion = light.occlusion(1.6)
     gloss = strength * light.gloss**exponent * np.minimum(occlusion, 1) * (1 - 0.75 * figure.hair.front)
-    face = stone * diffuse * occlusion + gloss * light.key_colour
-    neck = stone * diffuse * (0.70 * _chin_shadow(figure))
+    face = lit * occlusion + gloss * light.key_colour
+    neck = lit * (0.70 * _chin_shadow(figure))
     image = backdrop(figure.scene, figure.view.size).copy()
     blend(image, neck, figure.neck)
-    blend(image, stone * diffuse * 0.80, figure.cloth)
+    blend(image, lit * 0.80, figure.cloth)
     behind = np.maximum(figure.hair.back, figure.hair.front) * (1 - figure.head)
     blend(image, face * 0.62, behind)
-    blend(image, stone * diffuse * 0.75, figure.ears)
+    blend(image, lit * 0.75, figure.ears)
     blend(image, face, figure.head)
     blend(image, face, figure.hair.front)
     return image * np.float32(figure.scene.exposure)
@@ -103,7 +103,7 @@ def paint_stone(figure: Figure) -> Planes:
 
 def _skin_surface(figure: Figure) -> Planes:
     """Albedo with lines, nostrils, brows and the seam of the lips drawn in."""
-    tone, surface = figure.skin.tone, figure.skin.albedo.copy()
+    tone, surface = figure.skin.tone, albedo(figure.face, figure.view, figure.mouth, figure.skin)
     dark = tone * tint(0.42, 0.30, 0.27)
     blend(surface, dark, np.clip(figure.relief.line * 0.5, 0, 0.8))
     eyes, brows, extras, mouth = figure.eyes, figure.brows, figure.extras, figure.mouth

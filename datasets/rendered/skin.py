@@ -39,9 +39,8 @@ IRIS_COLOURS = (
 
 @dataclass(frozen=True)
 class Skin:
-    """``albedo`` is linear; ``beard`` is its coverage, for stone to be carved by."""
+    """Linear colours; ``beard`` is its coverage, for stone to be carved by."""
 
-    albedo: Planes
     tone: Planes
     hair: Planes
     iris: Planes
@@ -56,21 +55,30 @@ def skin_tone(person: Identity) -> Planes:
 
 
 def skin(face: FaceShape, view: View, mouth: Mouth, head: Plane) -> Skin:
-    """Paint the face."""
-    person, tone = face.identity, skin_tone(face.identity)
-    y = view.y - 0.10 * face.head.jaw_drop * smoothstep(0.3, 0.8, view.y)
-    albedo = tone * _mottle(face, view, y)
-    _blush(albedo, face, view)
-    _marks(albedo, face, view, y, tone)
-    hair_colour = HAIR_COLOURS[person.hair_colour]
-    beard = _beard(face, view, y, head)
+    """Choose the colours and grow the beard."""
+    person = face.identity
+    beard = _beard(face, view, _resting_height(face, view), head)
     beard[mouth.band.rows] *= (1 - mouth.lips) * (1 - mouth.opening)
+    return Skin(skin_tone(person), HAIR_COLOURS[person.hair_colour], IRIS_COLOURS[person.iris], beard)
+
+
+def albedo(face: FaceShape, view: View, mouth: Mouth, colours: Skin) -> Planes:
+    """Paint the face in linear light, for the domains that show its colours."""
+    person, tone, y = face.identity, colours.tone, _resting_height(face, view)
+    paint = tone * _mottle(face, view, y)
+    _blush(paint, face, view)
+    _marks(paint, face, view, y, tone)
     if person.beard != "none":
-        blend(albedo, hair_colour * 1.1, beard)
+        blend(paint, colours.hair * 1.1, colours.beard)
     red = tone * tint(0.80, 0.42, 0.44) * (1 - 0.25 * person.lip_redness)
     lips = red + person.lip_redness * 0.55 * colour(0.55, 0.10, 0.14)
-    blend(albedo[:, mouth.band.rows], lips, mouth.lips * 0.88)
-    return Skin(albedo, tone, hair_colour, IRIS_COLOURS[person.iris], beard)
+    blend(paint[:, mouth.band.rows], lips, mouth.lips * 0.88)
+    return paint
+
+
+def _resting_height(face: FaceShape, view: View) -> Plane:
+    """Return where each pixel's skin lies with the jaw closed: an open jaw takes skin along."""
+    return view.y - 0.10 * face.head.jaw_drop * smoothstep(0.3, 0.8, view.y)
 
 
 def _mottle(face: FaceShape, view: View, y: Plane) -> Plane:
