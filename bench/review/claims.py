@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -260,9 +261,15 @@ class _Judge:
         return 0 if p is None or p >= SIGNIFICANT else 1 if (difference > 0) == higher else -1
 
     def _cell(self, model: str, place: Place) -> dict[Any, Any] | None:
-        cells = _at(self.run.cells, place)
-        found = cells[cells["generator"] == model].to_dict("records")
-        return found[0] if found else None
+        return self._cells.get((model, place))
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, Place], dict[Any, Any]]:
+        """(generator, place) to its cell; there is one at most."""
+        return {
+            (row["generator"], Place(row["dataset"], row["domain"], row["metric"])): row
+            for row in self.run.cells.to_dict("records")
+        }
 
     def _numbers(self, model: str, rivals: Sequence[str], place: Place) -> dict[str, Any]:
         """Return the model's own cell, and its difference from the best rival."""

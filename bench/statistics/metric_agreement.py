@@ -7,6 +7,7 @@ models and nothing else. Against an error to the truth it measures whether a met
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -78,39 +79,62 @@ def agreement(
             str(name): by_edit(rows) * (1.0 if measures[str(name)].direction == "higher" else -1.0)
             for name, rows in part[part["metric"].isin(names)].groupby("metric", sort=False)
         }
-        frames += [
-            _pair(tables, metric, against, in_distribution).assign(dataset=dataset)
-            for metric, against in wanted
-            if metric in tables and against in tables
-        ]
+        known = [pair for pair in wanted if pair[0] in tables and pair[1] in tables]
+        found = [_means(alike, in_distribution) for alike in _by_edits(tables, known)]
+        if found:
+            own = pd.concat(found, ignore_index=True).sort_values("place", kind="stable")
+            frames.append(own.assign(dataset=dataset))
     if not frames:
         return pd.DataFrame(columns=AGREEMENT_COLUMNS)
     return pd.concat(frames, ignore_index=True)[AGREEMENT_COLUMNS]
 
 
-def _pair(
-    tables: Mapping[str, pd.DataFrame], metric: str, against: str, in_distribution: str
-) -> pd.DataFrame:
-    first, second = tables[metric].align(tables[against], join="inner")
-    tau = (
-        kendall_within(first.to_numpy(np.float64), second.to_numpy(np.float64))
-        if first.shape[1] >= FEWEST_GENERATORS
-        else np.full(len(first), np.nan)
-    )
+@dataclass(frozen=True)
+class _Alike:
+    """Pairs of columns that have scores for the same E edits.
+
+    ``edits`` is the (domain, subject, edit) of each, ``rows`` has a row for each pair: place, metric,
+    against, generators. ``taus`` are P arrays, (E,) each.
+    """
+
+    edits: pd.Index
+    rows: list[tuple[int, str, str, int]]
+    taus: list[Floats]
+
+
+def _by_edits(tables: Mapping[str, pd.DataFrame], pairs: Sequence[tuple[str, str]]) -> list[_Alike]:
+    """Return τ of the pairs, in groups that share their edits: nearly always one."""
+    groups: list[_Alike] = []
+    for place, (metric, against) in enumerate(pairs):
+        first, second = tables[metric].align(tables[against], join="inner")
+        group = next((group for group in groups if group.edits.equals(first.index)), None)
+        if group is None:
+            group = _Alike(first.index, [], [])
+            groups.append(group)
+        group.rows.append((place, metric, against, first.shape[1]))
+        group.taus.append(
+            kendall_within(first.to_numpy(np.float64), second.to_numpy(np.float64))
+            if first.shape[1] >= FEWEST_GENERATORS
+            else np.full(len(first), np.nan)
+        )
+    return groups
+
+
+def _means(alike: _Alike, in_distribution: str) -> pd.DataFrame:
+    """Return the mean τ of each pair in each scope, with the pair's place among all."""
+    taus = np.column_stack(alike.taus)
     subjects, domains = (
-        first.index.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
+        alike.edits.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
     )
-    rows = [_mean_in(scope, tau, subjects) for scope in scopes(domains, in_distribution)]
-    return pd.concat(rows, ignore_index=True).assign(
-        metric=metric, against=against, generators=first.shape[1]
-    )
+    pairs = pd.DataFrame(alike.rows, columns=["place", "metric", "against", "generators"])
+    frames = [_mean_in(scope, taus, subjects, pairs) for scope in scopes(domains, in_distribution)]
+    return pd.concat(frames, ignore_index=True)
 
 
-def _mean_in(scope: Scope, tau: Floats, subjects: NDArray[np.object_]) -> pd.DataFrame:
-    values = tau[scope.rows]
-    found = clustered_means(
-        values.reshape(-1, 1), subjects[scope.rows], strata=scope.strata, limits=(-1.0, 1.0)
-    )
-    return pd.DataFrame(
+def _mean_in(scope: Scope, taus: Floats, subjects: NDArray[np.object_], pairs: pd.DataFrame) -> pd.DataFrame:
+    values = taus[scope.rows]
+    found = clustered_means(values, subjects[scope.rows], strata=scope.strata, limits=(-1.0, 1.0))
+    means = pd.DataFrame(
         {"domain": scope.domain, "tau": found.mean, "n_asked": len(values), **interval_columns(found)}
     )
+    return pairs.join(means)

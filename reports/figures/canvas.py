@@ -247,10 +247,11 @@ def _drawable() -> frozenset[int]:
 def save(figure: Figure, folder: Path, stem: str) -> list[str]:
     """Write ``stem.pdf`` and ``stem.png``, each as a whole; returns the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    if figure.get_layout_engine() is not None:  # image grids place their axes themselves
+    engine = figure.get_layout_engine()
+    if engine is not None:  # image grids place their axes themselves
         for _ in range(_LAYOUT_PASSES):
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+            engine.execute(figure)
+        figure.set_layout_engine(None)  # with any, even "none", each file costs two drawings
     kinds: dict[str, dict[str, Any]] = {
         "pdf": {"metadata": {"CreationDate": None}},
         "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},

@@ -66,8 +66,9 @@ def confusions(
 
 def _numbers(axes: Axes, values: NDArray[np.float64], texts: Sequence[str], light: NDArray[np.bool_]) -> None:
     for (i, j), text in zip(np.ndindex(values.shape), texts, strict=True):
-        color = "white" if light[i, j] else "#222222"
-        axes.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=color)
+        if text:
+            color = "white" if light[i, j] else "#222222"
+            axes.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=color)
 
 
 def _short(value: float) -> str:

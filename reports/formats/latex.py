@@ -199,8 +199,8 @@ class Flavour(Protocol):
         """Return the kind of a column, for the head of the ``tabular``."""
         ...
 
-    def number(self, table: Table, row: int, index: int) -> str:
-        """Return a cell, with a dash where there is no number."""
+    def numbers(self, table: Table, index: int) -> list[str]:
+        """Return the cells of a column, from the first row on, with a dash where there is no number."""
         ...
 
     def characters(self, cell: Cell, column: Column) -> int:
@@ -228,6 +228,13 @@ def _behind(cell: Cell, column: Column) -> str:
     return (rf"\stars{{{cell.stars}}}" if cell.stars else "") + interval(cell, column)
 
 
+def _number(cell: Cell) -> str:
+    if cell.display == MISSING:
+        return dash(cell)
+    number = signed(cell.display)
+    return rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
+
+
 def _padded(own: str, widest: str) -> str:
     """Return what stands behind a number, as wide as the widest of its column: numbers stay below numbers."""
     if own == widest:
@@ -247,14 +254,11 @@ class _Plain:
     def kind(self, table: Table, index: int) -> str:
         return "r"
 
-    def number(self, table: Table, row: int, index: int) -> str:
-        cell, column = table.cells[row][index], table.columns[index]
-        widest = max((_behind(line[index], column) for line in table.cells), key=len)
-        if cell.display == MISSING:
-            return dash(cell) + _padded("", widest)
-        number = signed(cell.display)
-        shown = rf"\{_NAMES[cell.mark]}{{{number}}}" if cell.mark else number
-        return shown + _padded(_behind(cell, column), widest)
+    def numbers(self, table: Table, index: int) -> list[str]:
+        cells = [row[index] for row in table.cells]
+        behind = [_behind(cell, table.columns[index]) for cell in cells]
+        widest = max(behind, key=len)
+        return [_number(cell) + _padded(own, widest) for cell, own in zip(cells, behind, strict=True)]
 
     def characters(self, cell: Cell, column: Column) -> int:
         return characters(cell, column)
@@ -353,11 +357,12 @@ def _block_lines(table: Table) -> Iterator[str]:
 def _bands(table: Table, flavour: Flavour, widest: int) -> Iterator[list[int]]:
     """Columns in as few groups as fit the line: whole metrics, and parts of one that alone is too wide."""
     label = max(len(row.label) for row in table.rows)
+    widths = [_GAP + _characters(table, index, flavour) for index in range(len(table.columns))]
     band: list[int] = []
     taken = label
     for metric, indices in _by_metric(table, range(len(table.columns))):
-        for part in _parts(table, indices, flavour, widest - label):
-            needed = max(_needed(table, part, flavour), _GAP + len(metric_title(metric)))
+        for part in _parts(indices, widths, widest - label):
+            needed = max(_needed(part, widths), _GAP + len(metric_title(metric)))
             if band and taken + needed > widest:
                 yield band
                 band, taken = [], label
@@ -366,18 +371,18 @@ def _bands(table: Table, flavour: Flavour, widest: int) -> Iterator[list[int]]:
     yield band
 
 
-def _parts(table: Table, indices: Sequence[int], flavour: Flavour, room: int) -> Iterator[list[int]]:
+def _parts(indices: Sequence[int], widths: Sequence[int], room: int) -> Iterator[list[int]]:
     part: list[int] = []
     for index in indices:
-        if part and _needed(table, [*part, index], flavour) > room:
+        if part and _needed([*part, index], widths) > room:
             yield part
             part = []
         part.append(index)
     yield part
 
 
-def _needed(table: Table, indices: Sequence[int], flavour: Flavour) -> int:
-    return sum(_GAP + _characters(table, index, flavour) for index in indices)
+def _needed(indices: Sequence[int], widths: Sequence[int]) -> int:
+    return sum(widths[index] for index in indices)
 
 
 def _by_metric(table: Table, indices: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
@@ -393,6 +398,7 @@ def _characters(table: Table, index: int, flavour: Flavour) -> int:
 
 def _tabular(table: Table, band: Sequence[int], flavour: Flavour) -> Iterator[str]:
     kinds = "".join(flavour.kind(table, index) for index in band)
+    lines = list(zip(*(flavour.numbers(table, index) for index in band), strict=True))
     yield rf"\begin{{tabular}}{{@{{}}l{kinds}@{{}}}}"
     yield r"\toprule"
     yield from _header(table, band)
@@ -403,8 +409,7 @@ def _tabular(table: Table, band: Sequence[int], flavour: Flavour) -> Iterator[st
             yield rf"\multicolumn{{{1 + len(band)}}}{{@{{}}l}}{{{title}}} \\"
         for i in members:
             label = escape(table.rows[i].label) + _superscript(table.rows[i].note)
-            cells = [flavour.number(table, i, j) for j in band]
-            yield " & ".join([label, *cells]) + r" \\"
+            yield " & ".join([label, *lines[i]]) + r" \\"
     yield r"\bottomrule"
     yield r"\end{tabular}}%"
 

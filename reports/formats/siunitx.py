@@ -65,16 +65,19 @@ class _Siunitx:
         space = f",table-space-text-post={{{behind}}}" if behind else ""
         return f"S[table-format={_format(table, index)}{space}]"
 
-    def number(self, table: Table, row: int, index: int) -> str:
-        cell, column = table.cells[row][index], table.columns[index]
-        if cell.display == MISSING:
-            return dash(cell)
-        switch = rf"\{cell.mark}num " if cell.mark else ""
-        behind = _behind(cell, column)
-        return f"{switch}{cell.display}" + (f" {{{behind}}}" if behind else "")
+    def numbers(self, table: Table, index: int) -> list[str]:
+        return [_number(row[index], table.columns[index]) for row in table.cells]
 
     def characters(self, cell: Cell, column: Column) -> int:
         return characters(cell, column)
+
+
+def _number(cell: Cell, column: Column) -> str:
+    if cell.display == MISSING:
+        return dash(cell)
+    switch = rf"\{cell.mark}num " if cell.mark else ""
+    behind = _behind(cell, column)
+    return f"{switch}{cell.display}" + (f" {{{behind}}}" if behind else "")
 
 
 def _behind(cell: Cell, column: Column) -> str:

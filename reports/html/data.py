@@ -143,16 +143,21 @@ class SheetData:
 
     def _values(self, model: str, domain: str, edits: pd.DataFrame) -> _Values:
         part = self._by_place.get((model, domain), self.sheet.scores.iloc[:0])
-        place = pd.Series(np.arange(len(edits)), index=edits["edit"])
+        at = pd.Series(np.arange(len(edits)), index=edits["edit"]).loc[part["edit"]].to_numpy()
+        numbers, why = part["value"].to_numpy(dtype=float), part["reason"].to_numpy(object)
+        codes, metrics = pd.factorize(part["metric"])
         columns: dict[str, list[float | None]] = {}
         reasons: dict[str, dict[int, str]] = {}
-        for metric, rows in part.groupby("metric", sort=False, observed=True):
-            at = place.loc[rows["edit"]].to_numpy()
+        for code, metric in enumerate(metrics):
+            own = codes == code
             values = np.full(len(edits), np.nan)
-            values[at] = rows["value"].to_numpy(dtype=float)
+            values[at[own]] = numbers[own]
             columns[str(metric)] = [_rounded(value) for value in values.tolist()]
-            why = rows["reason"].notna().to_numpy() & (rows["reason"] != "").to_numpy()
-            reasons[str(metric)] = dict(zip(at[why].tolist(), rows["reason"][why].tolist(), strict=True))
+            reasons[str(metric)] = {
+                row: reason
+                for row, reason in zip(at[own].tolist(), why[own], strict=True)
+                if isinstance(reason, str) and reason
+            }
         order = [column.column for column in self.sheet.measured if column.column in columns]
         return _Values({name: columns[name] for name in order}, reasons)
 

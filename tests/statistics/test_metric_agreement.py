@@ -79,6 +79,18 @@ def test_domains_have_numbers_of_their_own_and_a_plain_mean():
     assert found["tau"].to_dict() == {"studio": 1.0, "statue": -1.0, "ood": -1.0, "all": 0.0}
 
 
+def test_pairs_that_share_no_edits_with_others_keep_their_place_and_their_numbers():
+    values = {"a": [0.9, 0.7, 0.4, 0.6], "b": [0.1, 0.8, 0.3, 0.5], "c": [0.5, 0.6, 0.9, 0.2]}
+    fewer = {name: row[:2] for name, row in values.items()}
+    scores = pd.concat([scores_of(fewer, "mae.face"), *(scores_of(values, x) for x in ("fss@x", "ecs@x"))])
+    pairs = [("fss@x", "mae.face"), ("fss@x", "ecs@x"), ("ecs@x", "mae.face")]
+    found = agreement(scores, MEASURES, pairs)
+    assert list(zip(found["metric"], found["against"], strict=True)) == pairs
+    assert found["n_asked"].tolist() == [2, 4, 2]
+    alone = pd.concat([agreement(scores, MEASURES, [pair]) for pair in pairs], ignore_index=True)
+    pd.testing.assert_frame_equal(found, alone)
+
+
 def test_cells_by_expression_are_the_means_of_their_edits():
     scores = scores_of({"a": [1, 0, 1, 0, 1, 1], "b": [0, 0, 0, 0, 0, None]}, "ecs@x")
     cells = cells_by(scores, MEASURES, "target").set_index(["generator", "domain"])

@@ -5,6 +5,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 from fesbench.core.contracts import Failure
@@ -123,6 +124,13 @@ def test_the_figure_of_a_study_says_that_people_answered():
     shares = pd.DataFrame({"generator": ["a"], "target": ["sad"], "predicted": ["sad"], "share": [1.0]})
     figure = confusions(shares, models_of([("a", "A", False)]), ["sad"], "people")
     assert figure.axes[0].get_xlabel() == "seen by people"
+
+
+def test_each_file_costs_one_drawing(cells, models, tmp_path, monkeypatch):
+    drawn, draw = [], Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: (drawn.append(renderer), draw(self, renderer)))
+    save(dots(cells, models, ECS, DOMAINS), tmp_path, "figure")
+    assert len(drawn) == 2
 
 
 def test_incomplete_cells_are_not_drawn(cells):
