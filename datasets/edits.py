@@ -23,20 +23,21 @@ def safe_edits(edits: Sequence[Edit]) -> Sequence[Edit]:
         DatasetError: two different samples, or two edits, have one id.
     """
     names = _names(sample for edit in edits for sample in (edit.source, edit.truth) if sample)
-    renamed = [_renamed(edit, names) for edit in edits]
+    renamed = [_renamed(edit, names) for edit in edits] if names else edits
     seen: dict[str, Edit] = {}
     for edit in renamed:
-        if earlier := seen.get(edit.id.casefold()):
+        name = edit.id.casefold()
+        if earlier := seen.get(name):
             raise DatasetError(
                 f"two edits of the data set are called {earlier.id!r} and {edit.id!r}; an edit needs an id "
                 "of its own, even where upper and lower case are the same"
             )
-        seen[edit.id.casefold()] = edit
+        seen[name] = edit
     return renamed
 
 
 def _names(samples: Iterable[Sample]) -> dict[str, str]:
-    """Sample id to an id that is safe, and unique even where upper and lower case are the same."""
+    """Return the new ids of samples whose own are not safe, or not unique where case does not count."""
     distinct: dict[str, Sample] = {}
     for sample in samples:
         first = distinct.setdefault(sample.id, sample)
@@ -50,12 +51,15 @@ def _names(samples: Iterable[Sample]) -> dict[str, str]:
         plain = is_file_name(identifier) and len(identifier) <= LONGEST_ID
         name = unused_name(identifier if plain else safe_name(identifier), ascii(identifier), taken)
         taken.add(name.casefold())
-        names[identifier] = name
+        if name != identifier:
+            names[identifier] = name
     return names
 
 
 def _renamed(edit: Edit, names: dict[str, str]) -> Edit:
-    if names[edit.source.id] == edit.source.id and (not edit.truth or names[edit.truth.id] == edit.truth.id):
-        return edit
-    truth = replace(edit.truth, id=names[edit.truth.id]) if edit.truth else None
-    return replace(edit, source=replace(edit.source, id=names[edit.source.id]), truth=truth)
+    source, truth = edit.source, edit.truth
+    if source.id in names:
+        source = replace(source, id=names[source.id])
+    if truth and truth.id in names:
+        truth = replace(truth, id=names[truth.id])
+    return replace(edit, source=source, truth=truth)

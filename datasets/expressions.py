@@ -68,6 +68,8 @@ ALIASES: dict[str, str] = {
 }
 """Every accepted spelling, in lower case with hyphens, to the name used here."""
 
+_SEPARATORS = re.compile(r"[\s_-]+")
+
 
 def canonical(name: str) -> str:
     """Return the suite's name for an expression, whatever case and word separators it came with.
@@ -86,7 +88,7 @@ def canonical(name: str) -> str:
 
 def recognised(name: str) -> str | None:
     """Return the suite's name for an expression; None where the suite does not know it."""
-    return ALIASES.get(re.sub(r"[\s_-]+", "-", name.strip().lower()))
+    return ALIASES.get(_SEPARATORS.sub("-", name.strip().lower()))
 
 
 def known_name(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 
 MAX_LENGTH = 80
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -22,7 +23,11 @@ def composed(text: str) -> str:
 
 def is_utf8(name: str) -> bool:
     """Return whether a file name is UTF-8 text, so that tables and reports can hold it."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def safe_name(text: str) -> str:
@@ -31,9 +36,9 @@ def safe_name(text: str) -> str:
     Holds only ``A-Za-z0-9_.-``, starts with none of ``.-``, is no reserved Windows name and at most
     ``MAX_LENGTH`` characters long. Folder separators become ``-``.
     """
-    parts = composed(text).split("/")
-    slug = "-".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts).strip(".-")[:MAX_LENGTH]
-    if not slug or slug != "-".join(parts) or _RESERVED.match(slug):
+    joined = composed(text).replace("/", "-")
+    slug = _FOREIGN.sub("_", joined).strip(".-")[:MAX_LENGTH]
+    if slug != joined or not slug or _RESERVED.match(slug):
         return with_hash(slug, text)
     return slug
 

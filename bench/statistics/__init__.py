@@ -1,4 +1,8 @@
-"""Intervals, paired tests, ranks, and the summary of a run."""
+"""Intervals, paired tests, ranks, and the summary of a run.
+
+Modules here ``import scipy`` and name ``scipy.special`` where they call it, so that scipy imports it at the
+first call: a command that computes no interval does without that quarter of a second.
+"""
 
 from .comparisons import gain_over, joint_success, paired_differences, ranks
 from .intervals import Interval, clustered_mean, clustered_means

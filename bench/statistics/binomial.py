@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from ..core.contracts import Floats
 
@@ -40,14 +40,14 @@ def score_interval(share: Floats, size: Floats, quantile: Floats) -> Limits:
 def exact_interval(share: Floats, size: Floats, alpha: Floats) -> Limits:
     """Return the exact (Clopper-Pearson) intervals of level 1 − ``alpha`` of (K,) shares."""
     right, wrong = size * share, size * (1 - share)
-    low = special.betaincinv(right, wrong + 1, alpha / 2)
-    high = special.betaincinv(right + 1, wrong, 1 - alpha / 2)
+    low = scipy.special.betaincinv(right, wrong + 1, alpha / 2)
+    high = scipy.special.betaincinv(right + 1, wrong, 1 - alpha / 2)
     return Limits(np.where(right <= 0, 0.0, low), np.where(wrong <= 0, 1.0, high))
 
 
 def jeffreys_interval(share: Floats, size: Floats, alpha: Floats) -> Limits:
     """Return the Jeffreys intervals of level 1 − ``alpha`` of (K,) shares."""
     right, wrong = size * share + 0.5, size * (1 - share) + 0.5
-    low, high = (special.betaincinv(right, wrong, level) for level in (alpha / 2, 1 - alpha / 2))
+    low, high = (scipy.special.betaincinv(right, wrong, level) for level in (alpha / 2, 1 - alpha / 2))
     low, high = np.where(share <= 0, 0.0, low), np.where(share >= 1, 1.0, high)
     return Limits(np.minimum(low, share), np.maximum(high, share))

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from ..core.contracts import Floats
 from .binomial import score_interval
@@ -197,7 +197,7 @@ def _moments(values: Floats, layout: Layout) -> _Moments:
 
 def _graded_interval(moments: _Moments, limits: Bounds) -> tuple[Floats, Floats]:
     """The t or score interval, widened for skewness and for subjects at finite ``limits``."""
-    quantile: Floats = np.asarray(special.stdtrit(np.maximum(moments.dof, 1), (1 + LEVEL) / 2))
+    quantile: Floats = np.asarray(scipy.special.stdtrit(np.maximum(moments.dof, 1), (1 + LEVEL) / 2))
     error, mean = np.sqrt(moments.variance), moments.mean
     finite = bool(np.isfinite(limits).all())
     low, high = (
@@ -240,8 +240,8 @@ def _graded_p(moments: _Moments, null: float) -> Floats:
     """Two-sided p of mean = null, by inverting ``_graded_interval`` without limits."""
     dof = np.maximum(moments.dof, 1)
     t = (moments.mean - null) / np.sqrt(moments.variance)
-    p = 2 * special.stdtr(dof, -np.abs(t))
+    p = 2 * scipy.special.stdtr(dof, -np.abs(t))
     on_tail = moments.skewness * (null - moments.mean) > 0
     corrected = np.maximum(_skew_corrected(t, moments) * np.sign(t), 0.0)
-    result: Floats = np.where(on_tail, np.maximum(p, 2 * special.stdtr(dof, -corrected)), p)
+    result: Floats = np.where(on_tail, np.maximum(p, 2 * scipy.special.stdtr(dof, -corrected)), p)
     return result

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..core.contracts import Floats
 
@@ -59,8 +59,8 @@ class Replicates:
         if count < FEWEST_GROUPS:
             return SetEstimate(self.value, np.nan, np.nan, np.nan)
         error = self._error()
-        half = float(special.stdtrit(count - 1, (1 + LEVEL) / 2)) * error
-        p = float(2 * special.stdtr(count - 1, -abs(self.value) / error)) if error > 0 else np.nan
+        half = float(scipy.special.stdtrit(count - 1, (1 + LEVEL) / 2)) * error
+        p = float(2 * scipy.special.stdtr(count - 1, -abs(self.value) / error)) if error > 0 else np.nan
         return SetEstimate(self.value, self.value - half, self.value + half, p)
 
     def _error(self) -> float:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from ..core.contracts import Floats
 from .binomial import Limits, exact_interval, jeffreys_interval, score_interval
@@ -66,7 +66,7 @@ class Share:
         """Return the equal-tailed intervals of level 1 − ``alpha``, (K,)."""
 
         def limits_of(value: Floats, size: Floats, alpha: Floats) -> Limits:
-            score = score_interval(value, size, -special.ndtri(alpha / 2))
+            score = score_interval(value, size, -scipy.special.ndtri(alpha / 2))
             exact = exact_interval(value, size, alpha)
             return Limits(*(a + self.exact * (b - a) for a, b in zip(score, exact, strict=True)))
 
@@ -180,7 +180,7 @@ def _joined(first: Floats, second: Floats, correlation: Floats) -> Floats:
 
 def _shrinkage(alpha: Floats, dof: Floats) -> Floats:
     """Return the factor of the sample size that stands for the t in the place of the normal quantile."""
-    normal, t = -special.ndtri(alpha / 2), -special.stdtrit(dof, alpha / 2)
+    normal, t = -scipy.special.ndtri(alpha / 2), -scipy.special.stdtrit(dof, alpha / 2)
     factor: Floats = np.where(np.isfinite(dof), (normal / t) ** 2, 1.0)
     return factor
 

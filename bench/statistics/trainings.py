@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from ..core.contracts import Floats
 from .comparisons import CELL_COLUMNS, DIFFERENCE_COLUMNS
@@ -42,8 +42,6 @@ from .multiplicity import holm
 METHOD = "people and trainings"
 PLACE = ["dataset", "domain", "metric"]
 UNKNOWN = "no interval: one of a training is missing"
-
-_NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ def _spreads(
 def _repeated(differences: pd.DataFrame) -> pd.Series[float]:
     """Return by place and model half the variance of the difference of two of its trainings."""
     inside = differences[differences["first"] == differences["second"]]
-    halves = np.square((inside["high"] - inside["low"]) / (2 * _NORMAL)) / 2
+    halves = np.square((inside["high"] - inside["low"]) / (2 * _normal())) / 2
     keys = [*(inside[name] for name in PLACE), inside["first"].rename("model")]
     found: pd.Series[float] = halves.groupby(keys).mean()
     return found
@@ -229,7 +227,7 @@ def _with_interval(means: pd.DataFrame, value: str) -> pd.DataFrame:
 def _distance(people: pd.Series[float], means: pd.DataFrame) -> Floats:
     """Return the distance of an end from the mean, given the one that holds for other people only."""
     errors, dof = _errors(people, means)
-    quantile: Floats = special.stdtrit(dof, (1 + LEVEL) / 2).astype(np.float64)
+    quantile: Floats = scipy.special.stdtrit(dof, (1 + LEVEL) / 2).astype(np.float64)
     return quantile * np.sqrt(errors)
 
 
@@ -238,7 +236,7 @@ def _errors(people: pd.Series[float], means: pd.DataFrame) -> tuple[Floats, Floa
     between, repeated, trainings, degrees = (
         means[name].to_numpy(np.float64) for name in ("between", "repeated", "trainings", "dof")
     )
-    own = np.square(people.to_numpy(np.float64) / _NORMAL)
+    own = np.square(people.to_numpy(np.float64) / _normal())
     errors = np.maximum(np.maximum(own - repeated, 0.0) + between, own / trainings)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         dof = np.where(between > 0, np.square(errors / between) * degrees, np.inf)
@@ -249,7 +247,12 @@ def _p(means: pd.DataFrame) -> Floats:
     difference = means["difference"].to_numpy(np.float64)
     errors, dof = _errors(means["below"].where(means["difference"] > 0, means["above"]), means)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * special.stdtr(dof, -np.abs(difference) / np.sqrt(errors))
+        p = 2 * scipy.special.stdtr(dof, -np.abs(difference) / np.sqrt(errors))
     p = np.where((errors == 0) & (difference == 0), 1.0, p)
     found: Floats = np.where(means["p"].isna(), np.nan, p)
     return found
+
+
+def _normal() -> float:
+    """Return the half width of an interval of the normal distribution, in standard errors."""
+    return float(scipy.special.ndtri((1 + LEVEL) / 2))

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..core.contracts import Floats
 from .binomial import score_interval
@@ -128,8 +128,8 @@ def smooth(value: float, influence: Floats, clusters: Clusters, null: float = 0.
     error = clusters.error(influence)
     if error <= _TINY:
         return Estimate(value, np.nan, np.nan, np.nan, *counts, "all answers agree: no variation to judge by")
-    half = float(special.stdtrit(clusters.dof, (1 + LEVEL) / 2)) * error
-    p = 2 * float(special.stdtr(clusters.dof, -abs(value - null) / error))
+    half = float(scipy.special.stdtrit(clusters.dof, (1 + LEVEL) / 2)) * error
+    p = 2 * float(scipy.special.stdtr(clusters.dof, -abs(value - null) / error))
     return Estimate(value, value - half, value + half, p, *counts)
 
 
@@ -177,11 +177,11 @@ def _scored(
     variance = clusters.error((successes - found.value) / len(successes)) ** 2
     if variance <= _TINY:
         return found.value, found.value, 0.0
-    t = float(special.stdtrit(clusters.dof, (1 + LEVEL) / 2))
+    t = float(scipy.special.stdtrit(clusters.dof, (1 + LEVEL) / 2))
     spread = found.value * (1 - found.value)
     low, high = score_interval(*map(np.asarray, (found.value, spread / variance, t)))
     score = abs(found.value - null) / np.sqrt(variance * null * (1 - null) / spread)
-    return float(low), float(high), 2 * float(special.stdtr(clusters.dof, -score))
+    return float(low), float(high), 2 * float(scipy.special.stdtr(clusters.dof, -score))
 
 
 def zero_count_limit(n: int) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename
 
 from fesbench.core.contracts import NEUTRAL, Dataset, Edit, Problem, Sample
 from fesbench.core.errors import DatasetError
@@ -92,6 +93,7 @@ class FolderDataset(Dataset):
         self._rows, self._findings, broken = _usable(self.root, rows)
         self.problems = [*problems, *broken]
         self._parts = _parts(self._rows, spec)
+        self._samples = self._all_samples()
         shown = in_order(row.expression for row in self._rows if row.expression)
         self.expressions = shown if any(name != NEUTRAL for name in shown) else BASIC
 
@@ -103,7 +105,7 @@ class FolderDataset(Dataset):
         """
         other = copy(self)
         other.split = check_split(split)
-        for name in ("digest", "domains", "_by_shot", "_edits"):
+        for name in ("digest", "domains", "_by_shot", "_own_samples", "_edits"):
             vars(other).pop(name, None)
         return other
 
@@ -115,8 +117,7 @@ class FolderDataset(Dataset):
     def _in_split(self, row: Row) -> bool:
         return self.split in ("all", self._parts[row.subject])
 
-    @cached_property
-    def _samples(self) -> dict[str, Sample]:
+    def _all_samples(self) -> dict[str, Sample]:
         """Path to sample, of all splits."""
         ids = sample_ids(path for row in self._rows for path in (row.path, row.target) if path)
         samples = {row.path: self._sample(row, row.path, ids) for row in self._rows}
@@ -158,7 +159,11 @@ class FolderDataset(Dataset):
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples of the split, in the order of their paths."""
-        return [self._samples[row.path] for row in self._rows if self._in_split(row)]
+        return self._own_samples
+
+    @cached_property
+    def _own_samples(self) -> Sequence[Sample]:
+        return tuple(self._samples[row.path] for row in self._rows if self._in_split(row))
 
     def edits(self) -> Sequence[Edit]:
         """As for every data set; the truth is the row's ``target_path`` where a manifest states one."""
@@ -190,7 +195,7 @@ class FolderDataset(Dataset):
         content = [
             (
                 self._samples[row.path].id,
-                replace(row, split=None),
+                row._replace(split=None),
                 row.domain or self.spec.domain,
                 *self._hashes(row),
             )
@@ -233,7 +238,7 @@ def _by_path(labels_of: Labeller, images: Iterable[str]) -> tuple[dict[str, Labe
     problems = []
     for path in images:
         try:
-            found[path] = labels_of(PurePosixPath(composed(path)))
+            found[path] = labels_of(composed(path))
         except Unmatched as error:
             problems.append(Problem(path, str(error)))
     return found, problems
@@ -245,12 +250,12 @@ def _cfee_annotation(listing: Listing) -> str | None:
 
 
 def _file_name(path: str) -> str:
-    return PurePosixPath(path).name.lower()
+    return basename(path).lower()
 
 
 def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:
     """Replace file names by the people in them: by the naming of a known data set, else by what recurs."""
-    known = {path: person for path in found if (person := known_person(PurePosixPath(composed(path))))}
+    known = {path: person for path in found if (person := known_person(composed(path)))}
     shots = {
         path: Shot(labels.expression or "", labels.subject)
         for path, labels in found.items()
@@ -260,7 +265,7 @@ def _with_people(root: Path, found: dict[str, Labels]) -> dict[str, Labels]:
         people = known | read_people(shots)
     except DatasetError as error:
         raise DatasetError(f"{root}: {error}") from error
-    return {path: replace(labels, subject=people[path]) for path, labels in found.items()}
+    return {path: labels._replace(subject=people[path]) for path, labels in found.items()}
 
 
 def _usable(root: Path, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Finding], list[Problem]]:
@@ -282,4 +287,5 @@ def _parts(rows: Sequence[Row], spec: FolderSpec) -> dict[str, Part]:
                 f"({row.path}), so the test would be no test; put each subject into one split, or say which "
                 "part of a path is the person, such as --pattern '{expression}/{subject}_*'"
             )
-    return {row.subject: stated.get(row.subject) or split_of(row.subject, spec.seed) for row in rows}
+    subjects = dict.fromkeys(row.subject for row in rows)
+    return {subject: stated.get(subject) or split_of(subject, spec.seed) for subject in subjects}

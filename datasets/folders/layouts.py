@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
+from posixpath import basename, dirname
+from typing import NamedTuple
 
 from fesbench.core.errors import BenchError, DatasetError, UnknownName
 from fesbench.core.names import composed
@@ -41,8 +41,7 @@ class Unmatched(BenchError):
     """A path that does not say what its layout needs; the message is the reason."""
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """What a path says of its image. Fields that it leaves open are None."""
 
     subject: str
@@ -50,33 +49,36 @@ class Labels:
     split: Part | None = None
 
 
-Labeller = Callable[[PurePosixPath], Labels]
+Labeller = Callable[[str], Labels]
+"""Takes the path of an image as ``listing`` gives it: relative, with ``/`` between its parts and a suffix."""
 
 
-def flat(path: PurePosixPath) -> Labels:
+def flat(path: str) -> Labels:
     """Any image, each of a subject of its own, without a stated expression."""
-    return Labels(str(path.with_suffix("")), None)
+    return Labels(_name(path), None)
 
 
-def expression_folders(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
+def expression_folders(path: str, meanings: Meanings = NO_MEANINGS) -> Labels:
     """``[train|val|test/]<expression>/<subject>.<suffix>``; sub-folders of these belong to the subject."""
     split, rest = _without_split(path)
-    if len(rest.parts) < 2:
+    folder, slash, inside = rest.partition("/")
+    if not slash:
         raise Unmatched("it lies in no folder that names an expression")
     try:
-        expression = expression_of(rest.parts[0], meanings)
+        expression = expression_of(folder, meanings)
     except UnknownName as error:
         raise Unmatched(f"its folder: {error}; say what a code means with --label CODE=EXPRESSION") from error
-    return Labels(_name(PurePosixPath(*rest.parts[1:])), expression, split)
+    return Labels(_name(inside), expression, split)
 
 
-def stargan(path: PurePosixPath) -> Labels:
+def stargan(path: str) -> Labels:
     """``[train|val|test/]<code>/<subject>.<suffix>`` with the codes AFS ANS DIS HAS NES SAS SUS."""
     split, rest = _without_split(path)
-    code = rest.parts[0].upper()
-    if len(rest.parts) < 2 or code[:-1] not in KDEF_CODES or code[-1] != "S":
+    folder, slash, inside = rest.partition("/")
+    code = folder.upper()
+    if not slash or code[:-1] not in KDEF_CODES or code[-1] != "S":
         raise Unmatched(f"it lies in none of the folders {' '.join(f'{code}S' for code in KDEF_CODES)}")
-    return Labels(_name(PurePosixPath(*rest.parts[1:])), KDEF_CODES[code[:-1]], split)
+    return Labels(_name(inside), KDEF_CODES[code[:-1]], split)
 
 
 _KDEF = re.compile(
@@ -84,12 +86,12 @@ _KDEF = re.compile(
 )
 
 
-def kdef(path: PurePosixPath) -> Labels:
+def kdef(path: str) -> Labels:
     """``AF01HAS.JPG``: session A or B, subject F01, expression HA, view S (straight).
 
     Both sessions show the same person. Other views than straight are unmatched.
     """
-    match = _KDEF.fullmatch(path.stem)
+    match = _KDEF.fullmatch(_stem(path))
     if match is None or match["code"].upper() not in KDEF_CODES:
         raise Unmatched("the name is not of the form AF01HAS (session, subject, expression, view)")
     if match["view"].upper() != "S":
@@ -103,9 +105,9 @@ _RAFD = re.compile(
 )
 
 
-def rafd(path: PurePosixPath) -> Labels:
+def rafd(path: str) -> Labels:
     """``Rafd090_01_Caucasian_female_angry_frontal.jpg``; other cameras or gazes are unmatched."""
-    match = _RAFD.fullmatch(path.stem)
+    match = _RAFD.fullmatch(_stem(path))
     if match is None:
         raise Unmatched("the name is not of the form Rafd090_01_Caucasian_female_angry_frontal")
     if match["camera"] != "090":
@@ -158,10 +160,10 @@ def _pattern_regex(pattern: str, names: str) -> re.Pattern[str]:
 
 
 def _labels_by_regex(
-    pattern: str, regex: re.Pattern[str], loose: re.Pattern[str], meanings: Meanings, path: PurePosixPath
+    pattern: str, regex: re.Pattern[str], loose: re.Pattern[str], meanings: Meanings, path: str
 ) -> Labels:
     split, rest = _without_split(path)
-    texts = [_name(rest), _name(path)] if "/" in pattern else [path.stem]
+    texts = [_name(rest), _name(path)] if "/" in pattern else [_stem(path)]
     match = next(filter(None, map(regex.fullmatch, texts)), None)
     if match is None:
         unnamed = next(filter(None, map(loose.fullmatch, texts)), None)
@@ -180,27 +182,32 @@ def _labels_by_regex(
 _COMPACT: Mapping[str, str] = {alias.replace("-", ""): name for alias, name in ALIASES.items()}
 
 
-def _without_split(path: PurePosixPath) -> tuple[Part | None, PurePosixPath]:
-    split = SPLIT_FOLDERS.get(path.parts[0].lower()) if len(path.parts) > 1 else None
-    return (split, PurePosixPath(*path.parts[1:])) if split else (None, path)
+def _without_split(path: str) -> tuple[Part | None, str]:
+    folder, slash, rest = path.partition("/")
+    split = SPLIT_FOLDERS.get(folder.lower()) if slash else None
+    return (split, rest) if split else (None, path)
 
 
 _CK = re.compile(r"(?P<subject>S\d{3})_\d{3}_\d{8}", re.IGNORECASE)
 
 
-def known_person(path: PurePosixPath) -> str | None:
+def known_person(path: str) -> str | None:
     """Return the person that a file name of KDEF, RaFD or CK+ states, else None."""
     for layout in (kdef, rafd):
         try:
             return layout(path).subject
         except Unmatched:
             continue
-    match = _CK.fullmatch(path.stem)
+    match = _CK.fullmatch(_stem(path))
     return match["subject"].upper() if match else None
 
 
-def _name(path: PurePosixPath) -> str:
-    return str(path.with_suffix(""))
+def _name(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _stem(path: str) -> str:
+    return _name(path.rpartition("/")[2])
 
 
 NAMED_BY_FOLDER = ("expression-folders", "stargan")
@@ -213,14 +220,14 @@ _CFEE = re.compile(r"(?P<class>\d{2})_(?P<person>\d{3})(_\d+)?", re.IGNORECASE)
 _CFEE_REVERSED = re.compile(r"(?P<person>\d{3})_(?P<class>\d{2})(\.png)?", re.IGNORECASE)
 
 
-def cfee(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
+def cfee(path: str, meanings: Meanings = NO_MEANINGS) -> Labels:
     """``01-04/Images1/01_126_3963.jpg``: class, person, photo.
 
     A few files are named ``04_221`` (class, person) or ``260_19.png`` (person, class). Classes mean what
     ``meanings`` says, else what ``CFEE_CLASSES`` does.
     """
-    match = _CFEE.fullmatch(path.stem) or _CFEE_REVERSED.fullmatch(path.stem)
-    if match is None or not path.parent.name.lower().startswith("images"):
+    match = _CFEE.fullmatch(_stem(path)) or _CFEE_REVERSED.fullmatch(_stem(path))
+    if match is None or not basename(dirname(path)).lower().startswith("images"):
         raise Unmatched("the path is not of the form 01-04/Images1/01_126_3963 (class, person, photo)")
     code = code_key(match["class"])
     expression = meanings.get(code) or CFEE_CLASSES.get(code)
@@ -235,9 +242,9 @@ def cfee(path: PurePosixPath, meanings: Meanings = NO_MEANINGS) -> Labels:
 _LONDON = {"03": "neutral", "08": "happy"}
 
 
-def london(path: PurePosixPath) -> Labels:
+def london(path: str) -> Labels:
     """``neutral_front/001_03.jpg`` and ``smiling_front/001_08.jpg``; other views are unmatched."""
-    match = re.fullmatch(r"(?P<person>\d{3})_(?P<view>\d{2})", path.stem)
+    match = re.fullmatch(r"(?P<person>\d{3})_(?P<view>\d{2})", _stem(path))
     if match is None or match["view"] not in _LONDON:
         raise Unmatched("the name is not of the form 001_03 (neutral) or 001_08 (smiling), from the front")
     return Labels(match["person"], _LONDON[match["view"]])
@@ -353,15 +360,15 @@ NUMBERED = (
 
 def _numbered_classes(images: list[str]) -> list[str]:
     """Return the numbers that folders of images bear where all do, inside train, val and test or not."""
-    rest = [_without_split(PurePosixPath(path))[1].parts for path in images]
-    tops = {parts[0] for parts in rest if len(parts) > 1}
-    numbered = all(len(parts) > 1 for parts in rest) and all(top.isdecimal() for top in tops)
+    rest = [_without_split(path)[1].partition("/") for path in images]
+    tops = {folder for folder, slash, _ in rest if slash}
+    numbered = all(slash for _, slash, _ in rest) and all(top.isdecimal() for top in tops)
     return sorted(tops, key=int) if numbered and len(tops) > 1 else []
 
 
 def _is_cfee(path: str) -> bool:
     try:
-        return bool(cfee(PurePosixPath(path), _ANY_CLASS))
+        return bool(cfee(path, _ANY_CLASS))
     except Unmatched:
         return False
 
@@ -375,6 +382,6 @@ def _names_expression(path: str) -> bool:
 
 def _fits(labels: Labeller, path: str) -> bool:
     try:
-        return bool(labels(PurePosixPath(path)))
+        return bool(labels(path))
     except Unmatched:
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from os.path import splitext
 from pathlib import Path
 
 from fesbench.core.contracts import Problem
@@ -62,7 +63,7 @@ def list_images(root: Path, skip: Path | None = None) -> Listing:
                 _sort_file(root, relative, entry, listing)
             elif Path(entry.path) != skip:
                 folders.append(f"{relative}/")
-                if Path(entry.name).suffix.lower() in SUFFIXES:
+                if _suffix(entry.name) in SUFFIXES:
                     listing.problems.append(Problem(relative, "a folder that is named like an image"))
     listing.images.sort()
     return listing
@@ -78,7 +79,7 @@ def _entries(root: Path, inside: str, listing: Listing) -> list[os.DirEntry[str]
 
 
 def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: Listing) -> None:
-    suffix = Path(entry.name).suffix.lower()
+    suffix = _suffix(entry.name)
     plain = entry.is_file(follow_symlinks=False)
     if PICTURES.fullmatch(suffix):
         listing.problems.append(Problem(relative, f"{suffix} images are not read; use PNG or JPEG"))
@@ -92,6 +93,10 @@ def _sort_file(root: Path, relative: str, entry: os.DirEntry[str], listing: List
         listing.images.append(relative)
     else:
         listing.ignored.append(relative)
+
+
+def _suffix(name: str) -> str:
+    return splitext(name)[1].lower()
 
 
 def relative_path(folder: Path, name: str) -> str:

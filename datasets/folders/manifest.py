@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fesbench.core.contracts import Problem
 from fesbench.core.errors import DatasetError, UnknownName
@@ -29,8 +29,7 @@ class _BadRow(Exception):
     """Why a row is left out."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One image of a manifest, its paths checked to lie inside the folder.
 
     ``target`` is the image to score against when this row's expression is asked of its subject, registered

@@ -34,6 +34,8 @@ class Shot(NamedTuple):
     name: str
 
 
+_SEPARATORS = re.compile(r"[/_\-\s.]+")
+
 Words = tuple[str, ...]
 Reading = dict[str, str]
 """Path to person."""
@@ -79,14 +81,15 @@ def _words(shot: Shot) -> Words:
     words = rest = _split(shot.name)
     kept: Words = ()
     while rest:
-        length = next((n for n in (2, 1) if recognised("-".join(rest[:n])) == shot.expression), 0)
+        lengths = (2, 1) if len(rest) > 1 else (1,)
+        length = next((n for n in lengths if recognised("-".join(rest[:n])) == shot.expression), 0)
         kept += () if length else rest[:1]
         rest = rest[length or 1 :]
     return kept or words[:1]
 
 
 def _split(name: str) -> Words:
-    return tuple(re.split(r"[/_\-\s.]+", name.strip("/_-. ")))
+    return tuple(_SEPARATORS.split(name.strip("/_-. ")))
 
 
 def _without_codes(shots: Mapping[str, Shot], words: Mapping[str, Words]) -> dict[str, Words]:
@@ -146,10 +149,9 @@ def _best(shots: Mapping[str, Shot], readings: Sequence[Reading]) -> Reading:
 
 def _recurring(shots: Mapping[str, Shot], reading: Reading) -> float:
     """Return the share of images whose person shows two expressions or more."""
-    shown: dict[str, set[str]] = defaultdict(set)
-    for path, person in reading.items():
-        shown[person].add(shots[path].expression)
-    return sum(len(shown[person]) > 1 for person in reading.values()) / max(1, len(reading))
+    shown = {(person, shots[path].expression) for path, person in reading.items()}
+    expressions = Counter(person for person, _ in shown)
+    return sum(expressions[person] > 1 for person in reading.values()) / max(1, len(reading))
 
 
 def _plausible(shots: Mapping[str, Shot], reading: Reading) -> bool:

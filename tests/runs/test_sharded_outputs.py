@@ -14,7 +14,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code
-print(sorted({'torch', 'matplotlib', 'scipy.stats'} & set(sys.modules)), file=sys.stderr)
+print(sorted({'torch', 'matplotlib', 'scipy.special', 'scipy.stats'} & set(sys.modules)), file=sys.stderr)
 """
 
 
