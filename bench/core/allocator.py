@@ -7,11 +7,11 @@ from contextlib import suppress
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # numbers of the parameters, from malloc.h
 
-KEPT = 2**30
+KEPT = 2**28
 """Most bytes of freed memory that are kept at the end of the heap."""
-LARGEST = 2**28
+LARGEST = 2**25
 """Allocations up to this many bytes come from the heap, whose memory is used again."""
-STEP = 2**26
+STEP = 2**24
 """Bytes by which the heap grows at least."""
 
 

@@ -209,8 +209,10 @@ def build(name: str) -> nn.Module:
 
 def area(images: Tensor, side: int) -> Tensor:
     """Resize (B, 3, H, W) uint8 to (B, 3, side, side) float32 in [0, 1] by means over areas."""
-    scaled = images.float() / 255
-    return scaled if images.shape[-2:] == (side, side) else functional.adaptive_avg_pool2d(scaled, side)
+    scaled, size = images.float() / 255, images.shape[-1]
+    if images.shape[-2:] != (size, size) or size % side:
+        return functional.adaptive_avg_pool2d(scaled, side)
+    return scaled if size == side else functional.avg_pool2d(scaled, size // side)  # the same, twice as fast
 
 
 class EmbeddedNetwork(TorchExtractor):
