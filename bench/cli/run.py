@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,6 +17,7 @@ from fesbench.datasets.workers import available_cores
 from ..core.contracts import Inference, Upscale
 from ..core.errors import SpecError
 from ..core.plurals import counted
+from ..core.serialization import serialized
 from ..metrics.registry import metric_id
 from ..runs.plan import Plan
 from ..runs.progress import Listener, shown_progress
@@ -343,7 +345,7 @@ def _plan_record(plan: Plan, store: RunStore, duration: Duration | None) -> dict
     ]
     return {
         "folder": store.location,
-        "spec": plan.spec.model_dump(mode="json"),
+        "spec": serialized(partial(plan.spec.model_dump, mode="json")),
         "edits_per_model": plan.edit_count,
         "seconds": round(duration.seconds, 1) if duration else None,
         "not_measured": list(duration.unknown) if duration else [],

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -33,6 +33,7 @@ from ..core.environment import PACKAGES
 from ..core.errors import BenchError, UnknownName, invalid_fields
 from ..core.files import read_limited, write_text
 from ..core.json_values import json_value
+from ..core.serialization import serialized
 from ..core.text import plain_text
 from ..generators.registry import CHECKPOINT, OUTPUTS
 from ..runs.results import DatasetResults, RunResults
@@ -286,7 +287,7 @@ class Submission(_Part):
 
     def to_json(self) -> str:
         """Return the text of the file."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(serialized(partial(self.model_dump, mode="json")))
 
 
 def _first(error: ValidationError) -> str:

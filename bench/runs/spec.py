@@ -24,6 +24,7 @@ from pydantic import (
 from ..core.contracts import CONTROLS, Inference, Upscale
 from ..core.errors import SpecError, invalid_fields
 from ..core.names import safe_name, split_names
+from ..core.serialization import serialized
 from ..core.yaml_files import read_yaml
 
 GROWING = ("models", "data", "metrics")
@@ -127,7 +128,7 @@ class RunSpec(BaseModel):
     @property
     def digest(self) -> str:
         """sha256 over all fields."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(serialized(self.model_dump_json).encode()).hexdigest()
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

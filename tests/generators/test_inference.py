@@ -41,6 +41,7 @@ def test_bfloat16_gives_nearly_the_same_image_in_float32():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++, with which torch compiles")
 def test_compiled_differs_by_rounding_only():
     assert difference("compiled") < 1e-5
@@ -58,6 +59,7 @@ def test_a_deprecation_inside_torch_does_not_mean_that_nothing_compiles(monkeypa
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 def test_where_nothing_compiles_the_error_says_what_to_take(monkeypatch):
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     torch.compiler.reset()

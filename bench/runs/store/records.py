@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from math import inf, nan
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,7 @@ from pydantic_core import PydanticSerializationError
 
 from ...core.contracts import CONTROLS, Block, Column, FeatureExtractorCard, GeneratorCard, MetricCard
 from ...core.errors import BenchError, invalid_fields
+from ...core.serialization import serialized
 from ...core.text import plain_text
 from ..spec import BEFORE_UPSCALE, RunSpec, canonical_json
 
@@ -297,7 +299,7 @@ class _File(BaseModel):
 
     def to_json(self) -> str:
         """Return the text of the file: the fields that were set, by name, missing numbers as null."""
-        content = json.loads(self.model_dump_json(warnings=False))
+        content = json.loads(serialized(partial(self.model_dump_json, warnings=False)))
         return canonical_json({name: content[name] for name in self.model_fields_set})
 
 

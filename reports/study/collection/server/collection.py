@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -219,30 +219,34 @@ class Collection:
 
 
 def _opened(path: Path, study: str) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "busy_timeout = 5000",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.executescript(_TABLES)
-        connection.execute("INSERT INTO study SELECT ? WHERE NOT EXISTS (SELECT 1 FROM study)", (study,))
-        found = connection.execute("SELECT id FROM study").fetchone()[0]
-    except (OSError, sqlite3.Error) as error:
-        raise BenchError(
-            f"cannot keep answers in {path}: {error}; choose another file with --answers"
-        ) from error
-    if found != study:
-        raise BenchError(
-            f"{path} holds the answers of study {found}, not {study}; choose another with --answers"
-        )
-    return connection
+    with ExitStack() as unless_usable:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            unless_usable.callback(connection.close)
+            found = _prepared(connection, study)
+        except (OSError, sqlite3.Error) as error:
+            raise BenchError(
+                f"cannot keep answers in {path}: {error}; choose another file with --answers"
+            ) from error
+        if found != study:
+            raise BenchError(
+                f"{path} holds the answers of study {found}, not {study}; choose another with --answers"
+            )
+        unless_usable.pop_all()
+        return connection
+
+
+def _prepared(connection: sqlite3.Connection, study: str) -> str:
+    """Make the tables of an empty file; return the id of the study that the file is of."""
+    connection.row_factory = sqlite3.Row
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.executescript(_TABLES)
+    connection.execute("INSERT INTO study SELECT ? WHERE NOT EXISTS (SELECT 1 FROM study)", (study,))
+    found: str = connection.execute("SELECT id FROM study").fetchone()[0]
+    return found
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
