@@ -17,6 +17,7 @@ import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader, load_ahead
 
+from ..core.allocator import return_freed_memory
 from ..core.contracts import Edit, Failure, Features, Image
 from ..core.device import check_device
 from ..core.environment import commit, versions
@@ -218,6 +219,7 @@ def _scores_in(plan: DatasetPlan, scorer: Scorer, results: RunResults, depth: De
             counts[name] += len(again.recorded)
             differing[name] += _differing(again.recorded, again.found, KEYS, ["value"], depth.tolerance)
             differing[name] += again.features
+        return_freed_memory()
     for name in models:
         extent = "all shards" if depth.everything else "one shard"
         yield compared(

@@ -207,7 +207,7 @@ def _name(path: str) -> str:
 
 
 def _stem(path: str) -> str:
-    return _name(path.rpartition("/")[2])
+    return _name(basename(path))
 
 
 NAMED_BY_FOLDER = ("expression-folders", "stargan")
@@ -226,7 +226,8 @@ def cfee(path: str, meanings: Meanings = NO_MEANINGS) -> Labels:
     A few files are named ``04_221`` (class, person) or ``260_19.png`` (person, class). Classes mean what
     ``meanings`` says, else what ``CFEE_CLASSES`` does.
     """
-    match = _CFEE.fullmatch(_stem(path)) or _CFEE_REVERSED.fullmatch(_stem(path))
+    stem = _stem(path)
+    match = _CFEE.fullmatch(stem) or _CFEE_REVERSED.fullmatch(stem)
     if match is None or not basename(dirname(path)).lower().startswith("images"):
         raise Unmatched("the path is not of the form 01-04/Images1/01_126_3963 (class, person, photo)")
     code = code_key(match["class"])

@@ -39,7 +39,7 @@ IRIS_COLOURS = (
 
 @dataclass(frozen=True)
 class Skin:
-    """Linear colours; ``beard`` is its coverage, for stone to be carved by."""
+    """Linear colours, and the coverage of the beard, which stone is carved by."""
 
     tone: Planes
     hair: Planes
