@@ -117,15 +117,16 @@ def weights_folder_with_face_api(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Return another user's home; fitted models are computed once for all of them."""
+    """Return another user's home; models are fitted and faces rendered once for all of them."""
     base = tmp_path_factory.getbasetemp()
-    fitted = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fitted"
-    fitted.mkdir(exist_ok=True)
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
 
     def make() -> Path:
         home = tmp_path_factory.mktemp("home")
         (home / "cache").mkdir()
-        (home / "cache" / "fitted").symlink_to(fitted)
+        for kind in ("fitted", "rendered"):
+            (shared / kind).mkdir(parents=True, exist_ok=True)
+            (home / "cache" / kind).symlink_to(shared / kind)
         return home
 
     return make

@@ -18,9 +18,10 @@ from .console import make_console
 def cache() -> None:
     """Show and clear what is kept between runs.
 
-    Features and landmarks of images, fitted models, the state of image files and the time that runs took
-    lie in cache/ of FESBENCH_HOME. All of it is computed again where it is missing; no score depends on it.
-    FESBENCH_CACHE_GB limits the features (2 gigabytes, 0 keeps none).
+    Rendered faces, features and landmarks of images, fitted models, the state of image files and the time
+    that runs took lie in cache/ of FESBENCH_HOME. All of it is computed again where it is missing; no score
+    depends on it. FESBENCH_CACHE_GB limits the rendered faces and the features (2 gigabytes each, 0 keeps
+    none).
     """
 
 

@@ -27,8 +27,10 @@ def cache_folder() -> Path:
     return home() / "cache"
 
 
-def feature_cache_limit() -> int:
-    """Bytes of features to keep: ``FESBENCH_CACHE_GB`` gigabytes, 2 where it is not set; 0 keeps none.
+def cache_limit() -> int:
+    """Bytes to keep of features, and as many of rendered faces; 0 keeps none.
+
+    They are ``FESBENCH_CACHE_GB`` gigabytes, 2 where it is not set.
 
     Raises:
         BenchError: the variable holds no such number.

@@ -15,7 +15,8 @@ from fesbench.core.contracts import NEUTRAL, Annotation, Dataset, Image, Mask, S
 from fesbench.core.errors import DatasetError, UnknownName
 
 from .action_units import EXPRESSIONS, PROTOTYPES
-from .face import RENDERER_VERSION, Shot, ibug_landmarks_of, landmarks_of, render_shot
+from .face import RENDERER_VERSION, Shot, ibug_landmarks_of, landmarks_of
+from .kept_pictures import picture_of
 from .scene import DOMAINS
 
 SPLITS = ("train", "val", "test", "reference", "judge")
@@ -157,13 +158,13 @@ def _sample(name: str, subject: str, shot: Shot) -> Sample:
 
 
 def load_image(shot: Shot) -> Image:
-    """Render a shot: (H, W, 3) uint8 RGB."""
-    return render_shot(shot).image.copy()
+    """Return the picture of a shot, rendered before or now: (H, W, 3) uint8 RGB."""
+    return picture_of(shot).image.copy()
 
 
 def load_mask(shot: Shot) -> Mask:
     """Return the face region of a shot: (H, W) bool."""
-    return render_shot(shot).mask.copy()
+    return picture_of(shot).mask.copy()
 
 
 @lru_cache(maxsize=256)

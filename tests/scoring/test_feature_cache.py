@@ -116,7 +116,7 @@ def home(tmp_path, monkeypatch):
 
 def test_the_limit_comes_from_the_environment(home, monkeypatch):
     monkeypatch.setenv("FESBENCH_CACHE_GB", "0.5")
-    assert default_cache("cpu").limit == 5 * 10**8
+    assert default_cache("cpu").files.limit == 5 * 10**8
     monkeypatch.setenv("FESBENCH_CACHE_GB", "0")
     assert default_cache("cpu") is None
     monkeypatch.setenv("FESBENCH_CACHE_GB", "much")
