@@ -70,6 +70,11 @@ class ImageLoader:
     def __init__(self, workers: int) -> None:
         self._pool = worker_pool(workers) if workers else None
 
+    @property
+    def parallel(self) -> bool:
+        """Whether samples are loaded in other processes."""
+        return self._pool is not None
+
     def submit(self, sample: Sample) -> Pending:
         """Start to load a sample; return a function that waits for the image."""
         task = partial(load_sample, sample.load, sample.load_mask)

@@ -6,11 +6,16 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -60,6 +65,43 @@ def serve_parent_only() -> None:
 def worker_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool of so many new processes that serve this one only."""
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), serve_parent_only)
+
+
+@contextmanager
+def beside(call: Callable[[], T], parallel: bool = True) -> Iterator[Callable[[], T]]:
+    """Make a call in another process meanwhile; yield what waits for its result.
+
+    The call is made in this process, when its result is asked for, where it is not ``parallel``, cannot be
+    sent to another process, or that one fails. The other process ends with the block at the latest.
+    """
+    if not (parallel and picklable(call)):
+        yield call
+        return
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(there, call), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield partial(_received, here, call)
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def _send_result(connection: Connection, call: Callable[[], object]) -> None:
+    serve_parent_only()
+    with suppress(Exception):  # the parent makes the call itself, and sees the error
+        connection.send(call())
+
+
+def _received(connection: Connection, call: Callable[[], T]) -> T:
+    try:
+        result: T = connection.recv()
+    except (EOFError, OSError):
+        return call()
+    return result
 
 
 def picklable(task: object) -> bool:

@@ -25,7 +25,7 @@ from ..runs.spec import RunSpec
 from ..runs.store.records import CalibrationRecord, ModelRecord, plain
 from ..scoring.scorer import Scorer
 from ..scoring.sets import COLUMNS
-from ..statistics.summary import Summary, summarise
+from ..statistics.summary import Summary, image_results, summarise
 from .checks import Check, compared, differing_entries, equal_values
 
 KEYS: Mapping[str, Sequence[str]] = {
@@ -64,7 +64,9 @@ def table_checks(
     calibrated: Sequence[CalibrationRecord] = results.record.calibrations
     if everything:
         sets, calibrated = _sets_again(results, cells, tested, scorer)
-        summary = summary_of(results.scores, sets, calibrated, scorer.cards, cells)
+        summary = summary_of(
+            image_results(results.scores, scorer.cards), results.scores, sets, calibrated, cells
+        )
         yield _compared_summaries("summary.json against features and references", results, summary, loose)
     again: dict[str, Sequence[BaseModel]] = {
         "calibrations": calibrated,

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from fesbench.datasets.loading import ImageLoader
+from fesbench.datasets.workers import beside
 
 from ..core.allocator import keep_freed_memory
 from ..core.device import check_device, device_description
@@ -23,6 +24,7 @@ from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
 from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
+from ..statistics.summary import image_results
 from .execution.executor import Executor
 from .execution.local import LocalExecutor
 from .execution.progress import FIT, SYNTHESIZE, RecordedProgress, Stopwatch
@@ -209,15 +211,17 @@ def conclude_run(
     Raises:
         BenchError: the rows of a shard are missing or damaged.
     """
-    with stopwatch("set metrics"):
-        plans = {cell.dataset.name: cell.dataset for cell in cells}
-        references = references_of(plans.values(), scorer, loader, listener)
-        sets = set_results(store.parts, cells, scorer, references, listener)
-        calibrated = calibrations(scorer, references, listener)
-    listener.stage("intervals and comparisons")
     scores = collect_scores(store.parts, cells)
+    with beside(partial(image_results, scores, scorer.cards), loader.parallel) as images:
+        with stopwatch("set metrics"):
+            plans = {cell.dataset.name: cell.dataset for cell in cells}
+            references = references_of(plans.values(), scorer, loader, listener)
+            sets = set_results(store.parts, cells, scorer, references, listener)
+            calibrated = calibrations(scorer, references, listener)
+        listener.stage("intervals and comparisons")
+        summary = summary_of(images(), scores, sets, calibrated, cells)
     store.write_scores(scores)
-    store.write_summary(summary_of(scores, sets, calibrated, scorer.cards, cells).to_json())
+    store.write_summary(summary.to_json())
     store.update_record(
         calibrations=calibrated,
         unscored=_unscored(scores, sets.scores),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.contracts import COPY, STUDIO, Block, Direction
+from ..core.contracts import COPY, STUDIO, Block, Floats
 from .intervals import UNBOUNDED, Bounds, Estimates, clustered_means, of_differences
 from .measures import Measure, joint_column
 from .multiplicity import holm
@@ -203,45 +203,67 @@ def ranks(
         share the better rank.
     """
     keys = ["dataset", "domain", "metric"]
-    tests = dict(list(differences.groupby(keys, sort=False)))
-    placed = cells.assign(
-        block=[blocks.get(pair, "") for pair in zip(cells["generator"], cells["dataset"], strict=True)]
-    )
-    frames = [
-        _unranked(part, UNFIT)
-        if key[:3] in unfit
-        else _rank_block(part, tests.get(key[:3]), measures[str(key[2])].direction)
-        for key, part in placed[~placed["block"].isin(["control", ""])].groupby([*keys, "block"], sort=False)
-    ]
-    if not frames:
+    tests = {key: _Tests.of(part) for key, part in differences.groupby(keys, sort=False)}
+    pairs = zip(cells["generator"].to_numpy(object), cells["dataset"].to_numpy(object), strict=True)
+    placed = cells.assign(block=[blocks.get(pair, "") for pair in pairs])
+    placed = placed[~placed["block"].isin(["control", ""])]
+    ranked = placed["complete"].astype(bool) & placed["value"].notna()
+    names, values = placed["generator"].to_numpy(object), placed["value"].where(ranked).to_numpy(np.float64)
+    rows_of: Mapping[Any, Any] = placed.groupby([*keys, "block"], sort=False).indices
+    order, found = [], []
+    for key, rows in rows_of.items():
+        direction = measures[str(key[2])].direction
+        if key[:3] in unfit:
+            block = _unranked(len(rows), UNFIT)
+        elif direction is None:
+            block = _unranked(len(rows), NO_DIRECTION)
+        else:
+            block = _ranked(names[rows], values[rows], tests.get(key[:3]), direction == "higher")
+        order.append(rows)
+        found.append(block)
+    if not found:
         return pd.DataFrame(columns=RANK_COLUMNS)
-    return pd.concat(frames, ignore_index=True)[RANK_COLUMNS]
+    in_order = placed[[*keys, "block", "generator"]].iloc[np.concatenate(order)]
+    return in_order.reset_index(drop=True).join(pd.concat(found, ignore_index=True))[RANK_COLUMNS]
 
 
-def _unranked(part: pd.DataFrame, reason: str) -> pd.DataFrame:
+class _Tests(NamedTuple):
+    """The paired tests of one data set, domain and metric."""
+
+    generators: NDArray[np.object_]
+    versus: NDArray[np.object_]
+    difference: Floats
+    p: Floats
+
+    @classmethod
+    def of(cls, differences: pd.DataFrame) -> _Tests:
+        names = (differences[name].to_numpy(object) for name in ("generator", "versus"))
+        return cls(*names, *(differences[name].to_numpy(np.float64) for name in ("difference", "p")))
+
+
+def _unranked(count: int, reason: str) -> pd.DataFrame:
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"), np.nan)
-    return part.assign(**nothing, of=0, reason=reason)
+    return pd.DataFrame({**nothing, "of": 0, "reason": reason}, index=range(count))
 
 
-def _rank_block(part: pd.DataFrame, tests: pd.DataFrame | None, direction: Direction | None) -> pd.DataFrame:
-    if direction is None:
-        return _unranked(part, NO_DIRECTION)
-    higher = direction == "higher"
-    ranked = part["complete"].astype(bool) & part["value"].notna()
-    names = part["generator"].where(ranked)
+def _ranked(names: NDArray[np.object_], values: Floats, tests: _Tests | None, higher: bool) -> pd.DataFrame:
+    """The ranks of the generators of a block; those whose value is NaN are not ranked."""
+    ranked = ~np.isnan(values)
     of = int(ranked.sum())
-    result = part.assign(
-        rank=_without_rounding(part["value"].where(ranked)).rank(ascending=not higher, method="min"),
-        of=of,
-        reason=np.where(ranked, "", "incomplete: not ranked"),
-    )
-    if tests is None:
-        result["reason"] = np.where(ranked, "no paired test for a set metric", result["reason"])
-        return result.assign(rank_low=np.nan, rank_high=np.nan)
-    better, worse = _significant(tests, set(names.dropna()), higher)
-    return result.assign(
-        rank_low=[1 + better[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
-        rank_high=[of - worse[name] if keep else np.nan for name, keep in zip(names, ranked, strict=True)],
+    lowest, highest = np.full((2, len(values)), np.nan)
+    if tests is not None:
+        better, worse = _significant(tests, set(names[ranked]), higher)
+        lowest[ranked] = [1 + better[name] for name in names[ranked]]
+        highest[ranked] = [of - worse[name] for name in names[ranked]]
+    untested = "no paired test for a set metric" if tests is None else ""
+    return pd.DataFrame(
+        {
+            "rank": _without_rounding(pd.Series(values)).rank(ascending=not higher, method="min"),
+            "rank_low": lowest,
+            "rank_high": highest,
+            "of": of,
+            "reason": np.where(ranked, untested, "incomplete: not ranked"),
+        }
     )
 
 
@@ -252,16 +274,15 @@ def _without_rounding(values: pd.Series[float]) -> pd.Series[float]:
     return ordered.groupby(apart.cumsum()).transform("first").reindex(values.index)
 
 
-def _significant(tests: pd.DataFrame, names: set[str], higher: bool) -> tuple[dict[str, int], dict[str, int]]:
+def _significant(tests: _Tests, names: set[str], higher: bool) -> tuple[dict[str, int], dict[str, int]]:
     """How many of ``names`` are significantly better, and worse, than each of them."""
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    inside = tests[tests["generator"].isin(names) & tests["versus"].isin(names)]
-    p_holm = holm(inside["p"].to_numpy(np.float64))
-    for first, second, difference, p in zip(
-        inside["generator"], inside["versus"], inside["difference"], p_holm, strict=True
-    ):
+    pairs = list(zip(tests.generators, tests.versus, strict=True))
+    inside = [place for place, (first, second) in enumerate(pairs) if first in names and second in names]
+    for place, p in zip(inside, holm(tests.p[inside]), strict=True):
         if p < SIGNIFICANT:
-            winner, loser = (first, second) if (difference > 0) == higher else (second, first)
+            first, second = pairs[place]
+            winner, loser = (first, second) if (tests.difference[place] > 0) == higher else (second, first)
             better[loser] += 1
             worse[winner] += 1
     return better, worse

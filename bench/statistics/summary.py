@@ -100,6 +100,45 @@ class Summary:
         return text + "\n"
 
 
+@dataclass(frozen=True)
+class ImageResults:
+    """What follows from the scores of single outputs: all of a summary that needs no scores of sets.
+
+    ``measures`` are those of the cards, and joint success, macro accuracy and areas where they can be
+    computed; ``order`` is the order of data sets, metrics, domains and generators; ``notes`` belong to those
+    of the summary.
+    """
+
+    measures: Mapping[str, Measure]
+    order: Mapping[str, Sequence[object]]
+    cells: pd.DataFrame
+    differences: pd.DataFrame
+    expressions: pd.DataFrame
+    confusion: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def image_results(
+    scores: pd.DataFrame, cards: Iterable[MetricCard], in_distribution: str = IN_DISTRIBUTION
+) -> ImageResults:
+    """Return the results of the metrics of single outputs; arguments as for ``summarise``."""
+    cards = list(cards)
+    measures, rows = measures_of(cards), scores
+    scores, measures = with_joint(_that_exist(rows[rows["metric"].isin(list(measures))], measures), measures)
+    expressions = cells_by_expression(rows, scores, measures)
+    scores, measures = with_classification(rows, scores, measures)
+    cells = _image_cells(scores, rows, measures, in_distribution)
+    return ImageResults(
+        measures=measures,
+        order=_order(rows, [*scores["metric"].unique(), *measures]),
+        cells=cells,
+        differences=_differences(scores, measures, in_distribution),
+        expressions=expressions,
+        confusion=confusions(rows, cards),
+        notes=tuple(_floors_of(scores, cells)),
+    )
+
+
 def summarise(
     scores: pd.DataFrame,
     set_scores: pd.DataFrame,
@@ -129,30 +168,40 @@ def summarise(
         The summary; columns that hold labels and those beside a headline that no output of a data set can
         have are left out; joint success, macro accuracy and areas are added where they can be computed.
     """
-    cards = list(cards)
-    measures, rows = measures_of(cards), scores
-    scores, measures = with_joint(_that_exist(rows[rows["metric"].isin(list(measures))], measures), measures)
-    expressions = cells_by_expression(rows, scores, measures)
-    scores, measures = with_classification(rows, scores, measures)
-    image_cells = _image_cells(scores, rows, measures, in_distribution)
-    set_cells = _set_cells(set_scores, rows, measures)
-    order = _order(rows, [*scores["metric"].unique(), *measures])
-    cells = _in_order(
-        pd.concat([part for part in (image_cells, set_cells) if len(part)] or [image_cells]), order
+    images = image_results(scores, cards, in_distribution)
+    return with_sets(
+        images, scores, set_scores, blocks, in_distribution, baseline, unfit, set_differences=set_differences
     )
-    present = {column: measures[column] for column in cells["metric"].unique()}
+
+
+def with_sets(
+    images: ImageResults,
+    scores: pd.DataFrame,
+    set_scores: pd.DataFrame,
+    blocks: Mapping[tuple[str, str], Block],
+    in_distribution: str = IN_DISTRIBUTION,
+    baseline: str = COPY,
+    unfit: Collection[tuple[str, str, str]] = (),
+    set_differences: pd.DataFrame | None = None,
+) -> Summary:
+    """Return the summary of a run from the ``image_results`` of its scores; else as ``summarise``."""
+    set_cells = _set_cells(set_scores, scores, images.measures)
+    parts = [part for part in (images.cells, set_cells) if len(part)] or [images.cells]
+    cells = _in_order(pd.concat(parts), images.order)
+    present = {column: images.measures[column] for column in cells["metric"].unique()}
     known = pd.DataFrame(columns=DIFFERENCE_COLUMNS) if set_differences is None else set_differences
-    parts = (_differences(scores, measures, in_distribution), _untested(known, unfit))
-    differences = _in_order(pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True), order)
+    both = (images.differences, _untested(known, unfit))
+    parts = [part for part in both if len(part)] or [images.differences]
+    differences = _in_order(pd.concat(parts, ignore_index=True), images.order)
     return Summary(
         cells=cells,
         differences=differences,
         ranks=ranks(cells, differences, present, blocks, unfit),
         gains=gain_over(differences, baseline),
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
-        expressions=expressions,
-        confusion=confusions(rows, cards),
-        notes=(*_notes(cells), *_floors_of(scores, cells)),
+        expressions=images.expressions,
+        confusion=images.confusion,
+        notes=(*_notes(cells), *images.notes),
         methods=tuple(note.format(in_distribution=in_distribution) for note in _METHOD_NOTES),
     )
 

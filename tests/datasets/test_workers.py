@@ -1,13 +1,16 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fesbench.datasets import workers
+from fesbench.datasets.workers import beside
 
 PROC = Path("/proc")
 CORES = """
@@ -97,3 +100,37 @@ def is_alive(process: int) -> bool:
         return (PROC / f"{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+IN_PARENT = "__import__('multiprocessing').parent_process() is None"
+OWN_ID = "__import__('os').getpid()"
+
+
+def test_a_call_is_made_beside_in_another_process():
+    with beside(os.getpid) as result:
+        assert result() != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("call", "parallel"),
+    [
+        (os.getpid, False),
+        (lambda: os.getpid(), True),  # cannot be sent
+        (partial(eval, f"{OWN_ID} if {IN_PARENT} else __import__('os')._exit(0)"), True),
+        (partial(eval, f"{OWN_ID} if {IN_PARENT} else 1 / 0"), True),
+    ],
+)
+def test_a_call_is_made_here_where_no_other_process_can(call, parallel):
+    with beside(call, parallel) as result:
+        assert result() == os.getpid()
+
+
+def test_an_error_of_a_call_is_seen():
+    with beside(partial(int, "as asked")) as result, pytest.raises(ValueError, match="as asked"):
+        result()
+
+
+def test_the_other_process_ends_with_the_block():
+    with beside(partial(time.sleep, 600)):
+        assert multiprocessing.active_children()
+    assert not multiprocessing.active_children()

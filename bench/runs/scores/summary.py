@@ -8,9 +8,8 @@ import pandas as pd
 
 from fesbench.datasets.loading import ImageLoader
 
-from ...core.contracts import MetricCard
 from ...scoring.scorer import Scorer
-from ...statistics.summary import Summary, summarise
+from ...statistics.summary import ImageResults, Summary, with_sets
 from ..models import Cell
 from ..plan import DatasetPlan
 from ..progress import SILENT, Listener
@@ -30,21 +29,21 @@ def references_of(
 
 
 def summary_of(
+    images: ImageResults,
     scores: pd.DataFrame,
     sets: SetResults,
     calibrated: Sequence[CalibrationRecord],
-    cards: Sequence[MetricCard],
     cells: Sequence[Cell],
 ) -> Summary:
     """Return the summary of a run.
 
     Args:
-        scores: The rows of all cells.
+        images: The results of single outputs.
+        scores: The rows of all cells, which they are of.
         sets: The results of set metrics.
         calibrated: Which of them can rank.
-        cards: The cards of all metrics.
         cells: The generators on their data sets.
     """
     blocks = {(cell.card.name, cell.dataset.name): cell.block for cell in cells}
     unfit = [(item.dataset, item.domain, item.metric) for item in calibrated if not item.fit_to_rank]
-    return summarise(scores, sets.scores, cards, blocks, unfit=unfit, set_differences=sets.differences)
+    return with_sets(images, scores, sets.scores, blocks, unfit=unfit, set_differences=sets.differences)
