@@ -90,7 +90,7 @@ clean: ## remove what the other targets made, runs excepted
 	rm -rf $(VENV) .tox build dist *.egg-info
 
 core:
-	@.ci/environment $(VENV) study
+	@.ci/environment $(VENV) portable,prepare,study
 
 everything:
 	@.ci/environment $(VENV) $(EVERYTHING)

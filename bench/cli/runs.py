@@ -64,7 +64,7 @@ def show(run: Path | str) -> None:
 @runs.command("pack", epilog="Example:  bench runs pack runs/demo --out demo.tar.gz")
 @click.argument("run", type=Location(), shell_complete=complete_runs)
 @click.option("--out", type=click.Path(path_type=Path), help="The archive.  [default: RUN.tar.gz]")
-@click.option("--no-images", is_flag=True, help="Leave out outputs and grids, which show people.")
+@click.option("--no-images", is_flag=True, help="Leave out all pictures of people. Features stay in.")
 def pack_(run: Path | str, out: Path | None, no_images: bool) -> None:
     """Write RUN into one file, for another machine."""
     from ..runs.store.archive import SUFFIX, pack

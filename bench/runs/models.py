@@ -306,7 +306,14 @@ def _trained_here(plan: DatasetPlan, answering: Synthesizer, fits: Sequence[str]
 
 
 def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
-    return Cell(plan, answering, block_of(answering.card, plan, fitted=False))
+    card = answering.card
+    if plan.protocol == "cross-fit" and not card.control and _training_set(card) == plan.name:
+        raise BenchError(
+            f"{card.name} was trained on {plan.name}, all of whose people are tested here, as there are few: "
+            f"train it in folds (`bench train --folds`) and give its folds.json as checkpoint; where it has "
+            "seen none of them, name its training data differently in its card"
+        )
+    return Cell(plan, answering, block_of(card, plan, fitted=False))
 
 
 def block_of(card: GeneratorCard, plan: DatasetPlan, fitted: bool) -> Block:
@@ -319,11 +326,14 @@ def block_of(card: GeneratorCard, plan: DatasetPlan, fitted: bool) -> Block:
     """
     if card.control:
         return "control"
-    trained_on = card.trained_on.replace("/", " ").split(" ")[0]
-    seen = plan.protocol == "cross-fit"  # its own training subjects are among those that are tested
-    if fitted or (trained_on == plan.training_set and not seen):
+    if fitted or _training_set(card) == plan.training_set:
         return "registered" if card.registered else "main"
     return "registered transfer" if card.registered else "transfer"
+
+
+def _training_set(card: GeneratorCard) -> str:
+    """Return the name of the data set that a model was trained on: the first word of its card's entry."""
+    return card.trained_on.replace("/", " ").split(" ")[0]
 
 
 def _synthesizer(generator: Generator, plan: DatasetPlan, spec: RunSpec, device: str) -> GeneratorSynthesizer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 REPEAT = Path(__file__).parents[2] / "benchmarks" / "repeat_run.py"
-OUTPUTS = 5000
+OUTPUTS = 2500
 LARGEST_FILE = 1_000_000
 """Bytes of a data file; one of scores holds 2000 outputs."""
 

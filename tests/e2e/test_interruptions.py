@@ -149,7 +149,7 @@ def test_kills_at_any_moment_change_nothing(start, tmp_path):
         ("--model", "masked-regression", "--metric", "fid"),
     )
     finish(start(*arguments(whole, *more, limit=3, workers=2)))
-    for moment in np.linspace(1, count_files(whole), 5)[:-1]:
+    for moment in np.linspace(1, count_files(whole), 4)[:-1]:
         process = start(*arguments(killed, *more, limit=3, workers=2))
         wait_for(lambda moment=moment: count_files(killed) >= moment, process)
         kill(process)

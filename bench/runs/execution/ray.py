@@ -126,7 +126,9 @@ class _Pool:
             if ready in self.starting:
                 self._welcome(ready)
             else:
-                yield from self._take(ready)
+                results = self._take(ready)
+                self._give_work(batches)  # first, so that no actor waits until the caller has stored them
+                yield from results
 
     def _start_actor(self) -> None:
         """Ask for an actor; it gets work once it is loaded, which may be never where no node has room."""
@@ -166,36 +168,33 @@ class _Pool:
             self.busy[stream] = actor, batch
         return True
 
-    def _take(self, stream: Any) -> Iterator[ShardDone]:
-        """Yield the next result of a stream, if there is one."""
+    def _take(self, stream: Any) -> list[ShardDone]:
+        """Return the next result of a stream; none, or that of a task that failed, where its actor died."""
         actor, batch = self.busy[stream]
         try:
             done: ShardDone = ray.get(next(stream))
-        except StopIteration:
-            del self.busy[stream]
-            self.idle.append(actor)
         except RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except RayActorError as error:
             del self.busy[stream]
             self._start_actor()
-            yield from self._after_death(batch, error)
-        else:
-            batch.tasks.popleft()
-            batch.deaths = 0
-            yield done
-
-    def _after_death(self, batch: _Batch, error: RayActorError) -> Iterator[ShardDone]:
-        """Queue the rest of a batch; the task that the worker died at goes alone, and at last fails."""
+            return self._after_death(batch, error)
+        batch.tasks.popleft()
+        batch.deaths = 0
         if not batch.tasks:
-            return
+            del self.busy[stream]
+            self.idle.append(actor)
+        return [done]
+
+    def _after_death(self, batch: _Batch, error: RayActorError) -> list[ShardDone]:
+        """Queue the rest of a batch; the task that the worker died at goes alone, and at last fails."""
         first, deaths = batch.tasks.popleft(), batch.deaths + 1
         if deaths < DEATHS:
             self.again.append(_Batch(deque([first]), deaths))
-        else:
-            yield self.worker.failed(first, f"its worker died {DEATHS} times: {error}")
         if batch.tasks:
             self.again.append(_Batch(batch.tasks))
+        reason = f"its worker died {DEATHS} times: {error}"
+        return [] if deaths < DEATHS else [self.worker.failed(first, reason)]
 
     def close(self) -> None:
         """Stop all actors."""

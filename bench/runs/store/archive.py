@@ -25,6 +25,8 @@ LIMIT = 50 * 2**30
 
 _FILES = frozenset((*DIGESTED, DIGESTS, LOG))
 _FOLDERS = frozenset(("outputs", "scores", REPORT, GRIDS))
+_PICTURES = ("outputs/", f"{GRIDS}/", f"{REPORT}/figures/", f"{REPORT}/html/")
+"""Where a run keeps pictures of people."""
 _CHUNK = 1 << 20
 
 
@@ -34,8 +36,10 @@ def pack(store: RunStore, archive: Path, images: bool = True) -> int:
     Args:
         store: The run.
         archive: The file to write; it appears whole or not at all.
-        images: Whether to include outputs and grids of images, which show the inputs' people. Without them
-            tables and reports can be made, and no score can be computed again.
+        images: Whether to include what shows the inputs' people: outputs, grids, figures and the page of a
+            report. Without them tables and reports can be made, and no score of single images can be computed
+            again. Features of the images, embeddings of faces among them, are in it either way: scores of
+            sets are computed from features.
 
     Returns:
         The number of files in it.
@@ -44,7 +48,7 @@ def pack(store: RunStore, archive: Path, images: bool = True) -> int:
         BenchError: there is no run, or the archive cannot be written.
     """
     storage = storage_at(store.location)
-    keys = [key for key in _keys(storage) if images or key.split("/")[0] not in ("outputs", GRIDS)]
+    keys = [key for key in _keys(storage) if images or not key.startswith(_PICTURES)]
     if RECORD not in keys:
         raise BenchError(f"{store.location} holds no run: there is no {RECORD}")
     with (
