@@ -19,7 +19,7 @@ from ..core.errors import SpecError
 from ..core.plurals import counted
 from ..core.serialization import serialized
 from ..metrics.registry import metric_id
-from ..runs.plan import Plan
+from ..runs.plan import DatasetPlan, Plan
 from ..runs.progress import Listener, shown_progress
 from ..runs.spec import BY_MODEL, Part, RunConfig, by_model, read_config
 from ..runs.store.records import OutputForm
@@ -312,7 +312,7 @@ def _print_plan(plan: Plan, store: RunStore, duration: Duration | None, console:
             ", ".join(item.dataset.domains),
             str(len({edit.source.subject for edit in item.edits})),
             str(len(item.edits)),
-            _protocol_text(item.protocol, item.training_set, plan.spec.folds),
+            _protocol_text(item, plan.spec.folds),
             counted(len(item.dataset.problems), "file"),
         )
     console.print(table)
@@ -353,7 +353,9 @@ def _plan_record(plan: Plan, store: RunStore, duration: Duration | None) -> dict
     }
 
 
-def _protocol_text(protocol: str, training_set: str, folds: int) -> str:
-    if protocol == "cross-fit":
+def _protocol_text(item: DatasetPlan, folds: int) -> str:
+    if item.protocol == "cross-fit":
         return f"itself, {folds} subject-disjoint folds"
-    return f"{training_set}, train split"
+    return (
+        f"{item.training_set}, {'all people' if item.train.split == 'all' else f'{item.train.split} split'}"
+    )

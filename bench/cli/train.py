@@ -122,8 +122,9 @@ def _choose(folder: Path, judge: str | None) -> None:
 @click.option(
     "--judge",
     metavar="METRIC",
-    help="Keep the weights, after the last step or one of the protocol's candidates, that it scores highest "
-    "on validation subjects.  [default: for rendered faces ecs@embedded-judge1, else the last are kept]",
+    help="Choose among the weights after the last step and the protocol's candidates by this metric on "
+    "validation subjects; see docs/training.md.  [default: ecs@embedded-judge1 for rendered faces and an "
+    "embedded protocol without folds, else the last weights are kept]",
 )
 @click.option(
     "--trials", type=click.IntRange(0), default=0, help="For the record: tuning runs behind these settings."

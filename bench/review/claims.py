@@ -1,7 +1,9 @@
 """Judges which published claims hold on a run: agrees, disagrees, undecided or not testable, with numbers.
 
 A claim ranks a model, or puts it ahead of another one. Scores of single outputs are judged by the paired
-tests of ``statistics.comparisons``, scores of sets, which have none, by whether their intervals overlap.
+tests of ``statistics.comparisons``, as are scores of sets where there are differences on the same edits; else
+by whether their intervals overlap. A claim on two models is judged by the p value of its own test, one on
+ranks by p values adjusted by Holm's method.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from pydantic import (
     model_validator,
 )
 
+from fesbench.datasets.images import SUFFIXES, Trait
+
 from ..core.contracts import Block, Direction, GeneratorCard, Inference, Upscale
 from ..core.environment import PACKAGES
 from ..core.errors import BenchError, UnknownName, invalid_fields
@@ -460,10 +462,18 @@ _PATH = re.compile(
     r"""(?<![\w./\\~])(?:file://|outputs:)?(?:~|\.\.?|[A-Za-z]:)?(?!//)[/\\](?:[^\s'",;()]*[/\\])?(?=\S)"""
 )
 """The folders of a path that begins with one; a web address holds none."""
+_EXAMPLE = re.compile(f", such as .*: (?={'|'.join(re.escape(trait.value) for trait in Trait)})")
+"""The image that a note of ``trait_notes`` gives as an example."""
+_IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(SUFFIXES)))})(?!\w)", re.IGNORECASE)
+WITHHELD = "left out, as the text names an image"
 
 
 class Scrubbed:
-    """Removes the folders of paths from texts: ``some/where/G.ckpt`` is ``G.ckpt``."""
+    """Makes texts of a run fit to be published.
+
+    Of paths the folders are removed: ``some/where/G.ckpt`` is ``G.ckpt``. A text that names an image, which
+    may be that of a person, ends before the part that does.
+    """
 
     def __init__(self, run: RunResults) -> None:
         spec = run.spec
@@ -472,9 +482,13 @@ class Scrubbed:
         self._paths = sorted(paths, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return the text with the name alone in the place of each path."""
+        """Return the text without the folders of paths, and without names of images."""
         for path in self._paths:
             text = text.replace(f"{path}/", "").replace(path, Path(path).name)
+        text = _EXAMPLE.sub(": ", text)
+        if named := _IMAGE.search(text):
+            kind, colon, _ = text[: named.start()].partition(": ")
+            text = f"{kind}: {WITHHELD}" if colon else WITHHELD
         return _PATH.sub("", text)
 
     def card(self, card: GeneratorCard) -> GeneratorCard:

@@ -25,6 +25,7 @@ from ..core.errors import DatasetError, ImageError, WeightsMissing
 from ..core.files import file_digest
 from ..core.host_process import TIMEOUT
 from ..core.json_values import json_value
+from ..core.paths import other_weights_allowed
 from ..core.plurals import counted
 from ..core.reasons import UNSCORED
 from ..metrics.fss import FaceSimilarity
@@ -326,6 +327,11 @@ def _unpublished_weights(backend: str) -> Iterator[str]:
         used = file.backend == backend.removesuffix(SUFFIX) and file.path.is_file()
         if used and file.sha256 and file.state() != "ok":
             yield f"{file.path} is not the published {file.name}: numbers through it are nobody else's"
+        elif used and not file.sha256 and other_weights_allowed():
+            yield (
+                f"{file.path} is used as {file.name}, of which no digest is published: compare its sha256 "
+                "before you compare numbers"
+            )
 
 
 def _record(request: Request, pairing: Pairing, seen: Survey, scorer: Scorer) -> dict[str, Any]:

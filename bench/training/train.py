@@ -137,7 +137,7 @@ def train(
     Args:
         model: Name of a generator that has a network, several with commas between, or ``all``.
         data: Name or folder of the data set.
-        protocol: ``embedded-v1`` or ``official``; see ``protocol_settings``.
+        protocol: ``embedded-v1``, ``embedded-v2`` or ``official``; see ``protocol_settings``.
         config: Changes to the protocol's settings: fields of ``Settings``, or a YAML or TOML file of them.
         budget: Seconds to train for, instead of a number of steps.
         steps: Steps to make instead of the protocol's.
@@ -157,7 +157,8 @@ def train(
         folds: Train as many times, each time on all subjects but one part of them, and list the checkpoints
             in ``MODEL.folds.json``.
         judge: Id of the expression metric that chooses among the candidate weights, on validation subjects.
-            By default the development judge for rendered faces under ``embedded-v1``, and none otherwise.
+            By default the development judge for rendered faces under an embedded protocol without
+            folds, else none.
         trials: For the training record: the number of tuning runs behind these settings, besides those of
             the model's own loss weights.
         export: ``official`` to write the file of the model's official code as well.

@@ -9,9 +9,12 @@ import pytest
 
 from fesbench.core.contracts import GeneratorCard
 from fesbench.core.errors import BenchError, UnknownName
+from fesbench.datasets.images import Trait, trait_notes
 from fesbench.review.submission import (
     MAX_BYTES,
     SCHEMA,
+    WITHHELD,
+    Scrubbed,
     Submission,
     json_schema,
     read_submission,
@@ -117,6 +120,28 @@ def test_no_path_and_no_name_of_a_photo_is_in_it(make_scores, make_results, tmp_
     assert model.card.choices[1] == "read faces.csv; RGB / 255"
     assert model.weights == {}
     assert len(model.digest) == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("no output: the source file is empty", "no output: the source file is empty"),
+        ("no output: happy/anna smith.JPG: it is empty", f"no output: {WITHHELD}"),
+        ("anna.smith-2.png: it is empty", WITHHELD),
+        ("/home/ann/a b/s01.webp is damaged", WITHHELD),
+        ("weights G.pngs.ckpt", "weights G.pngs.ckpt"),
+        *(
+            (note, f"1 of 1 image: {trait.value}")
+            for trait in Trait
+            for note in trait_notes({"happy/anna smith: 2.png": [trait]})
+        ),
+    ],
+)
+def test_of_a_text_that_names_an_image_only_the_rest_is_published(
+    make_scores, make_results, tmp_path, text, published
+):
+    run = make_results(tmp_path / "run", make_scores({"a": 0.4, "b": 0.3}))
+    assert Scrubbed(run)(text) == published
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,15 @@ def test_every_subject_is_edited_by_the_network_that_has_not_seen_them(trained, 
     assert sorted(tested) == sorted(edits)
 
 
+def test_a_network_that_learned_from_the_people_who_are_tested_is_refused(trained, faces):
+    with pytest.raises(BenchError, match=r"reggan was trained on faces, all of whose people are tested here"):
+        prepared(trained / "fold-1" / "reggan.safetensors", faces, folds=FOLDS)
+
+
+def test_a_network_that_learned_from_other_data_is_compared_apart(faces):
+    assert prepared(None, faces, folds=FOLDS).block == "transfer"
+
+
 def test_other_folds_than_those_of_the_training_are_refused(trained, faces):
     with pytest.raises(BenchError, match="--folds must be those of the training"):
         prepared(trained / "reggan.folds.json", faces, folds=FOLDS + 1)

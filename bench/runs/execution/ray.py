@@ -213,5 +213,5 @@ def _check_room(executor: RayExecutor) -> None:
     if not any(all(node.get(kind, 0) >= count for kind, count in wanted.items()) for node in nodes):
         raise BenchError(
             f"no node of the Ray cluster has {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs for a "
-            "worker; ask for less with --cpus-per-worker or --gpus-per-worker"
+            "worker; ask for less with --gpus-per-worker"
         )

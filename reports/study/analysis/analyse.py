@@ -203,7 +203,7 @@ def _wins(found: Sequence[Answers], models: Sequence[str]) -> Iterator[Record]:
 def _agreement(found: Sequence[Answers], measurement: Measurement) -> Iterator[Record]:
     for answers in found:
         given = answers.meant.astype(float) if measurement == "ordinal" else answers.meant
-        estimate = krippendorff_alpha(answers.units, given, measurement)  # type: ignore[arg-type]
+        estimate = krippendorff_alpha(answers.units, given, measurement, answers.items)  # type: ignore[arg-type]
         people = len(set(answers.participants))
         if people < FEWEST_PARTICIPANTS and not np.isnan(estimate.value):
             reason = f"an interval needs at least {FEWEST_PARTICIPANTS} participants"

@@ -29,13 +29,19 @@ def test_a_run_comes_back_as_it_was_and_packs_to_the_same_bytes(archive, copied_
     assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
 
 
-def test_without_images_the_missing_files_are_named(copied_run, tmp_path):
+def test_without_images_there_is_no_picture_and_the_missing_files_are_named(copied_run, tmp_path):
+    pictures = ("grids/grid.png", "report/figures/grid.pdf", "report/html/images/anna.png")
+    for picture in (*pictures, "report/tables/main.tex"):
+        (copied_run / picture).parent.mkdir(parents=True, exist_ok=True)
+        (copied_run / picture).touch()
     RunStore(copied_run).write_digests()
     pack(RunStore(copied_run), tmp_path / "small.tar.gz", images=False)
     missing = unpack(tmp_path / "small.tar.gz", tmp_path / "small")
     assert missing
     assert all(name.startswith("outputs/") for name in missing)
-    assert not (tmp_path / "small" / "outputs").exists()
+    kept = [path.suffix for path in (tmp_path / "small").rglob("*") if path.is_file()]
+    assert not {".png", ".pdf", ".html", ".tar"} & {*kept}
+    assert ".tex" in kept
     assert len(RunStore(tmp_path / "small").read_scores())
 
 

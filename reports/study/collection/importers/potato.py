@@ -33,7 +33,7 @@ def read(path: Path) -> Reading:
         chosen = _choice(record.get("label_annotations", "annotations"))
         name = record.text("instance_id", "id")
         if CONSENT in name.casefold():
-            if chosen is not None and not agrees(chosen, record.place):
+            if chosen is None or not agrees(chosen, record.place):
                 return Reading([], skipped=[(path.name, NO_CONSENT)])
         elif chosen is None:
             skipped.append((record.place, "no annotation, or more than one choice"))

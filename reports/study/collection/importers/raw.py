@@ -54,13 +54,20 @@ class Reading:
 def tidy_reading(table: Table) -> Reading:
     """Read records with the columns participant, form, trial, answer and time, one for each answer.
 
-    Records without a trial id (instructions, consent) or without an answer are no answers. All answers of a
-    participant who did not consent in any record are skipped.
+    Records without a trial id (instructions, consent) or without an answer are no answers. Where any record
+    tells of consent, all answers of participants who agreed in none, or refused in one, are skipped.
     """
-    refusals = {_person(record) for record in table.records if record.text(CONSENT) and not agreed(record)}
-    skipped = [(one.place, NO_CONSENT) for one in table.records if _person(one) in refusals]
-    kept = (one for one in table.records if _person(one) not in refusals)
-    return Reading([answer for record in kept for answer in _tidy_answer(record)], skipped=skipped)
+    stated = [(_person(record), agreed(record)) for record in table.records if record.text(CONSENT)]
+    refused = {person for person, consent in stated if not consent}
+    consenting = {person for person, _ in stated} - refused
+    asked = any(CONSENT in record for record in table.records)
+    skipped, answers = [], list[RawAnswer]()
+    for record in table.records:
+        if asked and _person(record) not in consenting:
+            skipped.append((record.place, NO_CONSENT))
+        else:
+            answers.extend(_tidy_answer(record))
+    return Reading(answers, skipped=skipped)
 
 
 def _person(record: Record) -> str:

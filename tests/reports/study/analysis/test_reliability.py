@@ -36,3 +36,17 @@ def test_alpha_of_one_answer_only_is_undefined():
     found = krippendorff_alpha([0, 0, 1, 1], list("aaaa"))
     assert np.isnan(found.value)
     assert "same" in found.reason
+
+
+def test_units_of_an_item_are_resampled_together():
+    rng = np.random.default_rng(0)
+    agreed = rng.integers(0, 2, 30)  # on all units of an item people agree, or on none
+    units = np.repeat(np.arange(120), 4)
+    items = units // 4
+    answers = np.where(agreed[items] == 1, units % 2, rng.integers(0, 2, len(units)))
+    alone = krippendorff_alpha(units.tolist(), answers.tolist())
+    together = krippendorff_alpha(units.tolist(), answers.tolist(), items=items.tolist())
+    assert alone.value == together.value
+    assert (alone.items, together.items) == (120, 30)
+    ratio = (together.high - together.low) / (alone.high - alone.low)
+    assert 1.3 < ratio < 2.2  # four units that vary together, so up to twice as wide

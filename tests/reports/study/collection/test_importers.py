@@ -228,6 +228,15 @@ def test_a_refusal_in_any_row_is_one_for_the_participant(write):
     assert [reason for _, reason in found.skipped] == ["no consent"] * 2
 
 
+def test_an_empty_consent_is_none_where_others_were_asked(write):
+    head = "participant,form_id,trial_id,answer,consent,rt"
+    found = READERS["web"](write(f"{head}\np1,F1,{T0},A,yes,900\np1,F1,{T1},B,,900\np2,F1,{T0},A,,900\n"))
+    assert [(answer.participant, answer.trial) for answer in found.answers] == [("p1", T0), ("p1", T1)]
+    assert [reason for _, reason in found.skipped] == ["no consent"]
+    nobody_was_asked = READERS["web"](write(f"participant,form_id,trial_id,answer,rt\np2,F1,{T0},A,900\n"))
+    assert len(nobody_was_asked.answers) == 1
+
+
 def test_a_consent_that_is_neither_yes_nor_no_is_named(write):
     with pytest.raises(BenchError, match=r"answers\.csv, row 2: the consent is 'perhaps'"):
         READERS["qualtrics"](write(f"ResponseId,consent,{T0}\nR_1,perhaps,1\n"))
