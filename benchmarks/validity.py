@@ -500,19 +500,21 @@ def words_on_rendered(results: Sequence[Result]) -> str:
     """What the embedded metrics see."""
     at_ = partial(at, results)
     ecs, fss, quality, fid = "ecs@embedded", "fss@embedded", "quality@embedded", "fid@embedded"
-    return f"""- **ECS** sees the expression and nothing else: {at_(TRUTH, ecs, 0)} for the truth,
+    return f"""- **ECS** follows the expression: {at_(TRUTH, ecs, 0)} for the truth,
   {at_(STRENGTH, ecs, 3)} at half its strength, {at_(EXPRESSION, ecs)} for another expression,
-  {at_(COPY, ecs)} for the unchanged input. Another person with the right expression scores
-  {at_(PERSON, ecs)}; noise and blur that nobody would accept still score {at_("noise", ecs, 5)} and
-  {at_("blur", ecs, 5)} at their strongest.
-- **FSS** sees the person: {at_(PERSON, fss)} for another one, {at_(TRUTH, fss, 0)} for the truth. It does
-  not see the expression; the unchanged input has the best score of all, {at_(COPY, fss)}, and the less
-  a model changes the higher it stands. Read it beside ECS.
-- **Quality** sees blur, noise and JPEG, from {at_(TRUTH, quality, 0)} down to
-  {at_("blur", quality, 5)}, {at_("noise", quality, 5)} and {at_("JPEG", quality, 5)}; who is shown, and
-  with which expression, it cannot see.
-- **FID and KID** see a set as a whole. Who answers which edit is nothing to them: with persons or
-  expressions exchanged they give the truth's value ({at_(PERSON, fid)}, {at_(TRUTH, fid, 0)}). They order
+  {at_(COPY, ecs)} for the unchanged input. It says little of the rest: the strongest noise and blur
+  still score {at_("noise", ecs, 5)} and {at_("blur", ecs, 5)}. Another person with the right expression
+  scores {at_(PERSON, ecs)}, by construction.
+- **FSS** sees the person: {at_(PERSON, fss)} for another one, {at_(TRUTH, fss, 0)} for the truth. It
+  falls as the expression gets stronger, from {at_(COPY, fss)} for the unchanged input to
+  {at_(TRUTH, fss, 0)} at full strength. The less a model changes the higher it stands: read it beside ECS.
+- **Quality** falls from {at_(TRUTH, quality, 0)} to {at_("blur", quality, 5)} with blur, to
+  {at_("noise", quality, 5)} with noise and to {at_("JPEG", quality, 5)} with JPEG. The network was
+  trained to rank these three degradations and four more, so this is validation on the training task, not on
+  faults that it has not met. The expression hardly changes it: {at_(TRUTH, quality, 0)} at full strength,
+  {at_(STRENGTH, quality, 4)} at a quarter of it.
+- **FID and KID** see a set as a whole, whichever image answers which edit: with persons or expressions
+  exchanged they give the truth's value ({at_(PERSON, fid)}, {at_(TRUTH, fid, 0)}) by construction. They order
   strong harm, but of so few images not the slightest: the weakest blur has {at_("blur", fid, 1)}, the
   unchanged input {at_(COPY, fid)}. So a run calibrates them on real images before it ranks anything by
   them.
@@ -535,8 +537,8 @@ def words_on_london(results: Sequence[Result]) -> str:
   {at_(TRUTH, fss, 0)}: the scale is narrow, and `fss.verified@dlib`, {at_(PERSON, "fss.verified@dlib")}
   and {at_(TRUTH, "fss.verified@dlib", 0)}, says what it means.
 - **Quality** through the embedded network, which never saw a photo, gives real photos
-  {at_(TRUTH, quality, 0)} and orders the same three ladders. Its level is not that of rendered faces:
-  compare within one data set.
+  {at_(TRUTH, quality, 0)} and orders the same three ladders, which it was trained to rank on rendered faces.
+  Its level is not that of rendered faces: compare within one data set.
 - **FID and KID** of sets as small as this one see strong harm only: the truth has {at_(TRUTH, fid, 0)},
   blurred by one pixel {at_("blur", fid, 2)}, by three {at_("blur", fid, 5)}."""
 
@@ -554,6 +556,12 @@ portable`) measures this page and draws the figure.
 Lines are faults in growing steps; the marks on the right have no steps: the unchanged input (copy), the truth
 of another person, the truth of another expression. The grey line is the truth's own score.
 
+For another person the true targets are exchanged among the edits of one expression in a domain, for another
+expression among those of one person. A score that depends only on the output and on what is kept then has the
+truth's mean by construction: ECS for another person, FSS for another expression, quality and scores of sets
+for both. That these agree below says nothing of the networks. All numbers are means without intervals, and
+*each step worse* compares them without a test.
+
 {steps}
 
 **Not validated here**: {rest}.
@@ -562,18 +570,18 @@ is right ([precision](precision.md)), not what the networks see.
 
 {sections}"""
 
-RUINS_SECTION = """## Ruins
+RUINS_SECTION = """## Severe artefacts
 
-True targets of three rendered people in studio, portrait and avatar (54 edits), spoilt so that nobody would
-accept them: squares of 8 pixels 40 grey levels lighter and darker, 80 grey levels more of red and fewer of
-blue, a blur of 4 pixels, every second square of 16 pixels replaced by the one in the middle.
+True targets of three rendered people in studio, portrait and avatar (54 edits), with severe artefacts:
+squares of 8 pixels 40 grey levels lighter and darker, 80 grey levels more of red and fewer of blue, a blur of
+4 pixels, every second square of 16 pixels replaced by the one in the middle.
 
 {table}
 
 Networks of expression and identity, and so joint success, let many of them pass. `works` asks besides for a
 quality that is not below the 1st percentile of the real photos of the same domain (of fewer than 100, the
-worst one). It refuses most, not all: the quality network learned from blur, noise and compression, and
-hardly sees that patches of a sharp picture repeat. Look at the pictures too.
+worst one). It refuses most, not all: the quality network learned from blur, noise, compression and four
+other degradations, and hardly sees that patches of a sharp picture repeat. Look at the pictures too.
 """
 
 

@@ -5,9 +5,9 @@ holds the answer is an image or an ``ImageError``. What is made of unusual files
 
 - EXIF orientation is applied; of several frames or pages the first counts.
 - Transparent pixels are blended over white, as web pages and most viewers show them.
-- 16-bit grey is divided by 257, of 16-bit colours the upper byte counts; grey is repeated three times; CMYK,
-  YCbCr and palettes become RGB by Pillow's own conversion, without colour profiles. 32-bit and float pixels
-  have no stated range: refused.
+- 16-bit grey is divided by 257, and inverted in a TIFF where 0 is white; of 16-bit colours the upper byte
+  counts; grey is repeated three times; CMYK, YCbCr and palettes become RGB by Pillow's own conversion,
+  without colour profiles. 32-bit and float pixels have no stated range: refused.
 - Damaged files are refused, see ``integrity``, and so are images that were saved as 0..1. ``Trait`` lists
   what is noted.
 """
@@ -41,11 +41,13 @@ SUFFIXES = frozenset(
 )
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
-DECODER = f"2-{PIL.__version__}"
+DECODER = f"3-{PIL.__version__}"
 """Names what decides which files are usable, for caches."""
 
 SMALL = 32
 """Pixels of the shorter side below which an image is noted."""
+DARK = 32
+"""An image whose brightest value is below this is noted."""
 FLAT_PART = 8
 """An upper or lower part of this fraction of the height that is all black or all grey is noted."""
 FILLINGS = (0, 128)
@@ -59,6 +61,7 @@ class Trait(Enum):
     OBLONG = "not square; only the centre square is used (`bench data prepare` crops around the eyes)"
     SMALL = f"smaller than {SMALL} pixels; enlarged"
     BLANK = "one colour throughout; there is no face to see"
+    DARK = f"darker than {DARK} of 255; multiply values by 16 if they are of 12 bits in a 16-bit file"
     FLAT_EDGE = "black or grey at the top or bottom, as files are that were cut and saved again; used as is"
 
 
@@ -95,6 +98,7 @@ def examine(data: bytes) -> Examined:
         Trait.OBLONG: pixels.shape[0] != pixels.shape[1],
         Trait.SMALL: min(pixels.shape[:2]) < SMALL,
         Trait.BLANK: (blank := bool((pixels == pixels[0, 0]).all())),
+        Trait.DARK: not blank and bool(pixels.max() < DARK),
         Trait.FLAT_EDGE: not blank and any(map(_is_filling, _edges(pixels))),
     }
     return Examined(pixels, tuple(trait for trait, is_so in found.items() if is_so))
@@ -155,11 +159,22 @@ def read_header(path: Path) -> Header:
     """
     try:
         with Pillow.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as image:
-            return Header(image.format or "", image.size, Pillow.getmodebase(image.mode) == "L")
+            return Header(image.format or "", image.size, _is_grey(image))
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except Exception as error:  # as in ``decode_image``
         raise ImageError(f"{path}: not an image in {', '.join(FORMATS)} format ({error})") from error
+
+
+def _is_grey(image: Pillow.Image) -> bool:
+    """Return whether a mode, or the palette, holds no colour; the pixels are not decoded."""
+    if image.mode != "P" or image.palette is None:
+        return Pillow.getmodebase(image.mode) == "L"
+    rawmode, colours = image.palette.getdata()
+    one = Pillow.new("P", (1, 1))
+    one.putpalette(colours, rawmode)
+    red, green, blue = np.array(one.getpalette("RGB")).reshape(-1, 3).T
+    return bool((red == green).all() and (green == blue).all())
 
 
 def decode_image(data: bytes) -> Image:
@@ -204,8 +219,20 @@ def _decode(data: bytes) -> tuple[Image, bool]:
         image.load()
         if format_ == "PNG":
             _scale_transparent_colour(image, data[_PNG_DEPTH])
+        inverted = format_ == "TIFF" and _is_white_zero(image)
         pixels, transparent = _to_rgb(ImageOps.exif_transpose(image), format_)
+        if inverted:
+            pixels = 255 - pixels
         return np.ascontiguousarray(pixels), transparent
+
+
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+
+
+def _is_white_zero(image: Pillow.Image) -> bool:
+    """Return whether a TIFF has 16-bit grey of which 0 is white: Pillow inverts that of fewer bits alone."""
+    tags: Mapping[int, object] = getattr(image, "tag_v2", {})
+    return image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 _PNG_DEPTH = 24

@@ -40,10 +40,12 @@ class Pairing:
         answers: Each edit with its image, in the order of the edits' ids. The subject of a source is its
             name; the target is empty where no expression was asked for. One image may answer several edits.
         unused: Sources that no image was made from.
+        unnamed: Images that a table of targets does not name, and that are not scored.
     """
 
     answers: Sequence[Answer]
     unused: tuple[str, ...]
+    unnamed: tuple[str, ...] = ()
 
     @property
     def images(self) -> list[Path]:
@@ -82,7 +84,9 @@ def pair_images(images: Path, sources: Path, targets: str = PATTERN) -> Pairing:
         answers[edit.id] = Answer(image, edit)
     used = {answer.edit.source.id for answer in answers.values()}
     unused = tuple(stem for stem in known if names[stem] not in used)
-    return Pairing([answers[identifier] for identifier in sorted(answers)], unused)
+    named = {answer.image for answer in answers.values()}
+    unnamed = tuple(name for name in list_images(images).images if images / name not in named)
+    return Pairing([answers[identifier] for identifier in sorted(answers)], unused, unnamed)
 
 
 def _answered_twice(first: Path, second: Path, source: str, target: str) -> str:
@@ -124,7 +128,7 @@ def _unpaired(lost: list[str], images: Path, sources: Path, pattern: str) -> str
 
 
 def _from_table(images: Path, sources: Path, table: str, known: Mapping[str, str]) -> Iterator[Row]:
-    stems = {composed(path): stem for stem, path in known.items()} | {stem: stem for stem in known}
+    stems = {stem: stem for stem in known} | {composed(path): stem for stem, path in known.items()}
     for line, cells in read_rows(Path(table), ("image", "source")):
         place = f"{table}:{line}"
         image, source = (_named(cells[name], name, place) for name in ("image", "source"))

@@ -22,6 +22,7 @@ from fesbench.core.paths import home
 from fesbench.core.registry import Registry
 
 from .folders.folder import FolderDataset, FolderSpec, folder_dataset
+from .folders.manifest import domain_name
 
 DEFAULT = "rendered"
 """The data set of those who have none."""
@@ -147,7 +148,8 @@ def register(spec: FolderSpec) -> FolderDataset:
     """Remember a folder under a name, after reading it; answers with all of its samples.
 
     Raises:
-        DatasetError: the name is taken or malformed, or the folder holds no usable image in its layout.
+        DatasetError: the name is taken or malformed, the domain's is reserved, or the folder holds no usable
+            image in its layout.
         UnknownName: there is no such layout.
     """
     if not _NAME.fullmatch(spec.name):
@@ -156,7 +158,8 @@ def register(spec: FolderSpec) -> FolderDataset:
         )
     if spec.name in REGISTRY.names():
         raise DatasetError(f"{spec.name!r} is a built-in or installed data set; choose another name")
-    dataset = FolderDataset(replace(spec, path=spec.path.expanduser().resolve()), "all")
+    path, domain = spec.path.expanduser().resolve(), domain_name(spec.domain)
+    dataset = FolderDataset(replace(spec, path=path, domain=domain), "all")
     if not dataset.samples():
         raise DatasetError(_nothing_usable(dataset))
     with _changing() as entries:

@@ -53,6 +53,11 @@ class Selection(Dataset):
         return self.base.references()
 
     @property
+    def references_digest(self) -> str:
+        """That of the base."""
+        return self.base.references_digest
+
+    @property
     def digest(self) -> str:
         """sha256 of the digest of the base and of who was chosen."""
         return hashlib.sha256(repr((self.base.digest, sorted(self.keep))).encode()).hexdigest()
@@ -81,6 +86,11 @@ class TargetSelection(Dataset):
     def references(self) -> Sequence[Sample]:
         """Return those of the base."""
         return self.base.references()
+
+    @property
+    def references_digest(self) -> str:
+        """That of the base."""
+        return self.base.references_digest
 
     @property
     def digest(self) -> str:

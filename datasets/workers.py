@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import TypeVar
@@ -72,28 +73,57 @@ def beside(call: Callable[[], T], parallel: bool = True) -> Iterator[Callable[[]
     """Make a call in another process meanwhile; yield what waits for its result.
 
     The call is made in this process, when its result is asked for, where it is not ``parallel``, cannot be
-    sent to another process, or that one fails. The other process ends with the block at the latest.
+    sent to another process, or that one cannot be started or fails. The other process ends with the block at
+    the latest.
     """
-    if not (parallel and picklable(call)):
+    try:
+        content = pickle.dumps(call) if parallel else b""
+        started = _started(content) if content else None
+    except (pickle.PicklingError, AttributeError, TypeError, OSError):
+        started = None
+    if started is None:
         yield call
         return
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(there, call), daemon=True)
-    process.start()
-    there.close()
+    process, connection, sending = started
     try:
-        yield partial(_received, here, call)
+        yield partial(_received, connection, call)
     finally:
         process.kill()
         process.join()
+        sending.join()
+        connection.close()
+
+
+def _started(content: bytes) -> tuple[BaseProcess, Connection, Thread]:
+    """Start a process that makes a pickled call; return it, the connection to it, and what sends the call.
+
+    The call is not an argument of the process: starting would wait forever for one that dies before it has
+    read its arguments.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_make_call, args=(there,), daemon=True)
+    try:
+        process.start()
+    except OSError:
         here.close()
+        raise
+    finally:
+        there.close()
+    sending = Thread(target=_send, args=(here, content), daemon=True)
+    sending.start()
+    return process, here, sending
 
 
-def _send_result(connection: Connection, call: Callable[[], object]) -> None:
+def _send(connection: Connection, content: bytes) -> None:
+    with suppress(OSError):  # the process has ended
+        connection.send_bytes(content)
+
+
+def _make_call(connection: Connection) -> None:
     serve_parent_only()
     with suppress(Exception):  # the parent makes the call itself, and sees the error
-        connection.send(call())
+        connection.send(pickle.loads(connection.recv_bytes())())
 
 
 def _received(connection: Connection, call: Callable[[], T]) -> T:

@@ -30,7 +30,7 @@ def strength(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> float
     """Return the factor that gives predictions the energy of true changes along them, at most ``STRONGEST``.
 
     The square root of Σ ⟨t, p⟩² / |p|² over Σ |p|²: what a person's change t has in other directions than its
-    prediction p, such as other light and the noise of landmarks, does not count. 1 without any prediction.
+    prediction p, such as other light, does not count; noise along p does. 1 without any prediction.
 
     Args:
         true: (n, f), true changes.

@@ -53,7 +53,7 @@ def _table(found: list[Overview]) -> Table:
 @runs.command(epilog="Example:  bench runs show runs/demo")
 @click.argument("run", type=Location(), shell_complete=complete_runs)
 def show(run: Path | str) -> None:
-    """Print all measures of RUN in all domains, with intervals and notes."""
+    """Print the headline measures of RUN in all domains, with intervals and notes."""
     from fesbench.reports.run.publish import show_tables
 
     from ..api import open_run

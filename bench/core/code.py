@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
@@ -31,22 +31,50 @@ def source_files(described: type) -> dict[str, Path]:
         waiting = {described.__module__: Path(inspect.getfile(described))}
     except (TypeError, OSError):
         return {}
+    return _followed(waiting, _file_of)
+
+
+def modules_beside(script: Path) -> dict[str, Path]:
+    """Return the modules in the folder of a script that it imports, or that these import, by name.
+
+    Nothing is run. Empty where one of them cannot be read.
+    """
+
+    def beside(name: str, module: str, path: Path) -> Path | None:
+        parts = name.split(".")
+        place = script.parent.joinpath(*parts)
+        files = place.with_suffix(".py"), place / "__init__.py"
+        return next(filter(Path.is_file, files), None) if all(map(str.isidentifier, parts)) else None
+
+    try:
+        found = _followed({script.stem: script}, beside)
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    return {name: path for name, path in found.items() if path != script}
+
+
+def _followed(waiting: dict[str, Path], file_of: Callable[[str, str, Path], Path | None]) -> dict[str, Path]:
+    """Return modules and all that they import, as far as ``file_of`` finds their files."""
     found: dict[str, Path] = {}
     while waiting:
         module, path = waiting.popitem()
         found[module] = path
-        imported = {name: _file_of(name, module, path) for name in _imports(module, path)}
+        imported = {name: file_of(name, module, path) for name in _imports(module, path)}
         waiting |= {name: file for name, file in imported.items() if file and name not in found}
     return found
 
 
-@cache
 def _imports(module: str, path: Path) -> frozenset[str]:
     """Return the names that a file imports and that may be modules."""
     if path.suffix != ".py":
         return frozenset()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return frozenset(_names_in(ast.parse(path.read_bytes()), package))
+    return _imported_by(path.read_bytes(), package)
+
+
+@cache
+def _imported_by(code: bytes, package: str) -> frozenset[str]:
+    return frozenset(_names_in(ast.parse(code), package))
 
 
 def _names_in(node: ast.AST, package: str) -> Iterator[str]:

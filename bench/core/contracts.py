@@ -160,6 +160,16 @@ class Dataset(ABC):
         """Real images of subjects outside this split, for set metrics; empty where there are none."""
         return ()
 
+    @property
+    def references_digest(self) -> str:
+        """sha256 that changes when any of the references changes; empty where ``digest`` tells that."""
+        return ""
+
+    @property
+    def split_is_stated(self) -> bool:
+        """Whether the data set itself says who is tested, so that few subjects are not divided otherwise."""
+        return False
+
     @cached_property
     def domains(self) -> tuple[str, ...]:
         """The domains present, in order of first appearance."""

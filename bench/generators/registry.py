@@ -17,6 +17,7 @@ from typing import Any
 
 from fesbench.datasets.expressions import canonical
 
+from ..core.code import modules_beside
 from ..core.contracts import Generator, GeneratorCard, Synthesizer
 from ..core.errors import BenchError, SpecError, UnknownName
 from ..core.registry import Registry
@@ -113,7 +114,9 @@ def identifying_files(spec: str, checkpoint: Path | str | None = None) -> dict[s
         return output_files(Path(spec.removeprefix(OUTPUTS)))
     weights = _shipped(spec) if checkpoint is None else _checkpoint_files(Path(checkpoint))
     if ".py:" in spec:
-        return {"source": Path(spec.rpartition(":")[0])} | weights
+        source = Path(spec.rpartition(":")[0])
+        beside = {f"module {name}": path for name, path in modules_beside(source).items()}
+        return {"source": source} | beside | weights
     return GENERATORS.files(split_training(spec)[0]) | weights
 
 

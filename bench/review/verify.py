@@ -177,12 +177,15 @@ def _changed(
 
 def _data(plan: Plan, results: RunResults) -> Iterator[Check]:
     for name, entry in dataset_records(plan).items():
-        recorded = results.record.datasets[name].digest
-        if recorded == entry.digest:
-            yield Check(f"data set {name}", "ok", recorded)
-        else:
-            detail = f"{recorded} when the run was made, {entry.digest} now"
-            yield Check(f"data set {name}", "mismatch", detail)
+        recorded = results.record.datasets[name]
+        pairs = [("data set", recorded.digest, entry.digest)]
+        if recorded.references_digest:
+            pairs.append(("reference images of", recorded.references_digest, entry.references_digest))
+        for what, then, now in pairs:
+            if then == now:
+                yield Check(f"{what} {name}", "ok", then)
+            else:
+                yield Check(f"{what} {name}", "mismatch", f"{then} when the run was made, {now} now")
 
 
 def _trusted(plan: Plan, results: RunResults, depth: Depth) -> tuple[Scorer, list[Check]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 class Preloaded(Dataset):
     """A training set whose pairs are in memory at one resolution; pairs of unusable images are left out.
 
-    Landmarks, where a generator asks for them, are those of the images at their own size.
+    ``missing`` is the number of pairs that were left out. Landmarks, where a generator asks for them, are
+    those of the images at their own size.
     """
 
     def __init__(self, dataset: Dataset, loader: ImageLoader, resolution: int) -> None:
@@ -53,6 +55,7 @@ class Preloaded(Dataset):
             for source, target in pairs
             if source.id in self._samples and target.id in self._samples
         ]
+        self.missing = len(pairs) - len(self._pairs)
 
     @property
     def digest(self) -> str:
@@ -106,7 +109,7 @@ def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, pairs: PairLo
     """
     model = make()
     path = _cache_path(model, train, seed, pairs.resolution)
-    digest = _restore(model, path)
+    digest = _restore(model, path) if path is not None else None
     if digest is None:
         preloaded = pairs.load(train)
         if not preloaded.pairs():
@@ -114,7 +117,17 @@ def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, pairs: PairLo
         model.fit(preloaded, None, seed)
         state = _contiguous(model.state())
         digest = _state_digest(state)
-        _keep(state, digest, path)
+        if preloaded.missing:
+            pairs_of = (
+                f"{preloaded.missing} of {preloaded.missing + len(preloaded.pairs())} pairs of {train.name}"
+            )
+            log.warning(
+                "%s is fitted without %s, whose images cannot be loaded; it is not cached",
+                model.card.name,
+                pairs_of,
+            )
+        elif path is not None:
+            _keep(state, digest, path)
     return Fit(model, digest)
 
 
@@ -135,12 +148,36 @@ def _state_digest(state: Mapping[str, np.ndarray]) -> str:
     return content.hexdigest()
 
 
-def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path:
-    settings = sorted((key, repr(value)) for key, value in vars(model).items())
+def _cache_path(model: ClosedForm, train: Dataset, seed: int, resolution: int) -> Path | None:
+    """Return where a fit is cached; None where its settings are not known to the last bit."""
+    settings = _told(vars(model))
+    if settings is None:
+        return None
     made_by = _code_digests(type(model)), DECODER, settings, repr(model.card)
     key = repr((made_by, train.digest, seed, resolution))
     digest = hashlib.sha256(key.encode()).hexdigest()
     return home() / "cache" / "fitted" / f"{safe_name(model.card.name)}-{digest[:32]}.safetensors"
+
+
+def _told(value: object) -> str | None:
+    """Return a text that differs for different settings; None for values of unknown types."""
+    if value is None or isinstance(value, bool | int | float | str | bytes | GeneratorCard):
+        return repr(value)
+    if isinstance(value, ClosedForm):
+        inner = _told(vars(value))
+        return inner and f"{type(value).__qualname__}({_code_digests(type(value))}, {inner})"
+    if isinstance(value, torch.Tensor):
+        return _told(value.detach().cpu().numpy())
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"array({value.dtype.str}, {value.shape}, {content})"
+    if isinstance(value, Mapping):
+        parts = [(_told(key), _told(item)) for key, item in value.items()]
+        return None if any(None in pair for pair in parts) else f"{type(value).__name__}{sorted(parts)}"
+    if isinstance(value, list | tuple):
+        items = [_told(item) for item in value]
+        return None if None in items else f"{type(value).__name__}{items}"
+    return None
 
 
 def _code_digests(model: type) -> list[str]:
@@ -149,7 +186,7 @@ def _code_digests(model: type) -> list[str]:
 
 
 def _contiguous(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.ascontiguousarray(array) for name, array in state.items()}
+    return {name: np.array(array, order="C") for name, array in state.items()}
 
 
 def _restore(model: ClosedForm, path: Path) -> str | None:

@@ -121,8 +121,9 @@ def check_unchanged(plan: Plan, store: RunStore) -> None:
     """
     recorded = store.record.datasets
     for name, entry in dataset_records(plan).items():
-        for field in ("digest", "trained_on"):
-            if name in recorded and getattr(recorded[name], field) != getattr(entry, field):
+        for field in ("digest", "trained_on", "references_digest"):
+            known = getattr(recorded[name], field) if name in recorded else ""
+            if known and known != getattr(entry, field):  # earlier versions recorded no digest of references
                 raise SpecError(
                     f"{field} of the data set {name} is no longer what it was when {store.location} was "
                     "begun; choose another folder with --out"

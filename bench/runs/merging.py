@@ -111,6 +111,7 @@ def _fixed(part: FinishedPart) -> dict[str, object]:
     for name, dataset in record.datasets.items():
         found[f"the digest of the data set {name}"] = dataset.digest
         found[f"the training set of {name}"] = dataset.trained_on.digest
+        found[f"the digest of the reference images of {name}"] = dataset.references_digest
     found |= {f"the version of {name}": version for name, version in record.versions.items()}
     found |= {"the commit": record.code.commit, "whether the checkout has changes": record.code.dirty}
     for kind, known in identities.kinds():
@@ -187,7 +188,8 @@ def _check_here(part: FinishedPart, plan: Plan, scorer: Scorer) -> None:
     """Check that the data sets and networks here are those of the parts."""
     for name, entry in dataset_records(plan).items():
         recorded = part.record.datasets[name]
-        if (entry.digest, entry.trained_on) != (recorded.digest, recorded.trained_on):
+        planned = entry.digest, entry.trained_on, entry.references_digest
+        if planned != (recorded.digest, recorded.trained_on, recorded.references_digest):
             raise BenchError(f"the data set {name} is another one here than that of {part}; restore it")
     recorded_networks, here = part.store.identities.networks, network_identities(scorer.networks).networks
     for what, before, now in _differences(recorded_networks, here):

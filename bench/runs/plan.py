@@ -23,7 +23,8 @@ from .spec import Part, RunSpec
 from .store.records import DatasetRecord, ProblemRecord, ReferenceRecord, TrainingSetRecord
 
 ENOUGH_TEST_SUBJECTS = 30
-"""Fewer subjects than this in a test split make it too small; the data set is cross-fitted instead."""
+"""Fewer subjects than this make a test split too small, and the data set is cross-fitted instead, unless it
+states the split itself."""
 
 
 DEFAULT_TRAINING_SET = "rendered"
@@ -219,6 +220,7 @@ def _dataset_record(plan: DatasetPlan) -> DatasetRecord:
             domain: ReferenceRecord(count=len(images.samples), label=images.label)
             for domain, images in plan.references.items()
         },
+        references_digest=plan.dataset.references_digest,
         problems=[ProblemRecord(path=path, reason=reason) for path, reason in plan.dataset.problems],
         notes=list(plan.dataset.notes),
     )
@@ -248,7 +250,8 @@ class _Use(NamedTuple):
 def _use(reference: str) -> _Use:
     test = load_dataset(reference, "test")
     train = load_split(test, reference, "train")
-    if train.pairs() and len({edit.source.subject for edit in test.edits()}) >= ENOUGH_TEST_SUBJECTS:
+    tested = len({edit.source.subject for edit in test.edits()})
+    if train.pairs() and (tested >= ENOUGH_TEST_SUBJECTS or (tested and test.split_is_stated)):
         return _Use(test, "split", train)
     everything = load_split(test, reference, "all")
     return (

@@ -296,6 +296,13 @@ def _unused(pairing: Pairing) -> Iterator[str]:
         more = ", …" if len(pairing.unused) > SHOWN else ""
         verb = "has" if len(pairing.unused) == 1 else "have"
         yield f"{counted(len(pairing.unused), 'source')} {verb} no image: {names}{more}"
+    if pairing.unnamed:
+        names = ", ".join(pairing.unnamed[:SHOWN])
+        more = ", …" if len(pairing.unnamed) > SHOWN else ""
+        yield (
+            f"{counted(len(pairing.unnamed), 'image')} not named in the table of targets, so not scored: "
+            f"{names}{more}"
+        )
 
 
 def _cautions(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:

@@ -27,13 +27,15 @@ from .layouts import (
     Labels,
     Unmatched,
     check_layout,
+    doubts_of_flat,
     guess_layout,
     known_person,
     labeller,
 )
 from .listing import Listing, list_images
-from .manifest import Row, read_manifest
+from .manifest import Row, domain_name, read_manifest
 from .people import Shot, read_people
+from .subjects import alike_but_for_zeros, in_one_spelling, shared_files
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class FolderDataset(Dataset):
         layout: The layout that was stated or guessed.
 
     Raises:
-        DatasetError: the folder is missing, its layout cannot be guessed, or a subject is in two splits.
+        DatasetError: the folder is missing, its layout cannot be guessed, the domain's name is reserved, or a
+            subject is in two splits.
         UnknownName: there is no such layout or split.
     """
 
@@ -83,6 +86,7 @@ class FolderDataset(Dataset):
             raise DatasetError(
                 f"{root} is not a folder; the data set {spec.name!r} needs the one with its images"
             )
+        _check_domain(spec)
         self.root = root.resolve()
         listing = list_images(self.root)
         self.layout = spec.layout or ("pattern" if spec.pattern else self._guessed(listing))
@@ -90,6 +94,7 @@ class FolderDataset(Dataset):
         self._annotation = _cfee_annotation(listing) if self.layout == "cfee" and not spec.labels else None
         labels = parse_labels((), self.root / self._annotation) if self._annotation else spec.labels
         rows, problems = _labelled(self.root, self.layout, replace(spec, labels=labels), listing)
+        rows, self._spellings = in_one_spelling(rows)
         self._rows, self._findings, broken = _usable(self.root, rows)
         self.problems = [*problems, *broken]
         self._parts = _parts(self._rows, spec)
@@ -139,7 +144,7 @@ class FolderDataset(Dataset):
     def notes(self) -> Sequence[str]:
         """What the labels rest on, where it is worth knowing, and what is unusual about the images."""
         traits = {path: finding.noted for path, finding in self._findings.items() if not finding.reason}
-        return [*self._label_notes(), *trait_notes(traits)]
+        return [*self._label_notes(), *self._subject_notes(), *trait_notes(traits)]
 
     def _label_notes(self) -> list[str]:
         notes = []
@@ -156,6 +161,15 @@ class FolderDataset(Dataset):
         if len(self.expressions) > 1 and self.layout != "flat" and all(len(e) == 1 for e in shown.values()):
             notes.append("nobody shows two expressions: there are no pairs, and no output has a true target")
         return notes
+
+    def _subject_notes(self) -> list[str]:
+        guessed = self.layout == "flat" and not self.spec.layout
+        return [
+            *self._spellings,
+            *(alike_but_for_zeros(self._rows) if self.layout != "flat" else ()),
+            *(doubts_of_flat(row.path for row in self._rows) if guessed else ()),
+            *shared_files(self._rows, self._findings),
+        ]
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples of the split, in the order of their paths."""
@@ -181,17 +195,32 @@ class FolderDataset(Dataset):
 
     def references(self) -> Sequence[Sample]:
         """For the test split, the images of all other subjects that show an expression; else none."""
+        return [self._samples[row.path] for row in self._reference_rows]
+
+    @cached_property
+    def _reference_rows(self) -> Sequence[Row]:
         if self.split != "test":
             return ()
-        return [
-            self._samples[row.path]
-            for row in self._rows
-            if not self._in_split(row) and row.expression not in (NEUTRAL, None)
-        ]
+        others = (row for row in self._rows if not self._in_split(row))
+        return [row for row in others if row.expression not in (NEUTRAL, None)]
 
     @cached_property
     def digest(self) -> str:
         """sha256 of the labels and the file contents of the split."""
+        return self._digest(row for row in self._rows if self._in_split(row))
+
+    @cached_property
+    def references_digest(self) -> str:
+        """sha256 of the labels and the file contents of the references; empty where there are none."""
+        return self._digest(self._reference_rows) if self._reference_rows else ""
+
+    @property
+    def split_is_stated(self) -> bool:
+        """Whether the split of each subject of this split is stated."""
+        stated = {row.subject for row in self._rows if row.split}
+        return all(row.subject in stated for row in self._rows if self._in_split(row))
+
+    def _digest(self, rows: Iterable[Row]) -> str:
         content = [
             (
                 self._samples[row.path].id,
@@ -199,8 +228,7 @@ class FolderDataset(Dataset):
                 row.domain or self.spec.domain,
                 *self._hashes(row),
             )
-            for row in self._rows
-            if self._in_split(row)
+            for row in rows
         ]
         return hashlib.sha256(
             repr((self.expressions, content)).encode("utf-8", "surrogateescape")
@@ -213,6 +241,13 @@ class FolderDataset(Dataset):
 def folder_dataset(path: Path, split: str = "test") -> FolderDataset:
     """Return the data set in an unregistered folder: the layout is guessed, the name is the folder's."""
     return FolderDataset(FolderSpec(safe_name(path.expanduser().resolve().name), path), split)
+
+
+def _check_domain(spec: FolderSpec) -> None:
+    try:
+        domain_name(spec.domain)
+    except DatasetError as error:
+        raise DatasetError(f"--domain of the data set {spec.name!r}: {error}") from error
 
 
 def _labelled(root: Path, layout: str, spec: FolderSpec, listing: Listing) -> tuple[list[Row], list[Problem]]:

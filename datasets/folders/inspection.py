@@ -23,6 +23,7 @@ class Finding(NamedTuple):
     """What is known of a file.
 
     ``reason`` says why it is unusable, and is empty otherwise; ``traits`` are names of ``images.Trait``.
+    ``changed_ns`` is st_ctime_ns: unlike the time of modification, no program that writes a file sets it.
     """
 
     bytes: int
@@ -30,6 +31,7 @@ class Finding(NamedTuple):
     sha256: str
     reason: str
     traits: Sequence[str] = ()
+    changed_ns: int = 0
 
     @property
     def noted(self) -> tuple[Trait, ...]:
@@ -41,7 +43,7 @@ def inspect_images(root: Path, paths: Iterable[str]) -> dict[str, Finding]:
     """Relative path to finding, for files under ``root``.
 
     Every image is decoded in full the first time; findings are kept in ``FESBENCH_HOME`` and hold for a file
-    as long as its size and time of change stay the same.
+    as long as its size and its times of modification and of change stay the same.
     """
     cache = (
         home() / "cache" / "images" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
@@ -84,16 +86,21 @@ def _inspect(root: Path, relative: str, known: Finding | None) -> Finding:
         status = os.stat(f"{root}/{relative}")
     except OSError as error:
         return Finding(0, 0, "", f"the file cannot be read: {error.strerror}")
-    if known and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    if known and (known.bytes, known.modified_ns, known.changed_ns) == stamp:
         return known
+    return _examined(root / relative, *stamp)
+
+
+def _examined(path: Path, size: int, modified_ns: int, changed_ns: int) -> Finding:
     try:
-        data = read_bytes(root / relative)
+        data = read_bytes(path)
     except ImageError as error:
         return Finding(0, 0, "", str(error))
     try:
         traits = [trait.name for trait in examine(data).traits]
     except ImageError as error:
-        return Finding(status.st_size, status.st_mtime_ns, "", str(error))
+        return Finding(size, modified_ns, "", str(error), (), changed_ns)
     except MemoryError:
         return Finding(0, 0, "", "too little memory to decode it")
-    return Finding(status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest(), "", traits)
+    return Finding(size, modified_ns, hashlib.sha256(data).hexdigest(), "", traits, changed_ns)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from posixpath import basename, dirname
+from posixpath import basename, commonpath, dirname
+from shlex import quote
 from typing import NamedTuple
 
 from fesbench.core.errors import BenchError, DatasetError, UnknownName
@@ -16,6 +18,7 @@ from ..expressions import ALIASES, KDEF_CODES, canonical
 from ..splits import SPLIT_FOLDERS, Part
 from .labels import Labels as Meanings
 from .labels import code_key, expression_of
+from .people import names_somebody
 
 CFEE_CLASSES: Meanings = {
     "1": "neutral",
@@ -316,7 +319,8 @@ def labeller(layout: str, pattern: str | None = None, meanings: Meanings = NO_ME
 def guess_layout(images: list[str], has_manifest: bool, meanings: Meanings = NO_MEANINGS) -> str:
     """Return the layout that fits a folder, when there is no doubt.
 
-    A layout is taken when it fits every image; ``flat`` when no path holds the name of an expression.
+    A layout is taken when it fits every image; ``flat`` when no path holds the name of an expression, and
+    folders do not show the same people.
 
     Args:
         images: Paths of its images, relative to it.
@@ -341,6 +345,8 @@ def guess_layout(images: list[str], has_manifest: bool, meanings: Meanings = NO_
     if numbers := _numbered_classes(images):
         raise DatasetError(NUMBERED.format(", ".join(numbers)))
     if images and not any(_names_expression(path) for path in images):
+        if doubt := _unknown_expressions(images, meanings):
+            raise DatasetError(doubt)
         return "flat"
     fits = {name: sum(_fits(labels, path) for path in images) for name, labels in LABELLERS.items()}
     total = counted(len(images), "image")
@@ -365,6 +371,79 @@ def _numbered_classes(images: list[str]) -> list[str]:
     tops = {folder for folder, slash, _ in rest if slash}
     numbered = all(slash for _, slash, _ in rest) and all(top.isdecimal() for top in tops)
     return sorted(tops, key=int) if numbered and len(tops) > 1 else []
+
+
+UNKNOWN = (
+    "the folders {folders} hold images of the same names, such as {one} and {other}, as folders of "
+    "expressions do, but are called by no known expression. Say what each shows: bench data add NAME "
+    "FOLDER{root} --layout expression-folders {labels} (such as --label joie=happy). If they are no "
+    "expressions, and each image shows another person: --layout flat"
+)
+MOST_NAMED = 8
+"""Folders that a message names at most."""
+
+Names = Mapping[str, str]
+"""The name of an image inside its folder, in lower case, to its path."""
+
+
+def doubts_of_flat(images: Iterable[str]) -> list[str]:
+    """Return a note where folders share names of images that need be no people, such as 001."""
+    _, folders = _by_folder(images)
+    sharing = _sharing(folders, lambda name: True)
+    if not sharing:
+        return []
+    one, other = _same_name(folders, sharing)
+    return [
+        f"each image counts as a person of its own, though folders share names of images: {one} and {other}; "
+        "if the folders are expressions, say which: bench data add NAME FOLDER --layout expression-folders "
+        "--label FOLDER=EXPRESSION"
+    ]
+
+
+def _unknown_expressions(images: Iterable[str], meanings: Meanings) -> str:
+    """Return what to ask where folders seem to show the same people; empty where they do not."""
+    root, folders = _by_folder(images)
+    sharing = _sharing(folders, names_somebody)
+    if len({name for names in sharing.values() for name in names}) < 2:  # portrait.jpg of each person is one
+        return ""
+    one, other = _same_name(folders, sharing)
+    shown = [folder for folder in sorted(folders) if code_key(folder) not in meanings]
+    more = f" and {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
+    return UNKNOWN.format(
+        folders=", ".join(shown[:MOST_NAMED]) + more,
+        one=one,
+        other=other,
+        root=f"/{root}" if root else "",
+        labels=" ".join(f"--label {quote(folder)}=EXPRESSION" for folder in shown[:MOST_NAMED]),
+    )
+
+
+def _by_folder(images: Iterable[str]) -> tuple[str, dict[str, Names]]:
+    """Return the folder that all images are in, and those inside it, but for train, val and test."""
+    inside = {path: _without_split(path)[1] for path in images}
+    root = commonpath(map(dirname, inside.values())) if inside else ""
+    folders: dict[str, dict[str, str]] = defaultdict(dict)
+    for path, rest in inside.items():
+        folder, slash, name = rest[len(root) :].strip("/").partition("/")
+        if slash:
+            folders[folder][composed(_name(name)).casefold()] = path
+    return root, dict(folders)
+
+
+def _sharing(folders: Mapping[str, Names], counts: Callable[[str], bool]) -> dict[str, list[str]]:
+    """Return the names that a folder shares with others, for folders where they are the most."""
+    seen = Counter(name for names in folders.values() for name in names)
+    shared = {
+        folder: [name for name in names if seen[name] > 1 and counts(name)]
+        for folder, names in folders.items()
+    }
+    return {folder: names for folder, names in shared.items() if 2 * len(names) > len(folders[folder])}
+
+
+def _same_name(folders: Mapping[str, Names], sharing: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the paths of two images that share a name."""
+    name = next(iter(sharing.values()))[0]
+    return [names[name] for names in folders.values() if name in names][:2]
 
 
 def _is_cfee(path: str) -> bool:

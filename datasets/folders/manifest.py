@@ -23,6 +23,8 @@ REQUIRED = ("path", "subject", "expression")
 OPTIONAL = ("domain", "split", "target_path")
 MAX_BYTES = 64 * 2**20
 MAX_TEXT = 200
+RESERVED = ("all", "ood")
+"""What tables call the means over domains."""
 
 
 class _BadRow(Exception):
@@ -140,10 +142,32 @@ def _row(root: Path, cells: Mapping[str, str | None]) -> Row:
         path=_inside(root, values["path"]),
         subject=values["subject"],
         expression=_expression(values["expression"]),
-        domain=values["domain"].lower() or None,
+        domain=_domain(values["domain"]),
         split=_split(values["split"]),
         target=_inside(root, values["target_path"]) if values["target_path"] else None,
     )
+
+
+def domain_name(text: str) -> str:
+    """Return the name of a domain as it is compared: without spaces around it, in lower case.
+
+    Raises:
+        DatasetError: it is the name of a mean over domains.
+    """
+    name = composed(text.strip().lower())
+    if name in RESERVED:
+        raise DatasetError(
+            f"no domain can be called {name!r}, the name of a mean over domains; choose another one, such as "
+            "portrait"
+        )
+    return name
+
+
+def _domain(value: str) -> str | None:
+    try:
+        return domain_name(value) or None
+    except DatasetError as error:
+        raise _BadRow(str(error)) from error
 
 
 def _cell(name: str, value: str | None) -> str:

@@ -19,6 +19,9 @@ MOST_SHOTS = 30
 CLOSE = 0.1
 """Readings whose shares of recurring images differ by no more than this are equally good."""
 
+STATED = 0.9
+"""The share of each expression's names that must have it at one place, for that to be no part of people."""
+
 _NO_PEOPLE = re.compile(
     r"(train|val|valid|test|private|public)(ing|idation|test)?|im|img|image|photo|pic|picture|face|frame|dsc[fn]?"
     r"|aligned|crop(ped)?|front(al)?|subject|person|expression|emotion",
@@ -34,6 +37,13 @@ class Shot(NamedTuple):
     name: str
 
 
+class Piece(NamedTuple):
+    """Words of a name that belong together; ``own`` where they name the image's own expression."""
+
+    words: tuple[str, ...]
+    own: bool
+
+
 _SEPARATORS = re.compile(r"[/_\-\s.]+")
 
 Words = tuple[str, ...]
@@ -45,8 +55,9 @@ def read_people(shots: Mapping[str, Shot]) -> Reading:
     """Return who is shown in each image, from the names of all of them.
 
     The person is the longest leading run of words of a name (parts between ``_ - . /`` and spaces) that
-    recurs across expressions, after words that only repeat the expression. Where no leading run does, it is a
-    trailing one. A name that is one word, or shares none, is the person as it stands.
+    recurs across expressions, after words that only repeat the expression, at a place where nearly all names
+    do. Where no leading run does, it is a trailing one. A name that is one word, or shares none, is the
+    person as it stands. Upper and lower case count as the same, and are returned as they are written.
 
     Args:
         shots: Path to expression and name.
@@ -55,7 +66,7 @@ def read_people(shots: Mapping[str, Shot]) -> Reading:
         DatasetError: there are several expressions and nobody shows two of them, or the names can be read in
             two ways, so that one person could be in two splits; shows how to state a pattern.
     """
-    words = _without_codes(shots, {path: _words(shot) for path, shot in shots.items()})
+    words = _without_codes(shots, _without_expressions(shots))
     leading = [_keys(shots, words, slice(length)) for length in range(_longest(words), 0, -1)]
     several = len({shot.expression for shot in shots.values()}) > 1
     chosen = _recurring_reading(shots, words, leading) if several else leading[0]
@@ -76,16 +87,56 @@ def _recurring_reading(
     return chosen
 
 
-def _words(shot: Shot) -> Words:
-    """Return the words of a name, without those that name the image's own expression."""
-    words = rest = _split(shot.name)
-    kept: Words = ()
+def names_somebody(name: str) -> bool:
+    """Return whether a file name can be a person's: more than a counter such as ``001`` or ``IMG_0001``."""
+    words = filter(None, re.split(r"[\W\d_]+", name))
+    return not all(map(_NO_PEOPLE.fullmatch, words))
+
+
+def _without_expressions(shots: Mapping[str, Shot]) -> dict[str, Words]:
+    """Return the words of each name, without its own expression at places where all expressions are named.
+
+    Elsewhere such a word may be a name: in ``happy/joy_smith.jpg`` beside ``neutral/joy_smith.jpg`` it is.
+    """
+    pieces = {path: _pieces(shot) for path, shot in shots.items()}
+    shown: dict[str, list[list[Piece]]] = defaultdict(list)
+    for path, own in pieces.items():
+        shown[shots[path].expression].append(own)
+    longest = max(map(len, pieces.values()), default=0)
+    places = [
+        place
+        for place in range(-longest, longest)
+        if all(_share_stated(names, place) >= STATED for names in shown.values())
+    ]
+    return {path: _kept(own, places) for path, own in pieces.items()}
+
+
+def _pieces(shot: Shot) -> list[Piece]:
+    rest = _split(shot.name)
+    pieces = []
     while rest:
         lengths = (2, 1) if len(rest) > 1 else (1,)
         length = next((n for n in lengths if recognised("-".join(rest[:n])) == shot.expression), 0)
-        kept += () if length else rest[:1]
+        pieces.append(Piece(rest[: length or 1], own=length > 0))
         rest = rest[length or 1 :]
-    return kept or words[:1]
+    return pieces
+
+
+def _share_stated(names: Sequence[Sequence[Piece]], place: int) -> float:
+    """Return the share of names with their own expression at a place, counted from either end."""
+    return sum(-len(own) <= place < len(own) and own[place].own for own in names) / len(names)
+
+
+def _kept(pieces: Sequence[Piece], places: Iterable[int]) -> Words:
+    """Return the words but for own expressions at these places; the first word where nothing else is left."""
+    left_out = {place % len(pieces) for place in places if -len(pieces) <= place < len(pieces)}
+    kept = [
+        word
+        for place, piece in enumerate(pieces)
+        if not (piece.own and place in left_out)
+        for word in piece.words
+    ]
+    return tuple(kept) or pieces[0].words[:1]
 
 
 def _split(name: str) -> Words:
@@ -105,7 +156,7 @@ def _without_codes(shots: Mapping[str, Shot], words: Mapping[str, Words]) -> dic
 def _is_code(shots: Mapping[str, Shot], words: Mapping[str, Words], place: int) -> bool:
     values: dict[str, set[str]] = defaultdict(set)
     for path, own in words.items():
-        values[shots[path].expression].add(own[place] if place < len(own) else "")
+        values[shots[path].expression].add(own[place].casefold() if place < len(own) else "")
     single = [next(iter(found)) for found in values.values() if len(found) == 1]
     return len(values) > 1 and len(single) == len(values) == len(set(single))
 
@@ -149,17 +200,17 @@ def _best(shots: Mapping[str, Shot], readings: Sequence[Reading]) -> Reading:
 
 def _recurring(shots: Mapping[str, Shot], reading: Reading) -> float:
     """Return the share of images whose person shows two expressions or more."""
-    shown = {(person, shots[path].expression) for path, person in reading.items()}
+    shown = {(person.casefold(), shots[path].expression) for path, person in reading.items()}
     expressions = Counter(person for person, _ in shown)
-    return sum(expressions[person] > 1 for person in reading.values()) / max(1, len(reading))
+    return sum(expressions[person.casefold()] > 1 for person in reading.values()) / max(1, len(reading))
 
 
 def _plausible(shots: Mapping[str, Shot], reading: Reading) -> bool:
     """Return whether the names can be people: two or more, no common words, not too many images of each."""
-    people = set(reading.values())
+    people = {person.casefold() for person in reading.values()}
     if len(people) < 2 or any(_NO_PEOPLE.fullmatch(person) for person in people):
         return False
-    shots_of = Counter((person, shots[path].expression) for path, person in reading.items())
+    shots_of = Counter((person.casefold(), shots[path].expression) for path, person in reading.items())
     return max(shots_of.values()) <= MOST_SHOTS
 
 
@@ -167,7 +218,7 @@ def _drops_numbers(fine: Reading, coarse: Reading) -> bool:
     """Return whether the coarse reading joins people whose names differ by a number at the end."""
     joined: dict[str, set[str]] = defaultdict(set)
     for path, person in fine.items():
-        joined[coarse[path]].add(person)
+        joined[coarse[path].casefold()].add(person.casefold())
     merged = [names for names in joined.values() if len(names) > 1]
     return bool(merged) and all(_numbered(name) for names in merged for name in names)
 

@@ -59,7 +59,7 @@ def show(run: RunResults, console: Console, page: str | None = None) -> None:
         _print_path(console, f"{lost_edits(record.failed)} no output: see {place(FAILURES)}")
     if record.unscored:
         _print_path(console, f"metrics failed {times(record.unscored)}: see {place(LOG)}")
-    _print_path(console, f"all measures, intervals and notes: bench runs show {run.location}")
+    _print_path(console, f"all domains, intervals and notes: bench runs show {run.location}")
     if page is None:
         _print_path(console, f"figures, and a page to look at the outputs: bench report {run.location}")
     _print_path(console, f"tables for a paper: {place(REPORT)}; images side by side: {place(GRIDS)}")
@@ -68,7 +68,7 @@ def show(run: RunResults, console: Console, page: str | None = None) -> None:
 
 
 def show_tables(run: RunResults, console: Console) -> None:
-    """Print all measures in all domains, with intervals and notes."""
+    """Print the headline measures in all domains, with intervals and notes."""
     for table in main_tables(run):
         console.print(TerminalTable(table))
 

@@ -28,7 +28,7 @@ from ..tables.table import Choice, Table, compact
 from .figures import write_figures
 from .main_tables import origin_line
 from .pages import ReportedRun, sheets_of
-from .subject_groups import own_groups, read_groups
+from .subject_groups import own_groups, read_groups, unnamed_subjects
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,8 @@ def _grouped(runs: Sequence[ReportedRun], subjects: Path) -> list[ReportedRun]:
             f"{subjects} names none of the subjects of these runs, such as {min(shown)}: its column "
             "'subject', or its first one, must hold their names"
         )
+    if missing := unnamed_subjects(groups, shown):
+        log.warning("%s: %s", subjects, missing)
     return [replace(run, groups=dict.fromkeys(run.results.record.datasets, groups)) for run in runs]
 
 

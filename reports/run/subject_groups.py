@@ -10,6 +10,7 @@ import pandas as pd
 
 from fesbench.core.errors import BenchError
 from fesbench.core.names import safe_name
+from fesbench.core.plurals import counted
 from fesbench.datasets.registry import registrations, subject_table
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def read_groups(path: Path) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} cannot be read as a table of subjects: {error}") from error
+    table = table.apply(_stripped)
     if table.shape[1] < 2:
         raise BenchError(f"{path} must have a column of subjects and at least one that groups them")
     key = "subject" if "subject" in table else str(table.columns[0])
@@ -46,6 +48,20 @@ def read_groups(path: Path) -> pd.DataFrame:
         raise BenchError(f"{path} names the subject {table[key][table[key].duplicated()].iloc[0]!r} twice")
     groups = {str(name): _grouped(column) for name, column in table.set_index(key).items()}
     return pd.DataFrame({name: column for name, column in groups.items() if column is not None})
+
+
+def unnamed_subjects(groups: pd.DataFrame, subjects: Iterable[str]) -> str:
+    """Return how many subjects of runs a table does not name, and the first; empty where it names all.
+
+    Args:
+        groups: The return value of ``read_groups``.
+        subjects: The subjects of the runs.
+    """
+    shown = set(subjects)
+    missing = sorted(shown - set(groups.index))
+    if not missing:
+        return ""
+    return f"{len(missing)} of {counted(len(shown), 'subject')} of the runs not named, such as {missing[0]}"
 
 
 def own_groups(references: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -66,6 +82,12 @@ def own_groups(references: Iterable[str]) -> dict[str, pd.DataFrame]:
             except BenchError as error:
                 log.warning("%s", error)
     return found
+
+
+def _stripped(column: pd.Series[str]) -> pd.Series[str]:
+    """Return cells without spaces around them; a cell of nothing else is missing."""
+    plain = column.str.strip()
+    return plain.mask(plain == "")
 
 
 def _grouped(column: pd.Series[str]) -> pd.Series[str] | None:

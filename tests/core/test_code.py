@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fesbench.baselines.masked_regression import MaskedRegression
-from fesbench.core.code import code_digest, source_files
+from fesbench.core.code import code_digest, modules_beside, source_files
 from fesbench.metrics.networks.embedded import EmbeddedNetwork
 from fesbench.testing import installation
 
@@ -102,3 +102,22 @@ def test_no_fitted_model_depends_on_the_doctor_and_each_on_its_solver(monkeypatc
 
 def test_no_feature_depends_on_training_code():
     assert not [name for name in source_files(EmbeddedNetwork) if name.startswith("fesbench.training")]
+
+
+def test_modules_beside_a_script_are_those_that_it_imports_however_they_are_named(tmp_path):
+    folder = tmp_path / "net"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "__init__.py").write_text("from .layers import Layer\n")
+    (folder / "layers.py").write_text("from . import inner\n")
+    (folder / "inner" / "__init__.py").write_text("")
+    (tmp_path / "helper.py").write_text("import json\nimport other\n")
+    (tmp_path / "other.py").write_text("")
+    (tmp_path / "unused.py").write_text("")
+    script = tmp_path / "mine.py"
+    script.write_text("import torch\nimport helper\nfrom net import Layer\n\ndef late():\n    import mine\n")
+    names = {"helper", "other", "net", "net.layers", "net.inner"}
+    assert set(modules_beside(script)) == names
+    (tmp_path / "helper.py").write_text("")
+    assert set(modules_beside(script)) == names - {"other"}
+    script.write_text("this is no Python")
+    assert modules_beside(script) == modules_beside(tmp_path / "none.py") == {}

@@ -22,6 +22,7 @@ from fesbench.datasets.images import (
     examine,
     image_digest,
     load_image,
+    read_header,
     resize,
     trait_notes,
 )
@@ -80,6 +81,27 @@ def test_cmyk_is_rgb():
 def test_sixteen_bits_are_scaled_not_clipped():
     values = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
     assert decode_image(encoded(Pillow.fromarray(values)))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_zero_is_white_is_no_negative(bits):
+    values = np.array([[0, 2**bits // 2, 2**bits - 1]], dtype=f"<u{bits // 8}")
+    data = encoded(Pillow.fromarray(values), "TIFF")
+    assert decode_image(data)[0, :, 0].tolist() == [0, 128, 255]
+    entry = struct.pack("<HHIHH", 262, 3, 1, 1, 0)  # photometric interpretation: black is zero
+    assert data.count(entry) == 1
+    inverted = data.replace(entry, struct.pack("<HHIHH", 262, 3, 1, 0, 0))
+    assert decode_image(inverted)[0, :, 0].tolist() == [255, 127, 0]
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize(("last", "grey"), [((9, 9, 9), True), ((9, 9, 8), False)])
+def test_a_palette_of_greys_is_grey(tmp_path, format_, last, grey):
+    image = Pillow.new("P", (3, 1))
+    image.putpalette([0, 0, 0, 200, 200, 200, *last])
+    image.putdata([0, 1, 2])
+    image.save(tmp_path / "p", format_)
+    assert read_header(tmp_path / "p").grey == grey
 
 
 def test_grey_is_repeated():
@@ -254,6 +276,7 @@ def test_unusual_images_are_used_and_noted():
         "blank": Pillow.new("RGB", (64, 64), "grey"),
         "barred": Pillow.fromarray(barred),
         "upside down": Pillow.fromarray(barred[::-1]),
+        "dark": Pillow.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 16),
     }
     traits = {name: examine(encoded(image)).traits for name, image in found.items()}
     assert traits == {
@@ -265,9 +288,10 @@ def test_unusual_images_are_used_and_noted():
         "blank": (Trait.BLANK,),
         "barred": (Trait.FLAT_EDGE,),
         "upside down": (Trait.FLAT_EDGE,),
+        "dark": (Trait.DARK,),
     }
     notes = trait_notes(traits, "source")
-    assert "1 of 8 sources, such as clear: partly transparent; blended over white" in notes
+    assert "1 of 9 sources, such as clear: partly transparent; blended over white" in notes
     assert len(notes) == len(Trait)
 
 

@@ -51,6 +51,27 @@ def test_an_image_may_answer_several_edits(paired):
     assert [path.name for path in pairing.images] == ["a.png"]
 
 
+def test_images_that_a_table_does_not_name_are_counted(paired):
+    table = "image,source,target\n./a.png,1.png,happy\n"
+    pairing = paired(["a.png", "b.png", "c/d.png"], ["1.png"], table)
+    assert found(pairing) == [("a.png", "1.png", "happy")]
+    assert pairing.unnamed == ("b.png", "c/d.png")
+    assert paired(["1--happy.png"], ["1.png"], "image,source\n1--happy.png,1\n").unnamed == (
+        "a.png",
+        "b.png",
+        "c/d.png",
+    )
+
+
+def test_patterns_leave_no_image_unnamed(paired):
+    assert paired(["1--happy.png"], ["1.png"]).unnamed == ()
+
+
+def test_a_path_in_a_table_is_no_stem_of_another(paired):
+    pairing = paired(["x.png"], ["a.png", "a.png.png"], "image,source,target\nx.png,a.png,happy\n")
+    assert found(pairing) == [("x.png", "a.png", "happy")]
+
+
 @pytest.mark.parametrize(
     "form", ["{name}", "./{name}", ".\\{name}", "x/../{name}", "{folder}/{name}", "{folder}\\{name}"]
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fesbench.core.errors import DatasetError, UnknownName
-from fesbench.datasets.folders.folder import FolderSpec
+from fesbench.datasets.folders.folder import FolderDataset, FolderSpec
 from fesbench.datasets.registry import load_dataset, register, registrations, unregister
 
 
@@ -34,6 +34,16 @@ def test_a_registered_folder_is_found_by_name(photos):
     unregister("mine")
     assert registrations() == {}
     assert photos.is_dir()
+
+
+def test_domains_are_lower_case_and_none_is_a_mean(photos):
+    register(FolderSpec("mine", photos, domain=" Statue "))
+    assert load_dataset("mine", "all").domains == ("statue",)
+    for domain in ("ood", "ALL"):
+        with pytest.raises(DatasetError, match=f"no domain can be called '{domain.lower()}'"):
+            register(FolderSpec("other", photos, domain=domain))
+        with pytest.raises(DatasetError, match=f"--domain of .*'{domain.lower()}'"):
+            FolderDataset(FolderSpec("other", photos, domain=domain))
 
 
 def test_a_folder_needs_no_registration(photos):

@@ -130,6 +130,33 @@ def test_an_error_of_a_call_is_seen():
         result()
 
 
+DYING = """
+from functools import partial
+import os
+from fesbench.datasets.workers import beside
+{guard}
+with beside(partial(len, bytes(10**7))) as result:
+    print(result())
+"""
+
+
+@pytest.mark.parametrize("guard", ["", "if os.getppid() != {parent}: os._exit(9)"])
+def test_a_process_that_ends_before_it_has_read_its_call_is_not_waited_for(tmp_path, guard):
+    script = tmp_path / "script.py"
+    script.write_text(DYING.format(guard=guard.format(parent=os.getpid())))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split()[-1] == "10000000"
+
+
+def test_a_process_that_cannot_be_started_is_not_needed(monkeypatch):
+    def refuse(*arguments):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
+    with beside(os.getpid) as result:
+        assert result() == os.getpid()
+
+
 def test_the_other_process_ends_with_the_block():
     with beside(partial(time.sleep, 600)):
         assert multiprocessing.active_children()

@@ -5,7 +5,14 @@ import pytest
 from fesbench import BenchError, Generator, UnknownName, load_generator
 from fesbench.generators.controls import Copy
 from fesbench.generators.external import FolderOutputs
-from fesbench.generators.registry import GENERATORS, NEEDS_CHECKPOINT, check_model_spec, expand, load_model
+from fesbench.generators.registry import (
+    GENERATORS,
+    NEEDS_CHECKPOINT,
+    check_model_spec,
+    expand,
+    identifying_files,
+    load_model,
+)
 
 PLUGIN = """
 from fesbench import Generator, GeneratorCard
@@ -72,3 +79,11 @@ def test_only_generators_are_loaded_as_generators(tmp_path, plugin):
         load_generator(f"{plugin}:Halve")
     with pytest.raises(BenchError, match="takes no checkpoint"):
         load_generator("copy", tmp_path / "weights.pth")
+
+
+def test_a_model_in_a_file_is_known_by_the_modules_beside_it_too(plugin):
+    helper = plugin.with_name("helper.py")
+    helper.write_text("")
+    plugin.write_text(f"import helper\n{PLUGIN}")
+    found = identifying_files(f"{plugin}:Half")
+    assert found == {"source": plugin, "module helper": helper}

@@ -374,3 +374,12 @@ def test_unusual_images_are_noted_for_each_role(folders):
         "s2--sad.png: the image is damaged",
     ):
         assert any(expected in note for note in notes), notes
+
+
+def test_images_that_a_table_of_targets_leaves_out_are_named(folders, tmp_path):
+    table = tmp_path / "made.csv"
+    table.write_text("image,source,target\ns0--happy.png,s0.png,happy\ns1--sad.png,s1.png,sad\n")
+    found = score_folders(folders._replace(reference=None, targets=str(table), metrics=("ecs",)))
+    (said,) = [line for line in found.warnings if "not named in the table" in line]
+    assert said.startswith("16 images")
+    assert "s0--angry.png" in said

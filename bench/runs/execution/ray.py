@@ -89,17 +89,27 @@ class _Host:
     def ready(self) -> None:
         """Return once the worker is loaded."""
 
-    def execute(self, tasks: list[ShardTask]) -> Iterator[ShardDone]:
-        """Yield the result of each task, in order."""
+    def execute(self, tasks: list[ShardTask]) -> Iterator[ShardDone | None]:
+        """Yield None once this has begun, then the result of each task, in order."""
+        yield None
         yield from self._worker.execute(tasks)
 
 
 @dataclass
 class _Batch:
-    """Tasks on one shard that are still to be done, in order, and how often a worker died at the first."""
+    """Tasks on one shard that are still to be done, in order.
+
+    Attributes:
+        tasks: The tasks.
+        deaths: How often a worker died at the first of them.
+        begun: Whether the worker that has them now has begun.
+        refused: How often one was dead before it had begun, as those on a node that is lost are.
+    """
 
     tasks: deque[ShardTask]
     deaths: int = 0
+    begun: bool = False
+    refused: int = 0
 
 
 @dataclass
@@ -127,7 +137,11 @@ class _Pool:
                 self._welcome(ready)
             else:
                 results = self._take(ready)
-                self._give_work(batches)  # first, so that no actor waits until the caller has stored them
+                try:
+                    self._give_work(batches)  # first, so that no actor waits until the caller has stored them
+                except Exception:
+                    yield from results
+                    raise
                 yield from results
 
     def _start_actor(self) -> None:
@@ -172,13 +186,16 @@ class _Pool:
         """Return the next result of a stream; none, or that of a task that failed, where its actor died."""
         actor, batch = self.busy[stream]
         try:
-            done: ShardDone = ray.get(next(stream))
+            done: ShardDone | None = ray.get(next(stream))
         except RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except RayActorError as error:
             del self.busy[stream]
             self._start_actor()
             return self._after_death(batch, error)
+        if done is None:
+            batch.begun = True
+            return []
         batch.tasks.popleft()
         batch.deaths = 0
         if not batch.tasks:
@@ -187,7 +204,16 @@ class _Pool:
         return [done]
 
     def _after_death(self, batch: _Batch, error: RayActorError) -> list[ShardDone]:
-        """Queue the rest of a batch; the task that the worker died at goes alone, and at last fails."""
+        """Queue the rest of a batch; the task that the worker died at goes alone, and at last fails.
+
+        A worker that had not begun did not die of the task, unless that happens more often than there are
+        other workers to be lost.
+        """
+        if not batch.begun and batch.refused < self.executor.workers + DEATHS:
+            batch.refused += 1
+            self.again.append(batch)
+            return []
+        batch.begun = False
         first, deaths = batch.tasks.popleft(), batch.deaths + 1
         if deaths < DEATHS:
             self.again.append(_Batch(deque([first]), deaths))

@@ -82,7 +82,8 @@ class ProblemRecord(_Entry):
 class DatasetRecord(_Entry):
     """A data set of the run; ``references`` by domain, ``notes`` as ``Dataset.notes``.
 
-    ``targets`` are the expressions asked for where they are fewer than those of the data set.
+    ``targets`` are the expressions asked for where they are fewer than those of the data set;
+    ``references_digest`` as that of ``Dataset``.
     """
 
     digest: str
@@ -92,12 +93,14 @@ class DatasetRecord(_Entry):
     trained_on: TrainingSetRecord
     targets: list[str] = []
     notes: list[str] = []
+    references_digest: str = ""
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out empty ``targets`` and ``notes``, as in records of earlier versions."""
+        """Leave out empty fields that records of earlier versions have not."""
         content: dict[str, Any] = serialize(self)
-        return {name: value for name, value in content.items() if value or name not in ("targets", "notes")}
+        optional = ("targets", "notes", "references_digest")
+        return {name: value for name, value in content.items() if value or name not in optional}
 
 
 def plain_card(card: GeneratorCard) -> GeneratorCard:

@@ -175,6 +175,24 @@ def test_files_are_read_once_until_they_change(pairs, monkeypatch):
     assert [path.name for path in reads] == ["000.png"]
 
 
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(tmp_path):
+    path = tmp_path / "a.bmp"
+    Pillow.new("RGB", (8, 8), "white").save(path)
+    before, times = inspection.inspect_images(tmp_path, ["a.bmp"])["a.bmp"], path.stat()
+    Pillow.new("RGB", (8, 8), "red").save(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size
+    assert inspection.inspect_images(tmp_path, ["a.bmp"])["a.bmp"].sha256 != before.sha256
+
+
+def test_folders_that_number_their_images_alike_are_noted(make_image, tmp_path):
+    for path in ("joie/001.png", "joie/002.png", "neutre/001.png", "neutre/002.png"):
+        make_image(path)
+    (note,) = [note for note in folder(tmp_path).notes if "person of its own" in note]
+    assert "joie/001.png and neutre/001.png" in note
+    assert not [note for note in folder(tmp_path, layout="flat").notes if "person of its own" in note]
+
+
 def test_a_damaged_cache_is_rebuilt(pairs):
     digest = folder(pairs).digest
     cache = Path(os.environ["FESBENCH_HOME"]) / "cache" / "images"

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from fesbench.core.errors import DatasetError, UnknownName
-from fesbench.datasets.folders.layouts import LAYOUTS, Labels, Unmatched, guess_layout, labeller
+from fesbench.datasets.folders.layouts import (
+    LAYOUTS,
+    Labels,
+    Unmatched,
+    doubts_of_flat,
+    guess_layout,
+    labeller,
+)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +152,50 @@ def test_numbered_classes_are_asked_about_not_guessed():
         guess_layout(images, has_manifest=False)
     meanings = {"1": "surprised", "7": "neutral"}
     assert guess_layout(images, False, meanings) == "expression-folders"
+
+
+WORDS = [f"{folder}/{name}.jpg" for folder in ("joie", "neutre") for name in ("anna", "bob", "carl")]
+
+
+@pytest.mark.parametrize("root", ["", "train/", "Joie/"])
+def test_folders_of_unknown_words_with_the_same_people_are_asked_about(root):
+    with pytest.raises(DatasetError) as raised:
+        guess_layout([f"{root}{path}" for path in WORDS], has_manifest=False)
+    message = str(raised.value)
+    assert "--label joie=EXPRESSION --label neutre=EXPRESSION" in message
+    assert f"{root}joie/anna.jpg and {root}neutre/anna.jpg" in message
+    assert "--layout flat" in message
+    assert ("FOLDER/Joie " in message) == (root == "Joie/")
+
+
+@pytest.mark.parametrize(
+    "images", [[*WORDS, "cover.jpg"], [*WORDS, *(f"neutre/{i}_eve.jpg" for i in range(9))]]
+)
+def test_folders_that_differ_in_part_are_asked_about_too(images):
+    with pytest.raises(DatasetError, match="folders joie, neutre hold images of the same names"):
+        guess_layout(images, has_manifest=False)
+
+
+def test_only_folders_without_a_meaning_are_asked_about():
+    with pytest.raises(DatasetError, match=r"the folders joie hold(.|\n)*--label joie=EXPRESSION") as raised:
+        guess_layout(WORDS, False, {"neutre": "neutral"})
+    assert "--label neutre" not in str(raised.value)
+    assert guess_layout(WORDS, False, {"neutre": "neutral", "joie": "happy"}) == "expression-folders"
+
+
+@pytest.mark.parametrize(
+    ("images", "doubted"),
+    [
+        (["celebrity/einstein.jpg", "celebrity/curie.jpg", "statue/nero.jpg", "statue/einstein.jpg"], False),
+        (["anna/holiday.jpg", "anna/work.jpg", "bob/garden.jpg", "bob/sea.jpg"], False),
+        (["anna/IMG_0001.jpg", "anna/IMG_0002.jpg", "bob/IMG_0001.jpg", "bob/IMG_0002.jpg"], True),
+        (["statue/001.jpg", "statue/002.jpg", "avatar/001.jpg"], True),
+        (["statue/a/001.jpg", "statue/b/002.jpg"], False),
+        (["anna/portrait.jpg", "bob/portrait.jpg"], True),
+        (["a.jpg", "b/a.jpg"], False),
+        (["train/ann.jpg", "test/ann.jpg"], False),
+    ],
+)
+def test_flat_folders_stay_flat_and_shared_counters_are_noted(images, doubted):
+    assert guess_layout(images, has_manifest=False) == "flat"
+    assert bool(doubts_of_flat(images)) == doubted

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fesbench.core.errors import DatasetError
-from fesbench.datasets.folders.manifest import MAX_BYTES, read_manifest
+from fesbench.datasets.folders.manifest import MAX_BYTES, RESERVED, read_manifest
+from fesbench.statistics.comparisons import ALL, OOD
 
 
 def write(folder: Path, *lines: str, encoding: str = "utf-8") -> None:
@@ -56,6 +57,8 @@ def test_all_columns(tmp_path, make_image):
         ("a.png,,happy", "no subject"),
         ("a.png,s,hapy", "Did you mean happy"),
         ("a.png,s,happy,,later", "unknown split"),
+        ("a.png,s,happy,OOD,test,", "no domain can be called 'ood', .* choose another"),
+        ("a.png,s,happy,all,test,", "no domain can be called 'all'"),
         ("a.png,s,happy,,test,../secret.png", "outside"),
         ("a.png,s,happy,,,,,", "more cells"),
         ("a.png,\x1b[31ms,happy", "control characters"),
@@ -128,3 +131,7 @@ def test_spellings_of_a_path_in_a_manifest(make_image, tmp_path, form):
     rows, problems = read_manifest(tmp_path)
     assert [row.path for row in rows] == ["a/b.png"]
     assert [problem.reason for problem in problems] == ["an earlier row has the same image"]
+
+
+def test_the_reserved_domains_are_the_means_of_tables():
+    assert set(RESERVED) == {ALL, OOD}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from fesbench.core.errors import DatasetError
@@ -52,6 +54,23 @@ def test_people_recur_across_expressions(form):
         (("neutral/a_b", "happy/a_b", "neutral/a_c", "happy/a_c"), ["a_b", "a_b", "a_c", "a_c"]),
         (("neutral/p_1", "happy/p_1", "neutral/p_2", "happy/p_2"), ["p_1", "p_1", "p_2", "p_2"]),
         (("neutral/Joy_neutral", "happy/Joy_happy", "happy/Mia_happy"), ["Joy", "Joy", "Mia"]),
+        (
+            ("neutral/joy_smith", "happy/joy_smith", "neutral/al_fay", "happy/al_fay"),
+            ["joy_smith", "joy_smith", "al_fay", "al_fay"],
+        ),
+        (
+            ("neutral/Happy_1", "happy/Happy_1", "neutral/Mia_2", "happy/Mia_2"),
+            ["Happy_1"] * 2 + ["Mia_2"] * 2,
+        ),
+        (
+            ("neutral/neutral_joy", "happy/happy_joy", "neutral/neutral_al", "happy/happy_al"),
+            ["joy", "joy", "al", "al"],
+        ),
+        (
+            ("neutral/anna_x_neutral", "happy/anna_x_smile", "neutral/bo_neutral", "happy/bo_smile"),
+            ["anna_x", "anna_x", "bo", "bo"],
+        ),
+        (("neutral/anna", "happy/Anna", "neutral/ben", "happy/ben"), ["anna", "Anna", "ben", "ben"]),
         (("neutral/1", "neutral/2"), ["1", "2"]),
         (("neutral/1", "happy/1", "happy/2"), ["1", "1", "2"]),
     ],
@@ -76,6 +95,12 @@ def test_names_to_people(paths, expected):
 def test_folders_where_nobody_shows_two_expressions_are_refused(paths):
     with pytest.raises(DatasetError, match=r"nobody shows two.*\n  neutral/.* shows '(.|\n)*--pattern"):
         people(*paths)
+
+
+def test_a_few_names_without_their_expression_change_nothing_for_the_others():
+    paths = [f"{e}/{e}_{n}{k}_{i}" for i, e in enumerate(PAIR) for n in NAMES for k in "abcdefg"]
+    found = people(*paths, "happy/cleo")
+    assert set(found[:-1]) == {f"{n}{k}" for n in NAMES for k in "abcdefg"}
 
 
 def test_many_images_of_one_name_are_not_of_one_person():
@@ -116,3 +141,52 @@ def test_the_folder_is_named_when_names_do_not_say_who_is_shown(make_image, tmp_
         folder_dataset(tmp_path)
     stated = FolderDataset(FolderSpec("set", tmp_path, pattern="{expression}/{subject}"), "all")
     assert [sample.subject for sample in stated.samples()] == ["2", "1"]
+
+
+def notes_of(dataset: FolderDataset, part: str) -> list[str]:
+    return [note for note in dataset.notes if part in note]
+
+
+def test_a_person_is_one_whatever_the_case_of_the_name(make_image, tmp_path):
+    for path in ("neutral/anna.png", "happy/Anna.png", "neutral/ben.png", "happy/ben.png"):
+        make_image(path)
+    dataset = folder_dataset(tmp_path, "all")
+    assert [sample.subject for sample in dataset.samples()] == ["Anna", "ben", "Anna", "ben"]
+    assert len(dataset.pairs()) == 2
+    (note,) = notes_of(dataset, "letter case")
+    assert "happy/Anna.png shows Anna, neutral/anna.png shows anna" in note
+
+
+def test_subjects_of_manifests_are_one_whatever_their_case(make_image, tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        make_image(name)
+    rows = "path,subject,expression,split\na.png,s1,neutral,test\nb.png,S1,happy,{}\nc.png,s2,happy,\n"
+    (tmp_path / "manifest.csv").write_text(rows.format(""))
+    dataset = folder_dataset(tmp_path, "test")
+    assert [sample.subject for sample in dataset.samples()][:2] == ["s1", "s1"]
+    (tmp_path / "manifest.csv").write_text(rows.format("train"))
+    with pytest.raises(DatasetError, match="'s1' is in test and in train"):
+        folder_dataset(tmp_path)
+
+
+def test_subjects_that_differ_in_zeros_are_noted(make_image, tmp_path):
+    for path in ("neutral/s1.png", "happy/s01.png", "neutral/s10.png", "happy/s10.png"):
+        make_image(path)
+    dataset = folder_dataset(tmp_path, "all")
+    assert {sample.subject for sample in dataset.samples()} == {"s1", "s01", "s10"}
+    (note,) = notes_of(dataset, "zeros")
+    assert "happy/s01.png shows s01, neutral/s1.png shows s1" in note
+
+
+def test_one_file_under_two_subjects_is_noted(make_image, tmp_path):
+    for path in ("neutral/anna.png", "happy/anna.png", "neutral/ben.png"):
+        make_image(path)
+    assert not notes_of(folder_dataset(tmp_path, "all"), "byte for byte")
+    shutil.copy(tmp_path / "happy" / "anna.png", tmp_path / "happy" / "ben.png")
+    (note,) = notes_of(folder_dataset(tmp_path, "all"), "byte for byte")
+    assert note.startswith(
+        "1 image byte for byte the same as one of another subject: happy/anna.png (anna) and"
+    )
+    shutil.copy(tmp_path / "happy" / "anna.png", tmp_path / "neutral" / "anna.png")
+    shutil.copy(tmp_path / "neutral" / "ben.png", tmp_path / "happy" / "ben.png")
+    assert not notes_of(folder_dataset(tmp_path, "all"), "byte for byte")

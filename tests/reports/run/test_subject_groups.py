@@ -1,7 +1,7 @@
 import pytest
 
 from fesbench.core.errors import BenchError
-from fesbench.reports.run.subject_groups import read_groups
+from fesbench.reports.run.subject_groups import read_groups, unnamed_subjects
 
 
 def write(path, text):
@@ -37,3 +37,21 @@ def test_what_is_no_table_of_subjects_says_why(tmp_path, text, part):
 def test_londons_own_table(photos_folder):
     groups = read_groups(photos_folder / "info.csv")
     assert set(groups["face_gender"].dropna()) == {"female", "male"}
+
+
+def test_spaces_around_cells_make_no_group_and_case_does(tmp_path):
+    groups = read_groups(write(tmp_path / "t.csv", "subject,gender\na ,male \nb, male\nc,Male\nd,  \n"))
+    assert groups["gender"].dropna().to_dict() == {"a": "male", "b": "male", "c": "Male"}
+
+
+def test_a_subject_that_only_spaces_make_two_is_named_twice(tmp_path):
+    with pytest.raises(BenchError, match="'a' twice"):
+        read_groups(write(tmp_path / "t.csv", "subject,g\na,1\na ,2\n"))
+
+
+def test_subjects_that_a_table_does_not_name_are_counted(tmp_path):
+    groups = read_groups(write(tmp_path / "t.csv", "subject,g\na,1\nb,2\n"))
+    assert unnamed_subjects(groups, ["a", "c", "d", "a"]) == (
+        "2 of 3 subjects of the runs not named, such as c"
+    )
+    assert unnamed_subjects(groups, ["a", "b"]) == ""

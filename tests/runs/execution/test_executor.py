@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -183,6 +184,45 @@ def test_a_task_that_kills_its_worker_three_times_fails_and_the_others_are_done(
     assert all("died 3 times" in reason for _, reason in failed)
     done = [item[1:3] for item in results if isinstance(item, ShardTask)]
     assert sorted(done) == [("a", 0), ("a", 2), ("b", 0), ("b", 2)]
+
+
+class Stuck:
+    """A worker that never answers the first time that anyone is asked, and notes where it was loaded."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __setstate__(self, state):
+        self.__dict__ = state
+        (self.folder / f"loaded-{os.getpid()}").touch()
+
+    def execute(self, tasks):
+        for task in tasks:
+            if not (self.folder / "asked").exists():
+                (self.folder / "asked").touch()
+                time.sleep(600)
+            yield task
+
+    def failed(self, task, reason):
+        return task, reason
+
+
+def test_workers_that_are_lost_before_they_have_begun_did_not_die_of_a_task(nodes, tmp_path):
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    task, workers = ShardTask("copy", "a", 0, frozenset()), 5
+
+    def kill_all():
+        while len(loaded := [path.name for path in tmp_path.glob("loaded-*")]) < workers:
+            time.sleep(0.2)
+        time.sleep(3)  # the caller is told that they are loaded
+        for name in loaded:
+            os.kill(int(name.partition("-")[2]), signal.SIGKILL)
+
+    killing = threading.Thread(target=kill_all)
+    killing.start()
+    executor = RayExecutor(workers=workers, cpus_per_worker=0.2)
+    assert list(executor.execute([task], Stuck(tmp_path))) == [task]
+    killing.join()
 
 
 class Counted:
