@@ -10,7 +10,7 @@ from fesbench.weights.tensors import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = Path(str(files("fesbench.baselines"))) / "shipped"
-EARLIER = {"degan", "ganimation", "reggan", "sargan", "usgan"}
+EARLIER = {"degan", "ganimation", "reggan", "usgan"}
 """Models with weights of protocol v1, whose cards name commits that they were not trained from."""
 
 
