@@ -6,7 +6,7 @@ Two runs of different models share no output; ``merge_runs`` puts their scores i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..runs.results import RunResults
 from ..runs.spec import BY_MODEL, GROWING, RunSpec
 from ..runs.store.records import DatasetRecord, plain
 from ..scoring.sets import COLUMNS
-from ..statistics.comparisons import by_edit, interval_columns, scopes
+from ..statistics.comparisons import ALL, OOD, by_edit, interval_columns, scopes
 from ..statistics.intervals import NONE, clustered_means, of_differences
 from ..statistics.measures import OUTPUT, Measure, backend
 from ..statistics.multiplicity import holm
@@ -29,10 +29,13 @@ CHANGE_COLUMNS = [
     "n_common", "n_scored", "n_changed", "subjects", "method", "reason",
 ]  # fmt: skip
 NO_PAIRS = "no paired difference for the score of a set"
+OTHER_EDITS = "the score of a set, and the runs asked for other edits here"
 OF_SCORES = frozenset({"spec", "data", "metric", "network"})
 """The kinds of causes that keep scores of different models apart."""
-OF_MODELS = ("names", "models", "unavailable", "synthesis", "checkpoints")
+OF_MODELS = ("names", "models", "unavailable", "synthesis", "checkpoints", "varying", "fits")
 """The fields of a record that hold entries of models."""
+MADE_WITH = ("version", "code")
+"""The kinds of causes that are told of models in one table."""
 UNEXPLAINED = (
     "nothing that the runs record tells them apart here; `bench verify` shows whether files were changed"
 )
@@ -107,6 +110,7 @@ def compare_runs(before: RunResults, after: RunResults) -> Comparison:
             f"{before.store.location} and {after.store.location} share no edit of a data set and generator; "
             "there is nothing to compare"
         )
+    new, moved = _placed_as(old, new)
     frames = [*_paired(before, after, old, new), _sets(before, after)]
     filled = [frame for frame in frames if len(frame)]
     changes = (
@@ -114,7 +118,7 @@ def compare_runs(before: RunResults, after: RunResults) -> Comparison:
         if filled
         else pd.DataFrame(columns=CHANGE_COLUMNS)
     )
-    causes = tuple(_causes(before, after))
+    causes = (*_causes(before, after), *moved)
     return Comparison(
         changes,
         causes,
@@ -168,12 +172,24 @@ def merge_runs(first: RunResults, second: RunResults) -> MergedResults:
         set_differences=known[known["metric"].isin(set(sets["metric"]))],
     )
     joined = {name: getattr(first.record, name) | getattr(second.record, name) for name in OF_MODELS}
+    theirs = second.record.outputs
     record = first.record.updated(
         **joined,
+        outputs={name: entries | theirs.get(name, {}) for name, entries in first.record.outputs.items()},
         failed=first.record.failed + second.record.failed,
         unscored=first.record.unscored + second.record.unscored,
     )
-    return MergedResults(first.store, record, summary, rows)
+    notes = (*summary.notes, *_made_with(first, second))
+    return MergedResults(first.store, record, replace(summary, notes=notes), rows)
+
+
+def _made_with(first: RunResults, second: RunResults) -> Iterator[str]:
+    """Say where models of one table were run by other versions or other code."""
+    differing = [str(cause) for cause in _causes(first, second) if cause.kind in MADE_WITH]
+    if differing:
+        yield f"The models of {first.name} and of {second.name} were run by different software: " + "; ".join(
+            differing
+        )
 
 
 def _obstacles(first: RunResults, second: RunResults) -> Iterator[str]:
@@ -189,6 +205,24 @@ def _obstacles(first: RunResults, second: RunResults) -> Iterator[str]:
     if edits[0] != edits[1]:
         only = len(edits[0] - edits[1]), len(edits[1] - edits[0])
         yield f"edits: {only[0]} only in {first.location}, {only[1]} only in {second.location}"
+
+
+def _placed_as(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, list[Cause]]:
+    """Return the second rows with each edit's domain and subject as in the first, and where they differed."""
+    keys, places = ["dataset", "edit"], ["domain", "subject"]
+    known = old.drop_duplicates(keys)[[*keys, *places]]
+    both = new.merge(known, on=keys, how="left", suffixes=("", "_old"))
+    placed = new.reset_index(drop=True)
+    differs = pd.Series(False, index=placed.index)
+    for name in places:
+        as_before = both[f"{name}_old"].where(both[f"{name}_old"].notna(), placed[name])
+        differs |= as_before != placed[name]
+        placed[name] = as_before
+    moved = new.reset_index(drop=True)[differs].groupby("dataset", sort=False)["edit"].nunique()
+    text = "{} edits have another domain or subject, and count as in the first run"
+    return placed, [
+        Cause("data", f"{name}: places of edits", "", text.format(n)) for name, n in moved.items()
+    ]
 
 
 def _paired(
@@ -214,11 +248,12 @@ def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> 
     values = first.to_numpy(np.float64), second.to_numpy(np.float64)
     differences = values[1] - values[0]
     changed = ~((differences == 0) | (np.isnan(values[0]) & np.isnan(values[1])))
+    scored = [np.where(np.isnan(differences), np.nan, table) for table in values]
     frames = []
     for scope in scopes(domains):
         means = [
             clustered_means(table[scope.rows], subjects[scope.rows], measure.bounds, scope.strata).mean
-            for table in values
+            for table in scored
         ]
         found = clustered_means(
             differences[scope.rows],
@@ -247,25 +282,53 @@ def _changes_in(first: pd.DataFrame, second: pd.DataFrame, measure: Measure) -> 
 
 
 def _sets(before: RunResults, after: RunResults) -> pd.DataFrame:
-    """Return the changes of scores of sets, which have no paired difference."""
+    """Return the changes of scores of sets, which have no paired difference.
+
+    Sets of different edits have no difference at all: a distance depends on how many images there are.
+    """
     keys = ["dataset", "domain", "metric", "generator"]
+    equal = _equal_sets(before, after)
     of_sets = [run.cells[run.cells["references"].notna()] for run in (before, after)]
     both = of_sets[0].merge(of_sets[1], on=keys, suffixes=("_old", "_new"))
+    places = both[["dataset", "generator", "domain"]].itertuples(index=False, name=None)
+    same = np.array([place in equal for place in places], dtype=bool)
+    change = both["value_new"].fillna(np.inf) != both["value_old"].fillna(np.inf)
     return both[keys].assign(
         before=both["value_old"],
         after=both["value_new"],
-        difference=both["value_new"] - both["value_old"],
+        difference=(both["value_new"] - both["value_old"]).where(same),
         low=np.nan,
         high=np.nan,
         p=np.nan,
         p_holm=np.nan,
         n_common=both[["n_asked_old", "n_asked_new"]].min(axis=1),
         n_scored=both[["n_scored_old", "n_scored_new"]].min(axis=1),
-        n_changed=(both["value_new"].fillna(np.inf) != both["value_old"].fillna(np.inf)).astype(int),
+        n_changed=(change & same).astype(int),
         subjects=0,
         method=NONE,
-        reason=NO_PAIRS,
+        reason=np.where(same, NO_PAIRS, OTHER_EDITS),
     )
+
+
+def _equal_sets(before: RunResults, after: RunResults) -> set[tuple[str, str, str]]:
+    """Return (data set, generator, domain or mean) where two runs asked for the same edits."""
+    asked = [_edits_by_domain(run) for run in (before, after)]
+    equal: set[tuple[str, str, str]] = set()
+    for model, domains in asked[0].items():
+        others = asked[1].get(model, {})
+        equal |= {(*model, domain) for domain, edits in domains.items() if edits == others.get(domain)}
+        if domains == others:
+            equal |= {(*model, mean) for mean in (OOD, ALL)}
+    return equal
+
+
+def _edits_by_domain(run: RunResults) -> dict[tuple[str, str], dict[str, frozenset[str]]]:
+    """Return (data set, generator) to domain to the edits that were asked for."""
+    rows = run.scores[run.scores["metric"] == OUTPUT]
+    found: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
+    for (dataset, generator, domain), edits in rows.groupby(["dataset", "generator", "domain"])["edit"]:
+        found.setdefault((str(dataset), str(generator)), {})[str(domain)] = frozenset(edits)
+    return found
 
 
 def _reasons(
