@@ -107,7 +107,8 @@ def _show(found: Scores) -> None:
     for metric, levels in found.record["face_levels"].items():
         if levels["impostor"] is not None:
             console.print(
-                f"{metric} of two people's sources: {levels['impostor']:.3f} ({levels['subjects']} people)",
+                f"{metric} of two different sources: {levels['impostor']:.3f} ({levels['subjects']} sources; "
+                "the level of other people where each source shows another person)",
                 markup=False,
             )
     for network in found.record["networks"].values():

@@ -20,14 +20,18 @@ from ..core.contracts import (
     Image,
     ImageMetric,
     Mask,
+    MetricCard,
     Sample,
 )
-from ..core.errors import ImageError, explain
+from ..core.errors import BenchError, ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
 from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
 
 log = logging.getLogger(__name__)
+
+ROUNDING = 1e-5
+"""Scores may leave their range by so much of it, as cosines in single precision do."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     try:
         scores = metric.score(_copied(batch))
         values = {name: np.array(scores[name], dtype=np.float64).reshape(count) for name in columns}
+        _check_range(metric.card, values)
         return _Attempt(values, [""] * count)
     except (KeyboardInterrupt, MemoryError):
         raise
@@ -180,6 +185,24 @@ def _attempt(metric: ImageMetric, batch: Batch) -> _Attempt:
     singles = [_attempt(metric, _alone(batch, i)) for i in range(count)]
     merged = {name: np.concatenate([single.values[name] for single in singles]) for name in columns}
     return _Attempt(merged, [error for single in singles for error in single.errors])
+
+
+def _check_range(card: MetricCard, values: Mapping[str, NDArray[np.float64]]) -> None:
+    """Check that scores are inside the ranges on the card, on which intervals rest.
+
+    Raises:
+        BenchError: one is not.
+    """
+    for column in card.described_columns:
+        size = column.high - column.low
+        slack = ROUNDING * size if np.isfinite(size) else ROUNDING
+        found = values[column.name]
+        outside = found[(found < column.low - slack) | (found > column.high + slack)]
+        if len(outside):
+            raise BenchError(
+                f"{column.name} is {outside[0]:g}, outside [{column.low:g}, {column.high:g}] on the card of "
+                f"{card.id}; correct the metric or its card"
+            )
 
 
 def _copied(batch: Batch) -> Batch:

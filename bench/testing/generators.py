@@ -21,6 +21,9 @@ from .findings import Finding, part_name, run_checks
 TOLERANCE = 1e-4
 """Largest difference between batch sizes, on images in [-1, 1]; an 8-bit grey level is 8e-3 wide."""
 
+DARKEST, BRIGHT = -0.05, 0.5
+"""Outputs without anything darker, but with something brighter, look like images in [0, 1]."""
+
 MODE_DEPENDENT = (_BatchNorm, _DropoutNd)
 """Layers whose outputs in training mode depend on chance or on the batch."""
 
@@ -98,7 +101,13 @@ def _value_range(generator: Generator) -> str | None:
     if not torch.isfinite(outputs).all():
         return "gave values that are not finite"
     low, high = outputs.min().item(), outputs.max().item()
-    return None if low >= -1 and high <= 1 else f"gave values in [{low:.3g}, {high:.3g}], not [-1, 1]"
+    if low < -1 or high > 1:
+        return f"gave values in [{low:.3g}, {high:.3g}], not [-1, 1]"
+    if low > DARKEST and high > BRIGHT:
+        return (
+            f"gave values in [{low:.3g}, {high:.3g}] for inputs in [-1, 1], so that black is grey: not [0, 1]"
+        )
+    return None
 
 
 def _deterministic(generator: Generator) -> str | None:

@@ -39,7 +39,7 @@ def bench(folders):
 def test_scores_are_printed_as_a_table_and_as_json(bench):
     shown = bench("--metric", "fss,ecs")
     assert shown.exit_code == 0, shown.output
-    for word in ("fss@embedded", "ecs@embedded", "sha256", "of two people's sources"):
+    for word in ("fss@embedded", "ecs@embedded", "sha256", "of two different sources"):
         assert word in shown.stdout
     found = json.loads(bench("--metric", "fss,ecs", "--json").stdout)
     assert {cell["metric"] for cell in found["scores"]} >= {"fss@embedded", "ecs@embedded"}

@@ -130,3 +130,20 @@ def test_a_region_that_is_empty_is_named():
     found = scored([image(90)], [Fidelity()], [edit(0, truth=truth)])
     assert rows_of(found, "mae.face") == ([10.0], [None])
     assert rows_of(found, "mae.changed")[1] == ["mae.changed is not defined for this edit"]
+
+
+class Percent(Fussy):
+    """Gives shares as percentages where they are not 0, which its card does not say."""
+
+    def score(self, batch: Batch):
+        return {"fussy": np.where(batch.outputs[:, 0, 0, 0] == 0, 0.0, 80.0)}
+
+
+def test_a_score_outside_the_range_of_its_card_is_none():
+    rows = scored([image(0), image(9)], [Percent()]).rows
+    found = rows[rows["metric"] == "fussy"].set_index("edit")
+    first, second = found.index
+    assert found.loc[first, "value"] == 0
+    assert np.isnan(found.loc[second, "value"])
+    assert found.loc[second, "reason"].startswith(UNSCORED)
+    assert "fussy is 80, outside [0, 1] on the card" in found.loc[second, "reason"]

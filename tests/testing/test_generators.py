@@ -69,6 +69,11 @@ class OutOfRange(Tinted):
         return images * 2
 
 
+class FromZeroToOne(Tinted):
+    def tint(self, images, source, target):
+        return (super().tint(images, source, target) + 1) / 2
+
+
 class NotFinite(Tinted):
     def tint(self, images, source, target):
         return images / 0
@@ -195,6 +200,7 @@ def test_good_generators_pass(kind):
         (WrongShape, "shape, dtype and device"),
         (WrongType, "shape, dtype and device"),
         (OutOfRange, "values in [-1, 1]"),
+        (FromZeroToOne, "values in [-1, 1]"),
         (NotFinite, "values in [-1, 1]"),
         (Random, "deterministic"),
         (BatchStatistics, "independent of the batch"),
