@@ -79,7 +79,7 @@ def beside(call: Callable[[], T], parallel: bool = True) -> Iterator[Callable[[]
     try:
         content = pickle.dumps(call) if parallel else b""
         started = _started(content) if content else None
-    except (pickle.PicklingError, AttributeError, TypeError, OSError):
+    except (pickle.PicklingError, AttributeError, TypeError, OSError, MemoryError):
         started = None
     if started is None:
         yield call
