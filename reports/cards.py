@@ -100,7 +100,7 @@ OOD_REAL = Origin(
     "cropped; outputs are changed by models.",
     free=True,
 )
-BY_NAME = {"rendered": RENDERED, "london": LONDON, "ood-real": OOD_REAL, "cfee": CFEE}
+BY_NAME = {"rendered": RENDERED, "london": LONDON, "ood-real": OOD_REAL}
 BY_LAYOUT = {"cfee": CFEE}
 
 

@@ -128,7 +128,7 @@ def test_no_path_and_no_name_of_a_photo_is_in_it(make_scores, make_results, tmp_
         ("no output: the source file is empty", "no output: the source file is empty"),
         ("no output: happy/anna smith.JPG: it is empty", f"no output: {WITHHELD}"),
         ("anna.smith-2.png: it is empty", WITHHELD),
-        ("/home/ann/a b/s01.webp is damaged", WITHHELD),
+        ("/data/a b/s01.webp is damaged", WITHHELD),
         ("weights G.pngs.ckpt", "weights G.pngs.ckpt"),
         *(
             (note, f"1 of 1 image: {trait.value}")
