@@ -118,13 +118,9 @@ def fit(make: Callable[[], ClosedForm], train: Dataset, seed: int, pairs: PairLo
         state = _contiguous(model.state())
         digest = _state_digest(state)
         if preloaded.missing:
-            pairs_of = (
-                f"{preloaded.missing} of {preloaded.missing + len(preloaded.pairs())} pairs of {train.name}"
-            )
             log.warning(
-                "%s is fitted without %s, whose images cannot be loaded; it is not cached",
-                model.card.name,
-                pairs_of,
+                "%s is fitted without %d of %d pairs of %s, whose images cannot be loaded; it is not cached",
+                *(model.card.name, preloaded.missing, len(train.pairs()), train.name),
             )
         elif path is not None:
             _keep(state, digest, path)

@@ -310,7 +310,7 @@ def _as_trained(plan: DatasetPlan, answering: Synthesizer) -> Cell:
     if plan.protocol == "cross-fit" and not card.control and _training_set(card) == plan.name:
         raise BenchError(
             f"{card.name} was trained on {plan.name}, all of whose people are tested here, as there are few: "
-            f"train it in folds (`bench train --folds`) and give its folds.json as checkpoint; where it has "
+            "train it in folds (`bench train --folds`) and give its folds.json as checkpoint; where it has "
             "seen none of them, name its training data differently in its card"
         )
     return Cell(plan, answering, block_of(card, plan, fitted=False))

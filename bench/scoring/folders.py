@@ -292,17 +292,18 @@ def _report(
 
 def _unused(pairing: Pairing) -> Iterator[str]:
     if pairing.unused:
-        names = ", ".join(pairing.unused[:SHOWN])
-        more = ", …" if len(pairing.unused) > SHOWN else ""
         verb = "has" if len(pairing.unused) == 1 else "have"
-        yield f"{counted(len(pairing.unused), 'source')} {verb} no image: {names}{more}"
+        yield f"{counted(len(pairing.unused), 'source')} {verb} no image: {_first(pairing.unused)}"
     if pairing.unnamed:
-        names = ", ".join(pairing.unnamed[:SHOWN])
-        more = ", …" if len(pairing.unnamed) > SHOWN else ""
         yield (
             f"{counted(len(pairing.unnamed), 'image')} not named in the table of targets, so not scored: "
-            f"{names}{more}"
+            f"{_first(pairing.unnamed)}"
         )
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first names, and a sign that there are more."""
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _cautions(given: ReferenceImages, pairing: Pairing) -> Iterator[str]:

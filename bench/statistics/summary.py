@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.contracts import COPY, Block, MetricCard
+from ..core.contracts import Block, MetricCard
 from ..core.json_values import json_value
 from .breakdown import cells_by_expression, confusions
 from .classification import with_classification
@@ -118,21 +118,19 @@ class ImageResults:
     notes: tuple[str, ...]
 
 
-def image_results(
-    scores: pd.DataFrame, cards: Iterable[MetricCard], in_distribution: str = IN_DISTRIBUTION
-) -> ImageResults:
+def image_results(scores: pd.DataFrame, cards: Iterable[MetricCard]) -> ImageResults:
     """Return the results of the metrics of single outputs; arguments as for ``summarise``."""
     cards = list(cards)
     measures, rows = measures_of(cards), scores
     scores, measures = with_joint(_that_exist(rows[rows["metric"].isin(list(measures))], measures), measures)
     expressions = cells_by_expression(rows, scores, measures)
     scores, measures = with_classification(rows, scores, measures)
-    cells = _image_cells(scores, rows, measures, in_distribution)
+    cells = _image_cells(scores, rows, measures)
     return ImageResults(
         measures=measures,
         order=_order(rows, [*scores["metric"].unique(), *measures]),
         cells=cells,
-        differences=_differences(scores, measures, in_distribution),
+        differences=_differences(scores, measures),
         expressions=expressions,
         confusion=confusions(rows, cards),
         notes=tuple(_floors_of(scores, cells)),
@@ -144,8 +142,6 @@ def summarise(
     set_scores: pd.DataFrame,
     cards: Iterable[MetricCard],
     blocks: Mapping[tuple[str, str], Block],
-    in_distribution: str = IN_DISTRIBUTION,
-    baseline: str = COPY,
     unfit: Collection[tuple[str, str, str]] = (),
     set_differences: pd.DataFrame | None = None,
 ) -> Summary:
@@ -158,8 +154,6 @@ def summarise(
             low, high; reason where value is null.
         cards: The cards of the metrics.
         blocks: (generator, dataset) to 'main', 'transfer' or 'control'.
-        in_distribution: The domain that generators were trained on.
-        baseline: The generator that gains are measured from.
         unfit: (dataset, domain, metric) where the metric cannot rank; see ``metrics.calibration``. There
             differences of sets keep their intervals and have no test.
         set_differences: ``DIFFERENCE_COLUMNS`` of set metrics; None where there are none.
@@ -168,10 +162,8 @@ def summarise(
         The summary; columns that hold labels and those beside a headline that no output of a data set can
         have are left out; joint success, macro accuracy and areas are added where they can be computed.
     """
-    images = image_results(scores, cards, in_distribution)
-    return with_sets(
-        images, scores, set_scores, blocks, in_distribution, baseline, unfit, set_differences=set_differences
-    )
+    images = image_results(scores, cards)
+    return with_sets(images, scores, set_scores, blocks, unfit, set_differences)
 
 
 def with_sets(
@@ -179,8 +171,6 @@ def with_sets(
     scores: pd.DataFrame,
     set_scores: pd.DataFrame,
     blocks: Mapping[tuple[str, str], Block],
-    in_distribution: str = IN_DISTRIBUTION,
-    baseline: str = COPY,
     unfit: Collection[tuple[str, str, str]] = (),
     set_differences: pd.DataFrame | None = None,
 ) -> Summary:
@@ -197,12 +187,12 @@ def with_sets(
         cells=cells,
         differences=differences,
         ranks=ranks(cells, differences, present, blocks, unfit),
-        gains=gain_over(differences, baseline),
+        gains=gain_over(differences),
         measures=pd.DataFrame([asdict(measure) for measure in present.values()]),
         expressions=images.expressions,
         confusion=images.confusion,
         notes=(*_notes(cells), *images.notes),
-        methods=tuple(note.format(in_distribution=in_distribution) for note in _METHOD_NOTES),
+        methods=tuple(note.format(in_distribution=IN_DISTRIBUTION) for note in _METHOD_NOTES),
     )
 
 
@@ -249,9 +239,9 @@ def with_joint(
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else scores), known
 
 
-def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str) -> pd.DataFrame:
+def _differences(scores: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     found = [
-        paired_differences(scores, metric, measures[metric].bounds, in_distribution, measures[metric].limits)
+        paired_differences(scores, metric, measures[metric].bounds, limits=measures[metric].limits)
         for metric in scores["metric"].unique()
     ]
     filled = [frame for frame in found if len(frame)] or found[:1]
@@ -268,15 +258,11 @@ def _untested(differences: pd.DataFrame, unfit: Collection[tuple[str, str, str]]
     return found
 
 
-def _image_cells(
-    scores: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[str, Measure], in_distribution: str
-) -> pd.DataFrame:
+def _image_cells(scores: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     reasons = _main_reasons(scores[scores["value"].isna()])
     asked = rows.drop_duplicates(["dataset", "edit"])
     frames = [
-        _cells_in(
-            dataset, metric, table.reindex(_edits(asked, dataset)), measures[metric], in_distribution, reasons
-        )
+        _cells_in(dataset, metric, table.reindex(_edits(asked, dataset)), measures[metric], reasons)
         for dataset, metric, table in groups(scores)
     ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CELL_COLUMNS)
@@ -293,14 +279,13 @@ def _cells_in(
     metric: str,
     table: pd.DataFrame,
     measure: Measure,
-    in_distribution: str,
     reasons: Mapping[tuple[str, str, str], str],
 ) -> pd.DataFrame:
     subjects, domains = (
         table.index.get_level_values(name).to_numpy(object) for name in ("subject", "domain")
     )
     frames = []
-    for scope in scopes(domains, in_distribution):
+    for scope in scopes(domains):
         values = table.to_numpy()[scope.rows]
         found = clustered_means(
             values, subjects[scope.rows], measure.bounds, scope.strata, limits=measure.limits

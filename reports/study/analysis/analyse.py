@@ -203,7 +203,8 @@ def _wins(found: Sequence[Answers], models: Sequence[str]) -> Iterator[Record]:
 def _agreement(found: Sequence[Answers], measurement: Measurement) -> Iterator[Record]:
     for answers in found:
         given = answers.meant.astype(float) if measurement == "ordinal" else answers.meant
-        estimate = krippendorff_alpha(answers.units, given, measurement, answers.items)  # type: ignore[arg-type]
+        units, items = answers.units.tolist(), answers.items.tolist()
+        estimate = krippendorff_alpha(units, given.tolist(), measurement, items)
         people = len(set(answers.participants))
         if people < FEWEST_PARTICIPANTS and not np.isnan(estimate.value):
             reason = f"an interval needs at least {FEWEST_PARTICIPANTS} participants"
