@@ -99,6 +99,7 @@ def _number(value: Any) -> str:
 def _text(found: Comparison) -> Iterator[str]:
     if found.only != (0, 0):
         yield f"left out: {counted(found.only[0], 'edit')} of a model only in A, {found.only[1]} only in B"
+    yield from _uncompared(found)
     cells: dict[tuple[str, ...], list[str]] = {}
     for (dataset, metric, generator), why in found.reasons.items():
         cells.setdefault(why, []).append(f"{generator} on {dataset}, {metric}")
@@ -110,3 +111,12 @@ def _text(found: Comparison) -> Iterator[str]:
     if not cells and found.causes:
         yield "recorded differences, none of which moved a score:"
         yield from (f"    {cause}" for cause in found.causes)
+
+
+def _uncompared(found: Comparison) -> Iterator[str]:
+    """Name the scores of sets that are of other edits in the two runs."""
+    for reason, rows in found.uncompared.groupby("reason"):
+        names = rows[["generator", "dataset", "domain", "metric"]].itertuples(index=False, name=None)
+        yield f"not compared ({reason}): " + "; ".join(
+            f"{generator} on {dataset}, {domain}, {metric}" for generator, dataset, domain, metric in names
+        )

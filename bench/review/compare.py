@@ -5,6 +5,7 @@ Two runs of different models share no output; ``merge_runs`` puts their scores i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -29,7 +30,7 @@ CHANGE_COLUMNS = [
     "n_common", "n_scored", "n_changed", "subjects", "method", "reason",
 ]  # fmt: skip
 NO_PAIRS = "no paired difference for the score of a set"
-OTHER_EDITS = "the score of a set, and the runs asked for other edits here"
+OTHER_EDITS = "the score of a set, and the two runs have outputs of other edits here"
 OF_SCORES = frozenset({"spec", "data", "metric", "network"})
 """The kinds of causes that keep scores of different models apart."""
 OF_MODELS = ("names", "models", "unavailable", "synthesis", "checkpoints", "varying", "fits")
@@ -77,6 +78,11 @@ class Comparison:
     causes: tuple[Cause, ...]
     reasons: Mapping[tuple[str, str, str], tuple[str, ...]]
     only: tuple[int, int]
+
+    @property
+    def uncompared(self) -> pd.DataFrame:
+        """The rows of ``changes`` without a difference because the sets are of other edits."""
+        return self.changes[self.changes["reason"] == OTHER_EDITS]
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready content; null for numbers that do not exist."""
@@ -172,10 +178,10 @@ def merge_runs(first: RunResults, second: RunResults) -> MergedResults:
         set_differences=known[known["metric"].isin(set(sets["metric"]))],
     )
     joined = {name: getattr(first.record, name) | getattr(second.record, name) for name in OF_MODELS}
-    theirs = second.record.outputs
+    ours, theirs = first.record.outputs, second.record.outputs
     record = first.record.updated(
         **joined,
-        outputs={name: entries | theirs.get(name, {}) for name, entries in first.record.outputs.items()},
+        outputs={name: ours.get(name, {}) | theirs.get(name, {}) for name in ours | theirs},
         failed=first.record.failed + second.record.failed,
         unscored=first.record.unscored + second.record.unscored,
     )
@@ -287,9 +293,10 @@ def _sets(before: RunResults, after: RunResults) -> pd.DataFrame:
     Sets of different edits have no difference at all: a distance depends on how many images there are.
     """
     keys = ["dataset", "domain", "metric", "generator"]
-    equal = _equal_sets(before, after)
-    of_sets = [run.cells[run.cells["references"].notna()] for run in (before, after)]
-    both = of_sets[0].merge(of_sets[1], on=keys, suffixes=("_old", "_new"))
+    names = _names_of_domains(before.scores, after.scores)
+    equal = _equal_sets(before.scores, _renamed(after.scores, names))
+    old, new = (run.cells[run.cells["references"].notna()] for run in (before, after))
+    both = old.merge(_renamed(new, names), on=keys, suffixes=("_old", "_new"))
     places = both[["dataset", "generator", "domain"]].itertuples(index=False, name=None)
     same = np.array([place in equal for place in places], dtype=bool)
     change = both["value_new"].fillna(np.inf) != both["value_old"].fillna(np.inf)
@@ -310,24 +317,47 @@ def _sets(before: RunResults, after: RunResults) -> pd.DataFrame:
     )
 
 
-def _equal_sets(before: RunResults, after: RunResults) -> set[tuple[str, str, str]]:
-    """Return (data set, generator, domain or mean) where two runs asked for the same edits."""
-    asked = [_edits_by_domain(run) for run in (before, after)]
+def _names_of_domains(old: pd.DataFrame, new: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return (data set, domain) of the second scores to what the first ones call the domain of these edits.
+
+    Domains that were split or joined are left out: they are other sets.
+    """
+    keys, places = ["dataset", "edit"], ["dataset", "domain"]
+    known, own = (rows.drop_duplicates(keys)[[*keys, "domain"]] for rows in (old, new))
+    both = own.merge(known, on=keys, suffixes=("", "_old"))[[*places, "domain_old"]].drop_duplicates()
+    clear = both[~both.duplicated(places, keep=False)].itertuples(index=False, name=None)
+    names = {(dataset, domain): first for dataset, domain, first in clear}
+    domains = own[places].drop_duplicates().itertuples(index=False, name=None)
+    taken = Counter((dataset, names.get((dataset, domain), domain)) for dataset, domain in domains)
+    return {place: name for place, name in names.items() if taken[place[0], name] == 1}
+
+
+def _renamed(frame: pd.DataFrame, names: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """Return the rows with other names of their domains."""
+    places = frame[["dataset", "domain"]].itertuples(index=False, name=None)
+    domains = [names.get(place, place[1]) for place in places]
+    return frame.assign(domain=pd.Series(domains, frame.index, dtype=object))
+
+
+def _equal_sets(old: pd.DataFrame, new: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Return (data set, generator, domain or mean) where the scores of two runs are of the same edits."""
+    answered = [_edits_by_domain(scores) for scores in (old, new)]
     equal: set[tuple[str, str, str]] = set()
-    for model, domains in asked[0].items():
-        others = asked[1].get(model, {})
+    for model, domains in answered[0].items():
+        others = answered[1].get(model, {})
         equal |= {(*model, domain) for domain, edits in domains.items() if edits == others.get(domain)}
         if domains == others:
             equal |= {(*model, mean) for mean in (OOD, ALL)}
     return equal
 
 
-def _edits_by_domain(run: RunResults) -> dict[tuple[str, str], dict[str, frozenset[str]]]:
-    """Return (data set, generator) to domain to the edits that were asked for."""
-    rows = run.scores[run.scores["metric"] == OUTPUT]
+def _edits_by_domain(scores: pd.DataFrame) -> dict[tuple[str, str], dict[str, frozenset[str]]]:
+    """Return (data set, generator) to domain to the edits that have an output."""
+    rows = scores[scores["metric"] == OUTPUT]
     found: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
-    for (dataset, generator, domain), edits in rows.groupby(["dataset", "generator", "domain"])["edit"]:
-        found.setdefault((str(dataset), str(generator)), {})[str(domain)] = frozenset(edits)
+    for (dataset, generator, domain), part in rows.groupby(["dataset", "generator", "domain"]):
+        edits = frozenset(part.loc[part["value"] == 1, "edit"])
+        found.setdefault((str(dataset), str(generator)), {})[str(domain)] = edits
     return found
 
 

@@ -25,13 +25,11 @@ from ..core.contracts import (
 )
 from ..core.errors import BenchError, ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
+from ..statistics.intervals import ROUNDING
 from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
 
 log = logging.getLogger(__name__)
-
-ROUNDING = 1e-5
-"""Scores may leave their range by so much of it, as cosines in single precision do."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +270,9 @@ def _fallback(metric: ImageMetric) -> dict[str, float]:
     none = dict.fromkeys(metric.card.column_names, float("nan"))
     try:
         stated = metric.failed()
-        return none | {column: float(stated[column]) for column in none.keys() & stated.keys()}
+        found = none | {column: float(stated[column]) for column in none.keys() & stated.keys()}
+        _check_range(metric.card, {column: np.array([value]) for column, value in found.items()})
+        return found
     except Exception as error:  # a plug-in may raise anything
         log.warning("%s gives no score of a missing output", metric.card.id, exc_info=error)
         return none

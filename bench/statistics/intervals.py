@@ -38,6 +38,9 @@ NONE = "none"
 UNSEEN = 0.25
 """How many subjects at the end of a finite range a graded score allows for, over the subjects seen."""
 
+ROUNDING = 1e-5
+"""Graded scores may leave their range by so much of it, as cosines in single precision do."""
+
 _TINY = 1e-10
 _SKEWNESS_DECIMALS = 8
 """The sign of the skewness chooses the long tail; rounding errors must not."""
@@ -103,7 +106,7 @@ def clustered_mean(
         bounds: For a share, what a failure and a success count as: (0, 1), or (-1, 1) for differences of
             two shares. Graded scores have no bounds in this sense, whatever their range.
         limits: The ends of the range of a graded score, which no interval leaves; where they are finite, the
-            interval allows for subjects at them that the sample has not met.
+            interval allows for subjects at them that the sample has not met. A mean outside has no interval.
     """
     column = np.asarray(values, dtype=np.float64).reshape(-1, 1)
     found = clustered_means(column, np.asarray(subjects, dtype=object), bounds, limits=limits)
@@ -151,15 +154,18 @@ def clustered_means(
             methods = shares.methods
         else:
             low, high = _graded_interval(moments, limits if np.isnan(null) else UNBOUNDED)
-            low, high = np.clip(low, *limits), np.clip(high, *limits)
+            low = np.minimum(np.clip(low, *limits), moments.mean)
+            high = np.maximum(np.clip(high, *limits), moments.mean)
             p, methods = _graded_p(moments, null), [T] * len(moments.n)
     agree = np.sqrt(moments.variance) <= _TINY * np.maximum(np.abs(moments.mean), 1.0)
     usable = (moments.dof > 0) & (bounded | ~agree)
-    labels = [_label(*case) for case in zip(moments.n, moments.dof > 0, usable, methods, strict=True)]
+    within = bounded | _within(moments.mean, limits)
+    cases = zip(moments.n, moments.dof > 0, usable, within, methods, strict=True)
+    labels = [_label(*case) for case in cases]
     return Estimates(
         moments.mean,
-        np.where(usable, low, np.nan),
-        np.where(usable, high, np.nan),
+        np.where(usable & within, low, np.nan),
+        np.where(usable & within, high, np.nan),
         np.where(usable, p, np.where(agree & (moments.mean == null) & (moments.dof > 0), 1.0, np.nan)),
         moments.n,
         moments.clusters,
@@ -168,13 +174,23 @@ def clustered_means(
     )
 
 
-def _label(n: int, several: bool, usable: bool, method: str) -> tuple[str, str]:
+def _within(means: Floats, limits: Bounds) -> NDArray[np.bool_]:
+    """Return which means are inside the range that their scores are said to have."""
+    width = limits[1] - limits[0]
+    slack = ROUNDING * (width if np.isfinite(width) else 1.0)
+    found: NDArray[np.bool_] = (means >= limits[0] - slack) & (means <= limits[1] + slack)
+    return found
+
+
+def _label(n: int, several: bool, usable: bool, within: bool, method: str) -> tuple[str, str]:
     if n == 0:
         return NONE, "no value"
     if not several:
         return NONE, "an interval needs at least 2 subjects"
     if not usable:
         return NONE, "all subjects agree: no variation to judge by"
+    if not within:
+        return NONE, "the mean is outside the range of the scores"
     return method, ""
 
 

@@ -105,7 +105,8 @@ def _value_range(generator: Generator) -> str | None:
         return f"gave values in [{low:.3g}, {high:.3g}], not [-1, 1]"
     if low > DARKEST and high > BRIGHT:
         return (
-            f"gave values in [{low:.3g}, {high:.3g}] for inputs in [-1, 1], so that black is grey: not [0, 1]"
+            f"gave values in [{low:.3g}, {high:.3g}] for inputs in [-1, 1]: outputs must be in [-1, 1], and "
+            "these look like [0, 1], where black would be grey"
         )
     return None
 

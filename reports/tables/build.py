@@ -19,6 +19,9 @@ from fesbench.statistics.comparisons import ALL, OOD
 from .table import BLOCKS, MISSING, Cell, Column, Note, Row, Table, fixed, mark_best, metric_title
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 3
+DIGITS_TO_TELL_APART = 6
+"""Most decimals where fewer would show different values of a metric as one number."""
+
 ONE_MORE_BELOW = 3.0
 """A half width of 0.012 or 0.028 shows three decimals, one of 0.03 or 0.08 two."""
 
@@ -99,7 +102,7 @@ def _columns(
     facts = {record["column"]: record for record in measures.to_dict("records")}
     shown = metrics or [name for name in dict.fromkeys(part["metric"]) if facts[name]["headline"]]
     _require("metric", shown, part["metric"])
-    digits = {metric: _digits(part[part["metric"] == metric]) for metric in shown}
+    digits = {metric: _digits(part[part["metric"] == metric], domains) for metric in shown}
     present = set(zip(part["metric"], part["domain"], strict=True))
     return tuple(
         Column(
@@ -127,13 +130,20 @@ def _default_domains(present: list[str]) -> list[str]:
     return [name for name in present if name != ALL or (OOD not in present and len(present) > 1)]
 
 
-def _digits(cells: pd.DataFrame) -> int:
-    """Decimals that the typical interval of a metric supports; without intervals a digit more is shown."""
+def _digits(cells: pd.DataFrame, domains: Sequence[str]) -> int:
+    """Decimals that the typical interval of a metric supports; without intervals a digit more is shown.
+
+    There are more than ``MOST_DIGITS`` only where all values in the domains would look the same without them.
+    """
     halves = [half for half in (cells["high"] - cells["low"]) / 2 if half > 0]
     sizes = halves or [abs(value) for value in cells["value"].dropna() if value]
     if not sizes:
         return FEWEST_DIGITS
-    return min(max(decimals(median(sizes), 1 if halves else 2), 0), MOST_DIGITS)
+    supported = max(decimals(median(sizes), 1 if halves else 2), 0)
+    visible = cells[cells["domain"].isin(list(domains)) & cells["complete"].astype(bool)]
+    few, many = (min(supported, most) for most in (MOST_DIGITS, DIGITS_TO_TELL_APART))
+    different = [len({fixed(value, digits) for value in visible["value"].dropna()}) for digits in (few, many)]
+    return many if different[0] == 1 < different[1] else few
 
 
 def decimals(size: float, significant: int) -> int:

@@ -106,3 +106,42 @@ def test_recorded_differences_that_moved_nothing_are_told(call_bench, finished_r
 def test_an_unfinished_run_is_refused(call_bench, finished_run, copied_run):
     (copied_run / "summary.json").unlink()
     assert "summary.json is missing" in call_bench("compare", finished_run, copied_run, code=2).stderr
+
+
+def test_scores_of_sets_of_other_edits_are_told_as_not_compared(call_bench, finished_run, copied_run):
+    (copied_run / "sha256sums.txt").unlink()  # it would tell that files were changed
+    path = copied_run / "scores.parquet"
+    scores = pd.read_parquet(path)
+    lost = (scores["generator"] == "reggan-regression") & (scores["metric"] == "output")
+    scores.loc[scores.index[lost][0], "value"] = 0.0
+    scores.to_parquet(path, index=False)
+    text = call_bench("compare", finished_run, copied_run).stdout
+    assert "not compared (the score of a set, and the two runs have outputs of other edits here): " in text
+    assert "reggan-regression on rendered, studio, fid@embedded" in text
+
+
+def test_a_renamed_domain_hides_no_change(call_bench, finished_run, copied_run):
+    (copied_run / "sha256sums.txt").unlink()  # it would tell that files were changed
+    path = copied_run / "scores.parquet"
+    scores = pd.read_parquet(path)
+    scores["domain"] = "lab-" + scores["domain"].astype(str)
+    scores.loc[scores["metric"] == "fss@embedded", "value"] -= 0.5
+    scores.to_parquet(path, index=False)
+    text = call_bench("compare", finished_run, copied_run).stdout
+    assert "reggan-regression on rendered, fss@embedded" in text
+    assert "-0.5000" in text
+    assert "30 edits have another domain or subject, and count as in the first run" in text
+
+
+def test_the_joined_table_says_of_the_models_of_both_runs_what_was_lost_or_varies(call_bench, halves):
+    path = halves[0] / "run.json"
+    record = json.loads(path.read_text())
+    record["outputs"]["rendered"]["reggan-regression"]["answered"] -= 3
+    record["varying"] = {"reggan-regression": {"rendered": "the order of edits"}}
+    record["versions"]["torch"] = "0"
+    path.write_text(json.dumps(record))
+    for runs in (halves, halves[::-1]):
+        text = " ".join(call_bench("compare", *runs).stdout.split())
+        assert "3 of 30 edits have no output" in text
+        assert "varies: the order of edits" in text
+        assert "were run by different software: version torch: " in text

@@ -89,23 +89,55 @@ def test_before_after_and_difference_are_means_over_the_same_edits(tmp_path, mak
     assert row["after"] - row["before"] == pytest.approx(row["difference"]) == pytest.approx(0.1)
 
 
-def test_sets_of_different_edits_have_no_difference(tmp_path, make_results, make_scores):
-    def run(name, scores, value):
-        places = {"dataset": "photos", "domain": "studio", "metric": "fid@inception-2015"}
-        counts = {"n_outputs": 12, "n_references": 20, "references": "-", "reason": ""}
-        row = {"generator": "a", **places, "value": value, "low": np.nan, "high": np.nan, **counts}
-        return make_results(tmp_path / name, scores, pd.DataFrame([row]))
+@pytest.fixture
+def set_run(tmp_path, make_results):
+    """Return a run with a Fréchet distance in each of its domains."""
 
+    def make(name, scores, value):
+        counts = {"n_outputs": 12, "n_references": 20, "references": "-", "reason": ""}
+        rows = [
+            {"generator": "a", "dataset": "photos", "domain": domain, "metric": "fid@inception-2015"}
+            | {"value": value, "low": np.nan, "high": np.nan, **counts}
+            for domain in scores["domain"].unique()
+        ]
+        return make_results(tmp_path / name, scores, pd.DataFrame(rows))
+
+    return make
+
+
+def without_output(scores):
+    """The scores where one edit has no output."""
+    lost = (scores["metric"] == "output") & (scores["subject"] == "s00")
+    return scores.assign(value=scores["value"].where(~lost, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (lambda scores: scores, 0.5),
+        (lambda scores: scores.assign(domain="lab"), 0.5),
+        (lambda scores: scores[scores["subject"] != "s00"], np.nan),
+        (lambda scores: scores[scores["subject"] != "s00"].assign(domain="lab"), np.nan),
+        (without_output, np.nan),
+    ],
+)
+def test_sets_of_different_edits_have_no_difference(set_run, make_scores, change, difference):
     whole = make_scores({"a": 0.5})
-    before = run("old", whole, 1.0)
-    for name, scores, difference in (
-        ("same", whole, 0.5),
-        ("fewer", whole[whole["subject"] != "s00"], np.nan),
-    ):
-        changes = compare_runs(before, run(name, scores, 1.5)).changes
-        (row,) = changes[changes["metric"] == "fid@inception-2015"].to_dict("records")
-        assert row["difference"] == pytest.approx(difference, nan_ok=True)
-        assert (row["reason"] == OTHER_EDITS) == np.isnan(difference)
+    found = compare_runs(set_run("old", whole, 1.0), set_run("new", change(whole), 1.5))
+    (row,) = found.changes[found.changes["metric"] == "fid@inception-2015"].to_dict("records")
+    assert row["domain"] == "studio"
+    assert row["difference"] == pytest.approx(difference, nan_ok=True)
+    assert (row["reason"] == OTHER_EDITS) == np.isnan(difference) == (len(found.uncompared) == 1)
+    assert ("photos", "fid@inception-2015", "a") not in found.reasons or difference == 0.5
+
+
+def test_a_domain_that_was_split_is_no_set_of_the_first_run(set_run, make_scores):
+    whole = make_scores({"a": 0.5})
+    split = whole.assign(domain=np.where(whole["subject"] < "s05", "studio", "lab"))
+    found = compare_runs(set_run("old", whole, 1.0), set_run("new", split, 1.5))
+    (row,) = found.uncompared.to_dict("records")
+    assert (row["domain"], row["metric"]) == ("studio", "fid@inception-2015")
+    assert np.isnan(row["difference"])
 
 
 def test_one_table_has_what_is_known_of_the_models_of_both_runs(tmp_path, make_results, make_scores):
@@ -123,3 +155,11 @@ def test_one_table_has_what_is_known_of_the_models_of_both_runs(tmp_path, make_r
         record = merged.record
         assert record.outputs["photos"].keys() == record.varying.keys() == record.fits.keys() == {"a", "b"}
         assert any("run by different software" in note for note in merged.summary.notes)
+
+
+def test_outputs_that_only_one_run_counted_stay_in_the_joined_record(tmp_path, make_results, make_scores):
+    counted = {"photos": {"b": OutputsRecord(asked=12, answered=9)}}
+    first = make_results(tmp_path / "first", make_scores({"a": 0.5}))
+    second = make_results(tmp_path / "second", make_scores({"b": 0.5}), outputs=counted)
+    for merged in (merge_runs(first, second), merge_runs(second, first)):
+        assert merged.record.outputs == counted

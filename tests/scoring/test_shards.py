@@ -5,6 +5,7 @@ import torch
 
 from fesbench.core.contracts import (
     Batch,
+    Column,
     Edit,
     Failure,
     FeatureExtractor,
@@ -146,4 +147,50 @@ def test_a_score_outside_the_range_of_its_card_is_none():
     assert found.loc[first, "value"] == 0
     assert np.isnan(found.loc[second, "value"])
     assert found.loc[second, "reason"].startswith(UNSCORED)
-    assert "fussy is 80, outside [0, 1] on the card" in found.loc[second, "reason"]
+    assert "fussy is 80, outside [0, 1] on the card of fussy" in found.loc[second, "reason"]
+
+
+def test_a_score_that_rounding_took_out_of_its_range_is_one():
+    class Rounded(Percent):
+        def score(self, batch):
+            return {"fussy": np.where(batch.outputs[:, 0, 0, 0] == 0, 1 + 1e-6, 1 + 1e-4)}
+
+    values, reasons = rows_of(scored([image(0), image(9)], [Rounded()]), "fussy")
+    assert values == pytest.approx([1.0, np.nan], nan_ok=True)
+    assert reasons[0] is None
+
+
+def test_each_column_has_a_range_of_its_own():
+    class Two(Fussy):
+        card = MetricCard(
+            "two",
+            "Two",
+            "higher",
+            0.0,
+            1.0,
+            "share",
+            "",
+            ("two", Column("half", "Half", None, -1.0, 0.5), "any"),
+        )
+
+        def score(self, batch):
+            first = batch.outputs[:, 0, 0, 0] / 255.0
+            return {"two": first, "half": first, "any": 1e9 * first}
+
+        def failed(self):
+            return {}
+
+    found = scored([image(51), image(204)], [Two()])
+    for column, values in {"two": [0.2, np.nan], "half": [0.2, np.nan], "any": [2e8, np.nan]}.items():
+        assert rows_of(found, column)[0] == pytest.approx(values, nan_ok=True)
+    assert "half is 0.8, outside [-1, 0.5]" in rows_of(found, "half")[1][1]
+
+
+def test_a_score_of_missing_outputs_outside_the_range_is_none():
+    class Harsh(Fussy):
+        def failed(self):
+            return {"fussy": -100.0}
+
+    values, reasons = rows_of(scored([image(51), Failure("lost")], [Harsh()]), "fussy")
+    assert values == pytest.approx([0.2, np.nan], nan_ok=True)
+    assert reasons == [None, f"{FAILED}lost"]

@@ -96,6 +96,21 @@ def test_means_of_graded_scores_stay_inside_their_range():
     assert (inside.mean, inside.low, inside.high) == (free.mean, -1.0, 1.0)
 
 
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (-np.inf, 1.0), (100.0, np.inf)])
+def test_a_mean_outside_the_range_of_its_scores_has_no_interval(limits):
+    found = clustered_mean([80, 90, 85, 88, 70], list("abcde"), limits=limits)
+    assert (found.mean, found.low, found.high) == (82.6, None, None)
+    assert found.reason == "the mean is outside the range of the scores"
+
+
+def test_an_interval_holds_a_mean_that_rounding_took_out_of_the_range():
+    values = [1.000002, 1.000001, 1.0000015]
+    found = clustered_mean(values, list("abc"), limits=(-1.0, 1.0))
+    assert found.low <= found.mean == found.high == pytest.approx(1.0000015, abs=1e-12)
+    mirrored = clustered_mean(-np.array(values), list("abc"), limits=(-1.0, 1.0))
+    assert mirrored.low == mirrored.mean <= mirrored.high
+
+
 def test_graded_scores_allow_for_failures_that_the_sample_has_not_met():
     """Of four subjects: Wilson's interval of that variance, and a fourth of a quarter of one."""
     values, t = [0.6, 0.7, 0.8, 0.9], stats.t.ppf(0.975, 3)

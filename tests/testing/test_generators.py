@@ -225,6 +225,11 @@ def test_broken_generators_are_caught(kind, check):
     assert isinstance(caught.value, AssertionError)
 
 
+def test_answers_that_look_like_zero_to_one_are_told_the_range_that_they_must_have():
+    with pytest.raises(ConformanceError, match=r"outputs must be in \[-1, 1\], and these look like \[0, 1\]"):
+        check_generator(FromZeroToOne())
+
+
 def test_a_crash_is_a_finding_of_every_check_that_met_it():
     with pytest.raises(ConformanceError) as caught:
         check_generator(Crashing())

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -98,6 +99,36 @@ def test_digits_follow_the_interval(cells_of, table_of, half, display):
     cells = cells_of({"a": 0.5556})
     cells["low"], cells["high"] = 0.5556 - half, 0.5556 + half
     assert shown(table_of(cells)) == {"a": display}
+
+
+@pytest.mark.parametrize(
+    ("values", "half", "display"),
+    [
+        ((1e-4, 2e-4, 4e-4), 4e-5, ("0.00010", "0.00020", "0.00040")),
+        ((1e-4, 2e-4, 4e-4), 1e-9, ("0.000100", "0.000200", "0.000400")),
+        ((1e-4, 2e-4, 4e-4), None, ("0.000100", "0.000200", "0.000400")),
+        ((1e-4, 2e-4, 4e-4), 4e-3, ("0.000", "0.000", "0.000")),
+        ((1e-4, 2e-4, 4e-3), 4e-5, ("0.000", "0.000", "0.004")),
+        ((0.5556, 0.5556, 0.5556), 4e-5, ("0.556", "0.556", "0.556")),
+        ((0.5556, 0.5556, 0.5556 + 1e-12), 4e-5, ("0.556", "0.556", "0.556")),
+    ],
+)
+def test_more_digits_are_shown_where_they_alone_tell_values_apart(cells_of, table_of, values, half, display):
+    cells = cells_of(dict(zip("abc", values, strict=True)))
+    width = np.nan if half is None else half
+    cells["low"], cells["high"] = cells["value"] - width, cells["value"] + width
+    assert tuple(shown(table_of(cells)).values()) == display
+
+
+def test_values_that_are_not_shown_ask_for_no_digits(cells_of, table_of):
+    cells = pd.concat(
+        [cells_of({"a": 1e-4, "b": 2e-4}), cells_of({"a": 0.5, "b": 0.6}, "statue")], ignore_index=True
+    )
+    cells["low"], cells["high"] = cells["value"] - 4e-5, cells["value"] + 4e-5
+    assert shown(table_of(cells, domains=["studio"])) == {"a": "0.00010", "b": "0.00020"}
+    assert shown(table_of(cells)) == {"a": "0.000", "b": "0.000"}
+    cells.loc[cells["generator"] == "b", "complete"] = False
+    assert shown(table_of(cells, domains=["studio"])) == {"a": "0.000", "b": "–"}
 
 
 def test_no_negative_zero(cells_of, table_of):
