@@ -22,6 +22,7 @@ from ..core.host_process import TIMEOUT
 from ..core.reasons import WITHOUT_OUTPUT, Reason, have_reason
 from ..generators.registry import CHECKPOINT
 from ..scoring.feature_cache import default_cache
+from ..scoring.score_tables import MOST_ROWS
 from ..scoring.scorer import Scorer
 from ..statistics.measures import OUTPUT
 from ..statistics.summary import image_results
@@ -76,8 +77,8 @@ def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
 
     Raises:
         WeightsMissing: no metric can be computed here.
-        BenchError: the device cannot be used, no model can be loaded, or a metric is not independent of a
-            model or a test subject.
+        BenchError: the device cannot be used, no model can be loaded, a metric is not independent of a
+            model or a test subject, or there would be more scores than can be summed.
     """
     check_device(device)
     torch.manual_seed(plan.spec.seed)
@@ -87,6 +88,7 @@ def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
         if not scorer.cards:
             raise WeightsMissing(f"no metric can be computed here: {'; '.join(unavailable.values())}")
         scorer = replace(scorer, cache=default_cache(device))
+        _check_rows(plan, scorer)
         refuse_training_subjects(scorer, plan.datasets)
         models = load_models(plan.spec, device, timeout)
         if not models.models:
@@ -98,6 +100,22 @@ def load(plan: Plan, device: str, timeout: float = TIMEOUT) -> Loaded:
             models.close()
             raise
     return Loaded(scorer, models, unavailable, stopwatch)
+
+
+def _check_rows(plan: Plan, scorer: Scorer) -> None:
+    """Check, before anything is computed, that the scores of the whole run can be summed at its end.
+
+    Raises:
+        SpecError: they cannot.
+    """
+    models, edits = len(plan.spec.models), sum(len(item.edits) for item in plan.datasets)
+    columns = 1 + sum(len(metric.card.column_names) for metric in scorer.image_metrics)
+    if models * edits * columns > MOST_ROWS:
+        raise SpecError(
+            f"{models:,} models, {edits:,} edits and {columns} scores of each output are "
+            f"{models * edits * columns:,} scores, and a run can sum {MOST_ROWS:,}; make several runs, each "
+            "of some of the models, data sets or metrics, or ask for fewer edits with --limit"
+        )
 
 
 def run_plan(

@@ -81,16 +81,10 @@ class Worker(Protocol):
     """
 
     def execute(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
-        """Return the result of each task, in order.
+        """Return the result of each task, in order; the next task may have begun when a result is returned.
 
         Tasks on the same shard share the images and features of its sources and truths where they follow one
         another.
-        """
-
-    def execute_ahead(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
-        """Return the same; the next task may have begun when a result is returned.
-
-        So it is not for callers that ask at which task a worker died.
         """
 
     def failed(self, task: ShardTask, reason: str) -> ShardDone:

@@ -12,4 +12,4 @@ class LocalExecutor:
 
     def execute(self, tasks: Iterable[ShardTask], worker: Worker) -> Iterator[ShardDone]:
         """Return the result of each task, in order."""
-        return worker.execute_ahead(tasks)
+        return worker.execute(tasks)

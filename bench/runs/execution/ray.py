@@ -26,6 +26,12 @@ DEATHS = 3
 RESULTS_AHEAD = 4
 """Results that a worker makes before the caller has taken one, so that the caller's memory stays flat."""
 
+FEWEST_TASKS = 4
+"""Tasks that a worker is given at a time, or all of a shard; it begins one while the last is scored."""
+
+AT_A_TIME = 2
+"""Tasks that a worker has begun and not finished; it may have died of either."""
+
 
 @dataclass(frozen=True)
 class RayExecutor:
@@ -47,7 +53,7 @@ class RayExecutor:
         """Return the result of each task, in the order in which they are done.
 
         A worker that dies, with its process or its node, is replaced, and its tasks are given to others. The
-        task that it was at is tried three times.
+        tasks that it was at are tried again each for itself, three times in all.
 
         Raises:
             BenchError: there is no such cluster, or it has no room for a worker.
@@ -97,11 +103,11 @@ class _Host:
 
 @dataclass
 class _Batch:
-    """Tasks on one shard that are still to be done, in order.
+    """Tasks on whole shards that are still to be done, in order.
 
     Attributes:
         tasks: The tasks.
-        deaths: How often a worker died at the first of them.
+        deaths: How often a worker died at the only one of them; 0 where there are more.
         begun: Whether the worker that has them now has begun.
         refused: How often one was dead before it had begun, as those on a node that is lost are.
     """
@@ -127,8 +133,7 @@ class _Pool:
     def execute(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
         """Return the result of each task; takes tasks only as workers become free."""
         _check_room(self.executor)
-        by_shard = groupby(tasks, key=lambda task: (task.dataset, task.shard))
-        batches = (_Batch(deque(group)) for _, group in by_shard)
+        batches = _batches(tasks)
         for _ in range(self.executor.workers):
             self._start_actor()
         while self._give_work(batches):
@@ -204,7 +209,7 @@ class _Pool:
         return [done]
 
     def _after_death(self, batch: _Batch, error: RayActorError) -> list[ShardDone]:
-        """Queue the rest of a batch; the task that the worker died at goes alone, and at last fails.
+        """Queue the rest of a batch; each task that the worker was at goes alone, and at last fails.
 
         A worker that had not begun did not die of the task, unless that happens more often than there are
         other workers to be lost.
@@ -214,18 +219,31 @@ class _Pool:
             self.again.append(batch)
             return []
         batch.begun = False
-        first, deaths = batch.tasks.popleft(), batch.deaths + 1
-        if deaths < DEATHS:
-            self.again.append(_Batch(deque([first]), deaths))
+        suspects = [batch.tasks.popleft() for _ in range(min(AT_A_TIME, len(batch.tasks)))]
         if batch.tasks:
             self.again.append(_Batch(batch.tasks))
-        reason = f"its worker died {DEATHS} times: {error}"
-        return [] if deaths < DEATHS else [self.worker.failed(first, reason)]
+        deaths = batch.deaths + 1
+        if deaths == DEATHS:
+            return [self.worker.failed(task, f"its worker died {DEATHS} times: {error}") for task in suspects]
+        self.again.extend(_Batch(deque([task]), deaths) for task in suspects)
+        return []
 
     def close(self) -> None:
         """Stop all actors."""
         for actor in (*self.idle, *self.starting.values(), *(actor for actor, _ in self.busy.values())):
             ray.kill(actor)
+
+
+def _batches(tasks: Iterable[ShardTask]) -> Iterator[_Batch]:
+    """Yield tasks in order, those on a shard together, ``FEWEST_TASKS`` at least but for the last."""
+    batch = _Batch(deque())
+    for _, of_shard in groupby(tasks, key=lambda task: (task.dataset, task.shard)):
+        batch.tasks.extend(of_shard)
+        if len(batch.tasks) >= FEWEST_TASKS:
+            yield batch
+            batch = _Batch(deque())
+    if batch.tasks:
+        yield batch
 
 
 def _check_room(executor: RayExecutor) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import groupby, tee
 from typing import Any, TypeVar
 
@@ -33,10 +33,10 @@ from .progress import SYNTHESIZE, Stopwatch
 T = TypeVar("T")
 
 Result = Callable[[], T]
-"""Returns something that may be computed only now, or is waited for; each call returns the same."""
+"""Waits for something that is computed elsewhere, and returns it; each call returns the same."""
 
 Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
-"""Takes a computation and returns its result; decides when and where it is computed."""
+"""Takes a computation, has it computed elsewhere, and returns its result."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,10 @@ class ShardWorker:
         return type(self).load, (self.description,)
 
     def execute(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
-        """Return the result of each task, in order; images of the next shards are loaded meanwhile."""
-        for result in self._begun(tasks, _at_need):
-            yield result()
+        """Return the result of each task, in order; images of the next shards are loaded meanwhile.
 
-    def execute_ahead(self, tasks: Iterable[ShardTask]) -> Iterator[ShardDone]:
-        """Return the same results; a thread scores a task while the generator of the next one answers.
-
-        The two share the cores: with all of them for each, they would wait for each other.
+        A thread scores a task while the generator of the next one answers. The two share the cores: with all
+        of them for each, they would wait for each other.
         """
         with _threads_of_each(2), ThreadPoolExecutor(1, "score") as thread:
             try:
@@ -197,11 +193,6 @@ def _threads_of_each(workers: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(all_threads)
-
-
-def _at_need(compute: Callable[[], T]) -> Result[T]:
-    """Return a result that is computed by its first call."""
-    return cache(compute)
 
 
 def _one_behind(results: Iterable[Result[T]]) -> Iterator[T]:

@@ -7,9 +7,8 @@ latent variance (answer, person, item) that lies between people, or between item
 
 Two tests are simulated. The exact binomial test assumes independent answers; with one answer each, or no
 differences between people and items, it is correct, and ``exact_power`` is its power in closed form. The
-clustered test divides by a standard error that is robust to both groupings (Cameron, Gelbach and Miller,
-"Robust inference with multiway clustering", JBES 29(2), 2011) and takes Student's t with one degree of
-freedom less than there are people or items, whichever are fewer.
+clustered test is that of ``bench study analyze``, see ``fesbench.statistics.two_way``: of the difference
+between two models, or of the share of one among more.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from fesbench.statistics.two_way import FEWEST_ITEMS, FEWEST_PARTICIPANTS
+
 Array = NDArray[np.float64]
 
 MOST = 512
@@ -31,6 +32,8 @@ MOST_ANSWERS = 4096
 """Largest number of independent answers that is tried."""
 _AT_ONCE = 4_000_000
 """Number of simulated answers in memory at a time."""
+_TINY = 1e-24
+"""Variances below this come from rounding."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def simulate(scenario: Scenario, repetitions: int, seed: int) -> Power:
     binomial = clustered = 0
     for choices in _studies(scenario, repetitions, rng):
         binomial += int(rejects[choices.sum(axis=(1, 2)).astype(int)].sum())
-        clustered += int(_clustered_rejects(choices, scenario).sum())
+        clustered += int((clustered_p(choices, scenario.chance) <= scenario.level).sum())
     return Power(binomial / repetitions, clustered / repetitions)
 
 
@@ -131,18 +134,46 @@ def _studies(scenario: Scenario, repetitions: int, rng: np.random.Generator) -> 
         yield (rng.random((count, *shape)) < chance).astype(np.float64)
 
 
-def _clustered_rejects(choices: Array, scenario: Scenario) -> NDArray[np.bool_]:
+def clustered_p(choices: Array, chance: float) -> Array:
+    """Return the p values by which ``bench study analyze`` judges studies.
+
+    Args:
+        choices: (S, P, I) float64 of S studies, 1 where a person prefers the model at an item, else 0.
+        chance: The share under the null hypothesis.
+
+    Returns:
+        (S,) float64: of ``two_way.difference`` where chance is 1/2, else of ``two_way.share``. Where these
+        have none, as for two people, it is 1.
+    """
+    people, items = choices.shape[1:]
+    if people < FEWEST_PARTICIPANTS:
+        return np.ones(len(choices))
     share = choices.mean(axis=(1, 2))
-    left = choices - share[:, None, None]
-    answers = left.shape[1] * left.shape[2]
-    by_person = (left.sum(axis=2) ** 2).sum(axis=1)
-    by_item = (left.sum(axis=1) ** 2).sum(axis=1)
-    alone = (left**2).sum(axis=(1, 2))
-    variance = np.maximum.reduce([by_person + by_item - alone, by_person, by_item, alone]) / answers**2
-    freedom = max(1, min(left.shape[1], left.shape[2]) - 1)
-    critical = stats.t.ppf(1 - scenario.level / 2, freedom)
-    rejects: NDArray[np.bool_] = np.abs(share - scenario.chance) > critical * np.sqrt(variance)
-    return rejects
+    spread = share * (1 - share)
+    variance = _variance(choices, share)
+    constant = np.sqrt(variance) <= np.sqrt(_TINY)
+    freedom = min([people, items] if items >= FEWEST_ITEMS else [people]) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1.0 if chance == 0.5 else chance * (1 - chance) / spread
+        p = 2 * special.stdtr(freedom, -np.abs(share - chance) / np.sqrt(variance * scale))
+    room = np.where(share < chance, 1 - chance, chance)
+    unanimous = np.minimum(1.0, 2 * room**people)
+    if chance != 0.5:
+        return np.maximum(np.where(constant, 0.0, p), unanimous)
+    return np.where(spread == 0, unanimous, np.where(constant, 1.0, p))
+
+
+def _variance(choices: Array, share: Array) -> Array:
+    """Return the (S,) two-way cluster-robust variances of shares, as ``Clusters.error`` has them."""
+    people, items = choices.shape[1:]
+    left = (choices - share[:, None, None]) / (people * items)
+    by_person = (left.sum(axis=2) ** 2).sum(axis=1) * people / (people - 1)
+    if items < FEWEST_ITEMS:
+        return by_person
+    by_item = (left.sum(axis=1) ** 2).sum(axis=1) * items / (items - 1)
+    alone = (left**2).sum(axis=(1, 2)) * people * items / (people * items - 1)
+    both = by_person + by_item - alone
+    return np.where(both > 0, both, np.maximum(by_person, by_item))
 
 
 def participants_needed(scenario: Scenario, power: float, repetitions: int, seed: int) -> int | None:

@@ -2,16 +2,22 @@
 
 import math
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from fesbench.reports.study.design.power import (
     Scenario,
     answers_needed,
+    clustered_p,
     exact_power,
     participants_needed,
     simulate,
 )
+from fesbench.statistics.two_way import Clusters, difference, share
 
 REPETITIONS = 4000
 
@@ -66,3 +72,15 @@ def test_more_people_are_needed_where_they_differ():
     apart = participants_needed(Scenario(0.6, 1, 40, icc_people=0.1, icc_items=0.02), 0.8, 300, seed=0)
     assert alike < apart
     assert participants_needed(Scenario(0.505, 1, 5), 0.8, 20, seed=0) is None
+
+
+@given(st.data(), st.integers(2, 9), st.integers(1, 8), st.sampled_from([0.5, 1 / 7]))
+def test_the_clustered_test_is_that_of_the_analysis(data, participants, items, chance):
+    shape = participants, items
+    choices = data.draw(arrays(np.float64, (3, *shape), elements=st.sampled_from([0.0, 1.0])))
+    clusters = Clusters.of(*np.indices(shape).reshape(2, -1).tolist())
+    expected = []
+    for study in choices.reshape(3, -1):
+        found = difference(study, 1 - study, clusters) if chance == 0.5 else share(study, clusters, chance)
+        expected.append(1.0 if math.isnan(found.p) else found.p)
+    assert clustered_p(choices, chance) == pytest.approx(expected, rel=1e-9, abs=1e-12)
