@@ -403,7 +403,8 @@ def _fixed(spec: RunSpec) -> dict[str, Any]:
 
 def _data(entry: DatasetRecord) -> dict[str, Any]:
     trained = {f"trained on, {key}": value for key, value in plain(entry.trained_on).items()}
-    return {"digest": entry.digest} | trained
+    references = {"reference images": entry.references_digest} if entry.references_digest else {}
+    return {"digest": entry.digest} | references | trained
 
 
 def _unequal(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], owner: str = "") -> Iterator[Cause]:

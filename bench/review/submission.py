@@ -161,13 +161,15 @@ class SubmittedCell(_Part):
 class Results(_Part):
     """The results on one data set.
 
-    ``split`` is the part whose people were edited. ``unfit`` are (domain, metric) where a metric of sets
-    cannot rank models. ``metrics`` are the sha256 of files behind metrics of plug-ins.
+    ``split`` is the part whose people were edited. ``references_digest`` is of photos of other people, which
+    metrics of sets compare with; empty where ``digest`` covers them. ``unfit`` are (domain, metric) where a
+    metric of sets cannot rank models. ``metrics`` are the sha256 of files behind metrics of plug-ins.
     """
 
     dataset: Name
     digest: Text
     split: Literal["test", "all"]
+    references_digest: Text = ""
     trained_on: TrainingSet
     edits: Edits
     settings: Settings
@@ -226,6 +228,7 @@ class Results(_Part):
         return {
             "data": self.digest,
             "part of the data": self.split,
+            **({"reference images": self.references_digest} if self.references_digest else {}),
             "training set": f"{trained.digest}, {trained.protocol}",
             "edits": f"{self.edits.count} ({self.edits.digest})",
             **settings,
@@ -391,6 +394,7 @@ def _results(results: DatasetResults, chosen: Collection[str], clean: Scrubbed) 
         "dataset": results.dataset,
         "digest": record.digest,
         "split": "all" if trained.protocol == "cross-fit" else "test",
+        "references_digest": record.references_digest,
         "trained_on": {"name": trained.home, "digest": trained.digest, "protocol": trained.protocol},
         "edits": _edits(results),
         "settings": {name: getattr(run.spec, name) for name in Settings.model_fields},

@@ -33,7 +33,11 @@ def test_a_changed_cell_names_what_can_have_moved_it(tmp_path, make_results, mak
         tmp_path / "new",
         new,
         versions={"torch": "2"},
-        datasets={"photos": before.record.datasets["photos"].model_copy(update={"digest": "e"})},
+        datasets={
+            "photos": before.record.datasets["photos"].model_copy(
+                update={"digest": "e", "references_digest": "r"}
+            )
+        },
     )
     before.store.update_identities(
         Identities(
@@ -50,6 +54,7 @@ def test_a_changed_cell_names_what_can_have_moved_it(tmp_path, make_results, mak
     found = compare_runs(before, after)
     shared = {
         "data photos: digest: d → e",
+        "data photos: reference images: nothing → r",
         "version torch: 1 → 2",
         "network dlib: weights: p → q",
     }
