@@ -81,7 +81,7 @@ LANDMARKS, ERROR, FAILED = "error of landmarks", "error, face", "failed"
 BOUNDS = {metric: (0.0, 1.0) for judges in JUDGES.values() for metric in judges if metric.startswith("ecs")}
 """Of shares."""
 LIMITS = {**dict.fromkeys(BOUNDS, (0.0, 1.0)), "fss@dlib": (-1.0, 1.0), "fss@embedded": (-1.0, 1.0)}
-LIMITS |= {LANDMARKS: (0.0, np.inf), ERROR: (0.0, 255.0)}
+LIMITS |= {LANDMARKS: (0.0, np.inf), ERROR: (0.0, np.inf)}
 """Ends of the ranges."""
 DIGITS = {**dict.fromkeys(BOUNDS, 2), "fss@dlib": 3, "fss@embedded": 3, LANDMARKS: 3, ERROR: 2}
 COLUMNS = ("variant", "edit", "subject", "metric", "value")
