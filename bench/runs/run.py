@@ -58,6 +58,9 @@ log = logging.getLogger(__name__)
 MOST_FILES = 50_000
 """A run of more outputs keeps them in shards, unless it is told otherwise."""
 
+MOST_COPIED = 2_000_000
+"""Rows of scores that a process beside this one may sum; it needs a copy of them, of 200 bytes each."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -230,7 +233,8 @@ def conclude_run(
         BenchError: the rows of a shard are missing or damaged.
     """
     scores = collect_scores(store.parts, cells)
-    with beside(partial(image_results, scores, scorer.cards), loader.parallel) as images:
+    parallel = loader.parallel and len(scores) <= MOST_COPIED
+    with beside(partial(image_results, scores, scorer.cards), parallel) as images:
         with stopwatch("set metrics"):
             plans = {cell.dataset.name: cell.dataset for cell in cells}
             references = references_of(plans.values(), scorer, loader, listener)
