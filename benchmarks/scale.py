@@ -68,7 +68,8 @@ def measure(count: int, folder: Path, given: argparse.Namespace) -> None:
     if not data.exists():
         write_data(data, count)
     how = ("--executor", given.executor, "--workers", given.workers)
-    work = ("run", "--model", "copy", "--data", data, "--metric", "ecs", "--resolution", SIZE, "--out", run)
+    shown = ("--data", data, "--metric", "ecs", "--backend", "embedded", "--resolution", SIZE)
+    work = ("run", "--model", "copy", *shown, "--out", run)
     form = ("--outputs", given.form) if given.form else ()
     commands = {"run": (*work, *how, *form), "run again": (*work, *how)}
     if given.only == "all":

@@ -139,6 +139,11 @@ Examples:
 )
 @click.option("--address", help="Of a Ray cluster, such as auto.  [default: Ray on this machine]")
 @click.option(
+    "--cpus-per-worker",
+    type=click.FloatRange(0, min_open=True),
+    help="Processors of each Ray worker.  [default: this machine's, divided; 1 on a cluster]",
+)
+@click.option(
     "--gpus-per-worker", type=click.FloatRange(0), default=0.0, help="GPUs, or a share of one, for each."
 )
 @click.option("--report", "with_report", is_flag=True, help="Write all of `bench report` as well.")
@@ -161,6 +166,7 @@ def run(
     timeout: float,
     place: str,
     address: str | None,
+    cpus_per_worker: float | None,
     gpus_per_worker: float,
     with_report: bool,
     dry_run: bool,
@@ -196,7 +202,7 @@ def run(
     output_form = output_form or file.outputs
     processes = next((n for n in (workers, file.workers) if n is not None), available_cores())
     loaders = processes if place == "local" else 0
-    executor = _executor(place, address, processes, gpus_per_worker)
+    executor = _executor(place, address, max(processes, 1), cpus_per_worker, gpus_per_worker)
     asked = [metric_id(name, plan.spec.backend) for name in fields.get("metrics", ())]
     if plan.spec.part:
         with shown_progress(console) as listener:
@@ -253,7 +259,9 @@ def _write_report(results: RunResults, listener: Listener) -> list[str]:
         return [results.store.place(path.relative_to(folder).as_posix()) for path in written]
 
 
-def _executor(place: str, address: str | None, workers: int, gpus: float) -> Executor | None:
+def _executor(
+    place: str, address: str | None, workers: int, cpus: float | None, gpus: float
+) -> Executor | None:
     """Return the executor on a Ray cluster; None for this process."""
     if place == "local":
         return None
@@ -261,7 +269,8 @@ def _executor(place: str, address: str | None, workers: int, gpus: float) -> Exe
         from ..runs.execution.ray import RayExecutor
     except ImportError as error:
         raise SpecError(f"--executor ray needs Ray ({error}): pip install 'fesbench[ray]'") from error
-    return RayExecutor(address, max(workers, 1), gpus_per_worker=gpus)
+    share = 1 if address else max(1, available_cores() // workers)
+    return RayExecutor(address, workers, cpus or share, gpus)
 
 
 def _fields(file: RunConfig, flags: dict[str, object]) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class RayExecutor:
     Attributes:
         address: Of the cluster, as ``ray.init`` takes it; None starts Ray on this machine.
         workers: The number of actors.
-        cpus_per_worker: The share of processors that an actor reserves.
+        cpus_per_worker: The processors that an actor reserves and PyTorch computes with there; 0.5 reserves
+            half of one.
         gpus_per_worker: The share of GPUs that an actor reserves; 0.5 puts two on each.
     """
 
@@ -257,5 +258,5 @@ def _check_room(executor: RayExecutor) -> None:
     if not any(all(node.get(kind, 0) >= count for kind, count in wanted.items()) for node in nodes):
         raise BenchError(
             f"no node of the Ray cluster has {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs for a "
-            "worker; ask for less with --gpus-per-worker"
+            "worker; ask for less with --cpus-per-worker or --gpus-per-worker"
         )

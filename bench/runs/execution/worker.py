@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fesbench.datasets.loading import ImageLoader, LoadedEdits, load_ahead
 
-from ...core.allocator import return_freed_memory
+from ...core.allocator import keep_freed_memory, return_freed_memory
 from ...core.contracts import Edit, Failure, Image
 from ...core.host_process import TIMEOUT
 from ...generators.synthesis import at_size
@@ -82,6 +82,7 @@ class ShardWorker:
 
         What cannot be loaded is left out: the caller has tried it too, and sends no task that needs it.
         """
+        keep_freed_memory()
         spec, device = description.spec, description.device
         torch.manual_seed(spec.seed)
         plan, loader = description.make_plan(spec), ImageLoader(description.loaders)

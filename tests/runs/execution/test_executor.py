@@ -277,7 +277,13 @@ def test_the_command_gives_the_work_to_ray(call_bench, faces, nodes, tmp_path, m
     models = ("--model", "copy", "--data", faces, "--metric", "ecs", "--resolution", 32)
     ray_options = ("--executor", "ray", "--workers", 3, "--gpus-per-worker", 0.5, "--address", "auto")
     call_bench("run", *models, *ray_options, "--backend", "embedded", "--out", tmp_path / "run")
-    assert asked == [RayExecutor("auto", 3, gpus_per_worker=0.5)]
+    assert asked.pop() == RayExecutor("auto", 3, gpus_per_worker=0.5)
+
+    monkeypatch.setattr("fesbench.cli.run.available_cores", lambda: 8)
+    for given, share in ([], 2), (["--cpus-per-worker", 0.5], 0.5):
+        ray_options = ("--executor", "ray", "--workers", 3, *given)
+        call_bench("run", *models, *ray_options, "--backend", "embedded", "--out", tmp_path / f"run-{share}")
+        assert asked.pop() == RayExecutor(None, 3, cpus_per_worker=share)
 
 
 def test_what_no_node_has_room_for_is_refused(nodes):
