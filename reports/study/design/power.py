@@ -158,22 +158,26 @@ def clustered_p(choices: Array, chance: float) -> Array:
         p = 2 * special.stdtr(freedom, -np.abs(share - chance) / np.sqrt(variance * scale))
     room = np.where(share < chance, 1 - chance, chance)
     unanimous = np.minimum(1.0, 2 * room**people)
-    if chance != 0.5:
-        return np.maximum(np.where(constant, 0.0, p), unanimous)
-    return np.where(spread == 0, unanimous, np.where(constant, 1.0, p))
+    known: Array = (
+        np.where(spread == 0, unanimous, np.where(constant, 1.0, p))
+        if chance == 0.5
+        else np.maximum(np.where(constant, 0.0, p), unanimous)
+    )
+    return known
 
 
 def _variance(choices: Array, share: Array) -> Array:
     """Return the (S,) two-way cluster-robust variances of shares, as ``Clusters.error`` has them."""
     people, items = choices.shape[1:]
     left = (choices - share[:, None, None]) / (people * items)
-    by_person = (left.sum(axis=2) ** 2).sum(axis=1) * people / (people - 1)
+    by_person: Array = (left.sum(axis=2) ** 2).sum(axis=1) * people / (people - 1)
     if items < FEWEST_ITEMS:
         return by_person
     by_item = (left.sum(axis=1) ** 2).sum(axis=1) * items / (items - 1)
     alone = (left**2).sum(axis=(1, 2)) * people * items / (people * items - 1)
-    both = by_person + by_item - alone
-    return np.where(both > 0, both, np.maximum(by_person, by_item))
+    both: Array = by_person + by_item - alone
+    found: Array = np.where(both > 0, both, np.maximum(by_person, by_item))
+    return found
 
 
 def participants_needed(scenario: Scenario, power: float, repetitions: int, seed: int) -> int | None:
