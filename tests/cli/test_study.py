@@ -256,11 +256,13 @@ def test_a_design_of_one_question_needs_no_option(run, tmp_path, design, questio
 
 
 def test_power_shows_a_table_and_where_no_number_is_enough(tmp_path):
-    options = ("--design", "best-of-n", "--models", 5, "--items", 2, "--icc-items", 0.5)
-    done = call("study", "power", *options, "--preference", 0.21, "--repetitions", 100)
+    options = ("--design", "best-of-n", "--models", 5, "--icc-items", 0.5, "--preference", 0.21)
+    done = call("study", "power", *options, "--items", 6, "--repetitions", 100)
     assert done.exit_code == 0
-    assert "chance 0.2, 2 answers each" in done.stdout
+    assert "chance 0.2, 6 answers each" in done.stdout
     assert "more than 512" in done.stdout
+    assert "about these items" not in done.stdout
+    assert "about these items" in call("study", "power", *options, "--items", 2).stdout
 
 
 def test_correlations_above_one_are_refused():

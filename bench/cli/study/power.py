@@ -144,6 +144,7 @@ def _needed(scenario: Scenario, options: Options) -> Needed:
 
 def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
     from fesbench.reports.study.design.power import MOST
+    from fesbench.statistics.two_way import FEWEST_ITEMS
 
     table = Table(
         "true preference",
@@ -169,6 +170,11 @@ def _show(found: list[Needed], scenario: Scenario, power: float) -> None:
         "the binomial test then finds differences that are not there. Where more people do not help, take "
         "more items."
     )
+    if scenario.items < FEWEST_ITEMS:
+        console.print(
+            f"With fewer than {FEWEST_ITEMS} items the clustered test is about these items, not about "
+            "others: it takes what differs between items for a preference."
+        )
 
 
 def _plot(scenarios: list[Scenario], options: Options, out: Path) -> None:
