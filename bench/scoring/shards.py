@@ -25,7 +25,7 @@ from ..core.contracts import (
 )
 from ..core.errors import BenchError, ImageError, explain
 from ..core.reasons import FAILED, UNSCORED, Reason, reason_kind
-from ..statistics.intervals import ROUNDING
+from ..statistics.intervals import within
 from ..statistics.measures import OUTPUT
 from .scorer import Array, Scorer, T
 
@@ -192,10 +192,8 @@ def _check_range(card: MetricCard, values: Mapping[str, NDArray[np.float64]]) ->
         BenchError: one is not.
     """
     for column in card.described_columns:
-        size = column.high - column.low
-        slack = ROUNDING * size if np.isfinite(size) else ROUNDING
         found = values[column.name]
-        outside = found[(found < column.low - slack) | (found > column.high + slack)]
+        outside = found[~np.isnan(found) & ~within(found, (column.low, column.high))]
         if len(outside):
             raise BenchError(
                 f"{column.name} is {outside[0]:g}, outside [{column.low:g}, {column.high:g}] on the card of "

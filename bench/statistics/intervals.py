@@ -159,13 +159,13 @@ def clustered_means(
             p, methods = _graded_p(moments, null), [T] * len(moments.n)
     agree = np.sqrt(moments.variance) <= _TINY * np.maximum(np.abs(moments.mean), 1.0)
     usable = (moments.dof > 0) & (bounded | ~agree)
-    within = bounded | _within(moments.mean, limits)
-    cases = zip(moments.n, moments.dof > 0, usable, within, methods, strict=True)
+    inside = bounded | within(moments.mean, limits)
+    cases = zip(moments.n, moments.dof > 0, usable, inside, methods, strict=True)
     labels = [_label(*case) for case in cases]
     return Estimates(
         moments.mean,
-        np.where(usable & within, low, np.nan),
-        np.where(usable & within, high, np.nan),
+        np.where(usable & inside, low, np.nan),
+        np.where(usable & inside, high, np.nan),
         np.where(usable, p, np.where(agree & (moments.mean == null) & (moments.dof > 0), 1.0, np.nan)),
         moments.n,
         moments.clusters,
@@ -174,22 +174,22 @@ def clustered_means(
     )
 
 
-def _within(means: Floats, limits: Bounds) -> NDArray[np.bool_]:
-    """Return which means are inside the range that their scores are said to have."""
+def within(values: Floats, limits: Bounds) -> NDArray[np.bool_]:
+    """Return which scores, or means of them, are in their range but for ``ROUNDING``; NaN is in none."""
     width = limits[1] - limits[0]
     slack = ROUNDING * (width if np.isfinite(width) else 1.0)
-    found: NDArray[np.bool_] = (means >= limits[0] - slack) & (means <= limits[1] + slack)
+    found: NDArray[np.bool_] = (values >= limits[0] - slack) & (values <= limits[1] + slack)
     return found
 
 
-def _label(n: int, several: bool, usable: bool, within: bool, method: str) -> tuple[str, str]:
+def _label(n: int, several: bool, usable: bool, inside: bool, method: str) -> tuple[str, str]:
     if n == 0:
         return NONE, "no value"
     if not several:
         return NONE, "an interval needs at least 2 subjects"
     if not usable:
         return NONE, "all subjects agree: no variation to judge by"
-    if not within:
+    if not inside:
         return NONE, "the mean is outside the range of the scores"
     return method, ""
 
